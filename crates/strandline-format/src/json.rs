@@ -1,0 +1,153 @@
+//! The one door for JSON: bounded before it is parsed, strict while it is, compact when it is written.
+//!
+//! Invariants: nothing longer than its limit or deeper than [`MAX_DEPTH`] reaches the parser [JSON-3]; a repeated member
+//! is refused [JSON-4]; a format version or kind that is not known is `Unsupported`, whatever else the text holds
+//! [VER-2]. The wire structs themselves stand beside the objects that they belong to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The format version that this crate reads and writes.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// How deep JSON may nest.
+pub const MAX_DEPTH: usize = 64;
+
+/// How long the text of a metadata object may be.
+pub const MAX_META_BYTES: usize = 64 << 20;
+
+/// How long the text of a pointer, a tag or `lake.json` may be.
+pub const MAX_REF_BYTES: usize = 1 << 20;
+
+/// A wire struct of format version 1: its text opens with `format` and `kind` [JSON-5].
+pub(crate) trait Wire: DeserializeOwned + Serialize {
+    /// The `kind` member, and the name in messages.
+    const KIND: &'static str;
+    /// The longest text that is parsed.
+    const LIMIT: usize = MAX_META_BYTES;
+    /// The two members that every object begins with.
+    fn header(&self) -> &Header;
+}
+
+/// The two members that every object begins with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) format: u64,
+    pub(crate) kind: String,
+}
+
+impl Header {
+    pub(crate) fn of<W: Wire>() -> Self {
+        Self { format: FORMAT_VERSION, kind: W::KIND.to_owned() }
+    }
+}
+
+/// Parses an object's text.
+pub(crate) fn parse<W: Wire>(text: &[u8]) -> Result<W> {
+    check_bounds(text, W::LIMIT).map_err(|error| error.at(W::KIND))?;
+    let parsed: serde_json::Result<W> = serde_json::from_slice(text);
+    match parsed {
+        Ok(wire) if wire.header().format == FORMAT_VERSION && wire.header().kind == W::KIND => Ok(wire),
+        Ok(wire) => Err(foreign::<W>(wire.header())),
+        Err(error) => Err(explain::<W>(text, &error)),
+    }
+}
+
+/// The text of an object: compact, members in the order of the wire struct.
+pub(crate) fn write<W: Wire>(wire: &W) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(wire)
+        .map_err(|error| Error::invalid(format!("{} cannot be written: {error}", W::KIND)))?;
+    if text.len() > W::LIMIT {
+        return Err(Error::too_large(format!(
+            "{} of {} bytes, the limit is {}",
+            W::KIND,
+            text.len(),
+            W::LIMIT
+        )));
+    }
+    Ok(text)
+}
+
+fn foreign<W: Wire>(header: &Header) -> Error {
+    if header.format != FORMAT_VERSION {
+        return Error::unsupported(format!(
+            "{}: format version {} is not known here, which is {FORMAT_VERSION}: use a newer strandline",
+            W::KIND,
+            header.format
+        ));
+    }
+    Error::malformed(format!("expected an object of kind {:?}, found {:?}", W::KIND, header.kind))
+}
+
+/// Says whether text that did not parse is of another version or kind, or simply wrong.
+fn explain<W: Wire>(text: &[u8], error: &serde_json::Error) -> Error {
+    match serde_json::from_slice::<Header>(text) {
+        Ok(header) if header.format != FORMAT_VERSION || header.kind != W::KIND => foreign::<W>(&header),
+        _ => Error::malformed(format!("{}: {error}", W::KIND)),
+    }
+}
+
+/// Refuses text that is too long or nests too deep before any of it is parsed.
+pub(crate) fn check_bounds(text: &[u8], limit: usize) -> Result<()> {
+    if text.len() > limit {
+        return Err(Error::too_large(format!("{} bytes of JSON, the limit is {limit}", text.len())));
+    }
+    let mut depth = 0_usize;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_string(&mut bytes),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(Error::too_large(format!("JSON nested deeper than {MAX_DEPTH}")));
+        }
+    }
+    Ok(())
+}
+
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                bytes.next();
+            }
+            b'"' => return,
+            _ => {}
+        }
+    }
+}
+
+/// A map of the wire in which a repeated key is an error, where serde would keep the last one.
+pub(crate) fn unique_map<'de, D, K, V>(deserializer: D) -> std::result::Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Debug,
+    V: Deserialize<'de>,
+{
+    struct Unique<K, V>(std::marker::PhantomData<(K, V)>);
+    impl<'de, K: Deserialize<'de> + Ord + fmt::Debug, V: Deserialize<'de>> Visitor<'de> for Unique<K, V> {
+        type Value = BTreeMap<K, V>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = access.next_entry::<K, V>()? {
+                let name = format!("{key:?}");
+                if map.insert(key, value).is_some() {
+                    return Err(serde::de::Error::custom(format!("member {name} is repeated")));
+                }
+            }
+            Ok(map)
+        }
+    }
+    deserializer.deserialize_map(Unique(std::marker::PhantomData))
+}

@@ -1,0 +1,19 @@
+//! The Strandline table format, as pure functions and values: no I/O, no clock, no randomness, no Arrow.
+//!
+//! The normative text is `format-spec/spec.md`; rule ids like [PTR-3] in these sources point there.
+
+mod error;
+mod hash;
+mod id;
+mod json;
+mod name;
+mod path;
+mod time;
+
+pub use error::{Error, ErrorKind, Result};
+pub use hash::{Hash, ObjectRef};
+pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
+pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
+pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
+pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
+pub use time::Timestamp;

@@ -23,6 +23,8 @@ use crate::hash::clip;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00.000000Z.
+    pub const EPOCH: Self = Self(0);
     /// 0000-01-01T00:00:00.000000Z.
     const MIN: i64 = -62_167_219_200_000_000;
     /// 9999-12-31T23:59:59.999999Z would be one past what the calendar library keeps in every zone; this is a day less.

@@ -1,1 +1,17 @@
-//! wip
+//! What Strandline's tests are made with: stores that count and stores that fail, a clock and randomness that a test
+//! owns, and generators of names, schemas, batches and edit histories.
+//!
+//! Invariants: everything is deterministic from a script or a seed; nothing here is part of the product. What does not
+//! belong here: tests of the product, and any second implementation of its rules.
+
+mod counting;
+mod counts;
+mod intercept;
+mod multipart;
+mod request;
+mod shared;
+
+pub use counting::{Counting, CountingStore};
+pub use counts::{Counts, Tally};
+pub use intercept::{Intercepted, Layer, Reply, Sending};
+pub use request::{PathClass, Request, RequestKind};

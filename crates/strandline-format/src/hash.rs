@@ -106,3 +106,23 @@ pub struct ObjectRef {
     /// The length of the object's bytes (for metadata: of the JSON text, before compression).
     pub size: u64,
 }
+
+/// How a reference stands in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RefV1 {
+    pub(crate) hash: Hash,
+    pub(crate) era: Era,
+    pub(crate) size: u64,
+}
+
+impl From<ObjectRef> for RefV1 {
+    fn from(object: ObjectRef) -> Self {
+        Self { hash: object.hash, era: object.era, size: object.size }
+    }
+}
+
+impl From<RefV1> for ObjectRef {
+    fn from(wire: RefV1) -> Self {
+        Self { hash: wire.hash, era: wire.era, size: wire.size }
+    }
+}

@@ -49,47 +49,62 @@ impl Header {
 
 /// Parses an object's text.
 pub(crate) fn parse<W: Wire>(text: &[u8]) -> Result<W> {
-    check_bounds(text, W::LIMIT).map_err(|error| error.at(W::KIND))?;
-    let parsed: serde_json::Result<W> = serde_json::from_slice(text);
-    match parsed {
-        Ok(wire) if wire.header().format == FORMAT_VERSION && wire.header().kind == W::KIND => Ok(wire),
-        Ok(wire) => Err(foreign::<W>(wire.header())),
-        Err(error) => Err(explain::<W>(text, &error)),
-    }
+    parse_text(W::KIND, W::LIMIT, text, |wire: &W| wire.header().clone())
 }
 
 /// The text of an object: compact, members in the order of the wire struct.
 pub(crate) fn write<W: Wire>(wire: &W) -> Result<Vec<u8>> {
-    let text = serde_json::to_vec(wire)
-        .map_err(|error| Error::invalid(format!("{} cannot be written: {error}", W::KIND)))?;
-    if text.len() > W::LIMIT {
-        return Err(Error::too_large(format!(
-            "{} of {} bytes, the limit is {}",
-            W::KIND,
-            text.len(),
-            W::LIMIT
-        )));
+    write_text(W::KIND, W::LIMIT, wire)
+}
+
+/// [`parse`] for a wire struct whose kind is known only at run time.
+pub(crate) fn parse_text<W: DeserializeOwned>(
+    kind: &str,
+    limit: usize,
+    text: &[u8],
+    header: impl Fn(&W) -> Header,
+) -> Result<W> {
+    check_bounds(text, limit).map_err(|error| error.at(kind))?;
+    let parsed: serde_json::Result<W> = serde_json::from_slice(text);
+    match parsed {
+        Ok(wire) => match foreign(kind, &header(&wire)) {
+            Some(error) => Err(error),
+            None => Ok(wire),
+        },
+        Err(error) => Err(explain(kind, text, &error)),
+    }
+}
+
+/// [`write`] for a wire struct whose kind is known only at run time.
+pub(crate) fn write_text<W: Serialize>(kind: &str, limit: usize, wire: &W) -> Result<Vec<u8>> {
+    let text =
+        serde_json::to_vec(wire).map_err(|error| Error::invalid(format!("{kind} cannot be written: {error}")))?;
+    if text.len() > limit {
+        return Err(Error::too_large(format!("{kind} of {} bytes, the limit is {limit}", text.len())));
     }
     Ok(text)
 }
 
-fn foreign<W: Wire>(header: &Header) -> Error {
+/// What is wrong with the first two members, if anything.
+fn foreign(kind: &str, header: &Header) -> Option<Error> {
     if header.format != FORMAT_VERSION {
-        return Error::unsupported(format!(
-            "{}: format version {} is not known here, which is {FORMAT_VERSION}: use a newer strandline",
-            W::KIND,
+        return Some(Error::unsupported(format!(
+            "{kind}: format version {} is not known here, which is {FORMAT_VERSION}: use a newer strandline",
             header.format
-        ));
+        )));
     }
-    Error::malformed(format!("expected an object of kind {:?}, found {:?}", W::KIND, header.kind))
+    (header.kind != kind).then(|| {
+        let found = crate::hash::clip(&header.kind);
+        Error::malformed(format!("expected an object of kind {kind:?}, found {found:?}"))
+    })
 }
 
 /// Says whether text that did not parse is of another version or kind, or simply wrong.
-fn explain<W: Wire>(text: &[u8], error: &serde_json::Error) -> Error {
-    match serde_json::from_slice::<Header>(text) {
-        Ok(header) if header.format != FORMAT_VERSION || header.kind != W::KIND => foreign::<W>(&header),
-        _ => Error::malformed(format!("{}: {error}", W::KIND)),
-    }
+fn explain(kind: &str, text: &[u8], error: &serde_json::Error) -> Error {
+    let header = serde_json::from_slice::<Header>(text).ok();
+    header
+        .and_then(|header| foreign(kind, &header))
+        .unwrap_or_else(|| Error::malformed(format!("{kind}: {error}")))
 }
 
 /// Refuses text that is too long or nests too deep before any of it is parsed.

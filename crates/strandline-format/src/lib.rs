@@ -2,16 +2,21 @@
 //!
 //! The normative text is `format-spec/spec.md`; rule ids like [PTR-3] in these sources point there.
 
+mod catalog;
 mod error;
 mod hash;
+mod history;
 mod id;
 mod json;
 mod name;
 mod path;
 mod time;
+pub mod tree;
 
+pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, EntryType};
 pub use error::{Error, ErrorKind, Result};
 pub use hash::{Hash, ObjectRef};
+pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
 pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};

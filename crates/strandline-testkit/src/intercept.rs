@@ -38,13 +38,19 @@ pub trait Reply: Send + Sized + 'static {
         0
     }
 
-    /// The same answer, with other bytes; nothing changes in an answer that brings none.
-    fn with_bytes(
-        self,
-        _change: impl FnOnce(Bytes) -> Bytes + Send + 'static,
-    ) -> BoxFuture<'static, Result<Self>> {
+    /// The same answer with another body; nothing changes in an answer that has none.
+    fn with_body(self, _change: impl FnOnce(Bytes) -> Body + Send + 'static) -> Sending<Self> {
         std::future::ready(Ok(self)).boxed()
     }
+}
+
+/// The body of an answer: its bytes, and what breaks it off.
+#[derive(Debug)]
+pub struct Body {
+    /// What arrives.
+    pub bytes: Bytes,
+    /// The error that comes after them. Without one the answer looks whole, whatever its length.
+    pub broken: Option<Error>,
 }
 
 impl Reply for () {}
@@ -58,24 +64,22 @@ impl Reply for GetResult {
         self.range.end - self.range.start
     }
 
-    fn with_bytes(
-        self,
-        change: impl FnOnce(Bytes) -> Bytes + Send + 'static,
-    ) -> BoxFuture<'static, Result<Self>> {
-        change_bytes(self, change).boxed()
+    fn with_body(self, change: impl FnOnce(Bytes) -> Body + Send + 'static) -> Sending<Self> {
+        change_body(self, change).boxed()
     }
 }
 
-async fn change_bytes(reply: GetResult, change: impl FnOnce(Bytes) -> Bytes) -> Result<GetResult> {
+async fn change_body(reply: GetResult, change: impl FnOnce(Bytes) -> Body) -> Result<GetResult> {
     let (mut meta, mut range, attributes) =
         (reply.meta.clone(), reply.range.clone(), reply.attributes.clone());
     let whole = range == (0..meta.size);
-    let bytes = change(reply.bytes().await?);
-    range.end = range.start + bytes.len() as u64;
-    if whole {
-        meta.size = range.end;
+    let body = change(reply.bytes().await?);
+    if body.broken.is_none() {
+        range.end = range.start + body.bytes.len() as u64;
+        meta.size = if whole { range.end } else { meta.size };
     }
-    let payload = GetResultPayload::Stream(stream::once(std::future::ready(Ok(bytes))).boxed());
+    let chunks = std::iter::once(Ok(body.bytes)).chain(body.broken.map(Err));
+    let payload = GetResultPayload::Stream(stream::iter(chunks.collect::<Vec<_>>()).boxed());
     Ok(GetResult { payload, meta, range, attributes })
 }
 
@@ -114,10 +118,6 @@ impl<L: Layer> Intercepted<L> {
     /// The layer.
     pub fn layer(&self) -> &L {
         &self.layer
-    }
-
-    pub(crate) fn into_parts(self) -> (Arc<dyn ObjectStore>, Arc<L>, Root) {
-        (self.inner, self.layer, self.root)
     }
 
     /// Passes a request through the layer. `send` is given the store below, and runs only if the layer lets it.

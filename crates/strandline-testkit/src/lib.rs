@@ -4,14 +4,22 @@
 //! Invariants: everything is deterministic from a script or a seed; nothing here is part of the product. What does not
 //! belong here: tests of the product, and any second implementation of its rules.
 
+mod answer;
 mod counting;
 mod counts;
+mod enumerate;
+mod fault;
+mod faulty;
 mod intercept;
 mod multipart;
 mod request;
 mod shared;
 
+pub use answer::{Answer, Dialect, Status};
 pub use counting::{Counting, CountingStore};
 pub use counts::{Counts, Tally};
-pub use intercept::{Intercepted, Layer, Reply, Sending};
+pub use enumerate::{pair_faults, second_faults, single_faults};
+pub use fault::{Effect, Fault, Release, Script, Target};
+pub use faulty::{Faults, FaultyStore, Landing};
+pub use intercept::{Body, Intercepted, Layer, Reply, Sending};
 pub use request::{PathClass, Request, RequestKind};

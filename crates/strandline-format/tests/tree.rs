@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use strandline_format::tree::{Builder, Child, Columns, EncodedNode, Flush, Limits, Node, NodeMap, Root, TreeKind, flush};
+use strandline_format::tree::{
+    Builder, Child, Columns, EncodedNode, Flush, Limits, Node, NodeMap, NodeRef, Root, TreeKind, flush,
+};
 use strandline_format::{Era, Hash, History, HistoryEntry, ObjectRef, Seq, Timestamp, TxnId};
 
 /// The nodes of a lake, by hash.
@@ -21,11 +23,9 @@ impl Nodes {
         }
     }
 
-    fn node(&self, level: u8, child: &Child<History>) -> Arc<Node<History>> {
-        let node = Node::parse(&self.texts[&child.node.hash]).unwrap();
-        child.check(level, &node).unwrap();
-        let described = node.describe(child.node).unwrap();
-        assert_eq!(described.summary, child.summary, "a summary is what merging gives");
+    fn node(&self, level: u8, reference: &NodeRef<History>) -> Arc<Node<History>> {
+        let node = Node::parse(&self.texts[&reference.node.hash]).unwrap();
+        reference.check(level, &node).unwrap();
         Arc::new(node)
     }
 
@@ -39,8 +39,8 @@ impl Nodes {
         for _ in 0..20 {
             match flush(&root, &nodes, Era(3)).unwrap() {
                 Flush::Need(needed) => {
-                    for (level, child) in needed {
-                        nodes.insert(level, &child, self.node(level, &child)).unwrap();
+                    for (level, reference) in needed {
+                        nodes.insert(level, &reference, self.node(level, &reference)).unwrap();
                     }
                 }
                 Flush::Done(root, written) => {
@@ -67,7 +67,9 @@ impl Nodes {
     }
 
     fn collect(&self, level: u8, child: &Child<History>, all: &mut BTreeMap<Seq, HistoryEntry>) {
-        match &*self.node(level, child) {
+        let node = self.node(level, &child.reference);
+        assert_eq!(&node.describe(child.reference.node).unwrap(), child, "a summary is what merging gives");
+        match &*node {
             Node::Leaf(columns) => all.extend(columns.items().into_iter().map(|entry| (entry.seq, entry))),
             Node::Inner(level, children) => {
                 assert!(!children.is_empty());
@@ -114,7 +116,11 @@ fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     prop::collection::vec(shape, 1..40)
 }
 
-fn edits_of(shape: &Shape, model: &BTreeMap<Seq, HistoryEntry>, salt: u64) -> Vec<(Seq, Option<HistoryEntry>)> {
+fn edits_of(
+    shape: &Shape,
+    model: &BTreeMap<Seq, HistoryEntry>,
+    salt: u64,
+) -> Vec<(Seq, Option<HistoryEntry>)> {
     let end = model.last_key_value().map_or(0, |(key, _)| key.0 + 1);
     let put = |seq: u64| (Seq(seq), Some(entry(seq, salt + seq)));
     match shape {
@@ -155,7 +161,8 @@ fn a_bulk_build_holds_its_entries_at_every_size() {
         nodes.store(builder.take_nodes());
         let (root, rest) = builder.finish().unwrap();
         nodes.store(rest);
-        let expected: BTreeMap<Seq, HistoryEntry> = (0..count).map(|seq| (Seq(seq), entry(seq, seq))).collect();
+        let expected: BTreeMap<Seq, HistoryEntry> =
+            (0..count).map(|seq| (Seq(seq), entry(seq, seq))).collect();
         assert_eq!(nodes.entries(&reread(&root)), expected, "{count} entries");
         assert!(root.children().items().iter().map(Child::weight).sum::<usize>() <= History::LIMITS.root);
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::id::Era;
 use crate::tree::split::split;
-use crate::tree::{Child, Children, Columns, Edit, EncodedNode, MAX_LEVEL, Node, Root, TreeKind};
+use crate::tree::{Child, Children, Columns, Edit, EncodedNode, MAX_LEVEL, Node, NodeRef, Root, TreeKind};
 
 /// A node with less than this part of its bound is merged with a neighbour once it has shrunk.
 const UNDER_FULL: usize = 4;
@@ -20,7 +20,7 @@ const UNDER_FULL: usize = 4;
 #[derive(Debug)]
 pub enum Flush<K: TreeKind> {
     /// These nodes, with their levels, must be put into the [`NodeMap`] first.
-    Need(Vec<(u8, Child<K>)>),
+    Need(Vec<(u8, NodeRef<K>)>),
     /// The root with an empty buffer, and the nodes to store before it is referred to.
     Done(Root<K>, Vec<EncodedNode>),
 }
@@ -36,13 +36,13 @@ impl<K: TreeKind> Default for NodeMap<K> {
 }
 
 impl<K: TreeKind> NodeMap<K> {
-    /// Adds a node that `child`, in a parent one level up, refers to.
+    /// Adds a node of this level that `reference`, in its parent, leads to.
     ///
     /// # Errors
     /// `Malformed` if the node is not what the reference says.
-    pub fn insert(&mut self, level: u8, child: &Child<K>, node: Arc<Node<K>>) -> Result<()> {
-        child.check(level, &node)?;
-        self.0.insert(child.node.hash, node);
+    pub fn insert(&mut self, level: u8, reference: &NodeRef<K>, node: Arc<Node<K>>) -> Result<()> {
+        reference.check(level, &node)?;
+        self.0.insert(reference.node.hash, node);
         Ok(())
     }
 
@@ -77,7 +77,7 @@ type Edits<K> = Vec<(<K as TreeKind>::Key, Edit<K>)>;
 struct Work<'a, K: TreeKind> {
     nodes: &'a NodeMap<K>,
     era: Era,
-    need: Vec<(u8, Child<K>)>,
+    need: Vec<(u8, NodeRef<K>)>,
     written: Vec<(Node<K>, EncodedNode)>,
 }
 
@@ -180,7 +180,7 @@ impl<K: TreeKind> Work<'_, K> {
     /// Applies edits to one child.
     fn touch(&mut self, child: Child<K>, level: u8, edits: Edits<K>) -> Result<Piece<K>> {
         let Some(node) = self.open(level, &child) else { return Ok(Piece::Kept(child)) };
-        let fill = edits.iter().all(|(key, _)| *key > child.last);
+        let fill = edits.iter().all(|(key, _)| *key > child.reference.last);
         let before = Content::of(&node);
         let content = match &*node {
             Node::Leaf(columns) => Content::Leaf(apply::<K>(columns.items(), edits)),
@@ -199,9 +199,9 @@ impl<K: TreeKind> Work<'_, K> {
 
     /// A node, if it is at hand; else it is asked for.
     fn open(&mut self, level: u8, child: &Child<K>) -> Option<Arc<Node<K>>> {
-        let found = self.nodes.get(&child.node.hash).cloned();
+        let found = self.nodes.get(&child.reference.node.hash).cloned();
         if found.is_none() {
-            self.need.push((level, child.clone()));
+            self.need.push((level, child.reference.clone()));
         }
         found
     }
@@ -258,11 +258,14 @@ impl<K: TreeKind> Work<'_, K> {
             return Ok(Vec::new());
         }
         let nodes = content.into_nodes(level, fill);
-        nodes.into_iter().map(|node| {
-            let (child, encoded) = node.encode(self.era)?;
-            self.written.push((node, encoded));
-            Ok(child)
-        }).collect()
+        nodes
+            .into_iter()
+            .map(|node| {
+                let (child, encoded) = node.encode(self.era)?;
+                self.written.push((node, encoded));
+                Ok(child)
+            })
+            .collect()
     }
 
     /// Adds levels while the root has too many children, and takes away those that hold a single one.
@@ -279,7 +282,7 @@ impl<K: TreeKind> Work<'_, K> {
             if weigh(&below) > K::LIMITS.root {
                 break;
             }
-            self.written.retain(|(_, encoded)| encoded.object.hash != children[0].node.hash);
+            self.written.retain(|(_, encoded)| encoded.object.hash != children[0].reference.node.hash);
             children = below;
             level -= 1;
         }
@@ -288,7 +291,8 @@ impl<K: TreeKind> Work<'_, K> {
 
     /// The children of the only child that is left, whether it was just written or is an old one.
     fn only_child(&mut self, level: u8, child: &Child<K>) -> Option<Vec<Child<K>>> {
-        let written = self.written.iter().find(|(_, encoded)| encoded.object.hash == child.node.hash);
+        let written =
+            self.written.iter().find(|(_, encoded)| encoded.object.hash == child.reference.node.hash);
         let written = written.map(|(node, _)| Content::of(node));
         match written.or_else(|| self.open(level, child).map(|node| Content::of(&node)))? {
             Content::Inner(children) => Some(children),

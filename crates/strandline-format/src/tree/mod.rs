@@ -4,7 +4,7 @@
 //! needs instead of fetching them, [`Builder`] hands out nodes instead of storing them. Walking a stored tree is the SDK's.
 //!
 //! Invariants, checked when a node is parsed: keys ascend strictly; the ranges of children are disjoint and ascend; no node
-//! is empty [TREE-4..7]. What only a parent can tell (level, range, count) is checked by [`Child::check`].
+//! is empty [TREE-4..7]. What only a parent can tell (level, range, count) is checked by [`NodeRef::check`].
 
 mod build;
 mod flush;
@@ -19,7 +19,7 @@ use std::hash::Hash as StdHash;
 
 pub use build::Builder;
 pub use flush::{Flush, NodeMap, flush};
-pub use node::{Child, Children, EncodedNode, Node};
+pub use node::{Child, Children, EncodedNode, Node, NodeRef};
 pub use root::{Edit, Root};
 pub(crate) use sparse::Sparse;
 

@@ -14,9 +14,9 @@ pub enum Node<K: TreeKind> {
     Inner(u8, Children<K>),
 }
 
-/// A reference to a node, with what its parent knows of it.
+/// A reference to a node, with what it takes to check the node against it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Child<K: TreeKind> {
+pub struct NodeRef<K: TreeKind> {
     /// The smallest key below.
     pub first: K::Key,
     /// The greatest key below.
@@ -25,7 +25,14 @@ pub struct Child<K: TreeKind> {
     pub node: ObjectRef,
     /// How many entries are below.
     pub count: u64,
-    /// What they have in common.
+}
+
+/// All that a parent knows of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child<K: TreeKind> {
+    /// Which node, and what range of keys it holds.
+    pub reference: NodeRef<K>,
+    /// What the entries below have in common.
     pub summary: K::Summary,
 }
 
@@ -93,20 +100,28 @@ impl<K: TreeKind> Node<K> {
     /// # Errors
     /// `Invalid` if the node is empty.
     pub fn describe(&self, node: ObjectRef) -> Result<Child<K>> {
-        let empty = || Error::invalid("a node of a tree has at least one entry");
-        match self {
+        let reference = self.range(node)?;
+        let summary = match self {
+            Self::Leaf(columns) => K::summarize(columns),
+            Self::Inner(_, children) => K::merge(children),
+        };
+        Ok(Child { reference, summary })
+    }
+
+    fn range(&self, node: ObjectRef) -> Result<NodeRef<K>> {
+        let (ends, count) = match self {
             Self::Leaf(columns) => {
-                let end = columns.len().checked_sub(1).ok_or_else(empty)?;
-                let (first, last) = (K::key_at(columns, 0), K::key_at(columns, end));
-                Ok(Child { first, last, node, count: columns.len() as u64, summary: K::summarize(columns) })
+                let ends =
+                    columns.len().checked_sub(1).map(|end| (K::key_at(columns, 0), K::key_at(columns, end)));
+                (ends, columns.len() as u64)
             }
             Self::Inner(_, children) => {
-                let first = children.first.first().cloned().ok_or_else(empty)?;
-                let last = children.last.last().cloned().ok_or_else(empty)?;
-                let count = children.count.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
-                Ok(Child { first, last, node, count, summary: K::merge(children) })
+                let ends = children.first.first().cloned().zip(children.last.last().cloned());
+                (ends, children.count.iter().fold(0, |sum: u64, count| sum.saturating_add(*count)))
             }
-        }
+        };
+        let (first, last) = ends.ok_or_else(|| Error::invalid("a node of a tree has at least one entry"))?;
+        Ok(NodeRef { first, last, node, count })
     }
 
     /// Checks what a node must be by itself: keys in order, ranges disjoint, nothing empty.
@@ -115,7 +130,9 @@ impl<K: TreeKind> Node<K> {
             Self::Leaf(columns) => check_leaf::<K>(columns),
             Self::Inner(level, children) => {
                 if *level == 0 || *level > MAX_LEVEL {
-                    return Err(Error::malformed(format!("an inner node has a level of 1 to {MAX_LEVEL}, not {level}")));
+                    return Err(Error::malformed(format!(
+                        "an inner node has a level of 1 to {MAX_LEVEL}, not {level}"
+                    )));
                 }
                 if children.is_empty() {
                     return Err(Error::malformed("an inner node without children"));
@@ -142,16 +159,19 @@ pub(crate) fn check_ascending<K: TreeKind>(columns: &K::Columns) -> Result<()> {
     }
 }
 
-impl<K: TreeKind> Child<K> {
+impl<K: TreeKind> NodeRef<K> {
     /// Checks a node against the reference that led to it [TREE-7]. The summary is `verify`'s business: it costs more.
     ///
     /// # Errors
     /// `Malformed`, naming what differs.
     pub fn check(&self, level: u8, node: &Node<K>) -> Result<()> {
         if node.level() != level {
-            return Err(Error::malformed(format!("a node of level {}, its parent expects {level}", node.level())));
+            return Err(Error::malformed(format!(
+                "a node of level {}, its parent expects {level}",
+                node.level()
+            )));
         }
-        let found = node.describe(self.node).map_err(Error::stored)?;
+        let found = node.range(self.node).map_err(Error::stored)?;
         if (&found.first, &found.last, found.count) == (&self.first, &self.last, self.count) {
             return Ok(());
         }
@@ -160,12 +180,18 @@ impl<K: TreeKind> Child<K> {
             found.count, found.first, found.last, self.count, self.first, self.last
         )))
     }
+}
 
+impl<K: TreeKind> Child<K> {
     /// About how many bytes of JSON the reference takes in its parent.
     #[must_use]
     pub fn weight(&self) -> usize {
         const HASH_ERA_SIZE_COUNT: usize = 67 + 2 + 6 + 6;
-        HASH_ERA_SIZE_COUNT + display_len(&self.first) + display_len(&self.last) + 2 + K::summary_weight(&self.summary)
+        HASH_ERA_SIZE_COUNT
+            + display_len(&self.reference.first)
+            + display_len(&self.reference.last)
+            + 2
+            + K::summary_weight(&self.summary)
     }
 }
 
@@ -191,6 +217,17 @@ impl<K: TreeKind> Children<K> {
         Self::from_items(&[])
     }
 
+    /// One reference; `at` is below the number of children.
+    #[must_use]
+    pub fn reference(&self, at: usize) -> NodeRef<K> {
+        NodeRef {
+            first: self.first[at].clone(),
+            last: self.last[at].clone(),
+            node: self.node[at],
+            count: self.count[at],
+        }
+    }
+
     /// The place of the one child whose range holds `key`, if any.
     #[must_use]
     pub fn find(&self, key: &K::Key) -> Option<usize> {
@@ -211,7 +248,9 @@ impl<K: TreeKind> Children<K> {
             let overlaps = at > 0 && self.last[at - 1] >= self.first[at];
             if reversed || overlaps {
                 let (first, last) = (&self.first[at], &self.last[at]);
-                return Err(Error::malformed(format!("the range {first} to {last} of child {at} is out of order")));
+                return Err(Error::malformed(format!(
+                    "the range {first} to {last} of child {at} is out of order"
+                )));
             }
             if self.count[at] == 0 {
                 return Err(Error::malformed(format!("child {at} has no entries")));
@@ -227,10 +266,10 @@ impl<K: TreeKind> Columns for Children<K> {
     fn from_items(items: &[Child<K>]) -> Self {
         let summaries: Vec<K::Summary> = items.iter().map(|child| child.summary.clone()).collect();
         Self {
-            first: items.iter().map(|child| child.first.clone()).collect(),
-            last: items.iter().map(|child| child.last.clone()).collect(),
-            node: items.iter().map(|child| child.node).collect(),
-            count: items.iter().map(|child| child.count).collect(),
+            first: items.iter().map(|child| child.reference.first.clone()).collect(),
+            last: items.iter().map(|child| child.reference.last.clone()).collect(),
+            node: items.iter().map(|child| child.reference.node).collect(),
+            count: items.iter().map(|child| child.reference.count).collect(),
             summary: K::Summaries::from_items(&summaries),
         }
     }
@@ -240,12 +279,6 @@ impl<K: TreeKind> Columns for Children<K> {
     }
 
     fn item(&self, at: usize) -> Child<K> {
-        Child {
-            first: self.first[at].clone(),
-            last: self.last[at].clone(),
-            node: self.node[at],
-            count: self.count[at],
-            summary: self.summary.item(at),
-        }
+        Child { reference: self.reference(at), summary: self.summary.item(at) }
     }
 }

@@ -32,7 +32,10 @@ impl<K: TreeKind> Root<K> {
     /// `Malformed` if the parts do not fit together.
     pub fn new(level: u8, children: Children<K>, edits: BTreeMap<K::Key, Edit<K>>) -> Result<Self> {
         if level > MAX_LEVEL || (level == 0) != children.is_empty() {
-            return Err(Error::malformed(format!("a root of level {level} with {} children", children.len())));
+            return Err(Error::malformed(format!(
+                "a root of level {level} with {} children",
+                children.len()
+            )));
         }
         if level == 0 && edits.values().any(Option::is_none) {
             return Err(Error::malformed("a root without children removes a key"));

@@ -112,7 +112,9 @@ fn node_from_wire<K: WireKind>(wire: NodeWire<K>) -> Result<Node<K>> {
         (0, Some(entries), None) => Node::Leaf(K::entries_from_wire(entries)?),
         (level @ 1.., None, Some(children)) => Node::Inner(level, K::children_from_wire(children)?),
         (level, ..) => {
-            return Err(Error::malformed(format!("level {level} needs `entries` if 0, else `children`, and not both")));
+            return Err(Error::malformed(format!(
+                "level {level} needs `entries` if 0, else `children`, and not both"
+            )));
         }
     };
     node.check()?;

@@ -8,10 +8,13 @@ mod hash;
 mod history;
 mod id;
 mod json;
+mod mask;
 mod name;
 mod path;
+mod stats;
 mod time;
 pub mod tree;
+mod value;
 
 pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, EntryType};
 pub use error::{Error, ErrorKind, Result};
@@ -19,6 +22,12 @@ pub use hash::{Hash, ObjectRef};
 pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
 pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
+pub use mask::Mask;
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
 pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
+pub use stats::{
+    Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_FIELDS, Nullable, Stats,
+    StatsColumns,
+};
 pub use time::Timestamp;
+pub use value::{MAX_FIXED, MAX_PRECISION, MICROS_PER_DAY, PrimitiveType, Value};

@@ -40,7 +40,10 @@ impl Value {
 }
 
 /// Writes one value.
-pub(crate) fn write_value<S: Serializer>(value: &Value, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(crate) fn write_value<S: Serializer>(
+    value: &Value,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     match value {
         Value::Boolean(truth) => serializer.serialize_bool(*truth),
         Value::Int(number) | Value::Date(number) => serializer.serialize_i32(*number),
@@ -90,12 +93,12 @@ impl<'de> DeserializeSeed<'de> for ValueSeed {
             PrimitiveType::TimestampTz => Value::TimestampTz(i64::deserialize(deserializer)?),
             PrimitiveType::TimestampNs => Value::TimestampNs(i64::deserialize(deserializer)?),
             PrimitiveType::TimestampTzNs => Value::TimestampTzNs(i64::deserialize(deserializer)?),
-            PrimitiveType::Float => {
-                Value::Float(float_of_text(<&RawValue>::deserialize(deserializer)?.get()).map_err(D::Error::custom)?)
-            }
-            PrimitiveType::Double => {
-                Value::Double(float_of_text(<&RawValue>::deserialize(deserializer)?.get()).map_err(D::Error::custom)?)
-            }
+            PrimitiveType::Float => Value::Float(
+                float_of_text(<&RawValue>::deserialize(deserializer)?.get()).map_err(D::Error::custom)?,
+            ),
+            PrimitiveType::Double => Value::Double(
+                float_of_text(<&RawValue>::deserialize(deserializer)?.get()).map_err(D::Error::custom)?,
+            ),
             PrimitiveType::Decimal { .. }
             | PrimitiveType::String
             | PrimitiveType::Uuid
@@ -154,7 +157,10 @@ pub(crate) fn float_of_text<T: Floating>(text: &str) -> Result<T> {
     let number = match text {
         "\"Infinity\"" => return Ok(T::INFINITY),
         "\"-Infinity\"" => return Ok(T::NEG_INFINITY),
-        _ => text.parse().ok().filter(|_| text.starts_with(|first: char| first == '-' || first.is_ascii_digit())),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|_| text.starts_with(|first: char| first == '-' || first.is_ascii_digit())),
     };
     let finite = number.filter(|number: &T| number.is_finite());
     finite.ok_or_else(|| Error::malformed(format!("{:?} is not a number of its type", clip(text))))

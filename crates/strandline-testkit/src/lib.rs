@@ -5,21 +5,28 @@
 //! belong here: tests of the product, and any second implementation of its rules.
 
 mod answer;
+mod clock;
 mod counting;
 mod counts;
 mod enumerate;
+mod environment;
 mod fault;
 mod faulty;
+pub mod generate;
 mod intercept;
 mod multipart;
+mod random;
 mod request;
 mod shared;
 
 pub use answer::{Answer, Dialect, Status};
+pub use clock::VirtualClock;
 pub use counting::{Counting, CountingStore};
 pub use counts::{Counts, Tally};
 pub use enumerate::{pair_faults, second_faults, single_faults};
+pub use environment::FixedEnvironment;
 pub use fault::{Effect, Fault, Release, Script, Target};
 pub use faulty::{Faults, FaultyStore, Landing};
 pub use intercept::{Body, Intercepted, Layer, Reply, Sending};
+pub use random::SeededRandom;
 pub use request::{PathClass, Request, RequestKind};

@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Shared<T>(Arc<Mutex<T>>);
 
 impl<T> Shared<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Arc::new(Mutex::new(value)))
+    }
+
     /// Looks at the value, or changes it, alone.
     pub(crate) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
         body(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -4,8 +4,10 @@
 //! Invariant: the same seed gives the same value. What does not belong here: checks of the product, and the seeds
 //! themselves.
 
+pub mod batches;
 pub mod edits;
 pub mod names;
+mod values;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, Reason, RngAlgorithm, TestRng, TestRunner};

@@ -3,7 +3,9 @@
 //! The normative text is `format-spec/spec.md`; rule ids like [PTR-3] in these sources point there.
 
 mod catalog;
+mod deletion_vector;
 mod error;
+mod file;
 mod hash;
 mod history;
 mod id;
@@ -13,11 +15,16 @@ mod name;
 mod path;
 mod stats;
 mod time;
+mod transform;
 pub mod tree;
 mod value;
 
 pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, EntryType};
+pub use deletion_vector::DeletionVector;
 pub use error::{Error, ErrorKind, Result};
+pub use file::{
+    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, RowIds, Scalar, Shift, SplitValues,
+};
 pub use hash::{Hash, ObjectRef};
 pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
@@ -30,4 +37,5 @@ pub use stats::{
     StatsColumns,
 };
 pub use time::Timestamp;
+pub use transform::Transform;
 pub use value::{MAX_FIXED, MAX_PRECISION, MICROS_PER_DAY, PrimitiveType, Value};

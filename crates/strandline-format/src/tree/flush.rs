@@ -72,7 +72,8 @@ pub fn flush<K: TreeKind>(root: &Root<K>, nodes: &NodeMap<K>, era: Era) -> Resul
     Ok(Flush::Done(Root::new(level, Children::from_items(&children), BTreeMap::new())?, nodes))
 }
 
-type Edits<K> = Vec<(<K as TreeKind>::Key, Edit<K>)>;
+/// Edits, in the order of their keys.
+pub type Edits<K> = Vec<(<K as TreeKind>::Key, Edit<K>)>;
 
 struct Work<'a, K: TreeKind> {
     nodes: &'a NodeMap<K>,
@@ -306,7 +307,8 @@ fn weigh<K: TreeKind>(children: &[Child<K>]) -> usize {
 }
 
 /// Entries after edits, both in the order of their keys.
-pub(super) fn apply<K: TreeKind>(entries: Vec<K::Entry>, edits: Edits<K>) -> Vec<K::Entry> {
+#[must_use]
+pub fn apply<K: TreeKind>(entries: Vec<K::Entry>, edits: Edits<K>) -> Vec<K::Entry> {
     let mut out = Vec::with_capacity(entries.len() + edits.len());
     let mut edits = edits.into_iter().peekable();
     for entry in entries {

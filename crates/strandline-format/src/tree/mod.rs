@@ -18,7 +18,7 @@ use std::fmt::{Debug, Display};
 use std::hash::Hash as StdHash;
 
 pub use build::Builder;
-pub use flush::{Flush, NodeMap, flush};
+pub use flush::{Edits, Flush, NodeMap, apply, flush};
 pub use node::{Child, Children, EncodedNode, Node, NodeRef};
 pub use root::{Edit, Root};
 pub(crate) use sparse::Sparse;

@@ -29,6 +29,16 @@ impl<T: Clone + Default + PartialEq> Sparse<T> {
         self.0.is_empty()
     }
 
+    /// The column with each value turned into another; defaults must turn into defaults.
+    pub(crate) fn map<U: Clone + Default + PartialEq>(&self, turn: impl Fn(&T) -> U) -> Sparse<U> {
+        Sparse::of(self.0.iter().map(turn))
+    }
+
+    /// [`Sparse::map`] where it may fail.
+    pub(crate) fn try_map<U: Clone + Default + PartialEq>(&self, turn: impl Fn(&T) -> Result<U>) -> Result<Sparse<U>> {
+        Ok(Sparse::of(self.0.iter().map(turn).collect::<Result<Vec<U>>>()?))
+    }
+
     /// Checks that the column is left out or has a value for each of `len` entries.
     pub(crate) fn check(&self, name: &str, len: usize) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { check_len(name, self.0.len(), len) }

@@ -1,0 +1,176 @@
+//! One file entry, as a row, and what a subtree of entries has in common.
+
+use crate::error::{Error, Result};
+use crate::hash::{Hash, ObjectRef};
+use crate::id::{Era, FileId, RowId, Seq};
+use crate::stats::Stats;
+
+/// One data file of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileEntry {
+    /// The entry's id within the table.
+    pub id: FileId,
+    /// The hash of the file's bytes.
+    pub hash: Hash,
+    /// The era in which the file was uploaded.
+    pub era: Era,
+    /// The length of the file.
+    pub size: u64,
+    /// How many rows the file holds, deleted ones too.
+    pub rows: u64,
+    /// The length of the Parquet footer, with the eight bytes that end it, so that one request reads it.
+    pub footer: u64,
+    /// The id of the file's first row; the others follow, where they are derived.
+    pub first_row: RowId,
+    /// The version in which the rows were last written on this branch.
+    pub added: Seq,
+    /// Which of the table's sets of field ids the file was written with [FILE-5].
+    pub fields: u32,
+    /// Which rows are deleted.
+    pub deletes: Option<Deletes>,
+    /// Where each row group begins.
+    pub row_groups: Vec<u64>,
+    /// The id of the table's order in which the rows lie, if any.
+    pub order: Option<u32>,
+    /// The values of the split transforms, if the file holds only rows of one split.
+    pub split: Option<SplitValues>,
+    /// How stored row ids are to be read, after merges [FILE-9].
+    pub shifts: Vec<Shift>,
+    /// Whether row ids are derived from `first_row`, or stored in the file.
+    pub row_ids: RowIds,
+    /// Where the file lies, if it was imported in place.
+    pub external: Option<External>,
+    /// What is known of each field.
+    pub stats: Stats,
+}
+
+/// The longest deletion vector that stands in its entry [FILE-7].
+pub const MAX_INLINE_DELETES: usize = 1024;
+
+/// The deleted rows of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deletes {
+    /// A vector of at most [`MAX_INLINE_DELETES`] bytes, in the entry itself.
+    Inline {
+        /// How many rows are deleted.
+        rows: u64,
+        /// The vector's bytes.
+        blob: Vec<u8>,
+    },
+    /// A vector that is an object of its own.
+    Stored {
+        /// How many rows are deleted.
+        rows: u64,
+        /// The object under the table's data.
+        object: ObjectRef,
+    },
+}
+
+impl Deletes {
+    /// How many rows are deleted.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Inline { rows, .. } | Self::Stored { rows, .. } => *rows,
+        }
+    }
+}
+
+/// Where a file's row ids come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowIds {
+    /// The first row's id, and on from there.
+    #[default]
+    Derived,
+    /// The columns `_row_id` and `_last_updated_sequence_number` of the file; null means derived.
+    Stored,
+}
+
+/// Stored row ids from `from` up are read as greater by `by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// The first id that is shifted.
+    pub from: RowId,
+    /// How far.
+    pub by: u64,
+}
+
+/// The values that the split's transforms have for all rows of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SplitValues {
+    /// The id of the table's split.
+    pub split: u32,
+    /// One value for each field of the split.
+    pub values: Vec<Scalar>,
+}
+
+/// A value as JSON has it; the split's transform says what it means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    /// Null.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// A text.
+    Text(String),
+}
+
+/// A file outside of the lake, imported in place: the one exception to paths that are derived [PATH-1].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct External {
+    /// Where it lies.
+    pub url: String,
+    /// What the store said it was when it was imported.
+    pub etag: Option<String>,
+}
+
+impl FileEntry {
+    /// How many rows are left after deletes.
+    #[must_use]
+    pub fn live_rows(&self) -> u64 {
+        self.rows.saturating_sub(self.deletes.as_ref().map_or(0, Deletes::rows))
+    }
+
+    /// Checks the entry against itself [FILE-2].
+    ///
+    /// # Errors
+    /// `Malformed`, naming what contradicts what.
+    pub fn check(&self) -> Result<()> {
+        let deleted = self.deletes.as_ref().map_or(0, Deletes::rows);
+        let wrong = if deleted > self.rows {
+            "deletes more rows than the file has"
+        } else if self.deletes.is_some() && deleted == 0 {
+            "has a deletion vector of no rows"
+        } else if self.footer < 12 || self.footer > self.size {
+            "has a footer that does not fit into the file"
+        } else if self.first_row.0.checked_add(self.rows).is_none() {
+            "has row ids beyond 64 bits"
+        } else if self.row_groups.windows(2).any(|pair| pair[0] >= pair[1])
+            || self.row_groups.last().is_some_and(|offset| *offset >= self.size)
+        {
+            "has row groups that do not ascend within the file"
+        } else if self.row_ids == RowIds::Derived && !self.shifts.is_empty() {
+            "shifts row ids that are derived"
+        } else {
+            return Ok(());
+        };
+        Err(Error::malformed(format!("file entry {} {wrong}", self.id)))
+    }
+}
+
+/// What the entries of a subtree have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileSummary {
+    /// Their rows, deleted ones too.
+    pub rows: u64,
+    /// The bytes of their files.
+    pub bytes: u64,
+    /// Their deleted rows.
+    pub deleted: u64,
+    /// What is known of each field over all of them.
+    pub stats: Stats,
+}

@@ -5,15 +5,21 @@
 mod catalog;
 mod deletion_vector;
 mod error;
+mod feature;
 mod file;
 mod hash;
 mod history;
 mod id;
 mod json;
+mod lake;
 mod mask;
 mod name;
 mod path;
+mod pointer;
+mod reference;
 mod stats;
+mod tag;
+mod text;
 mod time;
 mod transform;
 pub mod tree;
@@ -23,18 +29,29 @@ pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, Entry
 pub use deletion_vector::DeletionVector;
 pub use error::{Error, ErrorKind, Result};
 pub use file::{
-    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, RowIds, Scalar, Shift, SplitValues,
+    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds, Scalar, Shift, SplitValues,
 };
+pub use feature::{Feature, Features, KNOWN_FEATURES};
 pub use hash::{Hash, ObjectRef};
 pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
 pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
 pub use mask::Mask;
+pub use lake::Lake;
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
 pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
 pub use stats::{
     Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_FIELDS, Nullable, Stats,
     StatsColumns,
+};
+pub use pointer::{
+    BranchStart, ERA_SLACK, MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, Pack, PackBuilder, Pin, Pointer, PointerUpdate, RefState,
+    StoreFingerprint, SwapSeq,
+};
+pub use reference::{Base, HashPrefix, Reference, ReferenceRange, ReferenceTime, Suffix, Word};
+pub use tag::{Tag, TagTarget};
+pub use text::{
+    Author, Comment, CommitProperties, Label, Message, Properties, PropertyKey, PropertyValue, SqlText, TableProperties, Text,
 };
 pub use time::Timestamp;
 pub use transform::Transform;

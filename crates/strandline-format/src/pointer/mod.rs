@@ -1,0 +1,434 @@
+//! The pointer of a branch: the one object that is ever replaced, and every way in which it may change [PTR-1].
+//!
+//! Invariants: a pointer is changed only through [`Pointer::next`], which counts the swap and takes a fresh nonce, so no
+//! two attempts have equal bytes [PTR-4]; the era and `expired_before` never go back [PTR-6, PTR-7]; a deleted branch keeps
+//! its pins and nothing else [PTR-9]. What does not belong here: the swap itself, and whether a change is allowed to be
+//! tried (the era rule aside, which is arithmetic).
+
+mod pack;
+mod wire;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use pack::{MAX_PACK_BYTES, Pack, PackBuilder};
+
+use crate::error::{Error, Result};
+use crate::feature::Features;
+use crate::hash::{ObjectRef, clip};
+use crate::id::{Era, LakeId, Nonce, PinId, Seq};
+use crate::name::RefName;
+use crate::text::Label;
+use crate::time::Timestamp;
+
+/// How many eras an upload may lie behind the pointer that it is committed to: one whole collection [GC-4].
+pub const ERA_SLACK: u64 = 1;
+
+/// How many pins a pointer may hold.
+pub const MAX_PINS: usize = 1024;
+
+/// How many stores a pointer remembers as probed.
+pub const MAX_PROBED: usize = 16;
+
+/// How often a pointer or a tag has been swapped. Not a version of the branch: a fence or a pin counts too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SwapSeq(pub u64);
+
+impl SwapSeq {
+    /// The number after this one.
+    ///
+    /// # Errors
+    /// `TooLarge` at the end of the range.
+    pub fn next(self) -> Result<Self> {
+        self.0.checked_add(1).map(Self).ok_or_else(|| Error::too_large("no number is left for this swap"))
+    }
+}
+
+impl fmt::Display for SwapSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Whether a ref stands, or is the tombstone of one that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefState {
+    /// It stands.
+    Live,
+    /// It was deleted; the object stays, so that a late create cannot bring it back [PTR-9].
+    Deleted,
+}
+
+/// What keeps a commit from being collected while something takes it over from another ref [GC-5].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which pin.
+    pub id: PinId,
+    /// What it keeps.
+    pub commit: ObjectRef,
+    /// What for, such as `branch dev`: for the person who finds it left over.
+    pub reason: Label,
+    /// When it was set.
+    pub time: Timestamp,
+}
+
+/// Stands for a store that a lake was reached through, so that one probe of its conditions is enough [PTR-10].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreFingerprint([u8; 8]);
+
+impl StoreFingerprint {
+    /// The fingerprint of the store of this kind, at this endpoint, with this bucket and root.
+    ///
+    /// ```
+    /// use strandline_format::StoreFingerprint;
+    /// let one = StoreFingerprint::of("s3", "https://s3.eu-west-1.amazonaws.com", "lake", "a/b");
+    /// let other = StoreFingerprint::of("s3", "https://s3.eu-west-1.amazonaws.com", "lakea", "/b");
+    /// assert_ne!(one, other);
+    /// assert_eq!(one.to_string().parse(), Ok(one));
+    /// ```
+    #[must_use]
+    pub fn of(kind: &str, endpoint: &str, bucket: &str, root: &str) -> Self {
+        let text = [kind, endpoint, bucket, root].join("\0");
+        let hash = blake3::derive_key("strandline store fingerprint", text.as_bytes());
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hash[..8]);
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for StoreFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for StoreFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for StoreFingerprint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        crate::id::parse_hex(text).map(Self).ok_or_else(|| {
+            Error::malformed(format!(
+                "a store's fingerprint has 16 lower-case hex digits, not {:?}",
+                clip(text)
+            ))
+        })
+    }
+}
+
+/// Where a branch begins: at its creation, or when a deleted one is created again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BranchStart {
+    /// The name as it is written.
+    pub branch: RefName,
+    /// The features in force.
+    pub features: Features,
+    /// The era to begin in: that of the pointer which the head was taken from, 0 in a lake that begins.
+    pub era: Era,
+    /// The first head.
+    pub head: ObjectRef,
+    /// Versions below are expired: what the pointer that the head was taken from says.
+    pub expired_before: Seq,
+    /// What a reader needs next.
+    pub pack: Pack,
+}
+
+/// The pointer of a branch.
+///
+/// ```
+/// use strandline_format::{BranchStart, Era, Features, Hash, LakeId, Nonce, ObjectRef, Pack, Pointer, RefName, Seq};
+/// let start = BranchStart {
+///     branch: RefName::new("main")?,
+///     features: Features::default(),
+///     era: Era(0),
+///     head: ObjectRef { hash: Hash::of(b"{}"), era: Era(0), size: 2 },
+///     expired_before: Seq(0),
+///     pack: Pack::default(),
+/// };
+/// let pointer = Pointer::create(LakeId::from_random([1; 16]), start, Nonce::from_bytes([2; 16]));
+/// assert_eq!(Pointer::parse(&pointer.to_json()?)?, pointer);
+///
+/// let fenced = pointer.next(Nonce::from_bytes([3; 16]))?.fence()?.finish();
+/// assert_eq!(fenced.era(), Era(1));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pointer {
+    lake: LakeId,
+    branch: RefName,
+    features: Features,
+    seq: SwapSeq,
+    nonce: Nonce,
+    era: Era,
+    head: ObjectRef,
+    expired_before: Seq,
+    pins: Vec<Pin>,
+    state: RefState,
+    probed: Vec<StoreFingerprint>,
+    pack: Pack,
+}
+
+impl Pointer {
+    /// The first pointer of a branch, to be put if absent.
+    #[must_use]
+    pub fn create(lake: LakeId, start: BranchStart, nonce: Nonce) -> Self {
+        Self {
+            lake,
+            branch: start.branch,
+            features: start.features,
+            seq: SwapSeq(0),
+            nonce,
+            era: start.era,
+            head: start.head,
+            expired_before: start.expired_before,
+            pins: Vec::new(),
+            state: RefState::Live,
+            probed: Vec::new(),
+            pack: start.pack,
+        }
+    }
+
+    /// Checks that this is the pointer of the branch that was asked for [PTR-3]: an object that was copied to another
+    /// branch's path must not pass for that branch.
+    ///
+    /// # Errors
+    /// `Malformed`, naming both.
+    pub fn check_branch(&self, asked: &RefName) -> Result<()> {
+        if self.branch == *asked {
+            return Ok(());
+        }
+        Err(Error::malformed(format!(
+            "the pointer of branch {asked} says that it is that of {}",
+            self.branch
+        )))
+    }
+
+    /// The next pointer, unchanged but for its swap count and nonce; the caller drew the nonce for this attempt alone.
+    ///
+    /// # Errors
+    /// `TooLarge` when the swaps are used up.
+    pub fn next(&self, nonce: Nonce) -> Result<PointerUpdate> {
+        let mut next = self.clone();
+        next.seq = self.seq.next()?;
+        next.nonce = nonce;
+        next.pack.trim();
+        Ok(PointerUpdate(next))
+    }
+
+    /// Whether an object uploaded in `era` may be committed to this pointer as it stands [GC-4].
+    #[must_use]
+    pub fn allows(&self, era: Era) -> bool {
+        era.0.saturating_add(ERA_SLACK) >= self.era.0
+    }
+
+    /// The lake that the branch is in.
+    #[must_use]
+    pub fn lake(&self) -> LakeId {
+        self.lake
+    }
+
+    /// The name as it was written.
+    #[must_use]
+    pub fn branch(&self) -> &RefName {
+        &self.branch
+    }
+
+    /// The features in force; a writer checks them with [`Features::check_write`].
+    #[must_use]
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// How often the pointer was swapped.
+    #[must_use]
+    pub fn seq(&self) -> SwapSeq {
+        self.seq
+    }
+
+    /// What makes this attempt differ from every other.
+    #[must_use]
+    pub fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    /// The garbage-collection era in which a writer uploads.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.era
+    }
+
+    /// The newest commit.
+    #[must_use]
+    pub fn head(&self) -> ObjectRef {
+        self.head
+    }
+
+    /// Versions below are expired, whether or not their objects are gone yet.
+    #[must_use]
+    pub fn expired_before(&self) -> Seq {
+        self.expired_before
+    }
+
+    /// The pins, oldest first.
+    #[must_use]
+    pub fn pins(&self) -> &[Pin] {
+        &self.pins
+    }
+
+    /// Whether the branch stands.
+    #[must_use]
+    pub fn state(&self) -> RefState {
+        self.state
+    }
+
+    /// The stores whose conditions were probed, newest last.
+    #[must_use]
+    pub fn probed(&self) -> &[StoreFingerprint] {
+        &self.probed
+    }
+
+    /// What a reader needs next.
+    #[must_use]
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+}
+
+/// A pointer that is being made to replace another one. Changes that one swap makes together are made one after the
+/// other.
+#[derive(Clone, Debug)]
+#[must_use = "an update does nothing until its pointer is swapped in"]
+pub struct PointerUpdate(Pointer);
+
+impl PointerUpdate {
+    /// Moves the branch to another head. The caller has checked the transaction, the eras and the conflicts [COMMIT-4].
+    ///
+    /// # Errors
+    /// `Invalid` if the branch is deleted.
+    pub fn advance(mut self, head: ObjectRef, pack: Pack) -> Result<Self> {
+        self.check_live()?;
+        self.0.head = head;
+        self.0.pack = pack;
+        Ok(self)
+    }
+
+    /// Opens the next era: a tombstone's too, because it may be created again [GC-2].
+    ///
+    /// # Errors
+    /// `TooLarge` when the eras are used up.
+    pub fn fence(mut self) -> Result<Self> {
+        self.0.era = self.0.era.next()?;
+        Ok(self)
+    }
+
+    /// Opens an era that another branch is in already; eras never go back [PTR-6].
+    pub fn raise_era(mut self, to: Era) -> Self {
+        self.0.era = self.0.era.max(to);
+        self
+    }
+
+    /// Keeps a commit from being collected.
+    ///
+    /// # Errors
+    /// `Invalid` if the branch is deleted or has a pin with this id; `TooLarge` if it has [`MAX_PINS`].
+    pub fn pin(mut self, pin: Pin) -> Result<Self> {
+        self.check_live()?;
+        if self.0.pins.iter().any(|held| held.id == pin.id) {
+            return Err(Error::invalid(format!("the pointer has a pin {} already", pin.id)));
+        }
+        if self.0.pins.len() >= MAX_PINS {
+            return Err(Error::too_large(format!(
+                "the pointer has {MAX_PINS} pins: release those left over"
+            )));
+        }
+        self.0.pins.push(pin);
+        Ok(self)
+    }
+
+    /// Releases a pin. One that is not there is no error: it may have been released by an attempt whose answer was lost.
+    pub fn unpin(mut self, id: PinId) -> Self {
+        self.0.pins.retain(|pin| pin.id != id);
+        self
+    }
+
+    /// Expires the versions below `to`; `head` is the version of the head, which is never expired [PTR-7].
+    ///
+    /// # Errors
+    /// `Invalid` if that would bring expired versions back or expire the head.
+    pub fn expire(mut self, to: Seq, head: Seq) -> Result<Self> {
+        self.check_live()?;
+        if to < self.0.expired_before || to > head {
+            return Err(Error::invalid(format!(
+                "cannot expire the versions before {to}: those before {} are, and the head is {head}",
+                self.0.expired_before
+            )));
+        }
+        self.0.expired_before = to;
+        Ok(self)
+    }
+
+    /// Requires other features from here on.
+    pub fn require(mut self, features: Features) -> Self {
+        self.0.features = features;
+        self
+    }
+
+    /// Deletes the branch: the pins stay, the head is no longer retained [PTR-9].
+    ///
+    /// # Errors
+    /// `Invalid` if it is deleted.
+    pub fn tombstone(mut self) -> Result<Self> {
+        self.check_live()?;
+        self.0.state = RefState::Deleted;
+        self.0.pack = Pack::default();
+        Ok(self)
+    }
+
+    /// Creates a deleted branch again, over its tombstone. The era does not go back, pins stay.
+    ///
+    /// # Errors
+    /// `Invalid` if the branch stands, or is another one.
+    pub fn revive(mut self, start: BranchStart) -> Result<Self> {
+        if self.0.state == RefState::Live {
+            return Err(Error::invalid(format!("branch {} stands already", self.0.branch)));
+        }
+        if self.0.branch != start.branch {
+            return Err(Error::invalid(format!("{} is not the deleted {}", start.branch, self.0.branch)));
+        }
+        self.0.state = RefState::Live;
+        self.0.branch = start.branch;
+        self.0.features = start.features;
+        self.0.era = self.0.era.max(start.era);
+        self.0.head = start.head;
+        self.0.expired_before = start.expired_before;
+        self.0.pack = start.pack;
+        Ok(self)
+    }
+
+    /// Remembers that this store keeps its conditions; of too many the oldest is forgotten [PTR-10].
+    pub fn probed(mut self, store: StoreFingerprint) -> Self {
+        self.0.probed.retain(|known| *known != store);
+        self.0.probed.push(store);
+        let surplus = self.0.probed.len().saturating_sub(MAX_PROBED);
+        self.0.probed.drain(..surplus);
+        self
+    }
+
+    /// The pointer to swap in.
+    #[must_use]
+    pub fn finish(self) -> Pointer {
+        self.0
+    }
+
+    fn check_live(&self) -> Result<()> {
+        match self.0.state {
+            RefState::Live => Ok(()),
+            RefState::Deleted => Err(Error::invalid(format!("branch {} is deleted", self.0.branch))),
+        }
+    }
+}

@@ -1,0 +1,611 @@
+"""A lake against the spec: refs, commits, trees and tables, each object verified and each structure held against itself.
+
+A `Walk` covers what one branch or tag retains. Faults are recorded and the walk goes on with what does not depend on
+them; so one damaged object hides nothing but what lies below it. Nothing here writes.
+"""
+
+from collections import namedtuple
+
+import blake3
+
+import wire
+from values import (
+    FIELD_ID, Schema, check_summary, deletion_vector, inline_blob, merge_stats, read_stats)
+from wire import (
+    BOOLEAN, Fault, HASH, HEX32, OBJECT, REF, REF_NAME, TABLE_NAME, TEXT, U64, UUID, check_header, choice, ensure,
+    features, fold, integer, listing, mapping, matching, optional, record, show, time)
+
+MAX_LEVEL = 8
+MAX_PACK = 64 << 10
+
+
+class Skipped(Fault):
+    """What depends on something that has been reported already."""
+
+    def __init__(self):
+        super().__init__("skipped", "depends on a damaged object")
+
+
+# Columns and trees [TREE]
+
+Use = namedtuple("Use", "kind key_type entries children sums")
+Node = namedtuple("Node", "level items entries")
+
+
+def rows_of(members, key):
+    """Columnar JSON as one dict for each entry; an optional column that is left out has its default everywhere."""
+    def parse(value):
+        columns = record({name: spread(parser) for name, parser in members.items()})(value)
+        length = len(columns[key])
+        for name in columns:
+            columns[name] = [members[name].default] * length if columns[name] is None else columns[name]
+            ensure(len(columns[name]) == length, f"column {name} has {len(columns[name])} values for {length} entries")
+        return [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return parse
+
+
+def spread(parser):
+    column = listing(parser)
+    if hasattr(parser, "default"):
+        column.default = None
+    return column
+
+
+def with_stats(rows_parser):
+    def parse(value):
+        rows = rows_parser(value)
+        stats = value.get("stats", {})
+        for row, found in zip(rows, read_stats(stats, [row["rows"] for row in rows])):
+            row["stats"] = found
+        return rows
+    return parse
+
+
+OBJECT_COLUMNS = {"hash": HASH, "era": optional(U64, 0), "size": U64}
+
+
+def ref_of(row):
+    return {name: row[name] for name in ("hash", "era", "size")}
+
+
+def folded(value):
+    ensure(fold(TEXT(value)) == value, f"not a folded name: {show(value)}")
+    return value
+
+
+# The catalog [CAT]
+
+ENTRY_TYPES = ("table", "view", "namespace")
+
+
+def entry_type(value):
+    if TEXT(value) not in ENTRY_TYPES:
+        raise Fault("unsupported", f"a catalog entry of unknown type {show(value)}")
+    return value
+
+
+def catalog_entries(value):
+    rows = rows_of({"name": TABLE_NAME, "type": entry_type, "id": UUID, **OBJECT_COLUMNS}, "name")(value)
+    return [{**row, "key": fold(row["name"]), "count": 1} for row in rows]
+
+
+CATALOG = Use("catalog", folded, catalog_entries, rows_of(
+    {"first": folded, "last": folded, **OBJECT_COLUMNS, "count": U64}, "first"), ("count",))
+
+# The history [HIST]
+
+MERGED = optional(record({"seq": U64, "hash": HASH, "era": U64, "size": U64}))
+
+
+def history_entries(value):
+    rows = rows_of({"seq": U64, **OBJECT_COLUMNS, "time": time, "txn": HEX32, "keyed": optional(BOOLEAN, False),
+                    "merged": MERGED}, "seq")(value)
+    return [{**row, "key": row["seq"], "count": 1, "keyed_count": int(row["keyed"]), "merges": int(bool(row["merged"])),
+             "first_time": row["time"], "last_time": row["time"]} for row in rows]
+
+
+def history_children(value):
+    rows = rows_of({"first": U64, "last": U64, **OBJECT_COLUMNS, "count": U64, "first_time": time, "last_time": time,
+                    "keyed": optional(U64, 0), "merges": optional(U64, 0)}, "first")(value)
+    return [{**row, "keyed_count": row["keyed"]} for row in rows]
+
+
+HISTORY = Use("history", U64, history_entries, history_children, ("count", "keyed_count", "merges"))
+
+# A table's files [FILE]
+
+
+def deletes(value):
+    """A deletion vector, inline or an object of its own."""
+    if value is not None and "inline" in OBJECT(value):
+        return record({"rows": integer(1, 2**64 - 1), "inline": TEXT})(value)
+    return record({"rows": integer(1, 2**64 - 1), "hash": HASH, "era": U64, "size": U64})(value)
+
+
+def split_values(value):
+    """The id of a split, then what its transforms gave; their types follow from the data, not from the text."""
+    ensure(isinstance(value, list) and value, f"not a split: {show(value)}")
+    ensure(not any(isinstance(item, (list, dict)) for item in value), f"a split's values are no scalars: {show(value)}")
+    return [U32(value[0])] + value[1:]
+
+
+def shift(value):
+    ensure(isinstance(value, list) and len(value) == 2, f"not [from, by]: {show(value)}")
+    return [U64(number) for number in value]
+
+
+U32 = integer(0, 2**32 - 1)
+FILE_COLUMNS = {
+    "id": U64, **OBJECT_COLUMNS, "rows": U64, "footer": U32, "first_row": U64, "added": U64, "fields": optional(U32, 0),
+    "deletes": optional(deletes), "row_groups": optional(listing(U64), [4]), "order": optional(U32),
+    "split": optional(split_values), "shifts": optional(listing(shift)),
+    "row_ids": optional(choice("derived", "stored"), "derived"),
+    "external": optional(record({"url": TEXT, "etag": TEXT}))}
+
+
+def file_entries(value):
+    return [{**check_file(row), "key": row["id"], "count": 1, "bytes": row["size"],
+             "deleted": row["deletes"]["rows"] if row["deletes"] else 0}
+            for row in with_stats(rows_of(FILE_COLUMNS, "id"))(value)]
+
+
+def check_file(row):
+    starts = row["row_groups"]
+    ensure(row["footer"] <= row["size"], f"file {row['id']}: the footer is longer than the file")
+    ensure(all(one < two for one, two in zip(starts, starts[1:])), f"file {row['id']}: row groups are not in order")
+    ensure(not starts or starts[-1] < row["size"], f"file {row['id']}: a row group begins behind the file's end")
+    return row
+
+
+FILES = Use("files", U64, file_entries, with_stats(rows_of(
+    {"first": U64, "last": U64, **OBJECT_COLUMNS, "count": U64, "rows": U64, "bytes": U64, "deleted": optional(U64, 0)},
+    "first")), ("count", "rows", "bytes", "deleted"))
+
+
+def check_order(keys):
+    ensure(all(one < two for one, two in zip(keys, keys[1:])), "keys do not ascend")
+
+
+def check_reference(use, child, node):
+    """A reference has its node's range and count, and the summary that merging gives."""
+    ends = (node.entries[0]["key"], node.entries[-1]["key"])
+    ensure((child["first"], child["last"]) == ends, f"holds keys {ends[0]} to {ends[1]}, its reference says otherwise")
+    for name in use.sums:
+        total = sum(item[name] for item in node.items)
+        ensure(child[name] == total, f"its reference says {name} = {child[name]}, merging gives {total}")
+    if use is HISTORY:
+        ends = (node.items[0]["first_time"], node.items[-1]["last_time"])
+        ensure((child["first_time"], child["last_time"]) == ends, "its reference has other times")
+    if use is FILES:
+        check_summary(child["stats"], merge_stats([item["stats"] for item in node.items]))
+
+
+class Walk:
+    """All that one ref retains."""
+
+    def __init__(self, lake):
+        self.lake, self.folder = lake, lake.folder
+        self.nodes, self.tables = {}, {}
+        self.era, self.era_at = 0, None
+
+    def each(self, items, visit):
+        """Visits all, reports every fault, and stops what depends on them."""
+        results, failed = [], False
+        for item in items:
+            try:
+                results.append(visit(item))
+            except Fault as fault:
+                self.lake.report(fault)
+                failed = True
+        if failed:
+            raise Skipped()
+        return results
+
+    def meta(self, ref, kind):
+        self.reach(ref, wire.meta_path(ref))
+        return self.folder.meta(ref, kind)
+
+    def reach(self, ref, path):
+        """Remembers the highest era, which the pointer's may not be below [PTR]."""
+        if ref["era"] > self.era:
+            self.era, self.era_at = ref["era"], path
+
+    def tree(self, use, value, place):
+        """All entries of a tree, by key: what its children hold, overridden by the root's buffer."""
+        root = in_object(place, lambda: read_root(use, value))
+        entries = {}
+        for node in self.each(root["children"], lambda child: self.node(use, child, root["level"] - 1)):
+            entries.update((entry["key"], entry) for entry in node.entries)
+        for key in root["removes"]:
+            entries.pop(key, None)
+        entries.update((entry["key"], entry) for entry in root["puts"])
+        return [entries[key] for key in sorted(entries)]
+
+    def node(self, use, child, level):
+        path = wire.meta_path(child)
+        if (use.kind, path) not in self.nodes:
+            value = self.meta(ref_of(child), use.kind)
+            self.nodes[use.kind, path] = self.read_node(use, value, path)
+        node = self.nodes[use.kind, path]
+        in_object(path, lambda: ensure(node.level == level, f"is of level {node.level}, its parent expects {level}"))
+        in_object(path, lambda: check_reference(use, child, node))
+        return node
+
+    def read_node(self, use, value, path):
+        head, items = in_object(path, lambda: read_items(use, value))
+        if head == 0:
+            return Node(head, items, items)
+        below = self.each(items, lambda child: self.node(use, child, head - 1))
+        return Node(head, items, [entry for node in below for entry in node.entries])
+
+    # Commits [COMMIT]
+
+    def commit(self, ref):
+        """A commit's own members, with the entries of its history and of its catalog, held against each other."""
+        path = wire.meta_path(ref)
+        value = self.meta(ref, "commit")
+        commit = in_object(path, lambda: COMMIT(value))
+        history = self.tree(HISTORY, commit["history"], path)
+        in_object(path, lambda: check_history(commit, history))
+        catalog = self.tree(CATALOG, commit["catalog"], path)
+        in_object(path, lambda: check_catalog(commit, catalog))
+        self.each(catalog, lambda entry: self.catalog_node(entry, commit["seq"]))
+        return {**commit, "ref": ref, "history": history, "catalog": {entry["id"]: entry for entry in catalog}}
+
+    def catalog_node(self, entry, seq):
+        path, kind = wire.meta_path(entry), entry["type"]
+        if (kind, path) not in self.tables:
+            value = self.meta(ref_of(entry), kind)
+            self.tables[kind, path] = self.read_catalog_node(kind, value, path)
+        node = self.tables[kind, path]
+        in_object(path, lambda: ensure(node["id"] == entry["id"], f"has id {node['id']}, the catalog says {entry['id']}"))
+        added = max((file["added"] for file in node.get("files", ())), default=0)
+        in_object(path, lambda: ensure(added <= seq, f"a file was added at version {added}, the commit is {seq}"))
+        return node
+
+    def read_catalog_node(self, kind, value, path):
+        node = in_object(path, lambda: NODES[kind](value))
+        if kind == "table":
+            return self.table(node, value, path)
+        if kind == "view":
+            node["schema"] = in_object(path, lambda: Schema(node["schema"]).value)
+        return node
+
+    # Tables [TABLE]
+
+    def table(self, table, value, path):
+        schema = self.schema(value, path)
+        in_object(path, lambda: check_table(table, schema))
+        files = self.tree(FILES, table["files"], path)
+        in_object(path, lambda: check_files(table, files))
+        self.each(files, lambda file: self.file(table["id"], file, path))
+        return {**table, "schema": schema.value, "files": files}
+
+    def schema(self, value, path):
+        """Inline, or an object of its own."""
+        in_object(path, lambda: ensure(("schema" in value) != ("schema_ref" in value), "has not one of schema, schema_ref"))
+        if "schema" in value:
+            return in_object(path, lambda: Schema(value["schema"]))
+        ref = in_object(path, lambda: REF(value["schema_ref"]))
+        found = self.meta(ref, "schema")
+        return in_object(wire.meta_path(ref), lambda: Schema(found.get("schema")))
+
+    def file(self, table, file, path):
+        """The bytes of a data file and its deletion vector."""
+        if file["external"] is None:
+            data = wire.data_path(table, file, "parquet")
+            self.reach(file, data)
+            if self.lake.reads_data:
+                self.folder.data(data, file)
+        if file["deletes"]:
+            in_object(path, lambda: self.vector(table, file))
+
+    def vector(self, table, file):
+        found = file["deletes"]
+        if "inline" in found:
+            blob = inline_blob(found["inline"])
+        else:
+            path = wire.data_path(table, found, "dv")
+            self.reach(found, path)
+            self.folder.data(path, found)
+            blob = self.folder.read(path, found["size"])
+        ranges = deletion_vector(blob)
+        count = sum(last - first + 1 for first, last in ranges)
+        ensure(count == found["rows"], f"file {file['id']}: {count} deleted rows, its entry says {found['rows']}")
+        ensure(ranges[-1][1] < file["rows"], f"file {file['id']}: a deleted row is behind the file's end")
+        file["deleted_ranges"] = ranges
+
+
+def in_object(path, act):
+    """Acts, and says of a fault that it is in this object."""
+    try:
+        return act()
+    except Skipped:
+        raise
+    except Fault as fault:
+        raise Fault(fault.kind, fault.message, fault.place or path) from None
+
+
+def read_root(use, value):
+    root = record({"level": integer(0, MAX_LEVEL), "children": optional(use.children, []),
+                   "puts": optional(use.entries, []), "removes": optional(listing(use.key_type), [])})(value)
+    ensure((root["level"] == 0) == (not root["children"]), f"a root of level {root['level']} has {len(root['children'])} children")
+    puts = [entry["key"] for entry in root["puts"]]
+    check_children(root["children"])
+    check_order(puts)
+    check_order(root["removes"])
+    ensure(set(puts).isdisjoint(root["removes"]), "a key is put and removed")
+    for key in root["removes"]:
+        ensure(any(child["first"] <= key <= child["last"] for child in root["children"]), f"removes {key}, which no child can hold")
+    return root
+
+
+def read_items(use, value):
+    level = record({"level": integer(0, MAX_LEVEL)})(value)["level"]
+    member, other = ("entries", "children") if level == 0 else ("children", "entries")
+    ensure(member in value and other not in value, f"a node of level {level} has {member} only")
+    items = (use.entries if level == 0 else use.children)(value[member])
+    ensure(items, "a node is empty")
+    check_order([item["key"] for item in items]) if level == 0 else check_children(items)
+    return level, items
+
+
+def check_children(children):
+    check_order([key for child in children for key in sorted({child["first"], child["last"]})])
+    ensure(all(child["first"] <= child["last"] for child in children), "a child's range is reversed")
+    ensure(all(child["count"] for child in children), "a child is empty")
+
+
+# Wire objects
+
+OPERATIONS = ("create", "append", "overwrite", "delete", "update", "merge", "compact", "alter", "rename", "drop", "restore")
+COUNTS = ("rows_added", "rows_removed", "files_added", "files_removed", "bytes_added", "bytes_removed")
+
+
+def operation(value):
+    if TEXT(value) not in OPERATIONS:
+        raise Fault("unsupported", f"an unknown operation {show(value)}")
+    return value
+
+
+CHANGE = record({
+    "table": UUID, "name": TABLE_NAME, "kind": optional(entry_type, "table"), "operation": operation,
+    "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS}})
+
+COMMIT = record({
+    "seq": U64, "parents": listing(REF), "time": time, "txn": HEX32, "key": optional(BOOLEAN, False), "author": TEXT,
+    "message": TEXT, "properties": optional(mapping(TEXT), {}), "catalog": OBJECT, "history": OBJECT,
+    "changes": listing(CHANGE)})
+
+PROPERTIES = {"comment": optional(TEXT), "properties": optional(mapping(TEXT), {})}
+TRANSFORM = matching(r"identity|bucket\[[1-9][0-9]*\]|truncate\[[1-9][0-9]*\]|year|month|day|hour|void", "a transform")
+ORDER = record({"id": U32, "fields": listing(record(
+    {"field": FIELD_ID, "direction": choice("asc", "desc"), "nulls": choice("first", "last")}))})
+SPLIT = record({"id": U32, "fields": listing(record(
+    {"id": integer(1000, 2**31 - 1), "field": FIELD_ID, "name": TEXT, "transform": TRANSFORM}))})
+
+
+def id_range(value):
+    ensure(isinstance(value, list) and len(value) == 2, f"not [first, last]: {show(value)}")
+    ensure(FIELD_ID(value[0]) <= FIELD_ID(value[1]), f"a reversed range: {show(value)}")
+    return value
+
+
+TABLE = record({
+    "id": UUID, "created": time, "field_sets": optional(listing(listing(id_range)), []),
+    "key": optional(listing(FIELD_ID), []), "orders": optional(listing(ORDER), []), "splits": optional(listing(SPLIT), []),
+    "layout": optional(record({"order": optional(U32), "split": optional(U32)}), {"order": None, "split": None}),
+    "constraints": optional(listing(record({"name": TEXT, "check": TEXT})), []), **PROPERTIES,
+    "next_row": U64, "next_file": U64, "files": OBJECT,
+    "totals": record({"files": U64, "rows": U64, "bytes": U64, "deleted": U64})})
+
+NODES = {
+    "table": TABLE,
+    "view": record({"id": UUID, "created": time, "sql": TEXT, "dialect": TEXT, "schema": OBJECT, **PROPERTIES}),
+    "namespace": record({"id": UUID, **PROPERTIES})}
+
+
+def live_or_deleted(members):
+    return record({"lake": UUID, "seq": U64, "nonce": HEX32, "state": choice("live", "deleted"), **members})
+
+
+LAKE = record({"lake": UUID, "created": time, "features": features, "writer": TEXT})
+POINTER = live_or_deleted({
+    "branch": REF_NAME, "features": features, "era": U64, "head": REF, "expired_before": U64,
+    "pins": listing(record({"id": HEX32, "commit": REF, "for": TEXT, "time": time})),
+    "probed": listing(matching("[0-9a-f]{16}", "a store's fingerprint")), "pack": OBJECT})
+TAG = live_or_deleted({
+    "tag": REF_NAME, "commit": REF, "version": U64, "branch": REF_NAME, "time": time, "author": TEXT, "message": TEXT})
+
+
+# Structure
+
+
+def check_history(commit, history):
+    """The first parents, all of them and in order; a commit is one above its parent and never before it."""
+    ensure([entry["seq"] for entry in history] == list(range(commit["seq"])), f"its history is not versions 0 to {commit['seq'] - 1}")
+    times = [entry["time"] for entry in history] + [commit["time"]]
+    ensure(all(one <= two for one, two in zip(times, times[1:])), "a time is before its parent's")
+    txns = {entry["txn"] for entry in history} | {commit["txn"]}
+    ensure(len(txns) == len(history) + 1, "a transaction stands twice in its history")
+    ensure(len(commit["parents"]) <= 2 and bool(commit["parents"]) == bool(history), "its number of parents is wrong")
+    ensure(not history or commit["parents"][0] == ref_of(history[-1]), "its first parent is not the end of its history")
+
+
+def check_catalog(commit, catalog):
+    """Names stand in namespaces, ids are unique, and what the commit says that it changed is there."""
+    names = {entry["key"]: entry["type"] for entry in catalog}
+    for name in names:
+        inside = name.rpartition(".")[0]
+        ensure(not inside or names.get(inside) == "namespace", f"{show(name)} stands in no namespace")
+    by_id = {entry["id"]: entry for entry in catalog}
+    ensure(len(by_id) == len(catalog), "two names have one id")
+    ensure(commit["seq"] or not catalog, "the root commit's catalog is not empty")
+    changed = [change["table"] for change in commit["changes"]]
+    ensure(len(set(changed)) == len(changed), "a table's change stands twice")
+    for change in commit["changes"]:
+        entry = by_id.get(change["table"])
+        ensure(change["new"] == (entry and ref_of(entry)), f"the change of {show(change['name'])} is not what the catalog holds")
+        ensure(not entry or entry["name"] == change["name"], f"the change of {show(change['name'])} has another name than the catalog")
+
+
+def check_step(before, after):
+    """The changes of a commit are the difference of its catalog from its parent's."""
+    changes = {change["table"]: change for change in after["changes"]}
+    for table in {**before["catalog"], **after["catalog"]}:
+        old, new = before["catalog"].get(table), after["catalog"].get(table)
+        same = old and new and (old["name"], ref_of(old)) == (new["name"], ref_of(new))
+        ensure(bool(same) != (table in changes), f"the changes do not tell what happened to table {table}")
+        ensure(same or changes[table]["old"] == (old and ref_of(old)), f"the change of table {table} has another old node than the parent")
+
+
+def check_table(table, schema):
+    for field in table["key"]:
+        kind, required = schema.by_id.get(field, (None, False))
+        ensure(kind and required and kind[0] not in ("float", "double"), f"field {field} cannot be part of the key")
+    for ranges in table["field_sets"]:
+        ensure(all(one[1] < two[0] for one, two in zip(ranges, ranges[1:])), "a field set is not in order")
+    for name, hint in (("orders", "order"), ("splits", "split")):
+        ids = [item["id"] for item in table[name]]
+        ensure(len(set(ids)) == len(ids), f"an id stands twice in {name}")
+        ensure(table["layout"][hint] in [None, *ids], f"the layout's {hint} is not there")
+    parts = [part["id"] for split in table["splits"] for part in split["fields"]]
+    ensure(len(set(parts)) == len(parts), "a split field's id stands twice")
+
+
+def check_files(table, files):
+    """Entries against their table: ids handed out, sets, orders and splits that exist, totals that add up."""
+    orders = {order["id"] for order in table["orders"]}
+    splits = {split["id"]: len(split["fields"]) for split in table["splits"]}
+    for file in files:
+        name = f"file {file['id']}"
+        ensure(file["id"] < table["next_file"], f"{name}: its id was never handed out")
+        ensure(file["row_ids"] == "stored" or file["first_row"] + file["rows"] <= table["next_row"], f"{name}: its row ids were never handed out")
+        ensure(file["fields"] < len(table["field_sets"]), f"{name}: its field set is not there")
+        ensure(file["order"] is None or file["order"] in orders, f"{name}: its order is not there")
+        ensure(not file["split"] or splits.get(file["split"][0]) == len(file["split"]) - 1, f"{name}: its split does not fit")
+        ensure(file["deleted"] <= file["rows"], f"{name}: more rows deleted than there are")
+    rows = sorted((file["first_row"], file["first_row"] + file["rows"]) for file in files if file["row_ids"] == "derived")
+    ensure(all(one[1] <= two[0] for one, two in zip(rows, rows[1:])), "two files share row ids")
+    deleted = sum(file["deleted"] for file in files)
+    found = {"files": len(files), "rows": sum(file["rows"] for file in files) - deleted,
+             "bytes": sum(file["bytes"] for file in files), "deleted": deleted}
+    ensure(table["totals"] == found, f"totals are {table['totals']}, its files give {found}")
+
+
+def check_entry(commit, entry):
+    """A history entry says what the commit that it names says [HIST]."""
+    others = commit["parents"][1:]
+    merged = entry["merged"] and ref_of(entry["merged"])
+    same = (entry["seq"], entry["time"], entry["txn"], entry["keyed"]) == tuple(
+        commit[name] for name in ("seq", "time", "txn", "key"))
+    ensure(same and others == ([merged] if merged else []), f"version {entry['seq']}: its history entry differs from it")
+
+
+# Refs
+
+
+class Lake:
+    """A lake in a folder, and all that is wrong with it."""
+
+    def __init__(self, root, reads_data=True):
+        self.folder, self.reads_data = wire.Folder(root), reads_data
+        self.errors, self.id = {}, None
+        self.paths = {path: wire.classify(path) for path in self.folder.listing() if not wire.is_scratch(path)}
+        self.meta_hashes = {path.split("/")[2][:64] for path, kind in self.paths.items() if kind == "meta"}
+
+    def report(self, fault):
+        if not isinstance(fault, Skipped):
+            self.errors.setdefault((fault.kind, fault.place, fault.message))
+
+    def guard(self, path, act):
+        """Acts; None, and a report, where that finds a fault."""
+        try:
+            return in_object(path, act)
+        except Fault as fault:
+            return self.report(fault)
+
+    def ref_object(self, path, kind, parser):
+        text = self.folder.ref_text(path)
+        value = wire.parse_json(text, wire.MAX_REF)
+        check_header(value, kind)
+        return parser(value), text.decode("utf-8")
+
+    def read_lake(self):
+        found = self.guard("lake.json", lambda: self.ref_object("lake.json", "lake", LAKE)[0])
+        self.id = found and found["lake"]
+
+    def refs(self, folder):
+        return [path for path, kind in self.paths.items() if kind == folder]
+
+    def check_place(self, ref, folder, member, path):
+        ensure(self.id in (None, ref["lake"]), "is of another lake")
+        ensure(wire.ref_path(folder, ref[member]) == path, f"is the {member} {show(ref[member])}, which lies elsewhere")
+
+    def branch(self, path):
+        """A branch with its retained history, or None if it is damaged."""
+        return self.guard(path, lambda: self.read_branch(path))
+
+    def read_branch(self, path):
+        pointer, text = self.ref_object(path, "pointer", POINTER)
+        self.check_place(pointer, "branches", "branch", path)
+        pack = raw_pack(text)
+        self.check_pack(path, pointer, pack)
+        pins = [pin["id"] for pin in pointer["pins"]]
+        ensure(len(set(pins)) == len(pins), "two pins have one id")
+        ensure(len(pointer["probed"]) <= 16, "more than 16 stores are probed")
+        walk = Walk(self)
+        live = pointer["state"] == "live"
+        kept = walk.each(pointer["pins"], lambda pin: walk.commit(pin["commit"])) if pins else []
+        versions = self.versions(walk, pointer) if live else []
+        ensure(walk.era <= pointer["era"], f"its era is {pointer['era']}, but it reaches {walk.era_at}")
+        return {"pointer": pointer, "versions": versions, "walk": walk, "pinned": len(kept)}
+
+    def check_pack(self, path, pointer, pack):
+        """Each text in the pack has its hash and stands under meta/ as well [PTR]."""
+        ensure(sum(len(text) for text in pack.values()) <= MAX_PACK, "the pack is too large")
+        ensure(pointer["state"] == "live" or not pack, "a tombstone has a pack")
+        for name, text in pack.items():
+            self.guard(path, lambda: self.check_packed(name, text))
+
+    def check_packed(self, name, text):
+        found = blake3.blake3(text).hexdigest()
+        if found != HASH(name):
+            raise Fault("corrupt", f"pack: expected hash {name}, found {found}")
+        if name not in self.meta_hashes:
+            raise Fault("missing", f"pack: {name} does not stand under meta/")
+
+    def versions(self, walk, pointer):
+        """The retained commits, oldest first, each held against its history entry and its parent."""
+        head = walk.commit(pointer["head"])
+        ensure(pointer["expired_before"] <= head["seq"], "its head is expired")
+        kept = head["history"][pointer["expired_before"]:]
+        versions = walk.each(kept, lambda entry: self.version(walk, head, entry)) + [head]
+        walk.each(zip(versions, versions[1:]), lambda pair: in_object(
+            wire.meta_path(pair[1]["ref"]), lambda: check_step(*pair)))
+        return versions
+
+    def version(self, walk, head, entry):
+        path = wire.meta_path(entry)
+        commit = walk.commit(ref_of(entry))
+        in_object(path, lambda: check_entry(commit, entry))
+        same = commit["history"] == head["history"][:commit["seq"]]
+        in_object(path, lambda: ensure(same, "its history is not the beginning of the head's"))
+        return commit
+
+    def tag(self, path):
+        return self.guard(path, lambda: self.read_tag(path))
+
+    def read_tag(self, path):
+        tag, _ = self.ref_object(path, "tag", TAG)
+        self.check_place(tag, "tags", "tag", path)
+        if tag["state"] == "live":
+            commit = Walk(self).commit(tag["commit"])
+            ensure(commit["seq"] == tag["version"], f"is version {tag['version']}, its commit is {commit['seq']}")
+        return tag
+
+
+def raw_pack(text):
+    """The exact bytes of each text in a pointer's pack, which has been parsed and so is well-formed."""
+    members = {name: at for name, at, _ in wire.raw_members(text, text.index("{"))}
+    return {name: text[at:end].encode("utf-8") for name, at, end in wire.raw_members(text, members["pack"])}

@@ -1,0 +1,400 @@
+"""Tests of the second reader: a sound lake reads right, and every kind of damage has its kind of error, never a traceback."""
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import zstandard  # noqa: E402
+
+import check  # noqa: E402
+import make_lake  # noqa: E402
+import values  # noqa: E402
+import vectors  # noqa: E402
+import wire  # noqa: E402
+
+HASHED = ("commit", "table", "view", "namespace", "schema", "files", "catalog", "history", "parquet", "dv")
+
+
+def run(*arguments):
+    """Exit code and document of the command."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = check.main(list(arguments))
+        except SystemExit as stop:
+            return stop.code, None
+    return code, json.loads(out.getvalue())
+
+
+class LakeCase(unittest.TestCase):
+    """A case with a folder of its own."""
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def full(self, path):
+        return os.path.join(self.root, *path.split("/"))
+
+    def read(self, path):
+        with open(self.full(path), "rb") as file:
+            return file.read()
+
+    def replace(self, path, data):
+        with open(self.full(path), "wb") as file:
+            file.write(data)
+
+    def assert_error(self, kind, fragment=""):
+        code, document = run(self.root)
+        self.assertEqual(code, 6, document if code else "no error was found")
+        found = [error for error in document["errors"] if error["kind"] == kind and fragment in error["message"]]
+        self.assertTrue(found, document["errors"])
+        return found
+
+
+class SoundLake(LakeCase):
+    def test_state(self):
+        make_lake.make(self.root)
+        code, document = run(self.root, "--all")
+        self.assertEqual(code, 0, document)
+        main = document["branches"][1]
+        orders = main["tables"][0]
+        self.assertEqual([branch["branch"] for branch in document["branches"]], ["gone", "Main", "Team/Größe"])
+        self.assertEqual([file["id"] for file in orders["files"]], [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 20])
+        self.assertEqual(orders["files"][3]["deleted_ranges"], [[2, 6]])
+        self.assertEqual(orders["totals"], {"files": 11, "rows": 105, "bytes": orders["totals"]["bytes"], "deleted": 5})
+        self.assertEqual(orders["files"][0]["stats"]["2"]["nans"], 1)
+        self.assertEqual([commit["seq"] for commit in main["history"]], [0, 1, 2, 3, 4])
+        self.assertEqual([commit["seq"] for commit in document["branches"][2]["history"]], [1])
+        self.assertEqual(document["branches"][2]["tables"][0]["files"][0]["deleted_ranges"], [[1, 1], [9, 9]])
+        self.assertEqual((main["views"][0]["name"], main["namespaces"][0]["name"]), ("v", "sales"))
+        self.assertEqual((document["tags"][0]["tag"], document["counters"]["foreign"]), ("V1", 1))
+        self.assertEqual(document["counters"]["unreferenced"], 1, "the data of the file that was removed")
+
+    def test_one_branch(self):
+        make_lake.make(self.root)
+        code, document = run(self.root, "--branch", "TEAM/grösse", "--pretty")
+        self.assertEqual((code, len(document["branches"])), (0, 1))
+        self.assertEqual(run(self.root, "--branch", "nobody")[0], 4)
+
+    def test_no_lake_and_usage(self):
+        self.assertEqual(run(self.root)[0], 4)
+        self.assertEqual(run(self.root + "/nothing")[0], 4)
+        self.assertEqual(run()[0], 2)
+        self.assertEqual(run(self.root, "--branch", "a", "--all")[0], 2)
+
+    def test_what_is_expired_may_be_gone(self):
+        maker = make_lake.make(self.root)
+        os.remove(self.full(maker.paths["commit"][0]))
+        os.remove(self.full("refs/branches/main.json"))
+        self.assertEqual(run(self.root)[0], 0)
+
+    def test_data_can_be_left_out(self):
+        maker = make_lake.make(self.root)
+        for path in set(maker.paths["parquet"]):
+            os.remove(self.full(path))
+        self.assertEqual(run(self.root, "--no-data")[0], 0)
+        self.assert_error("missing")
+
+
+class DamagedBytes(LakeCase):
+    def damage(self, act, error):
+        """Damages one object of each kind, which must be named with this kind of error."""
+        for kind in HASHED:
+            with self.subTest(kind=kind):
+                path = make_lake.make(self.root).paths[kind][-1]
+                act(self.full(path))
+                self.assertIn(path, [found["object"] for found in self.assert_error(error)])
+                shutil.rmtree(self.root)
+                os.mkdir(self.root)
+
+    def test_flipped_byte(self):
+        def flip(path):
+            with open(path, "r+b") as file:
+                data = bytearray(file.read())
+                data[len(data) // 2] ^= 1
+                file.seek(0)
+                file.write(data)
+        self.damage(flip, "corrupt")
+
+    def test_cut_file(self):
+        self.damage(lambda path: os.truncate(path, os.path.getsize(path) // 2), "corrupt")
+
+    def test_missing_object(self):
+        self.damage(os.remove, "missing")
+
+    def test_bomb(self):
+        """A gibibyte of zeros, well under the bound while it is folded, unfolds no further than its reference says."""
+        maker = make_lake.make(self.root)
+        packer = zstandard.ZstdCompressor().compressobj()
+        bomb = b"".join([*(packer.compress(bytes(1 << 24)) for _ in range(64)), packer.flush()])
+        with self.assertRaises(wire.Fault) as caught:
+            wire.decompress(bomb, 5000)
+        self.assertEqual(caught.exception.kind, "corrupt")
+        small = zstandard.compress(bytes(1 << 20))
+        self.replace(maker.paths["schema"][0], small)
+        self.assert_error("corrupt", "more than")
+        self.replace(maker.paths["schema"][0], bomb)
+        self.assert_error("too-large")
+
+    def test_several_damages_are_all_found(self):
+        maker = make_lake.make(self.root)
+        for kind in ("view", "dv", "namespace"):
+            os.remove(self.full(maker.paths[kind][0]))
+        self.assertEqual(len(self.assert_error("missing")), 3)
+
+
+def setting(**members):
+    def edit(value):
+        value.update({name: member(value[name]) if callable(member) else member for name, member in members.items()})
+    return edit
+
+
+def deeper(*path, to):
+    """Replaces what stands at a path of members and indexes, where the object has that path."""
+    def edit(value):
+        for step in path[:-1]:
+            if isinstance(value, dict) and step not in value or isinstance(value, list) and step >= len(value):
+                return
+            value = value[step]
+        if path[-1] in value if isinstance(value, dict) else path[-1] < len(value):
+            value[path[-1]] = to(value[path[-1]]) if callable(to) else to
+    return edit
+
+
+def without(name):
+    def edit(value):
+        value.pop(name, None)
+    return edit
+
+
+def raw(before, after):
+    """Changes the text itself."""
+    return lambda value: json.dumps(value, separators=(",", ":")).replace(before, after, 1).encode()
+
+
+# name: (kind of object, edit, kind of error, part of the message)
+WRONG = {
+    "foreign version": ("commit", setting(format=2), "unsupported", "format version 2"),
+    "unknown kind": ("view", setting(kind="portal"), "unsupported", "portal"),
+    "other kind": ("view", setting(kind="table"), "malformed", "expected kind view"),
+    "header last": ("view", lambda v: {**{k: v[k] for k in v if k != "kind"}, "kind": "view"}, "malformed", "first members"),
+    "repeated member": ("table", raw('"next_row"', '"key":[],"next_row"'), "malformed", "repeated"),
+    "repeated unknown member": ("view", raw('"sql"', '"x":1,"x":1,"sql"'), "malformed", "repeated"),
+    "trailing bytes": ("view", lambda v: json.dumps(v).encode() + b"{}", "malformed", "not JSON"),
+    "byte order mark": ("view", lambda v: b"\xef\xbb\xbf" + json.dumps(v).encode(), "malformed", "not JSON"),
+    "half a surrogate": ("view", raw("SELECT", "\\\\ud800".replace("\\\\", "\\")), "malformed", "not JSON"),
+    "not UTF-8": ("view", lambda v: json.dumps(v).encode().replace(b"SELECT", b"\xff"), "malformed", "not JSON"),
+    "deep nesting": ("view", lambda v: json.dumps({**v, "x": 0}).replace('"x": 0', '"x": ' + "[" * 64 + "]" * 64).encode(), "too-large", "deeper"),
+    "an array": ("view", lambda v: b"[]", "malformed", "not a JSON object"),
+    "a float seq": ("commit", raw('"seq":', '"seq":1.0,"was":'), "malformed", "seq"),
+    "a minus zero": ("commit", raw('"seq":', '"seq":-0,"was":'), "malformed", "seq"),
+    "a huge number": ("commit", setting(seq=2**64), "malformed", "seq"),
+    "NaN": ("commit", setting(properties=float("nan")), "malformed", "NaN"),
+    "wrong seq": ("commit", setting(seq=lambda seq: seq + 1), "malformed", "history"),
+    "time before parent's": ("commit", setting(time=lambda time: time if time < "2026-01-02T03:04:03" else "2026-01-02T03:04:00.000000Z"), "malformed", "before its parent"),
+    "other txn": ("commit", setting(txn="ff" * 16), "malformed", "history"),
+    "unknown operation": ("commit", deeper("changes", 0, "operation", to="explode"), "unsupported", "explode"),
+    "change of what is not there": ("commit", deeper("changes", 0, "new", to=None), "malformed", "not what the catalog holds"),
+    "silent change": ("commit", deeper("changes", to=lambda changes: changes[1:]), "malformed", "do not tell"),
+    "no such time": ("commit", setting(time="2026-02-30T00:00:00.000000Z"), "malformed", "no such time"),
+    "three parents": ("commit", setting(parents=lambda refs: refs * 3), "malformed", "parents"),
+    "path-like name": ("catalog", deeper("entries", "name", 1, to="sales/../x"), "malformed", "/"),
+    "unknown entry type": ("catalog", deeper("entries", "type", 0, to="stream"), "unsupported", "stream"),
+    "unsorted names": ("catalog", deeper("entries", "name", 1, to="aaa"), "malformed", "ascend"),
+    "unfolded range": ("commit", deeper("catalog", "children", "first", 0, to="SALES"), "malformed", "folded"),
+    "short column": ("catalog", deeper("entries", "id", to=lambda ids: ids[:1]), "malformed", "values for"),
+    "no level": ("files", without("level"), "malformed", "level"),
+    "wrong level": ("files", lambda v: setting(level=3)(v) if v["level"] else None, "malformed", "level"),
+    "level too high": ("files", setting(level=9), "malformed", "level"),
+    "wrong count": ("files", deeper("children", "count", 0, to=2), "malformed", "count"),
+    "wrong rows": ("files", deeper("children", "rows", 0, to=31), "malformed", "rows"),
+    "wrong first": ("files", deeper("children", "first", 0, to=0), "malformed", "keys"),
+    "reversed range": ("files", deeper("children", "first", 0, to=3000), "malformed", "ascend"),
+    "wrong min": ("files", deeper("children", "stats", "1", "min", 0, to=9), "malformed", "field 1"),
+    "wrong nulls": ("files", deeper("children", "stats", "2", "nulls", 0, to=2), "malformed", "field 2"),
+    "exact that is not": ("files", deeper("children", "stats", "3", "max_exact", to=[True, True]), "malformed", "field 3"),
+    "summary left out": ("files", deeper("children", "stats", to=lambda stats: {"1": stats["1"]}), "malformed", "missing"),
+    "min above max": ("files", deeper("entries", "stats", "1", "min", 0, to=1000), "malformed", "above max"),
+    "more nulls than rows": ("files", deeper("entries", "stats", "1", "nulls", 0, to=11), "malformed", "more nulls"),
+    "bound of another type": ("files", deeper("entries", "stats", "1", "min", 0, to="x"), "malformed", "integer"),
+    "NaN as a bound": ("files", deeper("entries", "stats", "2", "min", 0, to="NaN"), "malformed", "number"),
+    "NaNs of a string": ("files", deeper("entries", "stats", "3", "nans", to=None) and (lambda v: v.get("entries", {"stats": {"3": {}}})["stats"]["3"].update(nans=[0] * len(v["entries"]["id"])) if "entries" in v else None), "malformed", "NaN"),
+    "unsorted files": ("files", deeper("entries", "id", to=lambda ids: ids[::-1]), "malformed", "ascend"),
+    "file id not handed out": ("table", setting(next_file=2), "malformed", "id was never"),
+    "row id not handed out": ("table", setting(next_row=2), "malformed", "row ids were never"),
+    "wrong totals": ("table", deeper("totals", "rows", to=3), "malformed", "totals"),
+    "no such field set": ("table", setting(field_sets=[]), "malformed", "field set"),
+    "nullable key": ("table", setting(key=[2]), "malformed", "key"),
+    "unknown transform": ("table", deeper("splits", 0, "fields", 0, "transform", to="zorder"), "malformed", "transform"),
+    "split field below 1000": ("table", deeper("splits", 0, "fields", 0, "id", to=1), "malformed", "1000"),
+    "put and removed": ("table", deeper("files", "removes", to=[4]), "malformed", "put and removed"),
+    "removed and never there": ("table", deeper("files", "removes", to=[70]), "malformed", "no child"),
+    "level without children": ("table", deeper("files", "level", to=lambda level: 1 - min(level, 1)), "malformed", "root of level"),
+    "schema twice": ("table", setting(schema={"id": 0, "fields": []}, schema_ref={}), "malformed", "schema"),
+    "dropped id in use": ("table", deeper("schema", "dropped", to=[1]), "malformed", "dropped"),
+    "field id twice": ("table", deeper("schema", "fields", 1, "id", to=1), "malformed", "twice"),
+    "reserved field id": ("table", deeper("schema", "fields", 1, "id", to=2147483448), "malformed", "2147483447"),
+    "names that fold to one": ("table", deeper("schema", "fields", 1, "name", to="ID"), "malformed", "share a name"),
+    "unknown type": ("table", deeper("schema", "fields", 1, "type", to="decimal(9, 2)"), "malformed", "type"),
+    "default of another type": ("table", deeper("schema", "fields", 2, "initial", to=1), "malformed", "string"),
+    "wrong cardinality": ("table", deeper("files", "puts", "deletes", 0, "rows", to=3), "malformed", "3"),
+    "other lake": ("pointer", setting(lake=make_lake.VIEW), "malformed", "another lake"),
+    "other branch": ("pointer", setting(branch="elsewhere"), "malformed", "elsewhere"),
+    "unknown read feature": ("pointer", setting(features={"read": ["warp"], "write": []}), "unsupported", "warp"),
+    "era below what is reached": ("pointer", setting(era=1), "malformed", "era"),
+    "expired head": ("pointer", setting(expired_before=9), "malformed", "expired"),
+    "tampered pack": ("pointer", deeper("pack", to=lambda pack: {name: {} for name in pack}), "corrupt", "pack"),
+    "pack without object": ("pointer", deeper("pack", to=lambda pack: {"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262": 0}), "corrupt", "pack"),
+    "unknown state": ("pointer", setting(state="asleep"), "malformed", "state"),
+    "too many probed": ("pointer", setting(probed=["0" * 16] * 17), "malformed", "16"),
+    "large pointer": ("pointer", setting(x="x" * (1 << 20)), "too-large", ""),
+    "wrong version of a tag": ("tag", setting(version=3), "malformed", "version"),
+    "lake without id": ("lake", without("lake"), "malformed", "lake"),
+}
+
+
+class WrongContent(LakeCase):
+    """Hashes are right here, and what they cover is not."""
+
+    def test_wrong(self):
+        for name, (kind, edit, error, fragment) in WRONG.items():
+            with self.subTest(name):
+                make_lake.make(self.root, {kind: edit})
+                self.assert_error(error, fragment)
+                shutil.rmtree(self.root)
+                os.mkdir(self.root)
+
+    def test_unknown_members_and_write_features_are_no_fault(self):
+        extra = setting(later={"a": [1]})
+        kinds = ("lake", "pointer", "tag", "commit", "table", "view", "namespace", "schema", "files", "catalog", "history")
+        make_lake.make(self.root, {**dict.fromkeys(kinds, extra), "pointer": setting(features={"read": [], "write": ["warp"]})})
+        self.assertEqual(run(self.root)[0], 0)
+
+    def test_anything_anywhere_is_an_answer(self):
+        """Whatever stands in a member's place, there is a document and an exit code, never a traceback."""
+        dice = random.Random(7)
+        junk = [None, True, -1, 1.5, 2**70, "", "x", [], [[]], {}, {"a": 1}, [None], "0" * 64]
+        for _ in range(150):
+            kind = dice.choice(["pointer", "tag", "commit", "table", "view", "namespace", "schema", "files", "catalog", "history", "lake"])
+            make_lake.make(self.root, {kind: lambda value: spoil(value, dice, junk)})
+            self.assertIn(run(self.root)[0], (0, 6))
+            shutil.rmtree(self.root)
+            os.mkdir(self.root)
+
+
+def spoil(value, dice, junk):
+    place = value
+    while True:
+        steps = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not steps:
+            return None
+        step = dice.choice(steps)
+        if isinstance(place[step], (dict, list)) and dice.random() < 0.7:
+            place = place[step]
+            continue
+        place[step] = dice.choice(junk)
+        return None
+
+
+class Values(unittest.TestCase):
+    def assert_fault(self, kind, act, *arguments):
+        with self.assertRaises(wire.Fault) as caught:
+            act(*arguments)
+        self.assertEqual(caught.exception.kind, kind)
+
+    def test_order(self):
+        for text, ascending in {
+            "double": ["-Infinity", -1.5, -0.0, 0.0, 1e300, "Infinity"], "float": [-0.0, 0.1, 3.4028235e38, "Infinity"],
+            "decimal(9,2)": ["-10.00", "-0.45", "0.00", "0.45", "10.00"], "string": ["", "Z", "a", "é", "\U00010000"],
+            "binary": ["", "00", "7f", "7fff", "80"], "boolean": [False, True], "int": [-2**31, 2**31 - 1]}.items():
+            orders = [values.check_value(values.primitive(text), value) for value in ascending]
+            self.assertEqual(orders, sorted(orders))
+            self.assertEqual(len(set(orders)), len(orders))
+
+    def test_forms(self):
+        for text, wrong in [
+                ("int", 2**31), ("int", True), ("int", 1.0), ("long", "1"), ("double", "NaN"), ("float", 1e39), ("boolean", 0),
+                ("decimal(3,2)", "10.00"), ("decimal(9,2)", "1.5"), ("decimal(9,0)", "-0"), ("decimal(9,2)", "01.00"),
+                ("uuid", "11111111-1111-4111-8111-11111111111A"), ("fixed(2)", "00"), ("binary", "0"), ("binary", "AA"), ("time", -1)]:
+            with self.subTest(f"{text} {wrong!r}"):
+                self.assert_fault("malformed", values.check_value, values.primitive(text), wrong)
+        for text in ("decimal(39,2)", "decimal(2,3)", "decimal(0,0)", "fixed(0)", "fixed(01)", "Int", "varchar", ""):
+            self.assert_fault("malformed", values.primitive, text)
+
+    def test_merge(self):
+        def merged(kind, rows, **columns):
+            return values.merge_stats(values.read_stats({"1": {"type": kind, **columns}}, rows)).get(1)
+        one = merged("long", [5, 5], nulls=[5, 1], min=[None, 3], max=[None, 4])
+        self.assertEqual(one[1:], (6, None, 10, 3, 4, True, True))
+        one = merged("long", [5, 5], nulls=[1, 1], min=[None, 3], max=[9, 4])
+        self.assertEqual(one[4:6], (None, 9))
+        one = merged("string", [5, 5], min=["a", "a"], max=["b", "c"], min_exact=[True, False], max_exact=[True, False])
+        self.assertEqual(one[1:], (None, None, 10, "a", "c", True, False))
+        self.assertIsNone(merged("long", [5, 5], min=[None, 3], max=[None, 4]))
+
+    def test_merge_of_types_that_widen(self):
+        narrow, wide = ({1: values.Stat((kind,), 0, None, 1, 3, 3, True, True)} for kind in ("int", "long"))
+        self.assertEqual(values.merge_stats([narrow, wide])[1].type, ("long",))
+        self.assertEqual(values.promote(1, ("date",), ("timestamp",)), 86_400_000_000)
+        self.assertEqual(values.promote(0.1, ("float",), ("double",)), 0.10000000149011612)
+
+    def test_vectors_in_every_container(self):
+        for positions, form in [([0], "array"), (range(0, 9000, 2), "bitmap"), (range(5, 60000), "run"), ([1, 3, 65535], "array")]:
+            ranges = values.deletion_vector(make_lake.vector_blob(positions, form))
+            self.assertEqual([value for first, last in ranges for value in range(first, last + 1)], list(positions))
+
+    def test_every_cut_of_a_vector_is_a_fault(self):
+        blob = make_lake.vector_blob([1, 5, 9])
+        for end in range(len(blob)):
+            self.assert_fault("malformed", values.deletion_vector, blob[:end])
+
+    def test_names(self):
+        self.assertEqual(wire.fold("Straße"), wire.fold("STRASSE"))
+        self.assertEqual(wire.unescape(wire.escape("größe/x")), "größe/x")
+        for name in ("", "a..b", "a//b", ".a", "a/-b", "a.lock", "a.JSON", "a b", "a~1", "a@{1}", "ä" * 60, "\0"):
+            self.assert_fault("invalid", wire.check_ref_name, name)
+        for name in ("a", "a/b.c", "Größe", "v1.0_x-y"):
+            self.assertEqual(wire.check_ref_name(name), name)
+
+    def test_paths(self):
+        digest = "ab" * 32
+        for path, kind in [
+                (f"meta/ab/{digest}-0.json", "meta"), (f"meta/ab/{digest}-12.json.zst", "meta"), (f"meta/ac/{digest}-0.json", None),
+                (f"meta/ab/{digest}-01.json", None), (f"data/{make_lake.ORDERS}/ab/{digest}-0.dv", "data"), ("lake.json", "lake"),
+                ("refs/branches/a/b.json", "branches"), ("refs/branches/A.json", None), ("refs/branches/gr=c3=b6.json", "branches"),
+                ("refs/branches/=61.json", None), ("refs/tags/v1.json", "tags"), ("refs/tags/.json", None), ("x", None)]:
+            self.assertEqual(wire.classify(path), kind, path)
+
+
+class Vectors(LakeCase):
+    def test_counts(self):
+        cases = [{"name": "good", "rules": [], "input": "2026-01-02T03:04:05.000006Z", "expect": "2026-01-02T03:04:05.000006Z"},
+                 {"name": "bad", "rules": [], "input": "2026-01-02", "error": "malformed"},
+                 {"name": "wrong kind", "rules": [], "input": "2026-01-02", "error": "corrupt"},
+                 {"name": "no error", "rules": [], "input": "2024-02-29T00:00:00.000000Z", "error": "malformed"},
+                 {"name": "odd input", "rules": [], "input": ["x"], "error": "malformed"}]
+        for name, topic in (("times", "times"), ("other", "other"), ("names", "names")):
+            with open(os.path.join(self.root, name + ".json"), "w", encoding="utf-8") as file:
+                json.dump({"topic": topic, "cases": cases if topic != "names" else [{"name": "form", "input": 5, "expect": 1}]}, file)
+        code, document = run("--vectors", self.root)
+        self.assertEqual((code, document["not_implemented"]), (6, ["other"]))
+        self.assertEqual([case["name"] for case in document["topics"]["times"]["failed"]], ["wrong kind", "no error"])
+        self.assertEqual(len(document["topics"]["names"]["failed"]), 1)
+
+    def test_whole_objects(self):
+        self.assertIsNone(vectors.run_case(vectors.TOPICS["view"], {"input": '{"format":9,"kind":"view"}', "error": "unsupported"}))
+        self.assertIsNone(vectors.run_case(vectors.TOPICS["view"], {"input": {"repeat": "[", "times": 65}, "error": "too-large"}))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,367 @@
+"""Typed values: schemas, the statistics of columns and how they merge, deletion vectors.
+
+All pure: values in, checked values out, `Fault` for what breaks the spec.
+"""
+
+import base64
+import math
+import re
+import struct
+import zlib
+from collections import namedtuple
+
+from wire import (
+    BOOLEAN, COLUMN_NAME, Fault, TEXT, U64, ensure, fold, integer, listing, optional, record, show)
+
+MAX_FIELD_ID = 2147483447
+FIELD_ID = integer(1, MAX_FIELD_ID)
+SUMMARY_FIELDS = 64
+PLAIN_TYPES = (
+    "boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "timestamp_ns",
+    "timestamptz_ns", "string", "uuid", "binary")
+
+
+# Schemas [SCH]
+
+
+def primitive(text):
+    """A primitive type, as (name, arguments…)."""
+    if text in PLAIN_TYPES:
+        return (text,)
+    decimal = re.fullmatch(r"decimal\((0|[1-9][0-9]?),(0|[1-9][0-9]?)\)", text)
+    if decimal:
+        precision, scale = int(decimal[1]), int(decimal[2])
+        ensure(1 <= precision <= 38 and scale <= precision, f"no such decimal: {text}")
+        return ("decimal", precision, scale)
+    fixed = re.fullmatch(r"fixed\(([1-9][0-9]{0,9})\)", text)
+    ensure(fixed and int(fixed[1]) < 2**31, f"not a type: {show(text)}")
+    return ("fixed", int(fixed[1]))
+
+
+class Schema:
+    """A schema, and every field in it by its id: (primitive type or None, required)."""
+
+    def __init__(self, value):
+        self.by_id = {}
+        head = record({"id": integer(0, 2**31 - 1), "dropped": optional(listing(FIELD_ID), ())})(value)
+        self.dropped = set(head["dropped"])
+        self.value = {"id": head["id"], "fields": self.fields(value.get("fields")), "dropped": sorted(self.dropped)}
+        ensure(len(self.dropped) == len(head["dropped"]), "a dropped id is repeated")
+        ensure(self.dropped.isdisjoint(self.by_id), "a dropped field id is in use")
+
+    def fields(self, value):
+        fields = listing(self.field)(value)
+        ensure(len({fold(field["name"]) for field in fields}) == len(fields), "sibling fields share a name")
+        return fields
+
+    def field(self, value):
+        head = record({"name": COLUMN_NAME, "doc": optional(TEXT)})(value)
+        field = {**self.element(value), **head}
+        for default in ("initial", "default"):
+            if value.get(default) is not None:
+                check_value(self.leaf(field["id"]), value[default])
+                field[default] = value[default]
+        return field
+
+    def leaf(self, field_id):
+        kind = self.by_id[field_id][0]
+        ensure(kind, "a nested field has no default")
+        return kind
+
+    def element(self, value, required=None):
+        """The members that fields, list elements, map keys and map values share."""
+        head = record({"id": FIELD_ID, "required": optional(BOOLEAN, False)})(value)
+        head["required"] = head["required"] if required is None else required
+        ensure(head["id"] not in self.by_id, f"field id {head['id']} is used twice")
+        ensure("type" in value, "has no member 'type'")
+        self.by_id[head["id"]] = (primitive(value["type"]) if isinstance(value["type"], str) else None, head["required"])
+        return {**head, "type": self.type(value["type"])}
+
+    def type(self, value):
+        if isinstance(value, str):
+            return value
+        ensure(isinstance(value, dict) and len(value) == 1, f"not a type: {show(value)}")
+        kind, inner = next(iter(value.items()))
+        if kind == "struct":
+            return {"struct": self.fields(inner)}
+        if kind == "list":
+            return {"list": self.element(inner)}
+        ensure(kind == "map", f"not a type: {show(value)}")
+        pair = record({"key": dict_of, "value": dict_of})(inner)
+        return {"map": {"key": self.element(pair["key"], required=True), "value": self.element(pair["value"])}}
+
+
+def dict_of(value):
+    ensure(isinstance(value, dict), f"not an object: {show(value)}")
+    return value
+
+
+# Values [VAL]
+
+RANGES = {
+    "int": (-2**31, 2**31 - 1), "date": (-2**31, 2**31 - 1), "long": (-2**63, 2**63 - 1), "time": (0, 86_400_000_000 - 1),
+    "timestamp": (-2**63, 2**63 - 1), "timestamptz": (-2**63, 2**63 - 1), "timestamp_ns": (-2**63, 2**63 - 1),
+    "timestamptz_ns": (-2**63, 2**63 - 1)}
+
+
+def check_value(kind, value):
+    """Checks a value's form, and returns what orders it among the values of its type."""
+    name = kind[0]
+    if name in RANGES:
+        return integer(*RANGES[name])(value)
+    if name == "boolean":
+        return BOOLEAN(value)
+    if name in ("float", "double"):
+        return number(name, value)
+    if name == "decimal":
+        return decimal(kind, value)
+    TEXT(value)
+    if name == "uuid":
+        ensure(re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value), f"not a uuid: {show(value)}")
+    elif name in ("binary", "fixed"):
+        ensure(re.fullmatch("([0-9a-f]{2})*", value), f"not lower-case hex: {show(value)}")
+        ensure(name == "binary" or len(value) == 2 * kind[1], f"not {kind[-1]} bytes: {show(value)}")
+    return value
+
+
+def number(name, value):
+    """Floats are totally ordered, -0.0 before 0.0; there is no NaN."""
+    value = {"Infinity": math.inf, "-Infinity": -math.inf}.get(value, value) if isinstance(value, str) else value
+    ensure(type(value) in (int, float), f"not a number: {show(value)}")
+    value = single(value) if name == "float" else float(value)
+    return (value, math.copysign(1, value))
+
+
+def single(value):
+    """The 32-bit float that a number stands for, exactly."""
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        raise Fault("malformed", f"{value} is out of range") from None
+
+
+def decimal(kind, value):
+    _, precision, scale = kind
+    form = r"-?(0|[1-9][0-9]*)" + (r"\.[0-9]{%d}" % scale if scale else "")
+    ensure(isinstance(value, str) and re.fullmatch(form, value), f"not a decimal of scale {scale}: {show(value)}")
+    digits = value.replace(".", "").replace("-", "").lstrip("0")
+    ensure(len(digits) <= precision and (digits or value[0] != "-"), f"not a decimal of {precision} digits: {show(value)}")
+    return int(value.replace(".", ""))
+
+
+def widens(old, new):
+    """Whether values of one type are exactly values of another."""
+    if old[0] == new[0] == "decimal":
+        return old[2] == new[2] and old[1] <= new[1]
+    return old == new or (old[0], new[0]) in (("int", "long"), ("float", "double"), ("date", "timestamp"))
+
+
+def promote(value, old, new):
+    """A value of the old type, written as one of the new; None for a date too far away for a timestamp."""
+    if value is None or old == new:
+        return value
+    if new[0] == "timestamp":
+        micros = value * 86_400_000_000
+        return micros if -2**63 <= micros < 2**63 else None
+    return single(value) if new[0] == "double" and not isinstance(value, str) else value
+
+
+# Statistics [STAT]
+
+Stat = namedtuple("Stat", "type nulls nans values min max min_exact max_exact")
+
+
+def read_stats(value, rows):
+    """The statistics of each entry of a node: one dict by field id for each of `rows`, which are row counts."""
+    stats = [{} for _ in rows]
+    dict_of(value)
+    for field_id, columns in value.items():
+        ensure(re.fullmatch("[1-9][0-9]{0,9}", field_id) and int(field_id) <= MAX_FIELD_ID, f"no field id: {show(field_id)}")
+        try:
+            for found, stat in zip(stats, read_columns(columns, rows)):
+                if (stat.nulls, stat.nans, stat.min, stat.max) != (None,) * 4:
+                    found[int(field_id)] = stat
+        except Fault as fault:
+            raise fault.at(f"statistics of field {field_id}") from None
+    return stats
+
+
+def read_columns(value, rows):
+    """One `Stat` for each entry. What is left out or null is not known; of `values` it means: as many as rows."""
+    kind = primitive(record({"type": TEXT})(value)["type"])
+    count, anything = listing(optional(U64)), listing(lambda item: item)
+    unknown, exact = [None] * len(rows), [True] * len(rows)
+    columns = record({
+        "nulls": optional(count, unknown), "nans": optional(count, unknown), "values": optional(count, rows),
+        "min": optional(anything, unknown), "max": optional(anything, unknown),
+        "min_exact": optional(listing(BOOLEAN), exact), "max_exact": optional(listing(BOOLEAN), exact)})(value)
+    ensure(all(len(column) == len(rows) for column in columns.values()), "columns differ in length")
+    columns["values"] = [count if value is None else value for value, count in zip(columns["values"], rows)]
+    return [check_stat(Stat(kind, *parts)) for parts in zip(*columns.values())]
+
+
+def check_stat(stat):
+    ensure(stat.nans is None or stat.type[0] in ("float", "double"), "only floats count NaNs")
+    ensure((stat.nulls or 0) + (stat.nans or 0) <= stat.values, "more nulls and NaNs than values")
+    ensure(not is_empty(stat) or (stat.min, stat.max) == (None, None), "a bound where there is no value")
+    low, high = (bound_order(stat.type, bound, exact) for bound, exact in (stat[4::2], stat[5::2]))
+    ensure(low is None or high is None or low <= high, "min is above max")
+    return stat
+
+
+def bound_order(kind, bound, exact):
+    """What orders a bound; a truncated bound of a fixed may be shorter than its type."""
+    if bound is None:
+        return None
+    return check_value(("binary",) if kind[0] == "fixed" and not exact else kind, bound)
+
+
+def is_empty(stat):
+    """Nulls and NaNs only: such an entry says nothing about bounds."""
+    nans = stat.nans if stat.type[0] in ("float", "double") else 0
+    return None not in (stat.nulls, nans) and stat.nulls + nans == stat.values
+
+
+def merge_stats(parts):
+    """What a reference says of its child: of the first 64 fields by id in it, those that every part knows."""
+    fields = sorted(set().union(*parts))[:SUMMARY_FIELDS]
+    return {field: merge_field([part[field] for part in parts]) for field in fields if all(field in part for part in parts)}
+
+
+def merge_field(stats):
+    kind = stats[0].type
+    for stat in stats:
+        kind = stat.type if widens(kind, stat.type) else kind
+        ensure(widens(stat.type, kind), "types that do not widen to one another")
+    stats = [widen(stat, kind) for stat in stats]
+    counts = [add(getattr(stat, name) for stat in stats) for name in ("nulls", "nans", "values")]
+    low, low_exact = extreme(kind, min, [(stat.min, stat.min_exact) for stat in stats if not is_empty(stat)])
+    high, high_exact = extreme(kind, max, [(stat.max, stat.max_exact) for stat in stats if not is_empty(stat)])
+    return Stat(kind, *counts, low, high, low_exact, high_exact)
+
+
+def widen(stat, kind):
+    """The same statistics in a wider type."""
+    return stat._replace(
+        type=kind, min=promote(stat.min, stat.type, kind), max=promote(stat.max, stat.type, kind))
+
+
+def add(counts):
+    counts = list(counts)
+    return None if None in counts else sum(counts)
+
+
+def extreme(kind, pick, bounds):
+    """The winning bound, exact if any of the equal winners is; no bound where one is not known."""
+    if not bounds or any(bound is None for bound, _ in bounds):
+        return None, True
+    ordered = [(bound_order(kind, bound, exact), bound, exact) for bound, exact in bounds]
+    best = pick(order for order, _, _ in ordered)
+    winners = [(bound, exact) for order, bound, exact in ordered if order == best]
+    return winners[0][0], any(exact for _, exact in winners)
+
+
+def check_summary(found, merged):
+    """Holds what a reference says against what merging its child's parts gives."""
+    for field, stat in merged.items():
+        ensure(field in found or stat[1:3] + stat[4:6] == (None,) * 4, f"the statistics of field {field} are missing")
+    for field, stat in found.items():
+        ensure(field in merged and widens(merged[field].type, stat.type), f"the statistics of field {field} are not its child's")
+        ensure(same(stat, widen(merged[field], stat.type)), f"the statistics of field {field} are not what merging gives")
+
+
+def same(one, other):
+    bounds = [[bound_order(stat.type, bound, False) for bound in (stat.min, stat.max)] for stat in (one, other)]
+    flags = [[stat.min is None or stat.min_exact, stat.max is None or stat.max_exact] for stat in (one, other)]
+    return one[:4] == other[:4] and bounds[0] == bounds[1] and flags[0] == flags[1]
+
+
+# Deletion vectors [DV]
+
+
+class Cursor:
+    """Bytes that are read from front to back and never past their end."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, count):
+        ensure(self.at + count <= len(self.data), "a deletion vector is cut off")
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def number(self, form):
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def shorts(self, count):
+        return struct.unpack(f"<{count}H", self.take(2 * count))
+
+
+def inline_blob(text):
+    """The bytes of a deletion vector that stands in its entry: canonical base64 of at most 1024 bytes."""
+    try:
+        blob = base64.b64decode(TEXT(text), validate=True)
+    except ValueError:
+        raise Fault("malformed", "not base64") from None
+    ensure(base64.b64encode(blob).decode() == text, "not canonical base64")
+    ensure(len(blob) <= 1024, "an inline deletion vector is longer than 1024 bytes")
+    return blob
+
+
+def deletion_vector(blob):
+    """The deleted positions as ascending ranges [first, last], which stay small however many they cover."""
+    cursor = Cursor(blob)
+    ensure(cursor.number(">I") == len(blob) - 8, "a deletion vector's length is wrong")
+    body = blob[4:-4]
+    ensure(zlib.crc32(body) == struct.unpack(">I", blob[-4:])[0], "a deletion vector's checksum is wrong")
+    cursor = Cursor(body)
+    ensure(cursor.take(4) == b"\xd1\xd3\x39\x64", "a deletion vector's magic number is wrong")
+    ranges, last_key = [], -1
+    for _ in range(cursor.number("<Q")):
+        key = cursor.number("<I")
+        ensure(key > last_key, "the bitmaps are not in order")
+        last_key = key
+        for first, last in bitmap(cursor):
+            extend(ranges, (key << 32) + first, (key << 32) + last)
+    ensure(cursor.at == len(body), "bytes behind a deletion vector")
+    return ranges
+
+
+def extend(ranges, first, last):
+    if ranges and ranges[-1][1] + 1 == first:
+        ranges[-1][1] = last
+    else:
+        ranges.append([first, last])
+
+
+def bitmap(cursor):
+    """The ranges of one portable 32-bit roaring bitmap."""
+    start, cookie = cursor.at, cursor.number("<I")
+    ensure(cookie == 12346 or cookie & 0xFFFF == 12347, "a bitmap's cookie is wrong")
+    has_runs = cookie != 12346
+    count = (cookie >> 16) + 1 if has_runs else cursor.number("<I")
+    ensure(count <= 65536, "a bitmap has too many containers")
+    flags = cursor.take((count + 7) // 8) if has_runs else b""
+    heads = cursor.shorts(2 * count)
+    offsets = [cursor.number("<I") for _ in range(count)] if not has_runs or count >= 4 else None
+    ensure(all(one < two for one, two in zip(heads[::2], heads[2::2])), "a bitmap's containers are not in order")
+    for index in range(count):
+        ensure(offsets is None or offsets[index] == cursor.at - start, "a container's offset is wrong")
+        is_run = has_runs and flags[index // 8] >> index % 8 & 1
+        for first, last in container(cursor, is_run, heads[2 * index + 1] + 1):
+            yield (heads[2 * index] << 16) + first, (heads[2 * index] << 16) + last
+
+
+def container(cursor, is_run, cardinality):
+    if is_run:
+        numbers = cursor.shorts(2 * cursor.number("<H"))
+        ranges = [(first, first + more) for first, more in zip(numbers[::2], numbers[1::2])]
+    elif cardinality <= 4096:
+        ranges = [(value, value) for value in cursor.shorts(cardinality)]
+    else:
+        bits = int.from_bytes(cursor.take(8192), "little")
+        ranges = [(value, value) for value in range(65536) if bits >> value & 1]
+    ensure(all(one[1] < two[0] for one, two in zip(ranges, ranges[1:])), "a container is not in order")
+    ensure(not ranges or ranges[-1][1] < 65536, "a run leaves its container")
+    ensure(sum(last - first + 1 for first, last in ranges) == cardinality, "a container's cardinality is wrong")
+    return ranges

@@ -12,8 +12,8 @@ import wire
 from values import (
     FIELD_ID, Schema, check_summary, deletion_vector, inline_blob, merge_stats, read_stats)
 from wire import (
-    BOOLEAN, Fault, HASH, HEX32, OBJECT, REF, REF_NAME, TABLE_NAME, TEXT, U64, UUID, check_header, choice, ensure,
-    features, fold, integer, listing, mapping, matching, optional, record, show, time)
+    BOOLEAN, COLUMN_NAME, Fault, HASH, HEX32, OBJECT, REF, REF_NAME, TABLE_NAME, TEXT, U64, UUID, bounded, check_header,
+    check_written_first, choice, ensure, features, fold, integer, listing, matching, optional, properties, record, show, time)
 
 MAX_LEVEL = 8
 MAX_PACK = 64 << 10
@@ -68,6 +68,11 @@ def ref_of(row):
     return {name: row[name] for name in ("hash", "era", "size")}
 
 
+def same_object(one, other):
+    """Whether two references, or none and none, are to the same object: identity is the hash alone [REFR-2]."""
+    return (one and one["hash"]) == (other and other["hash"])
+
+
 def folded(value):
     ensure(fold(TEXT(value)) == value, f"not a folded name: {show(value)}")
     return value
@@ -75,17 +80,11 @@ def folded(value):
 
 # The catalog [CAT]
 
-ENTRY_TYPES = ("table", "view", "namespace")
-
-
-def entry_type(value):
-    if TEXT(value) not in ENTRY_TYPES:
-        raise Fault("unsupported", f"a catalog entry of unknown type {show(value)}")
-    return value
+ENTRY_TYPE = choice("table", "view", "namespace")
 
 
 def catalog_entries(value):
-    rows = rows_of({"name": TABLE_NAME, "type": entry_type, "id": UUID, **OBJECT_COLUMNS}, "name")(value)
+    rows = rows_of({"name": TABLE_NAME, "type": ENTRY_TYPE, "id": UUID, **OBJECT_COLUMNS}, "name")(value)
     return [{**row, "key": fold(row["name"]), "count": 1} for row in rows]
 
 
@@ -136,11 +135,11 @@ def shift(value):
 
 U32 = integer(0, 2**32 - 1)
 FILE_COLUMNS = {
-    "id": U64, **OBJECT_COLUMNS, "rows": U64, "footer": U32, "first_row": U64, "added": U64, "fields": optional(U32, 0),
+    "id": U64, **OBJECT_COLUMNS, "rows": U64, "footer": U64, "first_row": U64, "added": U64, "fields": optional(U32, 0),
     "deletes": optional(deletes), "row_groups": optional(listing(U64), [4]), "order": optional(U32),
     "split": optional(split_values), "shifts": optional(listing(shift)),
     "row_ids": optional(choice("derived", "stored"), "derived"),
-    "external": optional(record({"url": TEXT, "etag": TEXT}))}
+    "external": optional(record({"url": TEXT, "etag": optional(TEXT)}))}
 
 
 def file_entries(value):
@@ -151,7 +150,8 @@ def file_entries(value):
 
 def check_file(row):
     starts = row["row_groups"]
-    ensure(row["footer"] <= row["size"], f"file {row['id']}: the footer is longer than the file")
+    ensure(12 <= row["footer"] <= row["size"], f"file {row['id']}: the footer does not fit into the file")
+    ensure(row["row_ids"] == "stored" or not row["shifts"], f"file {row['id']}: shifts row ids that are derived")
     ensure(all(one < two for one, two in zip(starts, starts[1:])), f"file {row['id']}: row groups are not in order")
     ensure(not starts or starts[-1] < row["size"], f"file {row['id']}: a row group begins behind the file's end")
     return row
@@ -308,7 +308,7 @@ class Walk:
             path = wire.data_path(table, found, "dv")
             self.reach(found, path)
             self.folder.data(path, found)
-            blob = self.folder.read(path, found["size"])
+            blob = self.folder.read(path, found["size"], "corrupt")
         ranges = deletion_vector(blob)
         count = sum(last - first + 1 for first, last in ranges)
         ensure(count == found["rows"], f"file {file['id']}: {count} deleted rows, its entry says {found['rows']}")
@@ -358,26 +358,22 @@ def check_children(children):
 
 # Wire objects
 
-OPERATIONS = ("create", "append", "overwrite", "delete", "update", "merge", "compact", "alter", "rename", "drop", "restore")
+OPERATION = choice(
+    "create", "append", "overwrite", "delete", "update", "merge", "compact", "alter", "rename", "drop", "restore")
 COUNTS = ("rows_added", "rows_removed", "files_added", "files_removed", "bytes_added", "bytes_removed")
 
-
-def operation(value):
-    if TEXT(value) not in OPERATIONS:
-        raise Fault("unsupported", f"an unknown operation {show(value)}")
-    return value
-
+AUTHOR, MESSAGE, LABEL, SQL = bounded(1024), bounded(64 << 10), bounded(255), bounded(1 << 20)
 
 CHANGE = record({
-    "table": UUID, "name": TABLE_NAME, "kind": optional(entry_type, "table"), "operation": operation,
+    "table": UUID, "name": TABLE_NAME, "kind": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
     "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS}})
 
 COMMIT = record({
-    "seq": U64, "parents": listing(REF), "time": time, "txn": HEX32, "key": optional(BOOLEAN, False), "author": TEXT,
-    "message": TEXT, "properties": optional(mapping(TEXT), {}), "catalog": OBJECT, "history": OBJECT,
+    "seq": U64, "parents": listing(REF), "time": time, "txn": HEX32, "key": optional(BOOLEAN, False), "author": AUTHOR,
+    "message": MESSAGE, "properties": optional(properties(64), {}), "catalog": OBJECT, "history": OBJECT,
     "changes": listing(CHANGE)})
 
-PROPERTIES = {"comment": optional(TEXT), "properties": optional(mapping(TEXT), {})}
+PROPERTIES = {"comment": optional(MESSAGE), "properties": optional(properties(256), {})}
 TRANSFORM = matching(r"identity|bucket\[[1-9][0-9]*\]|truncate\[[1-9][0-9]*\]|year|month|day|hour|void", "a transform")
 ORDER = record({"id": U32, "fields": listing(record(
     {"field": FIELD_ID, "direction": choice("asc", "desc"), "nulls": choice("first", "last")}))})
@@ -395,13 +391,13 @@ TABLE = record({
     "id": UUID, "created": time, "field_sets": optional(listing(listing(id_range)), []),
     "key": optional(listing(FIELD_ID), []), "orders": optional(listing(ORDER), []), "splits": optional(listing(SPLIT), []),
     "layout": optional(record({"order": optional(U32), "split": optional(U32)}), {"order": None, "split": None}),
-    "constraints": optional(listing(record({"name": TEXT, "check": TEXT})), []), **PROPERTIES,
+    "constraints": optional(listing(record({"name": COLUMN_NAME, "check": SQL})), []), **PROPERTIES,
     "next_row": U64, "next_file": U64, "files": OBJECT,
     "totals": record({"files": U64, "rows": U64, "bytes": U64, "deleted": U64})})
 
 NODES = {
     "table": TABLE,
-    "view": record({"id": UUID, "created": time, "sql": TEXT, "dialect": TEXT, "schema": OBJECT, **PROPERTIES}),
+    "view": record({"id": UUID, "created": time, "sql": SQL, "dialect": SQL, "schema": OBJECT, **PROPERTIES}),
     "namespace": record({"id": UUID, **PROPERTIES})}
 
 
@@ -409,13 +405,13 @@ def live_or_deleted(members):
     return record({"lake": UUID, "seq": U64, "nonce": HEX32, "state": choice("live", "deleted"), **members})
 
 
-LAKE = record({"lake": UUID, "created": time, "features": features, "writer": TEXT})
+LAKE = record({"lake": UUID, "created": time, "features": features, "writer": LABEL})
 POINTER = live_or_deleted({
     "branch": REF_NAME, "features": features, "era": U64, "head": REF, "expired_before": U64,
-    "pins": listing(record({"id": HEX32, "commit": REF, "for": TEXT, "time": time})),
+    "pins": listing(record({"id": HEX32, "commit": REF, "for": LABEL, "time": time})),
     "probed": listing(matching("[0-9a-f]{16}", "a store's fingerprint")), "pack": OBJECT})
 TAG = live_or_deleted({
-    "tag": REF_NAME, "commit": REF, "version": U64, "branch": REF_NAME, "time": time, "author": TEXT, "message": TEXT})
+    "tag": REF_NAME, "commit": REF, "version": U64, "branch": REF_NAME, "time": time, "author": AUTHOR, "message": MESSAGE})
 
 
 # Structure
@@ -429,7 +425,7 @@ def check_history(commit, history):
     txns = {entry["txn"] for entry in history} | {commit["txn"]}
     ensure(len(txns) == len(history) + 1, "a transaction stands twice in its history")
     ensure(len(commit["parents"]) <= 2 and bool(commit["parents"]) == bool(history), "its number of parents is wrong")
-    ensure(not history or commit["parents"][0] == ref_of(history[-1]), "its first parent is not the end of its history")
+    ensure(not history or same_object(commit["parents"][0], history[-1]), "its first parent is not the end of its history")
 
 
 def check_catalog(commit, catalog):
@@ -445,7 +441,7 @@ def check_catalog(commit, catalog):
     ensure(len(set(changed)) == len(changed), "a table's change stands twice")
     for change in commit["changes"]:
         entry = by_id.get(change["table"])
-        ensure(change["new"] == (entry and ref_of(entry)), f"the change of {show(change['name'])} is not what the catalog holds")
+        ensure(same_object(change["new"], entry), f"the change of {show(change['name'])} is not what the catalog holds")
         ensure(not entry or entry["name"] == change["name"], f"the change of {show(change['name'])} has another name than the catalog")
 
 
@@ -454,9 +450,9 @@ def check_step(before, after):
     changes = {change["table"]: change for change in after["changes"]}
     for table in {**before["catalog"], **after["catalog"]}:
         old, new = before["catalog"].get(table), after["catalog"].get(table)
-        same = old and new and (old["name"], ref_of(old)) == (new["name"], ref_of(new))
+        same = old and new and old["name"] == new["name"] and same_object(old, new)
         ensure(bool(same) != (table in changes), f"the changes do not tell what happened to table {table}")
-        ensure(same or changes[table]["old"] == (old and ref_of(old)), f"the change of table {table} has another old node than the parent")
+        ensure(same or same_object(changes[table]["old"], old), f"the change of table {table} has another old node than the parent")
 
 
 def check_table(table, schema):
@@ -496,10 +492,10 @@ def check_files(table, files):
 def check_entry(commit, entry):
     """A history entry says what the commit that it names says [HIST]."""
     others = commit["parents"][1:]
-    merged = entry["merged"] and ref_of(entry["merged"])
     same = (entry["seq"], entry["time"], entry["txn"], entry["keyed"]) == tuple(
         commit[name] for name in ("seq", "time", "txn", "key"))
-    ensure(same and others == ([merged] if merged else []), f"version {entry['seq']}: its history entry differs from it")
+    merged = same_object(entry["merged"], others[0] if others else None)
+    ensure(same and merged, f"version {entry['seq']}: its history entry differs from it")
 
 
 # Refs
@@ -529,6 +525,7 @@ class Lake:
         text = self.folder.ref_text(path)
         value = wire.parse_json(text, wire.MAX_REF)
         check_header(value, kind)
+        check_written_first(value)
         return parser(value), text.decode("utf-8")
 
     def read_lake(self):

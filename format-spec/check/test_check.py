@@ -144,7 +144,7 @@ class DamagedBytes(LakeCase):
         self.replace(maker.paths["schema"][0], small)
         self.assert_error("corrupt", "more than")
         self.replace(maker.paths["schema"][0], bomb)
-        self.assert_error("too-large")
+        self.assert_error("corrupt", "longer than")
 
     def test_several_damages_are_all_found(self):
         maker = make_lake.make(self.root)
@@ -185,7 +185,8 @@ def raw(before, after):
 # name: (kind of object, edit, kind of error, part of the message)
 WRONG = {
     "foreign version": ("commit", setting(format=2), "unsupported", "format version 2"),
-    "unknown kind": ("view", setting(kind="portal"), "unsupported", "portal"),
+    "unknown kind": ("view", setting(kind="portal"), "malformed", "portal"),
+    "foreign version, malformed too": ("view", lambda v: b'{"format":7}', "unsupported", "version 7"),
     "other kind": ("view", setting(kind="table"), "malformed", "expected kind view"),
     "header last": ("view", lambda v: {**{k: v[k] for k in v if k != "kind"}, "kind": "view"}, "malformed", "first members"),
     "repeated member": ("table", raw('"next_row"', '"key":[],"next_row"'), "malformed", "repeated"),
@@ -207,6 +208,10 @@ WRONG = {
     "change of what is not there": ("commit", deeper("changes", 0, "new", to=None), "malformed", "not what the catalog holds"),
     "silent change": ("commit", deeper("changes", to=lambda changes: changes[1:]), "malformed", "do not tell"),
     "no such time": ("commit", setting(time="2026-02-30T00:00:00.000000Z"), "malformed", "no such time"),
+    "a long author": ("commit", setting(author="x" * 1025), "malformed", "1024"),
+    "a property without a key": ("table", setting(properties={"": "x"}), "malformed", "bytes"),
+    "past the last time": ("view", setting(created="9999-12-31T00:00:00.000000Z"), "malformed", "no such time"),
+    "shifts of derived ids": ("table", deeper("files", "puts", "shifts", to=None) and (lambda v: v["files"]["puts"].update(shifts=[[[1, 2]]] * len(v["files"]["puts"]["id"]))), "malformed", "shifts"),
     "three parents": ("commit", setting(parents=lambda refs: refs * 3), "malformed", "parents"),
     "path-like name": ("catalog", deeper("entries", "name", 1, to="sales/../x"), "malformed", "/"),
     "unknown entry type": ("catalog", deeper("entries", "type", 0, to="stream"), "unsupported", "stream"),
@@ -251,11 +256,13 @@ WRONG = {
     "other lake": ("pointer", setting(lake=make_lake.VIEW), "malformed", "another lake"),
     "other branch": ("pointer", setting(branch="elsewhere"), "malformed", "elsewhere"),
     "unknown read feature": ("pointer", setting(features={"read": ["warp"], "write": []}), "unsupported", "warp"),
+    "unknown read feature, malformed too": ("pointer", setting(features={"read": ["warp"], "write": []}, seq="x"), "unsupported", "warp"),
+    "a feature twice": ("pointer", setting(features={"read": [], "write": ["a", "a"]}), "malformed", "twice"),
     "era below what is reached": ("pointer", setting(era=1), "malformed", "era"),
     "expired head": ("pointer", setting(expired_before=9), "malformed", "expired"),
     "tampered pack": ("pointer", deeper("pack", to=lambda pack: {name: {} for name in pack}), "corrupt", "pack"),
     "pack without object": ("pointer", deeper("pack", to=lambda pack: {"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262": 0}), "corrupt", "pack"),
-    "unknown state": ("pointer", setting(state="asleep"), "malformed", "state"),
+    "unknown state": ("pointer", setting(state="asleep"), "unsupported", "state"),
     "too many probed": ("pointer", setting(probed=["0" * 16] * 17), "malformed", "16"),
     "large pointer": ("pointer", setting(x="x" * (1 << 20)), "too-large", ""),
     "wrong version of a tag": ("tag", setting(version=3), "malformed", "version"),

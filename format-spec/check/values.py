@@ -11,7 +11,7 @@ import zlib
 from collections import namedtuple
 
 from wire import (
-    BOOLEAN, COLUMN_NAME, Fault, TEXT, U64, ensure, fold, integer, listing, optional, record, show)
+    BOOLEAN, COLUMN_NAME, Fault, TEXT, U64, bounded, ensure, fold, integer, listing, optional, record, show)
 
 MAX_FIELD_ID = 2147483447
 FIELD_ID = integer(1, MAX_FIELD_ID)
@@ -55,7 +55,7 @@ class Schema:
         return fields
 
     def field(self, value):
-        head = record({"name": COLUMN_NAME, "doc": optional(TEXT)})(value)
+        head = record({"name": COLUMN_NAME, "doc": optional(bounded(1 << 20))})(value)
         field = {**self.element(value), **head}
         for default in ("initial", "default"):
             if value.get(default) is not None:
@@ -313,13 +313,14 @@ def deletion_vector(blob):
     cursor = Cursor(blob)
     ensure(cursor.number(">I") == len(blob) - 8, "a deletion vector's length is wrong")
     body = blob[4:-4]
-    ensure(zlib.crc32(body) == struct.unpack(">I", blob[-4:])[0], "a deletion vector's checksum is wrong")
+    if zlib.crc32(body) != struct.unpack(">I", blob[-4:])[0]:
+        raise Fault("corrupt", "a deletion vector does not match its checksum")
     cursor = Cursor(body)
     ensure(cursor.take(4) == b"\xd1\xd3\x39\x64", "a deletion vector's magic number is wrong")
     ranges, last_key = [], -1
     for _ in range(cursor.number("<Q")):
         key = cursor.number("<I")
-        ensure(key > last_key, "the bitmaps are not in order")
+        ensure(last_key < key < 2**31 - 1, "the bitmaps are not in order")
         last_key = key
         for first, last in bitmap(cursor):
             extend(ranges, (key << 32) + first, (key << 32) + last)

@@ -18,7 +18,6 @@ MAX_META = 64 << 20
 MAX_REF = 1 << 20
 MAX_DEPTH = 64
 COMPRESS_ABOVE = 4096
-KINDS = ("lake", "pointer", "tag", "commit", "table", "view", "namespace", "schema", "files", "catalog", "history")
 
 
 class Fault(Exception):
@@ -44,7 +43,7 @@ def show(value):
     return repr(value)[:80]
 
 
-# JSON text [JSON]
+# JSON text [JSON-1..7]
 
 
 def parse_json(data, limit=MAX_META):
@@ -112,13 +111,18 @@ def raw_members(text, at):
 
 
 def check_header(value, kind):
-    """The first two members of every object are its format and its kind [VER]."""
+    """Every object says its format and its kind [VER-2, VER-3]; a required feature goes before all other faults [VER-6]."""
     version, found = value.get("format"), value.get("kind")
-    ensure(type(version) is int and isinstance(found, str), "has no format and kind")
+    ensure(type(version) is int, "has no format")
     if version != FORMAT:
         raise Fault("unsupported", f"format version {version} is not known here, which is {FORMAT}")
-    if found != kind:
-        raise Fault("malformed" if found in KINDS else "unsupported", f"expected kind {kind}, found {show(found)}")
+    ensure(found == kind, f"expected kind {kind}, found {show(found)}")
+    if kind in ("pointer", "lake"):
+        features(value.get("features"))
+
+
+def check_written_first(value):
+    """A writer's duty, so nothing that a reader has to refuse [JSON-5]."""
     ensure(list(value)[:2] == ["format", "kind"], "format and kind are not the first members")
 
 
@@ -126,7 +130,7 @@ def check_header(value, kind):
 
 
 def record(members):
-    """Objects, each member by its own parser. Members that are not known are ignored [JSON]."""
+    """Objects, each member by its own parser. Members that are not known are ignored [JSON-2, JSON-7]."""
     def parse(value):
         ensure(isinstance(value, dict), f"not an object: {show(value)}")
         return {name: read_member(value, name, parser) for name, parser in members.items()}
@@ -185,11 +189,36 @@ def matching(pattern, what):
 
 
 def choice(*values):
-    """One of these strings."""
+    """One of these strings; another one is a later version's [VER-8]."""
     def parse(value):
-        ensure(value in values and isinstance(value, str), f"not one of {', '.join(values)}: {show(value)}")
+        if TEXT(value) not in values:
+            raise Fault("unsupported", f"not one of {', '.join(values)}: {show(value)}")
         return value
     return parse
+
+
+def bounded(most, least=0):
+    """Texts by their length in bytes of UTF-8 [TEXT-1]."""
+    def parse(value):
+        size = len(TEXT(value).encode("utf-8"))
+        ensure(least <= size <= most, f"a text of {size} bytes, not {least} to {most}: {show(value)}")
+        return value
+    return parse
+
+
+def properties(most):
+    """Properties: strings by names without control characters [PROP]."""
+    def parse(value):
+        found = mapping(bounded(4096))(value)
+        ensure(len(found) <= most, f"{len(found)} properties, the limit is {most}")
+        for name in found:
+            ensure(not has_controls(bounded(255, 1)(name)), f"a property's key has a control character: {show(name)}")
+        return found
+    return parse
+
+
+def has_controls(text):
+    return any(unicodedata.category(char) == "Cc" for char in text)
 
 
 def typed(kind, what):
@@ -209,21 +238,22 @@ TIME_FORM = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):
 
 
 def time(value):
-    """The canonical text of an instant; texts are ordered as the instants are [TIME]."""
+    """The canonical text of an instant; texts are ordered as the instants are [TIME-1, TIME-2]."""
     form = TIME_FORM.fullmatch(value) if isinstance(value, str) else None
     ensure(form, f"not a time like 2026-01-02T03:04:05.000006Z: {show(value)}")
     year, month, day, hour, minute, second = map(int, form.groups())
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     days = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
     fits = 1 <= month <= 12 and 1 <= day <= days[month - 1] and hour < 24 and minute < 60 and second < 60
-    ensure(fits, f"no such time: {value}")
+    ensure(fits and value <= "9999-12-30T21:59:59.999999Z", f"no such time: {value}")
     return value
 
 
 def features(value):
-    """The features in force; a reader refuses a `read` feature that it does not know, and version 1 has none [VER]."""
+    """The features in force; a reader refuses a `read` feature that it does not know, and version 1 has none [VER-4..6]."""
     name = matching("[a-z0-9-]{1,64}", "a feature name")
     value = record({"read": listing(name), "write": listing(name)})(value)
+    ensure(all(len(set(names)) == len(names) <= 64 for names in value.values()), "a feature stands twice, or there are more than 64")
     if value["read"]:
         raise Fault("unsupported", f"the read feature {value['read'][0]} is not known here")
     return value
@@ -246,7 +276,7 @@ def check_name(name):
     """What holds for every name."""
     refuse_name(not name, "is empty")
     refuse_name(len(name.encode("utf-8")) > 255, "is longer than 255 bytes")
-    refuse_name(any(unicodedata.category(char) == "Cc" for char in name), "has a control character")
+    refuse_name(has_controls(name), "has a control character")
     refuse_name(name != name.strip(), "begins or ends with a space")
     return name
 
@@ -323,7 +353,7 @@ def data_path(table, ref, suffix):
 
 
 
-META_PATH = re.compile(r"meta/(..)/((?:[0-9a-f]){64})-(0|[1-9][0-9]{0,19})\.json(?:\.zst)?")
+META_PATH = re.compile(r"meta/(..)/([0-9a-f]{64})-(0|[1-9][0-9]{0,19})\.json(?:\.zst)?")
 DATA_PATH = re.compile(r"data/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(..)/([0-9a-f]{64})-(0|[1-9][0-9]{0,19})\.(?:parquet|dv)")
 
 
@@ -368,25 +398,28 @@ class Folder:
         except OSError as error:
             raise Fault("missing", f"cannot be read: {error.strerror}") from None
 
-    def read(self, path, limit):
+    def read(self, path, limit, kind):
+        """A whole file; what is longer than its bound is a fault of this kind [REFR-3]."""
         with self.open(path) as file:
             data = file.read(limit + 1)
         if len(data) > limit:
-            raise Fault("too-large", f"longer than {limit} bytes")
+            raise Fault(kind, f"longer than {limit} bytes")
         return data
 
     def ref_text(self, path):
         """The text of lake.json, a pointer or a tag, which no hash protects."""
-        return self.read(path, MAX_REF)
+        return self.read(path, MAX_REF, "too-large")
 
     def meta(self, ref, kind):
-        """A metadata object: the hash is over the text, before it is parsed [HASH]."""
+        """A metadata object: the hash is over the text, before it is parsed [HASH-1, HASH-3]."""
         path = meta_path(ref)
         try:
             if path not in self.seen:
                 self.seen[path] = self.verified_text(path, ref)
-            ensure(self.seen[path][0] == ref["size"], f"its size is {self.seen[path][0]}, a reference says {ref['size']}")
+            if self.seen[path][0] != ref["size"]:
+                raise Fault("corrupt", f"its size is {self.seen[path][0]}, a reference says {ref['size']}")
             check_header(self.seen[path][1], kind)
+            check_written_first(self.seen[path][1])
             return self.seen[path][1]
         except Fault as fault:
             raise Fault(fault.kind, fault.message, path) from None
@@ -395,7 +428,7 @@ class Folder:
         if ref["size"] > MAX_META:
             raise Fault("too-large", f"{ref['size']} bytes of JSON, the limit is {MAX_META}")
         compressed = ref["size"] > COMPRESS_ABOVE
-        data = self.read(path, ref["size"] + (ref["size"] >> 8) + 1024 if compressed else MAX_META)
+        data = self.read(path, ref["size"] + (ref["size"] >> 8) + 1024 if compressed else ref["size"], "corrupt")
         text = decompress(data, ref["size"]) if compressed else data
         self.check_hash(ref, blake3.blake3(text).hexdigest(), len(text))
         return len(text), parse_json(text)

@@ -3,7 +3,9 @@
 //! The normative text is `format-spec/spec.md`; rule ids like [PTR-3] in these sources point there.
 
 mod catalog;
+mod commit;
 mod deletion_vector;
+mod embed;
 mod error;
 mod feature;
 mod file;
@@ -17,6 +19,7 @@ mod name;
 mod path;
 mod pointer;
 mod reference;
+mod schema;
 mod stats;
 mod tag;
 mod text;
@@ -26,6 +29,7 @@ pub mod tree;
 mod value;
 
 pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, EntryType};
+pub use commit::{Commit, Counts, Operation, Parents, TableChange};
 pub use deletion_vector::DeletionVector;
 pub use error::{Error, ErrorKind, Result};
 pub use file::{
@@ -40,6 +44,10 @@ pub use mask::Mask;
 pub use lake::Lake;
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
 pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
+pub use schema::{
+    Field, MAX_TYPE_DEPTH, Position, RANDOM_FIELD_IDS, Schema, SchemaConflict, SchemaConflictKind, SchemaEdit, SchemaId,
+    SchemaMerge, Type,
+};
 pub use stats::{
     Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_FIELDS, Nullable, Stats,
     StatsColumns,

@@ -1,0 +1,273 @@
+//! Three-way merge of schemas: field by field, by id [SCH-12].
+//!
+//! Invariants: what only one side changed is taken from it; what both changed differently is a conflict, and every conflict
+//! is reported, not the first one only; merging with the base itself gives the other side.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::evolve::next_id;
+use super::{Field, Schema, Type};
+use crate::error::Result;
+use crate::id::FieldId;
+use crate::name::NameKey;
+use crate::value::Value;
+
+/// What a merge comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaMerge {
+    /// Both sides' changes together.
+    Merged(Schema),
+    /// All that the sides disagree on.
+    Conflicts(Vec<SchemaConflict>),
+}
+
+/// One thing that two sides disagree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaConflict {
+    /// The field; of two fields with one name, ours.
+    pub field: FieldId,
+    /// Its path of names, with dots between.
+    pub path: String,
+    /// What of it.
+    pub kind: SchemaConflictKind,
+    /// How it is on our side, for people to read; `None` if it is not there.
+    pub ours: Option<String>,
+    /// How it is on their side.
+    pub theirs: Option<String>,
+}
+
+/// What of a field two sides disagree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SchemaConflictKind {
+    /// Its name.
+    Name,
+    /// Its type.
+    Type,
+    /// Whether null is refused.
+    Required,
+    /// What it is said to mean.
+    Doc,
+    /// What old rows have.
+    Initial,
+    /// What new rows get.
+    Default,
+    /// One side dropped it, the other changed it or something within it.
+    Dropped,
+    /// Both sides added a field with this id, and not the same one.
+    Added,
+    /// Two fields would have the same name.
+    SameName,
+}
+
+impl Schema {
+    /// Merges what `ours` and `theirs` changed since `base`.
+    ///
+    /// Columns stand as ours do, with theirs that were added after them; where only their order changed, as theirs.
+    ///
+    /// # Errors
+    /// Those of [`Schema::new`], if a schema was handed in that no edits lead to.
+    pub fn merge(base: &Self, ours: &Self, theirs: &Self) -> Result<SchemaMerge> {
+        let mut merge = Merge { ours, theirs, conflicts: Vec::new() };
+        let fields = merge.siblings(&base.fields, &ours.fields, &theirs.fields);
+        merge.report_same_names(&fields);
+        if !merge.conflicts.is_empty() {
+            return Ok(SchemaMerge::Conflicts(merge.conflicts));
+        }
+        let dropped: BTreeSet<FieldId> = ours.dropped.union(&theirs.dropped).copied().collect();
+        let same_as = |side: &&Self| side.fields == fields && side.dropped == dropped;
+        if let Some(side) = [ours, theirs].into_iter().find(same_as) {
+            return Ok(SchemaMerge::Merged(side.clone()));
+        }
+        Self::new(next_id(ours.id.max(theirs.id))?, fields, dropped).map(SchemaMerge::Merged)
+    }
+}
+
+struct Merge<'s> {
+    ours: &'s Schema,
+    theirs: &'s Schema,
+    conflicts: Vec<SchemaConflict>,
+}
+
+impl Merge<'_> {
+    fn siblings(&mut self, base: &[Field], ours: &[Field], theirs: &[Field]) -> Vec<Field> {
+        let (base_by_id, ours_by_id, theirs_by_id) = (by_id(base), by_id(ours), by_id(theirs));
+        let merged = merged_order(&ids(base), &ids(ours), &ids(theirs)).into_iter().filter_map(|id| {
+            let side = |fields: &HashMap<FieldId, &Field>| fields.get(&id).copied().cloned();
+            self.one(side(&base_by_id).as_ref(), side(&ours_by_id).as_ref(), side(&theirs_by_id).as_ref())
+        });
+        merged.collect()
+    }
+
+    /// The merged field, unless it was dropped. After a conflict it is only a stand-in.
+    fn one(&mut self, base: Option<&Field>, ours: Option<&Field>, theirs: Option<&Field>) -> Option<Field> {
+        match (base, ours, theirs) {
+            (Some(base), Some(ours), Some(theirs)) => Some(self.both(base, ours, theirs)),
+            (Some(base), Some(kept), None) | (Some(base), None, Some(kept)) => {
+                if kept != base {
+                    self.report(SchemaConflictKind::Dropped, base.id, changed(ours), changed(theirs));
+                }
+                None
+            }
+            (None, Some(added), None) if self.theirs.dropped.contains(&added.id) => {
+                self.report(SchemaConflictKind::Dropped, added.id, changed(ours), None);
+                None
+            }
+            (None, None, Some(added)) if self.ours.dropped.contains(&added.id) => {
+                self.report(SchemaConflictKind::Dropped, added.id, None, changed(theirs));
+                None
+            }
+            (None, Some(ours), Some(theirs)) => {
+                if ours != theirs {
+                    let describe = |field: &Field| Some(format!("{} {}", field.name, field.ty.describe()));
+                    self.report(SchemaConflictKind::Added, ours.id, describe(ours), describe(theirs));
+                }
+                Some(ours.clone())
+            }
+            (None, added, None) | (None, None, added) => added.cloned(),
+            (Some(_), None, None) => None,
+        }
+    }
+
+    fn both(&mut self, base: &Field, ours: &Field, theirs: &Field) -> Field {
+        let name = |field: &Field| field.name.as_str().to_owned();
+        let named_by_theirs = self.pick(
+            SchemaConflictKind::Name,
+            base.id,
+            &name(base),
+            &name(ours),
+            &name(theirs),
+            Clone::clone,
+        );
+        let ty = self.types(base, ours, theirs);
+        let required = self.pick(
+            SchemaConflictKind::Required,
+            base.id,
+            &base.required,
+            &ours.required,
+            &theirs.required,
+            ToString::to_string,
+        );
+        let doc = self.pick(SchemaConflictKind::Doc, base.id, &base.doc, &ours.doc, &theirs.doc, |doc| {
+            doc.clone().unwrap_or_default()
+        });
+        let initial = self.values(
+            SchemaConflictKind::Initial,
+            &ty,
+            base,
+            [&base.initial, &ours.initial, &theirs.initial],
+        );
+        let default = self.values(
+            SchemaConflictKind::Default,
+            &ty,
+            base,
+            [&base.default, &ours.default, &theirs.default],
+        );
+        let names = if named_by_theirs == theirs.name.as_str() { &theirs.name } else { &ours.name };
+        Field { id: base.id, name: names.clone(), ty, required, doc, initial, default }
+    }
+
+    fn types(&mut self, base: &Field, ours: &Field, theirs: &Field) -> Type {
+        match (&base.ty, &ours.ty, &theirs.ty) {
+            (Type::Struct(base), Type::Struct(ours), Type::Struct(theirs)) => {
+                Type::Struct(self.siblings(base, ours, theirs))
+            }
+            (Type::List(b), Type::List(o), Type::List(t)) if b[0].id == o[0].id && b[0].id == t[0].id => {
+                Type::List(Box::new([self.both(&b[0], &o[0], &t[0])]))
+            }
+            (Type::Map(b), Type::Map(o), Type::Map(t))
+                if ids(b.as_slice()) == ids(o.as_slice()) && ids(b.as_slice()) == ids(t.as_slice()) =>
+            {
+                let key = self.both(&b[0], &o[0], &t[0]);
+                Type::Map(Box::new([key, self.both(&b[1], &o[1], &t[1])]))
+            }
+            (b, o, t) => self.pick(SchemaConflictKind::Type, base.id, b, o, t, Type::describe),
+        }
+    }
+
+    /// Values compare once they are of the merged type: a side that only widened has not changed them.
+    fn values(
+        &mut self,
+        kind: SchemaConflictKind,
+        ty: &Type,
+        field: &Field,
+        sides: [&Option<Value>; 3],
+    ) -> Option<Value> {
+        let widened = sides.map(|side| {
+            let value = side.as_ref()?;
+            Some(ty.primitive().and_then(|ty| value.promote(ty)).unwrap_or_else(|| value.clone()))
+        });
+        let show = |value: &Option<Value>| value.as_ref().map_or_else(String::new, ToString::to_string);
+        self.pick(kind, field.id, &widened[0], &widened[1], &widened[2], show)
+    }
+
+    /// The side that changed something; ours, after a report, if both did, and differently.
+    fn pick<T: Clone + PartialEq>(
+        &mut self,
+        kind: SchemaConflictKind,
+        id: FieldId,
+        base: &T,
+        ours: &T,
+        theirs: &T,
+        show: impl Fn(&T) -> String,
+    ) -> T {
+        if ours == base {
+            return theirs.clone();
+        }
+        if theirs != base && theirs != ours {
+            self.report(kind, id, Some(show(ours)), Some(show(theirs)));
+        }
+        ours.clone()
+    }
+
+    fn report(
+        &mut self,
+        kind: SchemaConflictKind,
+        id: FieldId,
+        ours: Option<String>,
+        theirs: Option<String>,
+    ) {
+        let side = if self.ours.field(id).is_some() { self.ours } else { self.theirs };
+        self.conflicts.push(SchemaConflict { field: id, path: side.describe(id), kind, ours, theirs });
+    }
+
+    fn report_same_names(&mut self, fields: &[Field]) {
+        let mut seen: HashMap<&NameKey, &Field> = HashMap::with_capacity(fields.len());
+        for field in fields {
+            if let Some(other) = seen.insert(field.name.key(), field) {
+                let show = |field: &Field| Some(format!("{} (#{})", field.name, field.id));
+                self.report(SchemaConflictKind::SameName, other.id, show(other), show(field));
+            }
+            self.report_same_names(field.ty.children());
+        }
+    }
+}
+
+/// What the side that kept a field made of it.
+fn changed(kept: Option<&Field>) -> Option<String> {
+    kept.map(|field| format!("{} {}, changed", field.name, field.ty.describe()))
+}
+
+fn ids(fields: &[Field]) -> Vec<FieldId> {
+    fields.iter().map(|field| field.id).collect()
+}
+
+fn by_id(fields: &[Field]) -> HashMap<FieldId, &Field> {
+    fields.iter().map(|field| (field.id, field)).collect()
+}
+
+/// The order of all fields of either side: that of the side which alone changed anything, else ours, unless only theirs
+/// moved what was there before; what the other side added comes after.
+fn merged_order(base: &[FieldId], ours: &[FieldId], theirs: &[FieldId]) -> Vec<FieldId> {
+    let set = |side: &[FieldId]| side.iter().copied().collect::<BTreeSet<_>>();
+    let (in_ours, in_theirs) = (set(ours), set(theirs));
+    let common = base.iter().filter(|id| in_ours.contains(id) && in_theirs.contains(id));
+    let common: BTreeSet<FieldId> = common.copied().collect();
+    let kept = |side: &[FieldId]| side.iter().filter(|id| common.contains(id)).copied().collect::<Vec<_>>();
+    let theirs_lead =
+        ours == base || theirs != base && kept(ours) == kept(base) && kept(theirs) != kept(base);
+    let (lead, follow) = if theirs_lead { (theirs, ours) } else { (ours, theirs) };
+    let leading = set(lead);
+    let after = follow.iter().filter(|id| !leading.contains(id));
+    lead.iter().chain(after).copied().collect()
+}

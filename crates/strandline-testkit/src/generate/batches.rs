@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, FixedSizeBinaryBuilder, LargeBinaryArray,
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, FixedSizeBinaryBuilder, LargeBinaryArray,
     LargeStringArray, ListArray, MapArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
     StructArray,
 };
@@ -68,7 +68,7 @@ pub fn types() -> impl Strategy<Value = DataType> {
             structs.prop_map(|inside| DataType::Struct(fields(inside).into())),
             (inner.clone(), any::<bool>()).prop_map(|(of, nullable)| list_of(of, nullable)),
             (prop::sample::select(KEY_TYPES), inner, any::<bool>())
-                .prop_map(|(key, value, nullable)| map_of(key.clone(), value, nullable)),
+                .prop_map(|(key, value, nullable)| map_of(key, value, nullable)),
         ]
     })
 }
@@ -263,7 +263,7 @@ fn keys(of: &DataType, count: usize) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::AsArray;
+    use arrow::array::{Array, AsArray};
 
     use super::*;
     use crate::generate::sample;

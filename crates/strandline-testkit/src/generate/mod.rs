@@ -1,4 +1,4 @@
-//! Generators: names, batches, edit histories. Each comes as a strategy for property tests and as a plain function of a
+//! Generators: names, typed values, batches, edit histories. Each comes as a strategy for property tests and as a plain function of a
 //! seed for the rest.
 //!
 //! Invariant: the same seed gives the same value. What does not belong here: checks of the product, and the seeds
@@ -6,7 +6,9 @@
 
 pub mod batches;
 pub mod edits;
+pub mod entries;
 pub mod names;
+pub mod typed;
 mod values;
 
 use proptest::strategy::{Strategy, ValueTree};

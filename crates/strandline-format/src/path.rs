@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::hash::{Hash, ObjectRef};
-use crate::id::{Era, TableId};
+use crate::id::{Era, Nonce, TableId};
 use crate::name::{NameKey, RefName};
 
 /// Metadata text longer than this is stored compressed, under a name that ends in `.zst` [PATH-4].
@@ -112,6 +112,18 @@ impl ObjectPath {
     #[must_use]
     pub fn deletion_vector(table: TableId, hash: &Hash, era: Era) -> Self {
         Self(format!("{DATA}/{table}/{}.dv", Keyed(hash, era)))
+    }
+
+    /// An object of a probe of the store's conditions: never part of a lake.
+    #[must_use]
+    pub fn scratch(probe: Nonce, number: u64) -> Self {
+        Self(format!("{}/{number}.json", Self::scratch_folder(probe)))
+    }
+
+    /// The folder of the scratch objects of one probe.
+    #[must_use]
+    pub fn scratch_folder(probe: Nonce) -> String {
+        format!("{SCRATCH}/probe-{probe}")
     }
 
     /// The path as text.

@@ -1,0 +1,282 @@
+//! The clients of a bucket: one for objects, whose retries are bounded, and one for swaps, which never retries.
+//!
+//! Invariants: no request is made here (but the region of an instance may be looked up); a store that does not answer is
+//! given up within seconds, not minutes; an error of the configuration repeats none of the values that it was given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+
+use super::aws;
+use super::classify::redact;
+use super::http::ObservingConnector;
+use super::location::Place;
+use super::options::{Family, Resolved, StoreOptions};
+use super::refs::TokenKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::Runtime;
+
+/// How long a connection may take to be made.
+const CONNECT: (ClientConfigKey, &str) = (ClientConfigKey::ConnectTimeout, "3 seconds");
+/// How long one swap may take before its outcome is looked up: it is one small PUT.
+const SWAP: (ClientConfigKey, &str) = (ClientConfigKey::Timeout, "10 seconds");
+
+/// What one bucket is reached by.
+pub(crate) struct Clients {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) swaps: Arc<dyn ObjectStore>,
+    pub(crate) tokens: TokenKind,
+    /// Where requests go, if not to the provider's own servers: part of what makes a store another one.
+    pub(crate) endpoint: String,
+}
+
+/// The clients of the bucket at `place`; `None` if it is not a bucket.
+pub(crate) async fn connect(
+    place: &Place,
+    options: &StoreOptions,
+    runtime: &Runtime,
+) -> Result<Option<Clients>> {
+    let (clients, prefix) = match place {
+        Place::Folder(_) | Place::Memory(_) => return Ok(None),
+        Place::S3 { bucket, prefix } => (s3(bucket, options, runtime).await?, prefix),
+        Place::Gcs { bucket, prefix } => (gcs(bucket, options, runtime)?, prefix),
+        Place::Azure { container, host, prefix } => {
+            (azure(container, host.as_deref(), options, runtime)?, prefix)
+        }
+    };
+    if prefix.as_ref().is_empty() {
+        return Ok(Some(clients));
+    }
+    let objects = Arc::new(PrefixStore::new(clients.objects, prefix.clone()));
+    let swaps = Arc::new(PrefixStore::new(clients.swaps, prefix.clone()));
+    Ok(Some(Clients { objects, swaps, ..clients }))
+}
+
+/// For objects: repeating a put or a get of them is harmless.
+fn bounded_retries() -> RetryConfig {
+    RetryConfig {
+        max_retries: 6,
+        retry_timeout: Duration::from_secs(15),
+        backoff: BackoffConfig { max_backoff: Duration::from_secs(3), ..BackoffConfig::default() },
+    }
+}
+
+/// For swaps: a retry takes its own success for somebody else's.
+fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, ..bounded_retries() }
+}
+
+fn misconfigured(error: &object_store::Error, options: &StoreOptions) -> Error {
+    let text = options.hide_values(&redact(&error.to_string()));
+    Error::new(ErrorKind::InvalidInput, format!("the store's options do not fit together: {text}"))
+}
+
+/// An endpoint without TLS is taken only if that is asked for, and the client itself would say so obscurely.
+fn check_endpoint(endpoint: Option<&str>, allows_http: bool) -> Result<()> {
+    if !endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) || allows_http {
+        return Ok(());
+    }
+    let text =
+        "the endpoint has no TLS (http://): set the option \"allow_http\" to \"true\" if that is meant";
+    Err(Error::new(ErrorKind::InvalidInput, text))
+}
+
+fn is_true(value: Option<String>) -> bool {
+    value
+        .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes" | "y"))
+}
+
+async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
+    use AmazonS3ConfigKey as Key;
+    let resolved: Resolved<Key> = options.resolve(Family::Aws, runtime.environment())?;
+    let seen = configured::<AmazonS3Builder>(&[], &resolved);
+    let endpoint = seen.get_config_value(&Key::S3Endpoint).or(seen.get_config_value(&Key::Endpoint));
+    check_endpoint(
+        endpoint.as_deref(),
+        is_true(seen.get_config_value(&Key::Client(ClientConfigKey::AllowHttp))),
+    )?;
+    let mut region = seen.get_config_value(&Key::Region).or(seen.get_config_value(&Key::DefaultRegion));
+    let mut credentials = None;
+    if needs_chain(&resolved) && !is_true(seen.get_config_value(&Key::SkipSignature)) {
+        // Another maker's server has no regions, and an instance's would be wrong for it.
+        let known = region.or_else(|| endpoint.as_ref().map(|_| aws::FALLBACK_REGION.to_owned()));
+        let hints = aws::Hints { profile: runtime.environment().variable("AWS_PROFILE"), region: known };
+        let (found, found_region) = aws::find(&hints, runtime).await;
+        (credentials, region) = (found.map(Arc::new), found_region);
+    }
+    let complete = |builder: AmazonS3Builder| {
+        let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector);
+        let builder = region.iter().fold(builder, AmazonS3Builder::with_region);
+        credentials.iter().fold(builder, |builder, found| builder.with_credentials(found.clone()))
+    };
+    both(&resolved, options, complete, TokenKind::ETag, endpoint.unwrap_or_default())
+}
+
+/// Whether credentials come from the chain of the AWS tools: unless some are given, or a way to them that
+/// `object_store` goes by itself is.
+fn needs_chain(resolved: &Resolved<AmazonS3ConfigKey>) -> bool {
+    use AmazonS3ConfigKey as Key;
+    const WAYS: &[Key] = &[
+        Key::WebIdentityTokenFile,
+        Key::ContainerCredentialsRelativeUri,
+        Key::ContainerCredentialsFullUri,
+        Key::MetadataEndpoint,
+    ];
+    let static_keys = resolved.sets(&Key::AccessKeyId) || resolved.sets(&Key::SecretAccessKey);
+    !static_keys && !WAYS.iter().any(|way| resolved.gives(way))
+}
+
+fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
+    use GoogleConfigKey as Key;
+    let mut resolved: Resolved<Key> = options.resolve(Family::Google, runtime.environment())?;
+    if let Some(path) = runtime.environment().variable("SERVICE_ACCOUNT") {
+        resolved.from_environment.insert(0, (Key::ServiceAccount, path));
+    }
+    let endpoint = configured::<GoogleCloudStorageBuilder>(&[], &resolved).get_config_value(&Key::BaseUrl);
+    let complete = |builder: GoogleCloudStorageBuilder| {
+        builder.with_bucket_name(bucket).with_http_connector(ObservingConnector)
+    };
+    both(&resolved, options, complete, TokenKind::Generation, endpoint.unwrap_or_default())
+}
+
+fn azure(container: &str, host: Option<&str>, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
+    use AzureConfigKey as Key;
+    let mut resolved: Resolved<Key> = options.resolve(Family::Azure, runtime.environment())?;
+    if let Some(endpoint) = runtime.environment().variable("IDENTITY_ENDPOINT") {
+        resolved.from_environment.push((Key::MsiEndpoint, endpoint));
+    }
+    let seen = configured::<MicrosoftAzureBuilder>(&[], &resolved);
+    let endpoint = seen.get_config_value(&Key::Endpoint);
+    let allows_http = is_true(seen.get_config_value(&Key::Client(ClientConfigKey::AllowHttp)));
+    let emulated = is_true(seen.get_config_value(&Key::UseEmulator));
+    check_endpoint(endpoint.as_deref(), allows_http || emulated)?;
+    let account = host.map(ToOwned::to_owned).or(seen.get_config_value(&Key::AccountName));
+    let complete = |builder: MicrosoftAzureBuilder| {
+        let builder = builder.with_http_connector(ObservingConnector);
+        match host {
+            Some(host) => builder.with_url(format!("abfss://{container}@{host}")),
+            None => builder.with_container_name(container),
+        }
+    };
+    both(&resolved, options, complete, TokenKind::ETag, endpoint.or(account).unwrap_or_default())
+}
+
+/// What the three builders have in common, which `object_store` has no trait for.
+trait Builder: Default {
+    type Key: Clone;
+    fn client_key(key: ClientConfigKey) -> Self::Key;
+    fn set(self, key: Self::Key, value: &str) -> Self;
+    fn finish(self, retry: RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>>;
+}
+
+macro_rules! builder {
+    ($builder:ty, $key:ty) => {
+        impl Builder for $builder {
+            type Key = $key;
+            fn client_key(key: ClientConfigKey) -> Self::Key {
+                <$key>::Client(key)
+            }
+            fn set(self, key: Self::Key, value: &str) -> Self {
+                self.with_config(key, value)
+            }
+            fn finish(self, retry: RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
+                Ok(Arc::new(self.with_retry(retry).build()?))
+            }
+        }
+    };
+}
+
+builder!(AmazonS3Builder, AmazonS3ConfigKey);
+builder!(GoogleCloudStorageBuilder, GoogleConfigKey);
+builder!(MicrosoftAzureBuilder, AzureConfigKey);
+
+/// A builder with our own limits first, so that whatever is set wins over them.
+fn configured<B: Builder>(limits: &[(ClientConfigKey, &str)], resolved: &Resolved<B::Key>) -> B {
+    let limited =
+        limits.iter().fold(B::default(), |builder, (key, value)| builder.set(B::client_key(*key), value));
+    resolved.in_order().fold(limited, |builder, (key, value)| builder.set(key.clone(), value))
+}
+
+fn both<B: Builder>(
+    resolved: &Resolved<B::Key>,
+    options: &StoreOptions,
+    complete: impl Fn(B) -> B,
+    tokens: TokenKind,
+    endpoint: String,
+) -> Result<Clients> {
+    let build = |limits: &[(ClientConfigKey, &str)], retry| {
+        let built = complete(configured(limits, resolved)).finish(retry);
+        built.map_err(|error| misconfigured(&error, options))
+    };
+    Ok(Clients {
+        objects: build(&[CONNECT], bounded_retries())?,
+        swaps: build(&[CONNECT, SWAP], no_retries())?,
+        tokens,
+        endpoint,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Environment;
+    use crate::storage::StoreLocation;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Environment for Nothing {
+        fn variables(&self, _: &str) -> Vec<(String, String)> {
+            Vec::new()
+        }
+    }
+
+    async fn open(location: &str, options: StoreOptions) -> Result<Option<Clients>> {
+        let runtime = Runtime::system().with_environment(Nothing);
+        connect(&StoreLocation::parse(location).unwrap().0, &options, &runtime).await
+    }
+
+    fn static_keys() -> StoreOptions {
+        StoreOptions::new()
+            .with("access_key_id", "id")
+            .with("secret_access_key", "s3cr3t-key")
+            .with("region", "x")
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_bucket_opens_without_a_request() {
+        let azure = || StoreOptions::new().with("account_name", "me").with("account_key", "c2VjcmV0");
+        let google = StoreOptions::new().with("skip_signature", "true");
+        let check = |clients: Option<Clients>, tokens, endpoint: &str| {
+            let clients = clients.unwrap();
+            assert_eq!((clients.tokens, clients.endpoint.as_str()), (tokens, endpoint));
+        };
+        check(open("s3://b/p", static_keys()).await.unwrap(), TokenKind::ETag, "");
+        let minio = static_keys().with("endpoint", "http://localhost:9").with("allow_http", "true");
+        check(open("s3://b", minio).await.unwrap(), TokenKind::ETag, "http://localhost:9");
+        check(open("gs://b/p", google).await.unwrap(), TokenKind::Generation, "");
+        check(open("az://c/p", azure()).await.unwrap(), TokenKind::ETag, "me");
+        let host = "other.dfs.core.windows.net";
+        check(open(&format!("abfss://c@{host}/p"), azure()).await.unwrap(), TokenKind::ETag, host);
+        assert!(open("memory://x", StoreOptions::new()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn options_that_do_not_fit_are_refused_without_their_values() {
+        let check = async |options: StoreOptions, names: &str| {
+            let error = open("s3://b/p", options).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(names) && !shown.contains("s3cr3t"), "{shown}");
+        };
+        check(static_keys().with("endpoint", "http://localhost:9"), "allow_http").await;
+        check(StoreOptions::new().with("secret_access_key", "s3cr3t-key"), "options do not fit").await;
+        check(static_keys().with("timeout", "s3cr3t-number"), "options do not fit").await;
+        check(static_keys().with("endpiont", "s3cr3t"), "endpoint").await;
+    }
+}

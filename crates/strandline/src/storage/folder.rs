@@ -1,0 +1,276 @@
+//! A lake's folder on a local disk: staged files, renames and the fsyncs that make them last.
+//!
+//! Invariants: a file is written under `tmp/`, fsynced, and only then renamed into place, so that a path of the lake
+//! holds either nothing or a whole file; every folder on the way is durable before a file in it is reported as put; what
+//! a crash leaves behind lies in `tmp/` and is nobody's. Only blocking calls here: callers run them off the async threads.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use strandline_format::SCRATCH;
+
+use crate::runtime::Runtime;
+
+/// Whether writes to a local folder are made to survive a power failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Files and folders are fsynced before a write is reported as done.
+    #[default]
+    Fsync,
+    /// The operating system writes when it likes: for tests and throw-away lakes. A power failure may lose commits.
+    None,
+}
+
+/// How many folders are remembered as durable; past that the memory starts anew.
+const REMEMBERED_FOLDERS: usize = 65_536;
+
+/// The folder of one lake.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+    durability: Durability,
+    runtime: Runtime,
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+impl Folder {
+    /// The lake at this absolute path, which need not exist: the first write makes it.
+    pub(crate) fn new(root: PathBuf, durability: Durability, runtime: Runtime) -> Self {
+        Self { root, durability, runtime, durable: Mutex::default() }
+    }
+
+    /// The lake's root.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where an object of the lake lies.
+    pub(crate) fn locate(&self, path: &str) -> PathBuf {
+        path.split('/').fold(self.root.clone(), |at, part| at.join(part))
+    }
+
+    /// A fresh file under `tmp/`, which goes away again unless it is moved into place.
+    pub(crate) fn stage(&self) -> io::Result<Staged> {
+        let name: [u8; 16] = self.runtime.random().map_err(io::Error::other)?;
+        let folder = self.root.join(SCRATCH);
+        let path = folder.join(format!("{:032x}.part", u128::from_be_bytes(name)));
+        let open = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        self.make_folder(&folder)?;
+        let file = match open() {
+            // Somebody removed the folder since it was made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.forget_folders();
+                self.make_folder(&folder)?;
+                open()?
+            }
+            other => other?,
+        };
+        Ok(Staged { path, file })
+    }
+
+    /// Moves a staged file to its place, over whatever stands there.
+    ///
+    /// The error says how far it came: an outcome after the rename began is not known.
+    pub(crate) fn replace(&self, staged: &Staged, target: &Path) -> Result<(), PlaceError> {
+        self.prepare(staged, target).map_err(PlaceError::Before)?;
+        match fs::rename(&staged.path, target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Somebody removed the folder since it was made.
+                self.forget_folders();
+                self.prepare(staged, target).map_err(PlaceError::Before)?;
+                fs::rename(&staged.path, target).map_err(PlaceError::After)?;
+            }
+            other => other.map_err(PlaceError::of_rename)?,
+        }
+        self.sync_parent(target).map_err(PlaceError::After)
+    }
+
+    /// Gives a staged file its place only if nothing stands there.
+    pub(crate) fn create(&self, staged: &Staged, target: &Path) -> Result<(), PlaceError> {
+        self.prepare(staged, target).map_err(PlaceError::Before)?;
+        fs::hard_link(&staged.path, target).map_err(PlaceError::Before)?;
+        self.sync_parent(target).map_err(PlaceError::After)
+    }
+
+    /// Makes a folder and those above it, each durable in its parent.
+    pub(crate) fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if self.remembered().contains(folder) {
+            return Ok(());
+        }
+        if folder != self.root
+            && let Some(parent) = folder.parent()
+        {
+            self.make_folder(parent)?;
+        }
+        if folder == self.root {
+            self.make_root()?;
+        } else {
+            ignore_existing(fs::create_dir(folder))?;
+            // Another process may have made it and not have come to its fsync.
+            self.sync_parent(folder)?;
+        }
+        let mut durable = self.remembered();
+        if durable.len() >= REMEMBERED_FOLDERS {
+            durable.clear();
+        }
+        durable.insert(folder.to_owned());
+        Ok(())
+    }
+
+    /// Makes the entry of a path durable in its folder.
+    pub(crate) fn sync_parent(&self, path: &Path) -> io::Result<()> {
+        match path.parent() {
+            Some(parent) if self.durability == Durability::Fsync => sync_folder(parent),
+            _ => Ok(()),
+        }
+    }
+
+    fn prepare(&self, staged: &Staged, target: &Path) -> io::Result<()> {
+        if self.durability == Durability::Fsync {
+            staged.file.sync_all()?;
+        }
+        target.parent().map_or(Ok(()), |parent| self.make_folder(parent))
+    }
+
+    /// The root may lie several folders below the first that exists.
+    fn make_root(&self) -> io::Result<()> {
+        let missing: Vec<&Path> = self.root.ancestors().take_while(|path| !path.is_dir()).collect();
+        for folder in missing.into_iter().rev() {
+            ignore_existing(fs::create_dir(folder))?;
+            self.sync_parent(folder)?;
+        }
+        Ok(())
+    }
+
+    fn forget_folders(&self) {
+        self.remembered().clear();
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far putting a file into its place came.
+#[derive(Debug)]
+pub(crate) enum PlaceError {
+    /// Nothing changed.
+    Before(io::Error),
+    /// The file may stand in its place, and may or may not survive a power failure.
+    After(io::Error),
+}
+
+impl PlaceError {
+    /// A refused rename changed nothing; of others a network disk may have lost only the answer.
+    fn of_rename(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::StorageFull
+            | Kind::QuotaExceeded
+            | Kind::IsADirectory
+            | Kind::NotADirectory => Self::Before(error),
+            _ => Self::After(error),
+        }
+    }
+
+    /// The cause.
+    pub(crate) fn into_inner(self) -> io::Error {
+        match self {
+            Self::Before(error) | Self::After(error) => error,
+        }
+    }
+}
+
+/// A file under `tmp/` on its way to its place. Dropping it removes what is left of it there.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    path: PathBuf,
+    file: File,
+}
+
+impl Staged {
+    /// Takes over a file that was staged by its path.
+    pub(crate) fn adopt(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        Ok(Self { path, file })
+    }
+
+    /// The file, open for reading and writing.
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // After a rename it is gone already; anything else is a leftover in `tmp/`, which is nobody's.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn ignore_existing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows has no handle of a folder that could be flushed; its file systems journal the entries.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn folder(root: &Path) -> Folder {
+        Folder::new(root.to_owned(), Durability::Fsync, Runtime::system())
+    }
+
+    #[test]
+    fn a_staged_file_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = folder(&dir.path().join("a/b"));
+        let mut staged = lake.stage().unwrap();
+        staged.file().write_all(b"x").unwrap();
+        lake.replace(&staged, &lake.locate("meta/ab/x.json")).unwrap();
+        drop(staged);
+        drop(lake.stage().unwrap());
+        assert_eq!(fs::read(dir.path().join("a/b/meta/ab/x.json")).unwrap(), b"x");
+        assert_eq!(fs::read_dir(dir.path().join("a/b/tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_place_that_is_taken_is_not_created_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = folder(dir.path());
+        let target = lake.locate("lake.json");
+        lake.create(&lake.stage().unwrap(), &target).unwrap();
+        let error = lake.create(&lake.stage().unwrap(), &target).unwrap_err().into_inner();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_folder_removed_meanwhile_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = folder(dir.path());
+        let target = lake.locate("meta/ab/x.json");
+        lake.replace(&lake.stage().unwrap(), &target).unwrap();
+        fs::remove_dir_all(dir.path().join("meta")).unwrap();
+        lake.replace(&lake.stage().unwrap(), &target).unwrap();
+        assert!(target.is_file());
+    }
+}

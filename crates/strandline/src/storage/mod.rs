@@ -1,0 +1,247 @@
+//! The storage floor: objects by their hash, refs by conditional swap, in whatever place a lake lies.
+//!
+//! Invariants: [`refs`] is the only code that replaces an object, [`Objects`] the only one that puts them; both come from
+//! the same [`Storage`], so that what a pointer refers to is durable in the same place before the pointer says so.
+//! What does not belong here: what the bytes mean (the format's), and which of them to write (the layers' above).
+
+mod aws;
+mod classify;
+mod clients;
+mod durable;
+mod folder;
+mod http;
+mod location;
+mod objects;
+mod options;
+mod probe;
+mod refs;
+mod settle;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use strandline_format::StoreFingerprint;
+
+pub use folder::Durability;
+pub use location::StoreLocation;
+pub use objects::{DataKind, DataWriter, ObjectOptions, Objects};
+pub use options::StoreOptions;
+pub use probe::{Conditions, probe};
+pub use refs::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, TokenKind};
+pub use settle::{Change, Recognise, Settled, settle};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::Runtime;
+use durable::DurableLocal;
+use folder::Folder;
+use location::Place;
+use refs::{LocalRefs, ObjectRefs, Transport};
+
+/// How a place is opened.
+#[derive(Clone, Debug, Default)]
+pub struct StorageOptions {
+    /// Options of the bucket; a folder and memory take none.
+    pub store: StoreOptions,
+    /// How much is done at once and remembered.
+    pub objects: ObjectOptions,
+    /// Whether writes to a folder are made to survive a power failure.
+    pub durability: Durability,
+}
+
+/// A place where a lake lies or may be made. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+struct Inner {
+    location: StoreLocation,
+    fingerprint: StoreFingerprint,
+    objects: Objects,
+    refs: Arc<dyn RefStore>,
+    runtime: Runtime,
+}
+
+impl Storage {
+    /// Opens a place. No request is made of the store, and nothing is created: whether it is there shows at first use.
+    ///
+    /// For `s3://` without a region, profile files are read, and an instance is asked for its own.
+    ///
+    /// # Errors
+    /// `InvalidInput` if an option is unknown or the options do not fit together.
+    pub async fn open(location: &StoreLocation, options: &StorageOptions, runtime: Runtime) -> Result<Self> {
+        match &location.0 {
+            Place::Folder(path) => open_folder(location, path, options, runtime),
+            Place::Memory(name) => open_memory(location, name, options, runtime),
+            _ => open_bucket(location, options, runtime).await,
+        }
+    }
+
+    /// A storage over stores of the caller's own, whose paths are relative to the lake: for tests that count, delay or
+    /// break requests. `refs` must not retry; swaps compare ETags.
+    #[must_use]
+    pub fn from_stores(
+        location: StoreLocation,
+        objects: Arc<dyn ObjectStore>,
+        refs: Arc<dyn ObjectStore>,
+        options: ObjectOptions,
+        runtime: Runtime,
+    ) -> Self {
+        let place: Arc<str> = location.to_string().into();
+        let refs = ObjectRefs::new(refs.clone(), refs, Transport::Opaque, TokenKind::ETag, place.clone());
+        Self(Arc::new(Inner {
+            fingerprint: StoreFingerprint::of("given", "", "", &place),
+            objects: Objects::new(objects, place, options, None),
+            refs: Arc::new(refs),
+            location,
+            runtime,
+        }))
+    }
+
+    /// The same with other refs: for tests that script the outcomes of swaps themselves.
+    #[must_use]
+    pub fn with_refs(&self, refs: Arc<dyn RefStore>) -> Self {
+        let Inner { location, fingerprint, objects, runtime, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            location: location.clone(),
+            fingerprint: *fingerprint,
+            objects: objects.clone(),
+            refs,
+            runtime: runtime.clone(),
+        }))
+    }
+
+    /// Commits, tree nodes and data files.
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    /// Pointers, tags and `lake.json`.
+    #[must_use]
+    pub fn refs(&self) -> &dyn RefStore {
+        &*self.0.refs
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn location(&self) -> &StoreLocation {
+        &self.0.location
+    }
+
+    /// What a pointer remembers of the stores for which the probe has passed.
+    #[must_use]
+    pub fn fingerprint(&self) -> StoreFingerprint {
+        self.0.fingerprint
+    }
+
+    /// Time, randomness and environment.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
+    /// Tries whether the store keeps the conditions that commits rely on: see [`probe`].
+    ///
+    /// # Errors
+    /// As [`probe`], said of this place.
+    pub async fn probe(&self) -> Result<Conditions> {
+        probe(self.refs(), self.runtime()).await.map_err(|error| error.at(self.location()))
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Storage").field(&self.0.location).finish()
+    }
+}
+
+fn refuse_options(options: &StorageOptions, location: &StoreLocation) -> Result<()> {
+    if options.store.is_empty() {
+        return Ok(());
+    }
+    let text = format!("store options are for buckets, this place takes none: {:?}", options.store);
+    Err(Error::new(ErrorKind::InvalidInput, text).at(location))
+}
+
+fn open_folder(
+    location: &StoreLocation,
+    path: &Path,
+    options: &StorageOptions,
+    runtime: Runtime,
+) -> Result<Storage> {
+    refuse_options(options, location)?;
+    let root = canonical(path).map_err(|error| classify::io_error(error, location))?;
+    let fingerprint = StoreFingerprint::of("folder", "", "", &root.to_string_lossy());
+    let place: Arc<str> = root.display().to_string().into();
+    let folder = Arc::new(Folder::new(root, options.durability, runtime.clone()));
+    let store = Arc::new(DurableLocal::new(folder.clone()));
+    let objects = Objects::new(store, place, options.objects, Some(folder.clone()));
+    let refs = Arc::new(LocalRefs::new(folder));
+    Ok(Storage(Arc::new(Inner { location: location.clone(), fingerprint, objects, refs, runtime })))
+}
+
+/// The absolute path, links resolved as far as it exists.
+fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for ancestor in path.ancestors() {
+        if let (Ok(resolved), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) {
+            return Ok(if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) });
+        }
+    }
+    Ok(path)
+}
+
+/// The lakes in memory of this process, by name. They live as long as it does.
+static MEMORY: LazyLock<Mutex<HashMap<String, Arc<InMemory>>>> = LazyLock::new(Mutex::default);
+
+fn open_memory(
+    location: &StoreLocation,
+    name: &str,
+    options: &StorageOptions,
+    runtime: Runtime,
+) -> Result<Storage> {
+    refuse_options(options, location)?;
+    let mut lakes = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let store = Arc::clone(lakes.entry(name.to_owned()).or_default());
+    drop(lakes);
+    let place: Arc<str> = location.to_string().into();
+    let refs =
+        ObjectRefs::new(store.clone(), store.clone(), Transport::Opaque, TokenKind::ETag, place.clone());
+    Ok(Storage(Arc::new(Inner {
+        location: location.clone(),
+        fingerprint: StoreFingerprint::of("memory", "", "", name),
+        objects: Objects::new(store, place, options.objects, None),
+        refs: Arc::new(refs),
+        runtime,
+    })))
+}
+
+async fn open_bucket(
+    location: &StoreLocation,
+    options: &StorageOptions,
+    runtime: Runtime,
+) -> Result<Storage> {
+    let connected = clients::connect(&location.0, &options.store, &runtime).await;
+    let Some(clients) = connected.map_err(|error| error.at(location))? else {
+        return Err(Error::new(ErrorKind::InvalidInput, "not a bucket").at(location));
+    };
+    let (kind, bucket, root) = location.0.identity();
+    let place: Arc<str> = location.to_string().into();
+    let refs = ObjectRefs::new(
+        clients.objects.clone(),
+        clients.swaps,
+        Transport::Observed,
+        clients.tokens,
+        place.clone(),
+    );
+    Ok(Storage(Arc::new(Inner {
+        location: location.clone(),
+        fingerprint: StoreFingerprint::of(kind, clients.endpoint.trim_end_matches('/'), bucket, root),
+        objects: Objects::new(clients.objects, place, options.objects, None),
+        refs: Arc::new(refs),
+        runtime,
+    })))
+}

@@ -1,0 +1,453 @@
+//! Content-addressed objects: commits, tree nodes, data files, deletion vectors.
+//!
+//! Invariants: an object is put unconditionally under the name that its hash and era give, so that repeating a put is
+//! harmless and none is ever skipped because the store says that the key exists; whatever is read whole is checked
+//! against its hash before anybody sees it [HASH-3], within bounds that are known before the body is read; only checked
+//! bytes enter the cache. Pointers are not objects: see [`refs`](super::refs).
+
+mod writer;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, ObjectRef, TableId};
+
+use super::classify::{bucket_is_missing, key_is_missing, store_error};
+use super::folder::Folder;
+use crate::error::{Error, ErrorKind, Result};
+
+pub use writer::DataWriter;
+
+/// How much work [`Objects`] does at once, and how much it remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectOptions {
+    /// The most bytes of metadata text that the cache holds.
+    pub cache_bytes: u64,
+    /// How many requests of one call are in flight.
+    pub parallel_requests: usize,
+    /// How many bytes of a data file are held in memory before the rest goes to a spill file.
+    pub spill_above: usize,
+    /// The size of the parts in which a larger data file is uploaded; stores want at least 5 MiB.
+    pub part_bytes: usize,
+    /// How many parts of one file are in flight.
+    pub parallel_parts: usize,
+    /// The zstd level of metadata.
+    pub compression: i32,
+}
+
+impl Default for ObjectOptions {
+    /// A cache of 64 MiB, 16 requests in flight, files of up to 8 MiB in memory and in one request, 4 parts in flight.
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            parallel_requests: 16,
+            spill_above: 8 << 20,
+            part_bytes: 8 << 20,
+            parallel_parts: 4,
+            compression: 3,
+        }
+    }
+}
+
+/// The kinds of objects under a table's prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataKind {
+    /// A Parquet file.
+    File,
+    /// A deletion vector that is too large to stand in its file's entry.
+    DeletionVector,
+}
+
+impl DataKind {
+    /// Where an object of this kind lies.
+    #[must_use]
+    pub fn path(self, table: TableId, object: &ObjectRef) -> ObjectPath {
+        match self {
+            Self::File => ObjectPath::data(table, &object.hash, object.era),
+            Self::DeletionVector => ObjectPath::deletion_vector(table, &object.hash, object.era),
+        }
+    }
+}
+
+/// Puts and gets objects by their hash. Cloning gives another handle to the same store and cache.
+#[derive(Clone, Debug)]
+pub struct Objects(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    place: Arc<str>,
+    options: ObjectOptions,
+    cache: Cache<Hash, Bytes, ByBytes>,
+    /// Where a local lake stages its spill files, so that a rename puts them into place.
+    folder: Option<Arc<Folder>>,
+}
+
+/// What an entry costs: its text, and about what the cache keeps beside it.
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl Weighter<Hash, Bytes> for ByBytes {
+    fn weight(&self, _: &Hash, text: &Bytes) -> u64 {
+        text.len() as u64 + 128
+    }
+}
+
+/// About how long a metadata text is, for the cache's first allocation.
+const TYPICAL_TEXT: u64 = 16 << 10;
+
+impl Objects {
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        place: Arc<str>,
+        options: ObjectOptions,
+        folder: Option<Arc<Folder>>,
+    ) -> Self {
+        let items = usize::try_from(options.cache_bytes / TYPICAL_TEXT).unwrap_or(usize::MAX).max(16);
+        let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
+        Self(Arc::new(Inner { store, place, options, cache, folder }))
+    }
+
+    /// The reference that [`Objects::put_meta`] will give, so that a whole tree can be named before any of it is put.
+    #[must_use]
+    pub fn meta_ref(text: &[u8], era: Era) -> ObjectRef {
+        ObjectRef { hash: Hash::of(text), era, size: text.len() as u64 }
+    }
+
+    /// Puts the text of a metadata object, compressed if it is long [PATH-4]. One request.
+    ///
+    /// A dropped future may leave an unreferenced object.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the text is longer than the format allows; what the store refuses or cannot do.
+    pub async fn put_meta(&self, text: Bytes, era: Era) -> Result<ObjectRef> {
+        let object = Self::meta_ref(&text, era);
+        let path = ObjectPath::meta(&object);
+        if text.len() > MAX_META_BYTES {
+            let message = format!("{} bytes of metadata, the limit is {MAX_META_BYTES}", text.len());
+            return Err(Error::new(ErrorKind::InvalidInput, message).at(self.at(&path)));
+        }
+        let body = if object.size > COMPRESS_ABOVE { self.compress(&text, &path)? } else { text.clone() };
+        self.put(&path, body).await?;
+        self.0.cache.insert(object.hash, text);
+        Ok(object)
+    }
+
+    /// Puts many texts, [`ObjectOptions::parallel_requests`] at a time, and gives their references in the same order.
+    /// One request for each.
+    ///
+    /// # Errors
+    /// As [`Objects::put_meta`]; the others may or may not have been put.
+    pub async fn put_metas(&self, texts: Vec<Bytes>, era: Era) -> Result<Vec<ObjectRef>> {
+        let puts = texts.into_iter().map(|text| self.put_meta(text, era));
+        stream::iter(puts).buffered(self.0.options.parallel_requests).try_collect().await
+    }
+
+    /// The checked text of a metadata object. One request, or none if it is in the cache; callers that want the same
+    /// object at the same time share one.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the object, if it is missing or is not what its hash says; what the store refuses or cannot do.
+    pub async fn get_meta(&self, object: &ObjectRef) -> Result<Bytes> {
+        self.0.cache.get_or_insert_async(&object.hash, self.fetch_meta(object)).await
+    }
+
+    /// Many texts, [`ObjectOptions::parallel_requests`] at a time, in the same order. At most one request for each.
+    ///
+    /// # Errors
+    /// As [`Objects::get_meta`].
+    pub async fn get_metas(&self, objects: &[ObjectRef]) -> Result<Vec<Bytes>> {
+        let gets = objects.iter().map(|object| self.get_meta(object));
+        stream::iter(gets).buffered(self.0.options.parallel_requests).try_collect().await
+    }
+
+    /// Takes a text that came another way (a pointer's pack) into the cache, after checking it. No request.
+    ///
+    /// # Errors
+    /// `Corrupt` if the text is not what the reference says.
+    pub fn remember(&self, object: &ObjectRef, text: &[u8]) -> Result<()> {
+        self.verify(object, text, &ObjectPath::meta(object))?;
+        // A copy, because the text may be a slice of something much larger that would be kept alive with it.
+        self.0.cache.insert(object.hash, Bytes::copy_from_slice(text));
+        Ok(())
+    }
+
+    /// Puts a data object that is in memory already. One request up to [`ObjectOptions::part_bytes`], else one for
+    /// each part and two more.
+    ///
+    /// # Errors
+    /// What the store refuses or cannot do. A dropped future may leave an unreferenced object.
+    pub async fn put_data(
+        &self,
+        kind: DataKind,
+        table: TableId,
+        bytes: Bytes,
+        era: Era,
+    ) -> Result<ObjectRef> {
+        let object = Self::meta_ref(&bytes, era);
+        self.upload(&kind.path(table, &object), bytes).await?;
+        Ok(object)
+    }
+
+    /// Begins a data object whose bytes are still to come. No request until it is finished.
+    #[must_use]
+    pub fn write_data(&self, kind: DataKind, table: TableId, era: Era) -> DataWriter {
+        DataWriter::new(self.clone(), kind, table, era)
+    }
+
+    /// A whole data object, checked. One request; its size in memory.
+    ///
+    /// # Errors
+    /// As [`Objects::get_meta`].
+    pub async fn get_data(&self, kind: DataKind, table: TableId, object: &ObjectRef) -> Result<Bytes> {
+        let path = kind.path(table, object);
+        let bytes = self.fetch(&path, Some(object.size), object.size).await?;
+        self.verify(object, &bytes, &path)?;
+        Ok(bytes)
+    }
+
+    /// Some ranges of a data object. They are **not** checked against its hash, which is over the whole.
+    ///
+    /// Neighbouring ranges share a request.
+    ///
+    /// # Errors
+    /// `Corrupt` if the object is missing; what the store refuses or cannot do.
+    pub async fn get_ranges(&self, path: &ObjectPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let got = self.0.store.get_ranges(&store_path(path), ranges).await;
+        got.map_err(|error| self.read_error(&error, path))
+    }
+
+    /// The store under the objects, for readers that bring their own I/O (Parquet). Paths are relative to the lake.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.0.store
+    }
+
+    /// The options that it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &ObjectOptions {
+        &self.0.options
+    }
+
+    async fn fetch_meta(&self, object: &ObjectRef) -> Result<Bytes> {
+        let path = ObjectPath::meta(object);
+        let Some(size) = usize::try_from(object.size).ok().filter(|size| *size <= MAX_META_BYTES) else {
+            let message =
+                format!("a reference says {} bytes, metadata has at most {MAX_META_BYTES}", object.size);
+            return Err(Error::new(ErrorKind::Corrupt, message).at(self.at(&path)));
+        };
+        let text = if object.size > COMPRESS_ABOVE {
+            let bound = zstd::zstd_safe::compress_bound(size) as u64;
+            let body = self.fetch(&path, None, bound).await?;
+            self.decompress(&body, size, &path)?
+        } else {
+            self.fetch(&path, Some(object.size), object.size).await?
+        };
+        self.verify(object, &text, &path)?;
+        Ok(text)
+    }
+
+    /// Reads an object of at most `bound` bytes, and of exactly `exact` if that is known.
+    async fn fetch(&self, path: &ObjectPath, exact: Option<u64>, bound: u64) -> Result<Bytes> {
+        let got = self.0.store.get_opts(&store_path(path), GetOptions::default()).await;
+        let result = got.map_err(|error| self.read_error(&error, path))?;
+        let length = result.meta.size;
+        if length > bound || exact.is_some_and(|exact| length != exact) {
+            let message = format!("expected {} bytes, found {length}", exact.unwrap_or(bound));
+            return Err(Error::new(ErrorKind::Corrupt, message).at(self.at(path)));
+        }
+        self.collect(result, bound, path).await
+    }
+
+    /// Reads the body, but never more than the store announced and the caller allows.
+    async fn collect(&self, result: GetResult, bound: u64, path: &ObjectPath) -> Result<Bytes> {
+        let mut stream = result.into_stream();
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = stream.try_next().await.map_err(|error| self.read_error(&error, path))? {
+            if (bytes.len() + chunk.len()) as u64 > bound {
+                let message = format!("more than {bound} bytes arrived");
+                return Err(Error::new(ErrorKind::Corrupt, message).at(self.at(path)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    }
+
+    async fn put(&self, path: &ObjectPath, body: Bytes) -> Result<()> {
+        let put = self.0.store.put(&store_path(path), body.into()).await;
+        put.map(drop).map_err(|error| store_error(&error, self.at(path)))
+    }
+
+    fn compress(&self, text: &[u8], path: &ObjectPath) -> Result<Bytes> {
+        let compressed = zstd::bulk::compress(text, self.0.options.compression);
+        compressed.map(Bytes::from).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, format!("cannot be compressed: {error}")).at(self.at(path))
+        })
+    }
+
+    /// Makes at most `size` bytes out of a body, whatever the body claims.
+    fn decompress(&self, body: &[u8], size: usize, path: &ObjectPath) -> Result<Bytes> {
+        let text = zstd::bulk::decompress(body, size);
+        text.map(Bytes::from).map_err(|error| {
+            let message = format!("does not decompress to the {size} bytes that its reference says: {error}");
+            Error::new(ErrorKind::Corrupt, message).at(self.at(path))
+        })
+    }
+
+    fn verify(&self, object: &ObjectRef, bytes: &[u8], path: &ObjectPath) -> Result<()> {
+        object.hash.verify(bytes).map_err(|error| Error::from(error).at(self.at(path)))?;
+        if bytes.len() as u64 == object.size {
+            return Ok(());
+        }
+        let message = format!("its reference says {} bytes, it has {}", object.size, bytes.len());
+        Err(Error::new(ErrorKind::Corrupt, message).at(self.at(path)))
+    }
+
+    fn read_error(&self, error: &object_store::Error, path: &ObjectPath) -> Error {
+        if key_is_missing(error) && !bucket_is_missing(error) {
+            return Error::new(ErrorKind::Corrupt, "the object is missing").at(self.at(path));
+        }
+        store_error(error, self.at(path))
+    }
+
+    fn at(&self, path: &ObjectPath) -> String {
+        format!("{}/{path}", self.0.place)
+    }
+}
+
+fn store_path(path: &ObjectPath) -> Path {
+    Path::from(path.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    fn objects(store: &Arc<InMemory>) -> Objects {
+        let options = ObjectOptions { part_bytes: 1000, spill_above: 1500, ..ObjectOptions::default() };
+        Objects::new(store.clone(), Arc::from("memory://test"), options, None)
+    }
+
+    fn text(length: usize) -> Bytes {
+        b"{\"format\":1} ".iter().copied().cycle().take(length).collect()
+    }
+
+    async fn replace(store: &InMemory, object: &ObjectRef, body: Bytes) {
+        store.put(&store_path(&ObjectPath::meta(object)), body.into()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_put_is_got_by_another_reader() {
+        let store = Arc::new(InMemory::new());
+        for length in [0, 1, 4096, 4097, 100_000] {
+            let object = objects(&store).put_meta(text(length), Era(3)).await.unwrap();
+            assert_eq!(objects(&store).get_meta(&object).await.unwrap(), text(length));
+            let path = ObjectPath::meta(&object);
+            assert_eq!(path.as_str().ends_with(".zst"), length > 4096);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_come_in_order() {
+        let store = Arc::new(InMemory::new());
+        let texts: Vec<Bytes> = (0..50).map(|n| text(100 + n)).collect();
+        let refs = objects(&store).put_metas(texts.clone(), Era(0)).await.unwrap();
+        assert_eq!(objects(&store).get_metas(&refs).await.unwrap(), texts);
+    }
+
+    #[tokio::test]
+    async fn every_wrong_body_is_an_error_that_names_the_object() {
+        let store = Arc::new(InMemory::new());
+        let long = text(10_000);
+        let mut flipped = long.to_vec();
+        flipped[77] ^= 1;
+        let packed = |bytes: &[u8]| Bytes::from(zstd::bulk::compress(bytes, 3).unwrap());
+        let cut = packed(&long);
+        let bomb = packed(&vec![0; 50 << 20]);
+        for (what, length, body) in [
+            ("flipped", 100, text(100).iter().map(|byte| byte ^ 1).collect()),
+            ("shorter", 100, text(99)),
+            ("longer", 100, text(101)),
+            ("empty", 10_000, Bytes::new()),
+            ("not zstd", 10_000, long.clone()),
+            ("flipped inside", 10_000, packed(&flipped)),
+            ("cut", 10_000, cut.slice(..cut.len() - 1)),
+            ("bomb", 10_000, bomb),
+            ("short inside", 10_000, packed(&long[..9999])),
+            ("far too long", 10_000, vec![0; 1 << 20].into()),
+        ] {
+            let object = objects(&store).put_meta(text(length), Era(0)).await.unwrap();
+            replace(&store, &object, body).await;
+            let error = objects(&store).get_meta(&object).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+            assert!(error.to_string().contains(&object.hash.to_string()), "{what}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_hash_says_what_was_expected_and_found() {
+        let store = Arc::new(InMemory::new());
+        let object = objects(&store).put_meta(text(100), Era(0)).await.unwrap();
+        let other: Bytes = text(100).iter().rev().copied().collect();
+        replace(&store, &object, other.clone()).await;
+        let error = objects(&store).get_meta(&object).await.unwrap_err().to_string();
+        let expected = format!("expected hash {}, found {}", object.hash, Hash::of(&other));
+        assert!(error.contains(&expected), "{error}");
+    }
+
+    #[tokio::test]
+    async fn missing_and_absurd_references_are_corrupt() {
+        let store = Arc::new(InMemory::new());
+        for size in [10, 10_000, u64::MAX] {
+            let object = ObjectRef { hash: Hash::of(b"gone"), era: Era(0), size };
+            let error = objects(&store).get_meta(&object).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_cache_takes_only_what_is_right_and_then_needs_no_request() {
+        let store = Arc::new(InMemory::new());
+        let reader = objects(&store);
+        let object = Objects::meta_ref(b"{}", Era(0));
+        assert_eq!(reader.remember(&object, b"[]").unwrap_err().kind(), ErrorKind::Corrupt);
+        assert!(reader.get_meta(&object).await.is_err());
+        reader.remember(&object, b"{}").unwrap();
+        assert_eq!(reader.get_meta(&object).await.unwrap(), "{}");
+    }
+
+    #[tokio::test]
+    async fn the_cache_is_bounded_in_bytes() {
+        let store = Arc::new(InMemory::new());
+        let options = ObjectOptions { cache_bytes: 1 << 20, ..ObjectOptions::default() };
+        let objects = Objects::new(store, Arc::from("memory://test"), options, None);
+        for n in 0..200 {
+            objects.put_meta(text(20_000 + n), Era(0)).await.unwrap();
+        }
+        assert!(objects.0.cache.weight() <= 1 << 20);
+    }
+
+    #[tokio::test]
+    async fn data_is_checked_whole_and_readable_in_ranges() {
+        let store = Arc::new(InMemory::new());
+        let objects = objects(&store);
+        let table = TableId::from_random([1; 16]);
+        for kind in [DataKind::File, DataKind::DeletionVector] {
+            let object = objects.put_data(kind, table, text(3500), Era(2)).await.unwrap();
+            assert_eq!(objects.get_data(kind, table, &object).await.unwrap(), text(3500));
+            let path = kind.path(table, &object);
+            let ranges = objects.get_ranges(&path, &[0..4, 100..110]).await.unwrap();
+            assert_eq!(ranges, [text(3500).slice(0..4), text(3500).slice(100..110)]);
+            store.put(&store_path(&path), vec![0; 3500].into()).await.unwrap();
+            let error = objects.get_data(kind, table, &object).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+    }
+}

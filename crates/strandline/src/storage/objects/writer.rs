@@ -1,0 +1,287 @@
+//! Writing a data object whose name is only known at its end, because the name is the hash.
+//!
+//! The bytes are hashed as they come and kept in memory up to a bound, past which all of them go to a spill file: in a
+//! local lake a staged file of its own `tmp/`, which is renamed into place; else an unnamed temporary file, which is then
+//! uploaded in parts. Nothing is visible in the lake before all of it is there.
+//!
+//! Memory of one writer: `spill_above` plus the largest piece that it is given while it is written, and
+//! `part_bytes * (parallel_parts + 1)` while it is uploaded.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::{TryStreamExt, stream};
+use object_store::{MultipartUpload, ObjectStoreExt};
+use strandline_format::{Era, Hash, ObjectPath, ObjectRef, TableId};
+
+use super::{DataKind, Objects, store_path};
+use crate::error::{Error, Result};
+use crate::storage::classify::{io_error, store_error};
+use crate::storage::folder::{PlaceError, Staged};
+
+/// A data object that is being written. Dropping it leaves nothing in the lake.
+#[derive(Debug)]
+pub struct DataWriter {
+    objects: Objects,
+    kind: DataKind,
+    table: TableId,
+    era: Era,
+    hasher: Box<blake3::Hasher>,
+    size: u64,
+    buffer: BytesMut,
+    spill: Option<Spill>,
+}
+
+/// Where the bytes go that are too many for memory.
+#[derive(Debug)]
+enum Spill {
+    /// A file of the local lake that a rename puts into place.
+    Staged(Staged),
+    /// A file without a name, which the system removes when it is closed.
+    Unnamed(File),
+}
+
+impl Spill {
+    fn file(&mut self) -> &mut File {
+        match self {
+            Self::Staged(staged) => staged.file(),
+            Self::Unnamed(file) => file,
+        }
+    }
+}
+
+impl DataWriter {
+    pub(super) fn new(objects: Objects, kind: DataKind, table: TableId, era: Era) -> Self {
+        let hasher = Box::new(blake3::Hasher::new());
+        Self { objects, kind, table, era, hasher, size: 0, buffer: BytesMut::new(), spill: None }
+    }
+
+    /// Adds bytes. No request; writes to the spill file once there are many.
+    ///
+    /// # Errors
+    /// What the disk under the spill file refuses. The writer is then of no more use. A future that is dropped makes
+    /// it so, too: [`DataWriter::finish`] notices.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() > self.objects.0.options.spill_above {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes it has been given.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Puts the object into the lake. One request up to [`part_bytes`](super::ObjectOptions::part_bytes), else one for
+    /// each part and two more; none in a local folder.
+    ///
+    /// # Errors
+    /// What the store refuses or cannot do. A dropped future may leave an unreferenced object, or an upload that was
+    /// begun and not ended, which a lifecycle rule of the bucket removes.
+    pub async fn finish(mut self) -> Result<ObjectRef> {
+        let hash = Hash::from_bytes(*self.hasher.finalize().as_bytes());
+        let object = ObjectRef { hash, era: self.era, size: self.size };
+        let path = self.kind.path(self.table, &object);
+        if self.spill.is_some() {
+            self.flush().await?;
+        }
+        match self.spill.take() {
+            None if self.buffer.len() as u64 != self.size => return Err(self.spill_error(dropped())),
+            None => self.objects.upload(&path, self.buffer.split().freeze()).await?,
+            Some(Spill::Staged(staged)) => self.move_into_place(staged, &path).await?,
+            Some(Spill::Unnamed(file)) => self.objects.upload_file(&path, file, self.size).await?,
+        }
+        Ok(object)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let bytes = self.buffer.split().freeze();
+        let (spill, folder) = (self.spill.take(), self.objects.0.folder.clone());
+        let spilled = blocking(move || {
+            let mut spill = match (spill, folder) {
+                (Some(spill), _) => spill,
+                (None, Some(folder)) => Spill::Staged(folder.stage()?),
+                (None, None) => Spill::Unnamed(tempfile::tempfile()?),
+            };
+            spill.file().write_all(&bytes)?;
+            Ok(spill)
+        });
+        self.spill = Some(spilled.await.map_err(|error| self.spill_error(error))?);
+        Ok(())
+    }
+
+    async fn move_into_place(&self, mut staged: Staged, path: &ObjectPath) -> Result<()> {
+        let Some(folder) = self.objects.0.folder.clone() else {
+            return Err(self.spill_error(io::Error::other("no folder to move it into")));
+        };
+        let (target, size) = (folder.locate(path.as_str()), self.size);
+        let moved = blocking(move || {
+            check_length(staged.file(), size)?;
+            folder.replace(&staged, &target).map_err(PlaceError::into_inner)
+        });
+        moved.await.map_err(|error| io_error(error, self.objects.at(path)))
+    }
+
+    fn spill_error(&self, error: io::Error) -> Error {
+        io_error(error, format!("{}: the spill file of a data file", self.objects.0.place))
+    }
+}
+
+/// A write that was dropped half-way leaves a file that is not what was hashed.
+fn check_length(file: &File, size: u64) -> io::Result<()> {
+    if file.metadata()?.len() == size { Ok(()) } else { Err(dropped()) }
+}
+
+fn dropped() -> io::Error {
+    io::Error::other("a write to it was dropped half-way")
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+impl Objects {
+    /// Puts bytes in one request, or in parts if they are many.
+    pub(super) async fn upload(&self, path: &ObjectPath, bytes: Bytes) -> Result<()> {
+        let part = self.0.options.part_bytes.max(1);
+        if bytes.len() <= part {
+            return self.put(path, bytes).await;
+        }
+        let starts = (0..bytes.len()).step_by(part);
+        let parts = starts.map(|start| Ok(bytes.slice(start..bytes.len().min(start + part))));
+        self.upload_parts(path, stream::iter(parts)).await
+    }
+
+    /// Uploads a file in parts, each read when its turn comes.
+    async fn upload_file(&self, path: &ObjectPath, mut file: File, size: u64) -> Result<()> {
+        check_length(&file, size)
+            .and_then(|()| file.rewind())
+            .map_err(|error| io_error(error, self.at(path)))?;
+        let part = self.0.options.part_bytes.max(1);
+        let parts = stream::try_unfold(Arc::new(file), move |file| async move {
+            let reader = Arc::clone(&file);
+            let bytes = blocking(move || read_part(&reader, part)).await?;
+            Ok::<_, io::Error>((!bytes.is_empty()).then_some((bytes, file)))
+        });
+        let parts = parts.map_err(|error| io_error(error, self.at(path)));
+        self.upload_parts(path, parts).await
+    }
+
+    async fn upload_parts(
+        &self,
+        path: &ObjectPath,
+        parts: impl futures::Stream<Item = Result<Bytes>> + Send,
+    ) -> Result<()> {
+        let failed = |error: object_store::Error| store_error(&error, self.at(path));
+        let mut upload = self.0.store.put_multipart(&store_path(path)).await.map_err(failed)?;
+        let sent = self.send_parts(&mut *upload, parts, path).await;
+        let done = match sent {
+            Ok(()) => upload.complete().await.map(drop).map_err(failed),
+            Err(error) => Err(error),
+        };
+        if done.is_err()
+            && let Err(error) = upload.abort().await
+        {
+            tracing::debug!(%path, error = %failed(error), "an upload that failed stays unfinished");
+        }
+        done
+    }
+
+    async fn send_parts(
+        &self,
+        upload: &mut dyn MultipartUpload,
+        parts: impl futures::Stream<Item = Result<Bytes>> + Send,
+        path: &ObjectPath,
+    ) -> Result<()> {
+        // The order of the calls to `put_part` is the order of the parts; only the requests run side by side.
+        let requests = parts.map_ok(|bytes| {
+            let request = upload.put_part(bytes.into());
+            async move { request.await.map_err(|error| store_error(&error, self.at(path))) }
+        });
+        requests.try_buffered(self.0.options.parallel_parts.max(1)).try_collect().await
+    }
+}
+
+fn read_part(file: &File, part: usize) -> io::Result<Bytes> {
+    let mut bytes = Vec::with_capacity(part);
+    file.take(part as u64).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Runtime;
+    use crate::storage::durable::DurableLocal;
+    use crate::storage::folder::{Durability, Folder};
+    use crate::storage::objects::ObjectOptions;
+    use object_store::memory::InMemory;
+    use std::path::Path;
+
+    const OPTIONS: ObjectOptions = ObjectOptions {
+        cache_bytes: 1 << 20,
+        parallel_requests: 4,
+        spill_above: 1500,
+        part_bytes: 1000,
+        parallel_parts: 3,
+        compression: 3,
+    };
+
+    fn in_memory() -> Objects {
+        Objects::new(Arc::new(InMemory::new()), Arc::from("memory://test"), OPTIONS, None)
+    }
+
+    fn in_folder(root: &Path) -> Objects {
+        let folder = Arc::new(Folder::new(root.to_owned(), Durability::Fsync, Runtime::system()));
+        Objects::new(Arc::new(DurableLocal::new(folder.clone())), Arc::from("folder"), OPTIONS, Some(folder))
+    }
+
+    fn table() -> TableId {
+        TableId::from_random([7; 16])
+    }
+
+    fn data(size: usize) -> Vec<u8> {
+        (0..size).map(|n| u8::try_from(n * 31 % 251).unwrap()).collect()
+    }
+
+    async fn write(objects: &Objects, size: usize) -> ObjectRef {
+        let mut writer = objects.write_data(DataKind::File, table(), Era(1));
+        for piece in data(size).chunks(700) {
+            writer.write(piece).await.unwrap();
+        }
+        assert_eq!(writer.size(), size as u64);
+        writer.finish().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_pieces_is_read_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        for objects in [in_memory(), in_folder(dir.path())] {
+            for size in [0, 1, 999, 1000, 1001, 1500, 1501, 10_000] {
+                let object = write(&objects, size).await;
+                assert_eq!(object, Objects::meta_ref(&data(size), Era(1)), "{size}");
+                assert_eq!(objects.get_data(DataKind::File, table(), &object).await.unwrap(), data(size));
+            }
+        }
+        assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_writer_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = in_folder(dir.path());
+        let mut writer = objects.write_data(DataKind::File, table(), Era(1));
+        writer.write(&data(5000)).await.unwrap();
+        assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 1);
+        drop(writer);
+        assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+        assert!(!dir.path().join("data").exists());
+    }
+}

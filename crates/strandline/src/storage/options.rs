@@ -1,0 +1,294 @@
+//! Options of a store, under the names that `object_store` gives them and that users paste from its documentation.
+//!
+//! Invariants: what the caller gives comes before what the environment says; an option that no store of the kind knows is
+//! an error that names the nearest one that it does know; values are never shown, because most of them are secrets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::Environment;
+
+/// Options of a store: names to values.
+///
+/// ```
+/// use strandline::storage::StoreOptions;
+/// let options = StoreOptions::new().with("aws_region", "eu-central-1").with("aws_secret_access_key", "s3cret");
+/// assert!(!format!("{options:?}").contains("s3cret"));
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StoreOptions(BTreeMap<String, String>);
+
+impl StoreOptions {
+    /// No options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one more. Names are not case-sensitive.
+    #[must_use]
+    pub fn with(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
+        self.0.insert(name.as_ref().to_ascii_lowercase(), value.into());
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The options as a store's own keys: those of the environment first, so that the caller's own come after and win.
+    pub(crate) fn resolve<K: FromStr>(
+        &self,
+        family: Family,
+        environment: &dyn Environment,
+    ) -> Result<Resolved<K>> {
+        let mut resolved = Resolved { from_environment: Vec::new(), given: Vec::new() };
+        for (name, value) in environment.variables(family.prefix()) {
+            // As `object_store` does it: variables that are not options are somebody else's.
+            if let Ok(key) = name.to_ascii_lowercase().parse() {
+                resolved.from_environment.push((key, value));
+            }
+        }
+        for (name, value) in &self.0 {
+            let key = name.parse().map_err(|_| unknown(name, family))?;
+            resolved.given.push((key, value.clone()));
+        }
+        Ok(resolved)
+    }
+
+    /// Takes every value of these options out of a text.
+    pub(crate) fn hide_values(&self, text: &str) -> String {
+        let secrets = self.0.values().filter(|value| value.len() >= 6);
+        secrets.fold(text.to_owned(), |text, value| text.replace(value.as_str(), "…"))
+    }
+}
+
+impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for StoreOptions {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(options: I) -> Self {
+        options.into_iter().fold(Self::new(), |all, (name, value)| all.with(name, value))
+    }
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Options as a store's own keys.
+pub(crate) struct Resolved<K> {
+    pub(crate) from_environment: Vec<(K, String)>,
+    pub(crate) given: Vec<(K, String)>,
+}
+
+impl<K> Resolved<K> {
+    /// All, in the order in which they are applied: a later one wins.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &(K, String)> {
+        self.from_environment.iter().chain(&self.given)
+    }
+}
+
+impl<K: PartialEq> Resolved<K> {
+    /// Whether the caller or the environment sets it.
+    pub(crate) fn sets(&self, key: &K) -> bool {
+        self.gives(key) || self.from_environment.iter().any(|(found, _)| found == key)
+    }
+
+    /// Whether the caller sets it.
+    pub(crate) fn gives(&self, key: &K) -> bool {
+        self.given.iter().any(|(found, _)| found == key)
+    }
+}
+
+/// The families of stores that take options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Aws,
+    Google,
+    Azure,
+}
+
+impl Family {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Aws => "AWS_",
+            Self::Google => "GOOGLE_",
+            Self::Azure => "AZURE_",
+        }
+    }
+
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Aws => AWS,
+            Self::Google => GOOGLE,
+            Self::Azure => AZURE,
+        }
+    }
+}
+
+fn unknown(name: &str, family: Family) -> Error {
+    let known = family.names().iter().chain(CLIENT);
+    let nearest =
+        known.max_by(|a, b| likeness(name, a).total_cmp(&likeness(name, b))).copied().unwrap_or_default();
+    let text = format!("unknown store option {name:?}: the nearest known one is {nearest:?}");
+    Error::new(ErrorKind::InvalidInput, text)
+}
+
+/// How alike two names are, with or without the family's prefix.
+fn likeness(name: &str, known: &str) -> f64 {
+    let bare = |text: &'static str| known.strip_prefix(text);
+    let short = ["aws_", "google_", "azure_storage_", "azure_"].into_iter().find_map(bare).unwrap_or(known);
+    strsim::jaro_winkler(name, known).max(strsim::jaro_winkler(name, short))
+}
+
+/// The canonical names of the keys that each store's parser takes; they are only used to suggest one.
+const AWS: &[&str] = &[
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_region",
+    "aws_default_region",
+    "aws_bucket",
+    "aws_endpoint",
+    "aws_endpoint_url",
+    "aws_endpoint_url_s3",
+    "aws_endpoint_url_sts",
+    "aws_virtual_hosted_style_request",
+    "aws_s3_express",
+    "aws_imdsv1_fallback",
+    "aws_metadata_endpoint",
+    "aws_unsigned_payload",
+    "aws_checksum_algorithm",
+    "aws_container_credentials_relative_uri",
+    "aws_container_credentials_full_uri",
+    "aws_container_authorization_token_file",
+    "aws_web_identity_token_file",
+    "aws_role_arn",
+    "aws_role_session_name",
+    "aws_skip_signature",
+    "aws_copy_if_not_exists",
+    "aws_conditional_put",
+    "aws_disable_tagging",
+    "aws_request_payer",
+    "aws_allow_http",
+    "aws_server_side_encryption",
+    "aws_sse_kms_key_id",
+    "aws_sse_bucket_key_enabled",
+    "aws_sse_customer_key_base64",
+];
+
+const GOOGLE: &[&str] = &[
+    "google_service_account",
+    "google_service_account_path",
+    "google_service_account_key",
+    "google_bucket",
+    "google_base_url",
+    "google_application_credentials",
+    "google_skip_signature",
+];
+
+const AZURE: &[&str] = &[
+    "azure_storage_account_name",
+    "azure_storage_account_key",
+    "azure_storage_client_id",
+    "azure_storage_client_secret",
+    "azure_storage_tenant_id",
+    "azure_storage_authority_id",
+    "azure_storage_authority_host",
+    "azure_storage_sas_key",
+    "azure_storage_token",
+    "azure_storage_use_emulator",
+    "azure_storage_endpoint",
+    "azure_msi_endpoint",
+    "azure_object_id",
+    "azure_msi_resource_id",
+    "azure_federated_token_file",
+    "azure_use_fabric_endpoint",
+    "azure_use_azure_cli",
+    "azure_skip_signature",
+    "azure_container_name",
+    "azure_disable_tagging",
+    "azure_fabric_token_service_url",
+    "azure_fabric_workload_host",
+    "azure_fabric_session_token",
+    "azure_fabric_cluster_identifier",
+    "azure_allow_http",
+];
+
+const CLIENT: &[&str] = &[
+    "allow_http",
+    "allow_invalid_certificates",
+    "connect_timeout",
+    "default_content_type",
+    "http1_only",
+    "http2_only",
+    "http2_keep_alive_interval",
+    "http2_keep_alive_timeout",
+    "http2_keep_alive_while_idle",
+    "http2_max_frame_size",
+    "pool_idle_timeout",
+    "pool_max_idle_per_host",
+    "proxy_url",
+    "proxy_ca_certificate",
+    "proxy_excludes",
+    "randomize_addresses",
+    "timeout",
+    "user_agent",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::aws::AmazonS3ConfigKey;
+    use object_store::azure::AzureConfigKey;
+    use object_store::gcp::GoogleConfigKey;
+
+    #[derive(Debug)]
+    struct Fixed(Vec<(&'static str, &'static str)>);
+
+    impl Environment for Fixed {
+        fn variables(&self, prefix: &str) -> Vec<(String, String)> {
+            let all = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+            all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        }
+    }
+
+    #[test]
+    fn every_name_that_is_suggested_is_one_that_is_taken() {
+        for name in AWS.iter().chain(CLIENT) {
+            assert!(name.parse::<AmazonS3ConfigKey>().is_ok(), "{name}");
+        }
+        for name in GOOGLE.iter().chain(CLIENT) {
+            assert!(name.parse::<GoogleConfigKey>().is_ok(), "{name}");
+        }
+        for name in AZURE.iter().chain(CLIENT) {
+            assert!(name.parse::<AzureConfigKey>().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_names_the_nearest() {
+        let check = |name: &str, nearest: &str| {
+            let options = StoreOptions::new().with(name, "x");
+            let error = options.resolve::<AmazonS3ConfigKey>(Family::Aws, &Fixed(vec![])).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(&format!("is {nearest:?}")), "{error}");
+        };
+        check("aws_acces_key_id", "aws_access_key_id");
+        check("regon", "aws_region");
+        check("AWS_ENDPONT", "aws_endpoint");
+        check("conect_timeout", "connect_timeout");
+    }
+
+    #[test]
+    fn what_is_given_comes_after_the_environment() {
+        let environment =
+            Fixed(vec![("AWS_REGION", "from-env"), ("AWS_PROFILE", "not an option"), ("PATH", "/bin")]);
+        let options = StoreOptions::new().with("Region", "given");
+        let resolved = options.resolve::<AmazonS3ConfigKey>(Family::Aws, &environment).unwrap();
+        let values: Vec<&str> = resolved.in_order().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["from-env", "given"]);
+    }
+}

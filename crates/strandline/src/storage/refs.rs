@@ -1,0 +1,167 @@
+//! Pointers: the only objects that are ever replaced, and the only code that replaces them.
+//!
+//! Invariants [PTR-*, design "Conditional put"]: a swap is one request that the client never repeats by itself; a lost
+//! race and an unknown outcome are values of [`Swap`], so that no caller can take one for the other; a token is opaque and
+//! is only ever handed back to the store that it came from. What an unknown outcome means is found out by
+//! [`settle`](super::settle); what the bytes mean is the business of the layers above.
+
+mod local;
+mod object;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use strandline_format::{BRANCHES, Nonce, ObjectPath, PathKind, RefName, TAGS};
+
+use crate::error::{Error, Result};
+
+pub(crate) use local::LocalRefs;
+pub(crate) use object::{ObjectRefs, Transport};
+
+pub use object::TokenKind;
+
+/// Loads and replaces pointers, tags and `lake.json`.
+///
+/// Implementations differ in how they compare; all give the same guarantees, which the probe checks.
+#[async_trait]
+pub trait RefStore: Send + Sync + fmt::Debug {
+    /// The bytes that stand at `path`, and the token to replace exactly them. `None`: nothing stands there.
+    ///
+    /// One request. Refuses more than `MAX_REF_BYTES` before reading them.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is too long, `StoreUnsuitable` if the store gives no token to compare by, and what the store
+    /// refuses or cannot do.
+    async fn load(&self, path: &ObjectPath) -> Result<Option<Loaded>>;
+
+    /// The same, but without the bytes if they are still those of `token`. One request.
+    ///
+    /// # Errors
+    /// As [`RefStore::load`].
+    async fn load_if_changed(&self, path: &ObjectPath, token: &Token) -> Result<Reloaded>;
+
+    /// Replaces what `expected` stands for by `bytes`; `None` puts them where nothing stands.
+    ///
+    /// One write request, never repeated here. A dropped future leaves the outcome unknown: the request may still land.
+    ///
+    /// # Errors
+    /// An error means for certain that this call changed nothing and never will: the store refuses it (rights,
+    /// conditions, size), or it was never sent. Anything that leaves a doubt is [`Swap::Unknown`].
+    async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap>;
+
+    /// The names of all refs of a kind, in their folded form, as the paths keep it; sorted.
+    ///
+    /// One request for each page of the listing. Foreign objects are left out.
+    ///
+    /// # Errors
+    /// What the store refuses or cannot do.
+    async fn list(&self, kind: RefKind) -> Result<Vec<RefName>>;
+
+    /// Removes what a probe left. Best effort: what stays lies under `tmp/` and is nobody's.
+    async fn remove_scratch(&self, probe: Nonce);
+}
+
+/// The kinds of refs that can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefKind {
+    /// Branches' pointers.
+    Branch,
+    /// Tags.
+    Tag,
+}
+
+impl RefKind {
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Branch => BRANCHES,
+            Self::Tag => TAGS,
+        }
+    }
+
+    /// The name that a listed path stands for, if it is of this kind.
+    pub(crate) fn name_at(self, path: &str) -> Option<RefName> {
+        match (self, ObjectPath::parse(path)?) {
+            (Self::Branch, PathKind::Branch(name)) | (Self::Tag, PathKind::Tag(name)) => {
+                RefName::new(name).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What stands for the exact bytes of a ref, as the store compares them. Opaque: it is compared and handed back, never read.
+#[derive(Clone)]
+pub struct Token {
+    condition: Arc<str>,
+    /// What a poll sends, where that is not what a swap sends (GCS swaps by generation and polls by ETag).
+    poll: Option<Arc<str>>,
+}
+
+impl Token {
+    pub(crate) fn new(condition: &str) -> Self {
+        Self { condition: condition.into(), poll: None }
+    }
+
+    pub(crate) fn with_poll(condition: &str, poll: Option<&str>) -> Self {
+        Self { condition: condition.into(), poll: poll.map(Into::into) }
+    }
+
+    pub(crate) fn condition(&self) -> &str {
+        &self.condition
+    }
+
+    pub(crate) fn poll(&self) -> &str {
+        self.poll.as_deref().unwrap_or(&self.condition)
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition == other.condition
+    }
+}
+
+impl Eq for Token {}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Token").field(&self.condition).finish()
+    }
+}
+
+/// The bytes of a ref and the token that replaces exactly them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// What stands there.
+    pub bytes: Bytes,
+    /// What to hand to [`RefStore::swap`].
+    pub token: Token,
+}
+
+/// What [`RefStore::load_if_changed`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// Still what the token stands for.
+    Unchanged,
+    /// Something else.
+    Changed(Loaded),
+    /// Nothing stands there any more.
+    Absent,
+}
+
+/// The outcome of a swap.
+#[derive(Debug)]
+#[must_use = "a lost race and an unknown outcome are told by this value alone"]
+pub enum Swap {
+    /// It was applied; the token is that of the bytes that stand there by it.
+    Swapped(Token),
+    /// This call was not applied: somebody else was faster, or is at it now. Read again, whether or not the token
+    /// turns out to be the same.
+    ///
+    /// If an *earlier* attempt of the same transaction ended unknown, this may well be its doing: look for it first.
+    Moved,
+    /// It may have been applied, may still be, or may never be. The error says what was seen.
+    Unknown(Error),
+}

@@ -1,0 +1,304 @@
+//! A swap whose outcome is found out: the one answer to [`Swap::Unknown`] [design section 6].
+//!
+//! The rule: look for what is ours in what stands there, on *every* look, whether the last answer was "moved" or none at
+//! all. If it is there, the swap was applied. If it is not and the token has changed, no earlier request can land any more,
+//! because tokens never repeat. If the token is the same, the same bytes are sent again, which at most one of the requests
+//! can turn into a change. Rejected: "is the newest one mine?" (somebody may have built upon it); reading once and deciding
+//! (the request may land after the read); taking a timeout for a failure. What to do about a lost race (rebase, fence,
+//! give up) is the caller's.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use strandline_format::ObjectPath;
+
+use super::refs::{Loaded, RefStore, Swap, Token};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::{Deadline, Runtime};
+
+/// How long the first pause is, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Finds out whether a change stands in what a ref holds, or in the history behind it.
+#[async_trait]
+pub trait Recognise: Send + Sync {
+    /// Whether the change is in `current`.
+    ///
+    /// # Errors
+    /// If it could not be found out; a retryable one is tried again until the deadline.
+    async fn is_mine(&self, current: &Loaded) -> Result<bool>;
+}
+
+#[async_trait]
+impl<F: Fn(&Loaded) -> Result<bool> + Send + Sync> Recognise for F {
+    async fn is_mine(&self, current: &Loaded) -> Result<bool> {
+        self(current)
+    }
+}
+
+/// The outcome of a swap that was followed up.
+#[derive(Debug)]
+#[must_use = "a lost race and an unknown outcome are told by this value alone"]
+pub enum Settled {
+    /// It was applied. What stands there by it, or by now upon it.
+    Applied(Loaded),
+    /// It was not applied and never will be. What stands there instead; `None`: nothing.
+    NotApplied(Option<Loaded>),
+    /// The time was up before it could be found out; it may still be applied.
+    Unknown(Error),
+}
+
+/// One swap to be carried through: which ref, from what, to what.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The ref.
+    pub path: ObjectPath,
+    /// What it replaces; `None`: it must not be there yet.
+    pub expected: Option<Token>,
+    /// What it puts there. The same bytes are sent each time, so they hold a nonce of their own.
+    pub bytes: Bytes,
+}
+
+/// Swaps, and finds out what came of it, until the deadline.
+///
+/// One request if nobody is in the way; two for a lost race. A dropped future leaves the outcome unknown.
+///
+/// # Errors
+/// An error means for certain that nothing was applied and never will be.
+pub async fn settle(
+    refs: &dyn RefStore,
+    change: &Change,
+    mine: &dyn Recognise,
+    deadline: Deadline,
+    runtime: &Runtime,
+) -> Result<Settled> {
+    let mut attempts = Attempts { refs, change, mine, deadline, doubt: None, trouble: None };
+    let (mut pause, longest) = PAUSES;
+    loop {
+        if let Some(settled) = attempts.send().await? {
+            return Ok(settled);
+        }
+        if let Some(settled) = attempts.look().await? {
+            return Ok(settled);
+        }
+        if deadline.passed() {
+            return attempts.give_up();
+        }
+        deadline.sleep(jittered(pause, runtime)?).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+struct Attempts<'a> {
+    refs: &'a dyn RefStore,
+    change: &'a Change,
+    mine: &'a dyn Recognise,
+    deadline: Deadline,
+    /// Why an earlier request may still be applied.
+    doubt: Option<Error>,
+    /// What last kept us from an answer, where nothing is in doubt.
+    trouble: Option<Error>,
+}
+
+impl Attempts<'_> {
+    async fn send(&mut self) -> Result<Option<Settled>> {
+        let Change { path, expected, bytes } = self.change;
+        let swap = self.refs.swap(path, expected.as_ref(), bytes.clone());
+        match self.deadline.run("the swap", swap).await {
+            Ok(Ok(Swap::Swapped(token))) => {
+                return Ok(Some(Settled::Applied(Loaded { bytes: bytes.clone(), token })));
+            }
+            Ok(Ok(Swap::Moved)) => {}
+            Ok(Ok(Swap::Unknown(error))) => self.doubt = Some(error),
+            Ok(Err(error)) => return self.fail(error),
+            // The request was dropped on its way.
+            Err(late) => self.doubt = Some(late.at(path)),
+        }
+        Ok(None)
+    }
+
+    async fn look(&mut self) -> Result<Option<Settled>> {
+        let current = match self.deadline.run("reading it back", self.refs.load(&self.change.path)).await {
+            Ok(Ok(current)) => current,
+            Ok(Err(error)) | Err(error) => return self.fail(error),
+        };
+        if let Some(loaded) = &current {
+            match self.deadline.run("looking for the change", self.mine.is_mine(loaded)).await {
+                Ok(Ok(true)) => return Ok(current.map(Settled::Applied)),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) | Err(error) => return self.fail(error),
+            }
+        }
+        let untouched = current.as_ref().map(|loaded| &loaded.token) == self.change.expected.as_ref();
+        Ok((!untouched).then_some(Settled::NotApplied(current)))
+    }
+
+    /// Something went wrong that did not apply anything by itself.
+    fn fail(&mut self, error: Error) -> Result<Option<Settled>> {
+        match (error.is_retryable(), self.doubt.is_some()) {
+            (true, _) => {
+                self.trouble = Some(error);
+                Ok(None)
+            }
+            (false, true) => Ok(Some(Settled::Unknown(error))),
+            (false, false) => Err(error),
+        }
+    }
+
+    fn give_up(self) -> Result<Settled> {
+        match self.doubt {
+            Some(doubt) => Ok(Settled::Unknown(doubt)),
+            None => Err(self.trouble.unwrap_or_else(|| {
+                Error::new(ErrorKind::Unavailable, "other writers kept it busy").at(&self.change.path)
+            })),
+        }
+    }
+}
+
+/// Between half of the pause and all of it.
+fn jittered(pause: Duration, runtime: &Runtime) -> Result<Duration> {
+    let [random] = runtime.random::<1>()?;
+    Ok(pause / 2 + pause / 2 * u32::from(random) / 255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::refs::{RefKind, Reloaded};
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+    use strandline_format::{Nonce, RefName};
+
+    /// What the store does to one swap, whatever it answers.
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Honest,
+        ApplyAndForget,
+        ApplyAndSayMoved,
+        Drop,
+        Busy,
+        Refuse,
+        Overtaken,
+    }
+
+    #[derive(Debug)]
+    struct Scripted {
+        value: Mutex<Option<(u64, Bytes)>>,
+        script: Mutex<VecDeque<Act>>,
+    }
+
+    impl Scripted {
+        fn new(script: &[Act]) -> Self {
+            Self {
+                value: Mutex::new(Some((0, "base".into()))),
+                script: Mutex::new(script.iter().copied().collect()),
+            }
+        }
+
+        fn apply(&self, expected: Option<&Token>, bytes: Bytes) -> Swap {
+            let mut value = self.value.lock().unwrap();
+            if value.as_ref().map(|(version, _)| Token::new(&version.to_string())).as_ref() != expected {
+                return Swap::Moved;
+            }
+            let next = value.as_ref().map_or(1, |(version, _)| version + 1);
+            *value = Some((next, bytes));
+            Swap::Swapped(Token::new(&next.to_string()))
+        }
+    }
+
+    fn lost() -> Error {
+        Error::new(ErrorKind::Unavailable, "no answer")
+    }
+
+    #[async_trait]
+    impl RefStore for Scripted {
+        async fn load(&self, _: &ObjectPath) -> Result<Option<Loaded>> {
+            let value = self.value.lock().unwrap().clone();
+            Ok(value.map(|(version, bytes)| Loaded { bytes, token: Token::new(&version.to_string()) }))
+        }
+
+        async fn load_if_changed(&self, _: &ObjectPath, _: &Token) -> Result<Reloaded> {
+            unreachable!()
+        }
+
+        async fn swap(&self, _: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap> {
+            let act = self.script.lock().unwrap().pop_front().unwrap_or(Act::Honest);
+            match act {
+                Act::Honest => Ok(self.apply(expected, bytes)),
+                Act::ApplyAndForget => {
+                    let _ = self.apply(expected, bytes);
+                    Ok(Swap::Unknown(lost()))
+                }
+                Act::ApplyAndSayMoved => {
+                    let _ = self.apply(expected, bytes);
+                    Ok(Swap::Moved)
+                }
+                Act::Drop => Ok(Swap::Unknown(lost())),
+                Act::Busy => Ok(Swap::Moved),
+                Act::Refuse => Err(Error::new(ErrorKind::PermissionDenied, "no")),
+                Act::Overtaken => {
+                    let _ = self.apply(expected, bytes.clone());
+                    let value = [&bytes[..], b"+theirs"].concat();
+                    let _ = self.apply(Some(&Token::new("1")), value.into());
+                    Ok(Swap::Unknown(lost()))
+                }
+            }
+        }
+
+        async fn list(&self, _: RefKind) -> Result<Vec<RefName>> {
+            unreachable!()
+        }
+
+        async fn remove_scratch(&self, _: Nonce) {}
+    }
+
+    async fn run(store: &Scripted, expected: &str) -> Result<Settled> {
+        let change = Change {
+            path: ObjectPath::branch(&RefName::new("main").unwrap()),
+            expected: Some(Token::new(expected)),
+            bytes: "mine".into(),
+        };
+        let mine = |current: &Loaded| Ok(current.bytes.starts_with(b"mine"));
+        settle(store, &change, &mine, Deadline::after(Duration::from_secs(5)), &Runtime::system()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_fault_that_passes_ends_applied_exactly_once() {
+        for script in [
+            &[][..],
+            &[Act::ApplyAndForget],
+            &[Act::ApplyAndSayMoved],
+            &[Act::Drop],
+            &[Act::Drop, Act::ApplyAndForget],
+            &[Act::Busy, Act::Busy],
+            &[Act::Drop, Act::Busy, Act::ApplyAndSayMoved],
+            &[Act::Overtaken],
+        ] {
+            let store = Scripted::new(script);
+            assert!(matches!(run(&store, "0").await.unwrap(), Settled::Applied(_)), "{script:?}");
+            let version = store.value.lock().unwrap().as_ref().unwrap().0;
+            let changes = if matches!(script, [Act::Overtaken]) { 2 } else { 1 };
+            assert_eq!(version, changes, "{script:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_race_names_what_stands_there() {
+        let store = Scripted::new(&[]);
+        let Settled::NotApplied(Some(current)) = run(&store, "stale").await.unwrap() else { panic!() };
+        assert_eq!(current.bytes, "base");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_doubt_is_never_reported_as_a_failure() {
+        let all_lost = Scripted::new(&[Act::Drop; 64]);
+        assert!(matches!(run(&all_lost, "0").await.unwrap(), Settled::Unknown(_)));
+        let refused_later = Scripted::new(&[Act::Drop, Act::Refuse]);
+        assert!(matches!(run(&refused_later, "0").await.unwrap(), Settled::Unknown(_)));
+        let refused = Scripted::new(&[Act::Refuse]);
+        assert_eq!(run(&refused, "0").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let busy = Scripted::new(&[Act::Busy; 64]);
+        assert_eq!(run(&busy, "0").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}

@@ -42,20 +42,36 @@ pub fn file(id: u64) -> FileEntry {
         shifts: Vec::new(),
         row_ids: RowIds::Derived,
         external: None,
-        stats: Stats((1..=FIELDS).map(|field| (FieldId(field), field_stats(field, id, &noise))).collect::<BTreeMap<_, _>>()),
+        stats: Stats(
+            (1..=FIELDS)
+                .map(|field| (FieldId(field), field_stats(field, id, &noise)))
+                .collect::<BTreeMap<_, _>>(),
+        ),
     }
 }
 
 fn field_stats(field: i32, id: u64, noise: &Noise) -> FieldStats {
-    let number = |from: u64, spread: u64| i64::try_from(from + noise.below(field.unsigned_abs(), spread)).unwrap_or(i64::MAX);
+    let number = |from: u64, spread: u64| {
+        i64::try_from(from + noise.below(field.unsigned_abs(), spread)).unwrap_or(i64::MAX)
+    };
     let short = |from: i64| i32::try_from(from).unwrap_or(i32::MAX);
     let (ty, min, max, exact) = match field {
-        1 => (PrimitiveType::Long, Value::Long(number(id * ROWS, 1)), Value::Long(number(id * ROWS + ROWS - 1, 1)), true),
+        1 => (
+            PrimitiveType::Long,
+            Value::Long(number(id * ROWS, 1)),
+            Value::Long(number(id * ROWS + ROWS - 1, 1)),
+            true,
+        ),
         2 => {
             let start = number(1_700_000_000_000_000 + id * 60_000_000, 1_000_000);
             (PrimitiveType::Timestamp, Value::Timestamp(start), Value::Timestamp(start + 59_000_000), true)
         }
-        3 => (PrimitiveType::Int, Value::Int(short(number(0, 50))), Value::Int(short(number(99_000, 1_000))), true),
+        3 => (
+            PrimitiveType::Int,
+            Value::Int(short(number(0, 50))),
+            Value::Int(short(number(99_000, 1_000))),
+            true,
+        ),
         4 => {
             let cents = |from| f64::from(short(number(from, 10_000))) / 100.0;
             (PrimitiveType::Double, Value::Double(cents(0)), Value::Double(cents(900_000)), true)
@@ -64,7 +80,12 @@ fn field_stats(field: i32, id: u64, noise: &Noise) -> FieldStats {
             let text = |letter| Value::String(format!("{letter}{:07x}", number(0, 1 << 28)).into());
             (PrimitiveType::String, text('a'), text('z'), false)
         }
-        6 => (PrimitiveType::Date, Value::Date(short(number(19_000, 3))), Value::Date(short(number(19_400, 3))), true),
+        6 => (
+            PrimitiveType::Date,
+            Value::Date(short(number(19_000, 3))),
+            Value::Date(short(number(19_400, 3))),
+            true,
+        ),
         7 => {
             let ty = PrimitiveType::Decimal { precision: 12, scale: 2 };
             let unscaled = |from| Value::Decimal { unscaled: i128::from(number(from, 500)), scale: 2 };
@@ -73,7 +94,13 @@ fn field_stats(field: i32, id: u64, noise: &Noise) -> FieldStats {
         _ => (PrimitiveType::Boolean, Value::Boolean(false), Value::Boolean(true), true),
     };
     let bound = |value| Some(Bound { value, exact });
-    FieldStats { nulls: Some(0), nans: (field == 4).then_some(0), min: bound(min), max: bound(max), ..FieldStats::unknown(ty) }
+    FieldStats {
+        nulls: Some(0),
+        nans: (field == 4).then_some(0),
+        min: bound(min),
+        max: bound(max),
+        ..FieldStats::unknown(ty)
+    }
 }
 
 /// Numbers that look random and are the same for the same id.

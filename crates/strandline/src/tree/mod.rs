@@ -1,0 +1,84 @@
+//! Trees as they are stored: walking, searching, editing, comparing and merging them.
+//!
+//! The structure and every rule of it is in `strandline_format::tree`, which is pure; here is only the fetching, bounded and
+//! in parallel. Invariants: each node is verified against its hash and against the reference that led to it before anything
+//! is read from it; nothing is uploaded here, an edit hands out the nodes that it wrote, so that a commit can store them
+//! together with all else in one wave. Requests are made level by level: a point lookup in a tree of level `n` makes at most
+//! `n` dependent requests.
+
+mod build;
+mod diff;
+mod edit;
+mod merge;
+mod read;
+mod scan;
+mod select;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use strandline_format::Hash;
+use strandline_format::tree::{EncodedNode, Node, NodeRef, TreeKind};
+
+pub use diff::Change;
+pub use edit::Edited;
+pub use merge::{Collision, Merged, Resolution};
+pub use scan::Batch;
+pub use select::{All, KeyRange, Select};
+
+use crate::error::{Error, Result};
+use crate::storage::Objects;
+
+/// How many nodes of one tree are fetched at a time.
+const FETCHES: usize = 16;
+
+/// The trees of one lake: where their nodes are read from.
+///
+/// Nodes that were written but not yet uploaded are read from memory, so a transaction sees its own edits.
+#[derive(Clone, Debug)]
+pub struct Trees {
+    objects: Objects,
+    staged: HashMap<Hash, Bytes>,
+}
+
+impl Trees {
+    /// The trees whose nodes are these objects.
+    #[must_use]
+    pub fn new(objects: Objects) -> Self {
+        Self { objects, staged: HashMap::new() }
+    }
+
+    /// Makes nodes readable that are not yet uploaded.
+    pub fn stage<'a>(&mut self, nodes: impl IntoIterator<Item = &'a EncodedNode>) {
+        let text = |node: &EncodedNode| (node.object.hash, Bytes::copy_from_slice(&node.text));
+        self.staged.extend(nodes.into_iter().map(text));
+    }
+
+    /// One node, verified. At most one request.
+    async fn node<K: TreeKind>(
+        &self,
+        level: u8,
+        reference: NodeRef<K>,
+    ) -> Result<(NodeRef<K>, Arc<Node<K>>)> {
+        let object = &reference.node;
+        let text = match self.staged.get(&object.hash) {
+            Some(text) => text.clone(),
+            None => self.objects.get_meta(object).await?,
+        };
+        let node = Node::parse(&text).and_then(|node| reference.check(level, &node).map(|()| node));
+        let node = node.map_err(|error| Error::from(error.stored().at(object.hash)))?;
+        Ok((reference, Arc::new(node)))
+    }
+
+    /// Nodes of one level, in the order of their references; at most [`FETCHES`] requests at a time.
+    async fn nodes<K: TreeKind>(
+        &self,
+        level: u8,
+        references: Vec<NodeRef<K>>,
+    ) -> Result<Vec<(NodeRef<K>, Arc<Node<K>>)>> {
+        let fetch = |reference| self.node(level, reference);
+        stream::iter(references).map(fetch).buffered(FETCHES).try_collect().await
+    }
+}

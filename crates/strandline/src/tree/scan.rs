@@ -1,0 +1,133 @@
+//! Walking a tree in the order of its keys, skipping what is of no interest.
+
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use strandline_format::tree::{Children, Columns, Edit, Node, NodeRef, Root, TreeKind};
+
+use crate::error::{Error, Result};
+use crate::tree::{FETCHES, Select, Trees};
+
+/// Some entries of a walk, in the order of their keys.
+#[derive(Clone, Debug)]
+pub struct Batch<K: TreeKind> {
+    /// The entries of a leaf, with the root's edits applied.
+    pub columns: K::Columns,
+    /// Which of them are of interest.
+    pub keep: Vec<bool>,
+}
+
+impl<K: TreeKind> Batch<K> {
+    /// The entries of interest, as rows.
+    pub fn entries(&self) -> impl Iterator<Item = K::Entry> + '_ {
+        self.keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| self.columns.item(at))
+    }
+
+    fn of(columns: K::Columns, select: &impl Select<K>) -> Self {
+        Self { keep: select.entries(&columns), columns }
+    }
+}
+
+/// A stretch of a walk: a leaf with the edits within its range, or edits between leaves.
+struct Stretch<K: TreeKind> {
+    leaf: Option<NodeRef<K>>,
+    edits: Vec<(K::Key, Edit<K>)>,
+}
+
+impl Trees {
+    /// The entries of interest, in batches, in the order of their keys.
+    ///
+    /// One wave of requests for each inner level that is of interest, then the leaves, at most 16 requests at a time; memory
+    /// is bounded by the references to the leaves of interest and 16 leaves.
+    ///
+    /// # Errors
+    /// `Corrupt` for a node that is not what its reference says; the store's errors. Dropping the stream leaves nothing.
+    pub fn scan<'a, K: TreeKind, S: Select<K>>(
+        &'a self,
+        root: &'a Root<K>,
+        select: &'a S,
+    ) -> impl Stream<Item = Result<Batch<K>>> + Send + 'a {
+        let leaves = self.leaves(root, select);
+        stream::once(leaves).map_ok(move |leaves| self.read_stretches(root, leaves, select)).try_flatten()
+    }
+
+    /// All entries of interest, as rows.
+    ///
+    /// # Errors
+    /// As [`Trees::scan`].
+    pub async fn collect<K: TreeKind>(
+        &self,
+        root: &Root<K>,
+        select: &impl Select<K>,
+    ) -> Result<Vec<K::Entry>> {
+        let mut batches = std::pin::pin!(self.scan(root, select));
+        let mut entries = Vec::new();
+        while let Some(batch) = batches.try_next().await? {
+            entries.extend(batch.entries());
+        }
+        Ok(entries)
+    }
+
+    /// The leaves that may hold entries of interest.
+    async fn leaves<K: TreeKind>(&self, root: &Root<K>, select: &impl Select<K>) -> Result<Vec<NodeRef<K>>> {
+        let mut references = selected(root.children(), select);
+        for level in (1..root.level()).rev() {
+            let mut below = Vec::new();
+            for (_, node) in self.nodes(level, references).await? {
+                match &*node {
+                    Node::Inner(_, children) => below.extend(selected(children, select)),
+                    Node::Leaf(_) => return Err(not_inner(level)),
+                }
+            }
+            references = below;
+        }
+        Ok(references)
+    }
+
+    fn read_stretches<'a, K: TreeKind, S: Select<K>>(
+        &'a self,
+        root: &Root<K>,
+        leaves: Vec<NodeRef<K>>,
+        select: &'a S,
+    ) -> impl Stream<Item = Result<Batch<K>>> + Send + 'a {
+        let read = move |stretch: Stretch<K>| async move {
+            let entries = match stretch.leaf {
+                None => stretch.edits.into_iter().filter_map(|(_, edit)| edit).collect(),
+                Some(reference) => match &*self.node(0, reference).await?.1 {
+                    Node::Leaf(columns) if stretch.edits.is_empty() => {
+                        return Ok(Batch::of(columns.clone(), select));
+                    }
+                    Node::Leaf(columns) => {
+                        strandline_format::tree::apply::<K>(columns.items(), stretch.edits)
+                    }
+                    Node::Inner(..) => return Err(not_inner(0)),
+                },
+            };
+            Ok(Batch::of(K::Columns::from_items(&entries), select))
+        };
+        stream::iter(stretches(root, leaves)).map(read).buffered(FETCHES)
+    }
+}
+
+fn not_inner(level: u8) -> Error {
+    // `NodeRef::check` has compared the levels, so this would be a defect of ours.
+    Error::from(strandline_format::Error::malformed(format!("a node of level {level} is of the other sort")))
+}
+
+fn selected<K: TreeKind>(children: &Children<K>, select: &impl Select<K>) -> Vec<NodeRef<K>> {
+    let keep = select.children(children);
+    (0..children.len()).filter(|at| keep[*at]).map(|at| children.reference(at)).collect()
+}
+
+/// Lays the root's edits between and over the leaves.
+fn stretches<K: TreeKind>(root: &Root<K>, leaves: Vec<NodeRef<K>>) -> Vec<Stretch<K>> {
+    let mut edits = root.edits().iter().map(|(key, edit)| (key.clone(), edit.clone())).peekable();
+    let mut out = Vec::with_capacity(leaves.len() + 1);
+    for leaf in leaves {
+        let before: Vec<_> = std::iter::from_fn(|| edits.next_if(|(key, _)| *key < leaf.first)).collect();
+        let within: Vec<_> = std::iter::from_fn(|| edits.next_if(|(key, _)| *key <= leaf.last)).collect();
+        out.push(Stretch { leaf: None, edits: before });
+        out.push(Stretch { leaf: Some(leaf), edits: within });
+    }
+    out.push(Stretch { leaf: None, edits: edits.collect() });
+    out.retain(|stretch| stretch.leaf.is_some() || stretch.edits.iter().any(|(_, edit)| edit.is_some()));
+    out
+}

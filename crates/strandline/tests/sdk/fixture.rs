@@ -1,0 +1,48 @@
+//! What the tests share: a lake's storage in memory, counted.
+
+use std::sync::Arc;
+
+use object_store::memory::InMemory;
+use strandline::Runtime;
+use strandline::storage::{ObjectOptions, Storage, StoreLocation};
+use strandline_testkit::CountingStore;
+
+/// A storage in memory whose requests are counted. Each takes a tick, so depth is right under paused time.
+pub(crate) struct Counted {
+    pub(crate) store: CountingStore,
+    pub(crate) storage: Storage,
+}
+
+impl Counted {
+    pub(crate) fn new() -> Self {
+        Self::over(CountingStore::new(Arc::new(InMemory::new())))
+    }
+
+    /// The same objects as another process would see them: with nothing in its cache.
+    pub(crate) fn cold(&self) -> Self {
+        Self::over(self.store.clone())
+    }
+
+    fn over(store: CountingStore) -> Self {
+        let shared: Arc<dyn object_store::ObjectStore> = Arc::new(store.clone());
+        let location = StoreLocation::parse("memory://test").unwrap();
+        let storage = Storage::from_stores(
+            location,
+            shared.clone(),
+            shared,
+            ObjectOptions::default(),
+            Runtime::system(),
+        );
+        Self { store, storage }
+    }
+}
+
+/// Runs a test under paused time, where waiting costs nothing and requests that overlap are seen to overlap.
+pub(crate) fn paused<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test)
+}

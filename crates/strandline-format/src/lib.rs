@@ -9,6 +9,7 @@ mod embed;
 mod error;
 mod feature;
 mod file;
+mod filter;
 mod hash;
 mod history;
 mod id;
@@ -21,12 +22,14 @@ mod pointer;
 mod reference;
 mod schema;
 mod stats;
+mod table;
 mod tag;
 mod text;
 mod time;
 mod transform;
 pub mod tree;
 mod value;
+mod view;
 
 pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, EntryType};
 pub use commit::{Commit, Counts, Operation, Parents, TableChange};
@@ -36,6 +39,7 @@ pub use file::{
     Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds, Scalar, Shift, SplitValues,
 };
 pub use feature::{Feature, Features, KNOWN_FEATURES};
+pub use filter::{Absent, Comparison, Filter, Test};
 pub use hash::{Hash, ObjectRef};
 pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
@@ -57,6 +61,10 @@ pub use pointer::{
     StoreFingerprint, SwapSeq,
 };
 pub use reference::{Base, HashPrefix, Reference, ReferenceRange, ReferenceTime, Suffix, Word};
+pub use table::{
+    Constraint, Direction, FieldSet, Layout, MAX_INLINE_SCHEMA, NullOrder, OrderId, SortField, SortOrder, Split, SplitField,
+    SplitFieldId, SplitId, Table, TableSchema, Totals,
+};
 pub use tag::{Tag, TagTarget};
 pub use text::{
     Author, Comment, CommitProperties, Label, Message, Properties, PropertyKey, PropertyValue, SqlText, TableProperties, Text,
@@ -64,3 +72,4 @@ pub use text::{
 pub use time::Timestamp;
 pub use transform::Transform;
 pub use value::{MAX_FIXED, MAX_PRECISION, MICROS_PER_DAY, PrimitiveType, Value};
+pub use view::{Namespace, View};

@@ -306,7 +306,7 @@ impl Pointer {
 pub struct PointerUpdate(Pointer);
 
 impl PointerUpdate {
-    /// Moves the branch to another head. The caller has checked the transaction, the eras and the conflicts [COMMIT-4].
+    /// Moves the branch to another head. The caller has checked the transaction, the eras and the conflicts [COM-4].
     ///
     /// # Errors
     /// `Invalid` if the branch is deleted.

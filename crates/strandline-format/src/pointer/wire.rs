@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::pack::PackV1;
-use super::{MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, Pack, Pin, Pointer, RefState, StoreFingerprint, SwapSeq};
+use super::{MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, Pin, Pointer, RefState, StoreFingerprint, SwapSeq};
 use crate::error::{Error, Result};
 use crate::feature::{self, FeaturesV1};
 use crate::hash::{RefV1, clip};

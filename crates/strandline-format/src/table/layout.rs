@@ -1,0 +1,151 @@
+//! How rows lie: orders and splits that files refer to, and which of them a writer should use. Hints, never meaning: any
+//! rows may stand in any file, so changing the layout rewrites nothing [TBL-5].
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::hash::clip;
+use crate::id::FieldId;
+use crate::name::ColumnName;
+use crate::transform::Transform;
+
+macro_rules! layout_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+layout_id! {
+    /// One order of a table.
+    OrderId
+}
+layout_id! {
+    /// One split of a table.
+    SplitId
+}
+layout_id! {
+    /// One field of a split; the same id in two splits is the same transform of the same field.
+    SplitFieldId
+}
+
+/// An order of rows within a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortOrder {
+    /// Which order.
+    pub id: OrderId,
+    /// The fields, the most significant first.
+    pub fields: Vec<SortField>,
+}
+
+/// One field of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortField {
+    /// The field.
+    pub field: FieldId,
+    /// Which end comes first.
+    pub direction: Direction,
+    /// Where nulls stand.
+    pub nulls: NullOrder,
+}
+
+/// Which end of a field's values comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The least.
+    Ascending,
+    /// The greatest.
+    Descending,
+}
+
+/// Where nulls stand in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NullOrder {
+    /// Before all values.
+    First,
+    /// After all values.
+    Last,
+}
+
+/// A way to split rows over files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Which split.
+    pub id: SplitId,
+    /// Its fields.
+    pub fields: Vec<SplitField>,
+}
+
+/// One field of a split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitField {
+    /// Its id, at least [`SplitField::FIRST_ID`].
+    pub id: SplitFieldId,
+    /// The field that it is made from.
+    pub field: FieldId,
+    /// Its name.
+    pub name: ColumnName,
+    /// How it is made.
+    pub transform: Transform,
+}
+
+impl SplitField {
+    /// Where the ids of split fields begin, as Iceberg's do.
+    pub const FIRST_ID: SplitFieldId = SplitFieldId(1000);
+}
+
+/// Which of a table's orders and splits a writer should use, and how large its files should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The order of rows in a file.
+    pub order: Option<OrderId>,
+    /// The split of rows over files.
+    pub split: Option<SplitId>,
+    /// About how large files should be.
+    pub target_file_bytes: Option<u64>,
+}
+
+impl Direction {
+    /// The name of the direction in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        match text {
+            "asc" => Ok(Self::Ascending),
+            "desc" => Ok(Self::Descending),
+            _ => Err(Error::unsupported(format!("the direction {:?} is not known here", clip(text)))),
+        }
+    }
+}
+
+impl NullOrder {
+    /// The name of the place in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        match text {
+            "first" => Ok(Self::First),
+            "last" => Ok(Self::Last),
+            _ => Err(Error::unsupported(format!("nulls {:?} is not known here", clip(text)))),
+        }
+    }
+}

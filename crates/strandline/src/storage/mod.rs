@@ -245,3 +245,93 @@ async fn open_bucket(
         runtime,
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use strandline_format::{Era, ObjectPath, RefName};
+
+    async fn open(location: &str) -> Result<Storage> {
+        let location = StoreLocation::parse(location)?;
+        Storage::open(&location, &StorageOptions::default(), Runtime::system()).await
+    }
+
+    fn main() -> ObjectPath {
+        ObjectPath::branch(&RefName::new("main").unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn folders_and_memory_pass_the_probe_and_are_left_clean() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/lake");
+        for location in ["memory://probed", folder.to_str().unwrap()] {
+            let storage = open(location).await.unwrap();
+            storage.probe().await.unwrap();
+            let left = futures::StreamExt::collect::<Vec<_>>(storage.objects().store().list(None)).await;
+            assert!(left.is_empty(), "{location}: {left:?}");
+        }
+        assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_same_place_is_the_same_lake_and_has_one_fingerprint() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("lake").to_str().unwrap().to_owned();
+        for (one, other) in [("memory://same", "memory://same"), (&folder, &format!("{folder}/../lake"))] {
+            let (first, second) = (open(one).await.unwrap(), open(other).await.unwrap());
+            let object = first.objects().put_meta(Bytes::from_static(b"{}"), Era(0)).await.unwrap();
+            assert!(matches!(first.refs().swap(&main(), None, "x".into()).await.unwrap(), Swap::Swapped(_)));
+            let second = if one == other { second } else { open(other).await.unwrap() };
+            assert_eq!(second.objects().get_meta(&object).await.unwrap(), "{}");
+            assert!(second.refs().load(&main()).await.unwrap().is_some());
+            assert_eq!(open(one).await.unwrap().fingerprint(), second.fingerprint());
+        }
+        assert_ne!(
+            open("memory://same").await.unwrap().fingerprint(),
+            open("memory://other").await.unwrap().fingerprint()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_not_there_or_cannot_be_made_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let nowhere = open(dir.path().join("nowhere").to_str().unwrap()).await.unwrap();
+        assert!(nowhere.refs().load(&main()).await.unwrap().is_none());
+        assert!(!dir.path().join("nowhere").exists());
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        let in_file = open(dir.path().join("file/lake").to_str().unwrap()).await.unwrap();
+        let error = in_file.probe().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        let error = in_file.objects().put_meta(Bytes::from_static(b"{}"), Era(0)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_leaves_is_never_an_object_or_a_ref() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = open(dir.path().to_str().unwrap()).await.unwrap();
+        let object = storage.objects().put_meta(Bytes::from_static(b"{}"), Era(0)).await.unwrap();
+        // A writer that was killed between staging and renaming.
+        std::fs::write(dir.path().join("tmp/00ff.part"), "{\"cut").unwrap();
+        std::fs::create_dir_all(dir.path().join("refs/branches")).unwrap();
+        std::fs::write(dir.path().join("refs/branches/main.json.lock"), "").unwrap();
+        let again = open(dir.path().to_str().unwrap()).await.unwrap();
+        assert_eq!(again.objects().get_meta(&object).await.unwrap(), "{}");
+        assert!(again.refs().load(&main()).await.unwrap().is_none());
+        assert!(again.refs().list(RefKind::Branch).await.unwrap().is_empty());
+        assert_eq!(ObjectPath::parse("tmp/00ff.part"), None);
+        assert!(matches!(again.refs().swap(&main(), None, "x".into()).await.unwrap(), Swap::Swapped(_)));
+    }
+
+    #[tokio::test]
+    async fn options_are_for_buckets_only() {
+        let options =
+            StorageOptions { store: StoreOptions::new().with("region", "x"), ..StorageOptions::default() };
+        for location in ["memory://x", "some/folder"] {
+            let location = StoreLocation::parse(location).unwrap();
+            let error = Storage::open(&location, &options, Runtime::system()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+    }
+}

@@ -7,15 +7,17 @@
 
 mod local;
 mod object;
+#[cfg(test)]
+mod wire_tests;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use strandline_format::{BRANCHES, Nonce, ObjectPath, PathKind, RefName, TAGS};
+use strandline_format::{BRANCHES, MAX_REF_BYTES, Nonce, ObjectPath, PathKind, RefName, TAGS};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use local::LocalRefs;
 pub(crate) use object::{ObjectRefs, Transport};
@@ -89,6 +91,15 @@ impl RefKind {
             _ => None,
         }
     }
+}
+
+/// Nobody could read a longer one back.
+fn check_length(path: &ObjectPath, bytes: &[u8]) -> Result<()> {
+    if bytes.len() <= MAX_REF_BYTES {
+        return Ok(());
+    }
+    let text = format!("{} bytes, a ref has at most {MAX_REF_BYTES}", bytes.len());
+    Err(Error::new(ErrorKind::InvalidInput, text).at(path))
 }
 
 /// What stands for the exact bytes of a ref, as the store compares them. Opaque: it is compared and handed back, never read.

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use strandline_format::{Hash, MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 
-use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token};
+use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::classify::io_error;
 use crate::storage::folder::{Folder, PlaceError};
@@ -210,6 +210,7 @@ impl RefStore for LocalRefs {
     }
 
     async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap> {
+        check_length(path, &bytes)?;
         let expected = expected.cloned();
         self.blocking(path, move |refs, target| refs.swap_under_lock(&target, expected.as_ref(), &bytes))
             .await
@@ -313,11 +314,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ref_that_is_too_long_is_not_read() {
+    async fn a_ref_that_is_too_long_is_neither_read_nor_written() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("refs/branches")).unwrap();
         fs::write(dir.path().join(main().as_str()), vec![b' '; MAX_REF_BYTES + 1]).unwrap();
         assert_eq!(refs(dir.path()).load(&main()).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        let too_long = vec![b' '; MAX_REF_BYTES + 1].into();
+        let error = refs(dir.path()).swap(&main(), None, too_long).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 
     #[tokio::test]

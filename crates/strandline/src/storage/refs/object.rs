@@ -16,7 +16,7 @@ use object_store::{
 };
 use strandline_format::{MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 
-use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token};
+use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::classify::{bucket_is_missing, key_is_missing, store_error};
 use crate::storage::http::{Attempt, Progress};
@@ -197,6 +197,7 @@ impl RefStore for ObjectRefs {
     }
 
     async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap> {
+        check_length(path, &bytes)?;
         let attempt = Attempt::default();
         let options = self.put_options(expected, &attempt);
         match self.swaps.put_opts(&store_path(path), bytes.into(), options).await {

@@ -103,7 +103,7 @@ impl AwsCredentials {
 
     async fn provide(&self) -> object_store::Result<Kept> {
         let provided = tokio::time::timeout(PATIENCE, self.provider.provide_credentials()).await;
-        let credentials = provided.map_err(|_| too_slow())?.map_err(refused)?;
+        let credentials = provided.map_err(|_| too_slow())?.map_err(|error| refused(&error))?;
         Ok(self.keep(&credentials))
     }
 
@@ -155,13 +155,13 @@ fn too_slow() -> object_store::Error {
     object_store::Error::Generic { store: "AWS credentials", source: text.into() }
 }
 
-fn refused(error: CredentialsError) -> object_store::Error {
+fn refused(error: &CredentialsError) -> object_store::Error {
     if let CredentialsError::ProviderTimedOut(_) = error {
         return too_slow();
     }
     let mut text =
         "no AWS credentials from environment, profile, SSO, web identity or instance role".to_owned();
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();

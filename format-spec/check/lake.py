@@ -17,6 +17,8 @@ from wire import (
 
 MAX_LEVEL = 8
 MAX_PACK = 64 << 10
+MAX_PINS = 1024
+MAX_PROBED = 16
 
 
 class Skipped(Fault):
@@ -33,12 +35,13 @@ Node = namedtuple("Node", "level items entries")
 
 
 def rows_of(members, key):
-    """Columnar JSON as one dict for each entry; an optional column that is left out has its default everywhere."""
+    """Columnar JSON as one dict for each entry; a column with a default may be left out or empty [TREE-9]."""
     def parse(value):
         columns = record({name: spread(parser) for name, parser in members.items()})(value)
         length = len(columns[key])
         for name in columns:
-            columns[name] = [members[name].default] * length if columns[name] is None else columns[name]
+            has_default = hasattr(members[name], "default")
+            columns[name] = [members[name].default] * length if has_default and not columns[name] else columns[name]
             ensure(len(columns[name]) == length, f"column {name} has {len(columns[name])} values for {length} entries")
         return [dict(zip(columns, row)) for row in zip(*columns.values())]
     return parse
@@ -93,12 +96,12 @@ CATALOG = Use("catalog", folded, catalog_entries, rows_of(
 
 # The history [HIST]
 
-MERGED = optional(record({"seq": U64, "hash": HASH, "era": U64, "size": U64}))
+PARENT = record({"seq": U64, "hash": HASH, "era": U64, "size": U64})
 
 
 def history_entries(value):
     rows = rows_of({"seq": U64, **OBJECT_COLUMNS, "time": time, "txn": HEX32, "keyed": optional(BOOLEAN, False),
-                    "merged": MERGED}, "seq")(value)
+                    "merged": optional(PARENT)}, "seq")(value)
     return [{**row, "key": row["seq"], "count": 1, "keyed_count": int(row["keyed"]), "merges": int(bool(row["merged"])),
              "first_time": row["time"], "last_time": row["time"]} for row in rows]
 
@@ -115,17 +118,17 @@ HISTORY = Use("history", U64, history_entries, history_children, ("count", "keye
 
 
 def deletes(value):
-    """A deletion vector, inline or an object of its own."""
+    """A deletion vector, inline or an object of its own, never both [FILE-3]."""
     if value is not None and "inline" in OBJECT(value):
+        ensure(not {"hash", "era", "size"} & set(value), "a deletion vector is inline and an object as well")
         return record({"rows": integer(1, 2**64 - 1), "inline": TEXT})(value)
     return record({"rows": integer(1, 2**64 - 1), "hash": HASH, "era": U64, "size": U64})(value)
 
 
-def split_values(value):
-    """The id of a split, then what its transforms gave; their types follow from the data, not from the text."""
-    ensure(isinstance(value, list) and value, f"not a split: {show(value)}")
-    ensure(not any(isinstance(item, (list, dict)) for item in value), f"a split's values are no scalars: {show(value)}")
-    return [U32(value[0])] + value[1:]
+def scalar(value):
+    """A split's value; its type follows from the split's transform."""
+    ensure(not isinstance(value, (list, dict)), f"a split's value is no scalar: {show(value)}")
+    return value
 
 
 def shift(value):
@@ -137,7 +140,7 @@ U32 = integer(0, 2**32 - 1)
 FILE_COLUMNS = {
     "id": U64, **OBJECT_COLUMNS, "rows": U64, "footer": U64, "first_row": U64, "added": U64, "fields": optional(U32, 0),
     "deletes": optional(deletes), "row_groups": optional(listing(U64), [4]), "order": optional(U32),
-    "split": optional(split_values), "shifts": optional(listing(shift)),
+    "split": optional(record({"id": U32, "values": listing(scalar)})), "shifts": optional(listing(shift)),
     "row_ids": optional(choice("derived", "stored"), "derived"),
     "external": optional(record({"url": TEXT, "etag": optional(TEXT)}))}
 
@@ -151,6 +154,7 @@ def file_entries(value):
 def check_file(row):
     starts = row["row_groups"]
     ensure(12 <= row["footer"] <= row["size"], f"file {row['id']}: the footer does not fit into the file")
+    ensure(row["first_row"] + row["rows"] < 2**64, f"file {row['id']}: row ids beyond 64 bits")
     ensure(row["row_ids"] == "stored" or not row["shifts"], f"file {row['id']}: shifts row ids that are derived")
     ensure(all(one < two for one, two in zip(starts, starts[1:])), f"file {row['id']}: row groups are not in order")
     ensure(not starts or starts[-1] < row["size"], f"file {row['id']}: a row group begins behind the file's end")
@@ -167,7 +171,7 @@ def check_order(keys):
 
 
 def check_reference(use, child, node):
-    """A reference has its node's range and count, and the summary that merging gives."""
+    """A reference has its node's range and count, and the summary that merging gives [TREE-7, TREE-10, STAT-9]."""
     ends = (node.entries[0]["key"], node.entries[-1]["key"])
     ensure((child["first"], child["last"]) == ends, f"holds keys {ends[0]} to {ends[1]}, its reference says otherwise")
     for name in use.sums:
@@ -206,12 +210,12 @@ class Walk:
         return self.folder.meta(ref, kind)
 
     def reach(self, ref, path):
-        """Remembers the highest era, which the pointer's may not be below [PTR]."""
+        """Remembers the highest era, which the pointer's may not be below [PTR-6]."""
         if ref["era"] > self.era:
             self.era, self.era_at = ref["era"], path
 
     def tree(self, use, value, place):
-        """All entries of a tree, by key: what its children hold, overridden by the root's buffer."""
+        """All entries of a tree, by key: what its children hold, overridden by the root's buffer [TREE-3]."""
         root = in_object(place, lambda: read_root(use, value))
         entries = {}
         for node in self.each(root["children"], lambda child: self.node(use, child, root["level"] - 1)):
@@ -238,7 +242,7 @@ class Walk:
         below = self.each(items, lambda child: self.node(use, child, head - 1))
         return Node(head, items, [entry for node in below for entry in node.entries])
 
-    # Commits [COMMIT]
+    # Commits [COM]
 
     def commit(self, ref):
         """A commit's own members, with the entries of its history and of its catalog, held against each other."""
@@ -271,7 +275,7 @@ class Walk:
             node["schema"] = in_object(path, lambda: Schema(node["schema"]).value)
         return node
 
-    # Tables [TABLE]
+    # Tables [TBL]
 
     def table(self, table, value, path):
         schema = self.schema(value, path)
@@ -327,20 +331,22 @@ def in_object(path, act):
 
 
 def read_root(use, value):
+    """A root by itself [TREE-2, TREE-4]."""
     root = record({"level": integer(0, MAX_LEVEL), "children": optional(use.children, []),
                    "puts": optional(use.entries, []), "removes": optional(listing(use.key_type), [])})(value)
-    ensure((root["level"] == 0) == (not root["children"]), f"a root of level {root['level']} has {len(root['children'])} children")
+    level, children = root["level"], root["children"]
+    ensure((level > 0) == bool(children) == ("children" in value), f"a root of level {level} has {len(children)} children")
+    ensure(level or not root["removes"], "a root without children removes a key")
     puts = [entry["key"] for entry in root["puts"]]
-    check_children(root["children"])
+    check_children(children)
     check_order(puts)
     check_order(root["removes"])
     ensure(set(puts).isdisjoint(root["removes"]), "a key is put and removed")
-    for key in root["removes"]:
-        ensure(any(child["first"] <= key <= child["last"] for child in root["children"]), f"removes {key}, which no child can hold")
     return root
 
 
 def read_items(use, value):
+    """The level and the entries or children of a node [TREE-2, TREE-4, TREE-6]."""
     level = record({"level": integer(0, MAX_LEVEL)})(value)["level"]
     member, other = ("entries", "children") if level == 0 else ("children", "entries")
     ensure(member in value and other not in value, f"a node of level {level} has {member} only")
@@ -351,6 +357,7 @@ def read_items(use, value):
 
 
 def check_children(children):
+    """Ranges that are disjoint and ascend [TREE-5, TREE-6]."""
     check_order([key for child in children for key in sorted({child["first"], child["last"]})])
     ensure(all(child["first"] <= child["last"] for child in children), "a child's range is reversed")
     ensure(all(child["count"] for child in children), "a child is empty")
@@ -365,20 +372,36 @@ COUNTS = ("rows_added", "rows_removed", "files_added", "files_removed", "bytes_a
 AUTHOR, MESSAGE, LABEL, SQL = bounded(1024), bounded(64 << 10), bounded(255), bounded(1 << 20)
 
 CHANGE = record({
-    "table": UUID, "name": TABLE_NAME, "kind": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
+    "table": UUID, "name": TABLE_NAME, "type": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
     "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS}})
 
+NODES_OF = {"create": (False, True), "drop": (True, False)}
+
+
+def change(value):
+    """A change has the nodes that its operation says, and a former name only where there are both [COM-7]."""
+    found = CHANGE(value)
+    nodes, name = (found["old"] is not None, found["new"] is not None), show(found["name"])
+    either = found["operation"] in ("merge", "restore") and any(nodes)
+    ensure(either or nodes == NODES_OF.get(found["operation"], (True, True)), f"{name}: nodes do not fit {found['operation']}")
+    ensure(found["from"] is None or all(nodes), f"{name}: was renamed and has not both nodes")
+    ensure(found["operation"] != "rename" or found["from"] is not None, f"{name}: was renamed from nothing")
+    return found
+
+
 COMMIT = record({
-    "seq": U64, "parents": listing(REF), "time": time, "txn": HEX32, "key": optional(BOOLEAN, False), "author": AUTHOR,
+    "seq": U64, "parents": listing(PARENT), "time": time, "txn": HEX32, "key": optional(BOOLEAN, False), "author": AUTHOR,
     "message": MESSAGE, "properties": optional(properties(64), {}), "catalog": OBJECT, "history": OBJECT,
-    "changes": listing(CHANGE)})
+    "changes": listing(change)})
 
 PROPERTIES = {"comment": optional(MESSAGE), "properties": optional(properties(256), {})}
-TRANSFORM = matching(r"identity|bucket\[[1-9][0-9]*\]|truncate\[[1-9][0-9]*\]|year|month|day|hour|void", "a transform")
+TRANSFORM = matching(r"identity|(bucket|truncate)\[[1-9][0-9]{0,9}\]|year|month|day|hour|void", "a transform")
 ORDER = record({"id": U32, "fields": listing(record(
     {"field": FIELD_ID, "direction": choice("asc", "desc"), "nulls": choice("first", "last")}))})
 SPLIT = record({"id": U32, "fields": listing(record(
     {"id": integer(1000, 2**31 - 1), "field": FIELD_ID, "name": TEXT, "transform": TRANSFORM}))})
+
+LAYOUT = record({"order": optional(U32), "split": optional(U32), "target_file_bytes": optional(U64)})
 
 
 def id_range(value):
@@ -390,7 +413,7 @@ def id_range(value):
 TABLE = record({
     "id": UUID, "created": time, "field_sets": optional(listing(listing(id_range)), []),
     "key": optional(listing(FIELD_ID), []), "orders": optional(listing(ORDER), []), "splits": optional(listing(SPLIT), []),
-    "layout": optional(record({"order": optional(U32), "split": optional(U32)}), {"order": None, "split": None}),
+    "layout": optional(LAYOUT, LAYOUT({})),
     "constraints": optional(listing(record({"name": COLUMN_NAME, "check": SQL})), []), **PROPERTIES,
     "next_row": U64, "next_file": U64, "files": OBJECT,
     "totals": record({"files": U64, "rows": U64, "bytes": U64, "deleted": U64})})
@@ -418,18 +441,20 @@ TAG = live_or_deleted({
 
 
 def check_history(commit, history):
-    """The first parents, all of them and in order; a commit is one above its parent and never before it."""
+    """The first parents, all of them and in order; a commit is one above its parent and never before it [COM-2, COM-3, COM-5]."""
     ensure([entry["seq"] for entry in history] == list(range(commit["seq"])), f"its history is not versions 0 to {commit['seq'] - 1}")
     times = [entry["time"] for entry in history] + [commit["time"]]
     ensure(all(one <= two for one, two in zip(times, times[1:])), "a time is before its parent's")
     txns = {entry["txn"] for entry in history} | {commit["txn"]}
     ensure(len(txns) == len(history) + 1, "a transaction stands twice in its history")
     ensure(len(commit["parents"]) <= 2 and bool(commit["parents"]) == bool(history), "its number of parents is wrong")
-    ensure(not history or same_object(commit["parents"][0], history[-1]), "its first parent is not the end of its history")
+    if history:
+        parent = commit["parents"][0]
+        ensure(same_object(parent, history[-1]) and parent["seq"] == commit["seq"] - 1, "its first parent is not the end of its history")
 
 
 def check_catalog(commit, catalog):
-    """Names stand in namespaces, ids are unique, and what the commit says that it changed is there."""
+    """Names stand in namespaces, ids are unique, and what the commit says that it changed is there [CAT-4, CAT-5, COM-6]."""
     names = {entry["key"]: entry["type"] for entry in catalog}
     for name in names:
         inside = name.rpartition(".")[0]
@@ -446,7 +471,7 @@ def check_catalog(commit, catalog):
 
 
 def check_step(before, after):
-    """The changes of a commit are the difference of its catalog from its parent's."""
+    """The changes of a commit are the difference of its catalog from its parent's [COM-6]."""
     changes = {change["table"]: change for change in after["changes"]}
     for table in {**before["catalog"], **after["catalog"]}:
         old, new = before["catalog"].get(table), after["catalog"].get(table)
@@ -456,21 +481,22 @@ def check_step(before, after):
 
 
 def check_table(table, schema):
+    """A table's own lists [TBL-2, TBL-3, TBL-7]."""
     for field in table["key"]:
-        kind, required = schema.by_id.get(field, (None, False))
-        ensure(kind and required and kind[0] not in ("float", "double"), f"field {field} cannot be part of the key")
+        kind, _ = schema.by_id.get(field, (None, False))
+        ensure(field in schema.key_fields and kind[0] not in ("float", "double"), f"field {field} cannot be part of the key")
     for ranges in table["field_sets"]:
         ensure(all(one[1] < two[0] for one, two in zip(ranges, ranges[1:])), "a field set is not in order")
     for name, hint in (("orders", "order"), ("splits", "split")):
         ids = [item["id"] for item in table[name]]
         ensure(len(set(ids)) == len(ids), f"an id stands twice in {name}")
         ensure(table["layout"][hint] in [None, *ids], f"the layout's {hint} is not there")
-    parts = [part["id"] for split in table["splits"] for part in split["fields"]]
-    ensure(len(set(parts)) == len(parts), "a split field's id stands twice")
+    meanings = {(part["id"], part["field"], part["transform"]) for split in table["splits"] for part in split["fields"]}
+    ensure(len({meaning[0] for meaning in meanings}) == len(meanings), "a split field's id has two meanings")
 
 
 def check_files(table, files):
-    """Entries against their table: ids handed out, sets, orders and splits that exist, totals that add up."""
+    """Entries against their table: ids handed out, sets, orders and splits, totals [TBL-4..6, FILE-2, FILE-4]."""
     orders = {order["id"] for order in table["orders"]}
     splits = {split["id"]: len(split["fields"]) for split in table["splits"]}
     for file in files:
@@ -479,7 +505,7 @@ def check_files(table, files):
         ensure(file["row_ids"] == "stored" or file["first_row"] + file["rows"] <= table["next_row"], f"{name}: its row ids were never handed out")
         ensure(file["fields"] < len(table["field_sets"]), f"{name}: its field set is not there")
         ensure(file["order"] is None or file["order"] in orders, f"{name}: its order is not there")
-        ensure(not file["split"] or splits.get(file["split"][0]) == len(file["split"]) - 1, f"{name}: its split does not fit")
+        ensure(not file["split"] or splits.get(file["split"]["id"]) == len(file["split"]["values"]), f"{name}: its split does not fit")
         ensure(file["deleted"] <= file["rows"], f"{name}: more rows deleted than there are")
     rows = sorted((file["first_row"], file["first_row"] + file["rows"]) for file in files if file["row_ids"] == "derived")
     ensure(all(one[1] <= two[0] for one, two in zip(rows, rows[1:])), "two files share row ids")
@@ -490,12 +516,12 @@ def check_files(table, files):
 
 
 def check_entry(commit, entry):
-    """A history entry says what the commit that it names says [HIST]."""
+    """A history entry says what the commit that it names says [HIST-2]."""
     others = commit["parents"][1:]
     same = (entry["seq"], entry["time"], entry["txn"], entry["keyed"]) == tuple(
         commit[name] for name in ("seq", "time", "txn", "key"))
-    merged = same_object(entry["merged"], others[0] if others else None)
-    ensure(same and merged, f"version {entry['seq']}: its history entry differs from it")
+    merged = [entry["merged"]] if entry["merged"] else []
+    ensure(same and [(one["seq"], one["hash"]) for one in merged] == [(one["seq"], one["hash"]) for one in others], f"version {entry['seq']}: its history entry differs from it")
 
 
 # Refs
@@ -536,31 +562,29 @@ class Lake:
         return [path for path, kind in self.paths.items() if kind == folder]
 
     def check_place(self, ref, folder, member, path):
+        """A ref belongs to this lake and to this path [LAKE-2, PTR-3, TAG-2]."""
         ensure(self.id in (None, ref["lake"]), "is of another lake")
         ensure(wire.ref_path(folder, ref[member]) == path, f"is the {member} {show(ref[member])}, which lies elsewhere")
 
     def branch(self, path):
-        """A branch with its retained history, or None if it is damaged."""
+        """A branch with its retained history, or None if it is damaged [PTR]."""
         return self.guard(path, lambda: self.read_branch(path))
 
     def read_branch(self, path):
         pointer, text = self.ref_object(path, "pointer", POINTER)
         self.check_place(pointer, "branches", "branch", path)
-        pack = raw_pack(text)
-        self.check_pack(path, pointer, pack)
-        pins = [pin["id"] for pin in pointer["pins"]]
-        ensure(len(set(pins)) == len(pins), "two pins have one id")
-        ensure(len(pointer["probed"]) <= 16, "more than 16 stores are probed")
+        check_lists(pointer)
+        self.check_pack(path, pointer, *raw_pack(text))
         walk = Walk(self)
         live = pointer["state"] == "live"
-        kept = walk.each(pointer["pins"], lambda pin: walk.commit(pin["commit"])) if pins else []
+        walk.each(pointer["pins"], lambda pin: walk.commit(pin["commit"]))
         versions = self.versions(walk, pointer) if live else []
         ensure(walk.era <= pointer["era"], f"its era is {pointer['era']}, but it reaches {walk.era_at}")
-        return {"pointer": pointer, "versions": versions, "walk": walk, "pinned": len(kept)}
+        return {"pointer": pointer, "versions": versions, "walk": walk}
 
-    def check_pack(self, path, pointer, pack):
-        """Each text in the pack has its hash and stands under meta/ as well [PTR]."""
-        ensure(sum(len(text) for text in pack.values()) <= MAX_PACK, "the pack is too large")
+    def check_pack(self, path, pointer, size, pack):
+        """Each text in the pack has its hash and stands under meta/ as well [PTR-8, PTR-9, PTR-12]."""
+        ensure(size <= MAX_PACK, f"the pack has {size} bytes, the limit is {MAX_PACK}")
         ensure(pointer["state"] == "live" or not pack, "a tombstone has a pack")
         for name, text in pack.items():
             self.guard(path, lambda: self.check_packed(name, text))
@@ -591,6 +615,7 @@ class Lake:
         return commit
 
     def tag(self, path):
+        """A tag, with all that a live one keeps [TAG-1, TAG-5]."""
         return self.guard(path, lambda: self.read_tag(path))
 
     def read_tag(self, path):
@@ -603,6 +628,16 @@ class Lake:
 
 
 def raw_pack(text):
-    """The exact bytes of each text in a pointer's pack, which has been parsed and so is well-formed."""
-    members = {name: at for name, at, _ in wire.raw_members(text, text.index("{"))}
-    return {name: text[at:end].encode("utf-8") for name, at, end in wire.raw_members(text, members["pack"])}
+    """How long a pointer's pack is, and the exact bytes of each text in it. The pointer has been parsed, so it is well-formed."""
+    start, stop = {name: (at, end) for name, at, end in wire.raw_members(text, text.index("{"))}["pack"]
+    texts = {name: text[at:end].encode("utf-8") for name, at, end in wire.raw_members(text, start)}
+    return len(text[start:stop].encode("utf-8")), texts
+
+
+def check_lists(pointer):
+    """The bounds of pins and probed stores [PTR-10, PTR-11]."""
+    pins, probed = [pin["id"] for pin in pointer["pins"]], pointer["probed"]
+    if len(pins) > MAX_PINS:
+        raise Fault("too-large", f"{len(pins)} pins, the limit is {MAX_PINS}")
+    ensure(len(set(pins)) == len(pins), "two pins have one id")
+    ensure(len(set(probed)) == len(probed) <= MAX_PROBED, f"a store is probed twice, or more than {MAX_PROBED} are")

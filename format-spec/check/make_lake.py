@@ -85,7 +85,7 @@ class Maker:
                  2: ("double", 1, 1, -0.0, 0.5 + number, True, True),
                  3: ("string", 0, None, f"a{number:03}", f"b{number:03}", True, False)}
         return {"id": number, **ref, "rows": 10, "footer": 20, "first_row": 10 * number, "added": 1, "fields": 0,
-                "deletes": deletes, "row_groups": [4], "split": None, "stats": stats}
+                "deletes": deletes, "row_groups": [4], "split": {"id": 1, "values": [3]}, "stats": stats}
 
     def stats_columns(self, rows):
         """Statistics as columns. A row's are (type, nulls, nans, min, max, min_exact, max_exact) by field."""
@@ -152,11 +152,11 @@ class Maker:
 
     def commit(self, seq, history, entries, changes, **more):
         """A commit above `history`, whose oldest half goes into a leaf of the history tree."""
-        parents = [history[-1][0]] if history else []
+        parents = [{"seq": seq - 1, **history[-1][0]}] if history else []
         members = {"seq": seq, "parents": parents, "time": moment(seq), "txn": f"{seq:032x}", "author": "a", "message": "m",
                    "catalog": self.catalog(entries), "history": self.history(history), "changes": changes, **more}
         ref = self.meta("commit", members)
-        merged = [{"seq": 7, **other} for other in members["parents"][1:]] + [None]
+        merged = [*members["parents"][1:], None]
         return ref, {"seq": seq, **ref, "time": moment(seq), "txn": f"{seq:032x}", "keyed": more.get("key", False),
                      "merged": merged[0]}
 
@@ -193,7 +193,7 @@ class Maker:
 
 def change(id_, name, operation, old, new, kind="table"):
     counts = dict.fromkeys(("rows_added", "rows_removed", "files_added", "files_removed", "bytes_added", "bytes_removed"), 0)
-    return {"table": id_, "name": name, "kind": kind, "operation": operation, "old": old, "new": new, **counts}
+    return {"table": id_, "name": name, "type": kind, "operation": operation, "old": old, "new": new, **counts}
 
 
 def texts_of(maker, *refs):
@@ -222,8 +222,8 @@ def make(root, edits=None, era=2):
     entries = [("sales", "namespace", SALES, sales), ("sales.Orders", "table", ORDERS, second), ("v", "view", VIEW, view)]
     history.append(maker.commit(2, history, entries, [
         change(ORDERS, "sales.Orders", "append", first, second), change(VIEW, "v", "create", None, view, "view")], key=True, message="m" * 5000))
-    other = {"hash": "ee" * 32, "era": 0, "size": 77}
-    history.append(maker.commit(3, history, entries, [], parents=[history[-1][0], other]))
+    other = {"seq": 7, "hash": "ee" * 32, "era": 0, "size": 77}
+    history.append(maker.commit(3, history, entries, [], parents=[{"seq": 2, **history[-1][0]}, other]))
     history.append(maker.commit(4, history, entries, []))
     heads = [ref for ref, _ in history]
     maker.pointer("Main", "main", heads[4], pack=texts_of(maker, heads[4], heads[3]))

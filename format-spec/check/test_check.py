@@ -1,5 +1,6 @@
 """Tests of the second reader: a sound lake reads right, and every kind of damage has its kind of error, never a traceback."""
 
+import base64
 import contextlib
 import io
 import json
@@ -8,6 +9,7 @@ import random
 import shutil
 import sys
 import tempfile
+import tracemalloc
 import unittest
 
 sys.dont_write_bytecode = True
@@ -137,9 +139,12 @@ class DamagedBytes(LakeCase):
         maker = make_lake.make(self.root)
         packer = zstandard.ZstdCompressor().compressobj()
         bomb = b"".join([*(packer.compress(bytes(1 << 24)) for _ in range(64)), packer.flush()])
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
         with self.assertRaises(wire.Fault) as caught:
             wire.decompress(bomb, 5000)
         self.assertEqual(caught.exception.kind, "corrupt")
+        self.assertLess(tracemalloc.get_traced_memory()[1], 1 << 24)
         small = zstandard.compress(bytes(1 << 20))
         self.replace(maker.paths["schema"][0], small)
         self.assert_error("corrupt", "more than")
@@ -182,6 +187,14 @@ def raw(before, after):
     return lambda value: json.dumps(value, separators=(",", ":")).replace(before, after, 1).encode()
 
 
+def nested(depth):
+    """A field in a field in a field."""
+    kind = {"struct": [nested(depth - 1)]} if depth > 1 else "int"
+    return {"id": depth, "name": "a", "type": kind}
+
+
+FAR = base64.b64encode(make_lake.vector_blob([1, 10])).decode()
+
 # name: (kind of object, edit, kind of error, part of the message)
 WRONG = {
     "foreign version": ("commit", setting(format=2), "unsupported", "format version 2"),
@@ -205,7 +218,10 @@ WRONG = {
     "time before parent's": ("commit", setting(time=lambda time: time if time < "2026-01-02T03:04:03" else "2026-01-02T03:04:00.000000Z"), "malformed", "before its parent"),
     "other txn": ("commit", setting(txn="ff" * 16), "malformed", "history"),
     "unknown operation": ("commit", deeper("changes", 0, "operation", to="explode"), "unsupported", "explode"),
-    "change of what is not there": ("commit", deeper("changes", 0, "new", to=None), "malformed", "not what the catalog holds"),
+    "change of what is not there": ("commit", deeper("changes", 0, "new", "hash", to="ab" * 32), "malformed", "not what the catalog holds"),
+    "a create without a node": ("commit", deeper("changes", 0, "new", to=None), "malformed", "do not fit create"),
+    "a rename from nothing": ("commit", lambda v: deeper("changes", 0, "operation", to="rename")(v) if v["seq"] == 2 else None, "malformed", "from nothing"),
+    "a parent of another version": ("commit", deeper("parents", 0, "seq", to=9), "malformed", "first parent"),
     "silent change": ("commit", deeper("changes", to=lambda changes: changes[1:]), "malformed", "do not tell"),
     "no such time": ("commit", setting(time="2026-02-30T00:00:00.000000Z"), "malformed", "no such time"),
     "a long author": ("commit", setting(author="x" * 1025), "malformed", "1024"),
@@ -239,11 +255,19 @@ WRONG = {
     "row id not handed out": ("table", setting(next_row=2), "malformed", "row ids were never"),
     "wrong totals": ("table", deeper("totals", "rows", to=3), "malformed", "totals"),
     "no such field set": ("table", setting(field_sets=[]), "malformed", "field set"),
+    "a split of another width": ("table", deeper("files", "puts", "split", 0, to={"id": 1, "values": []}), "malformed", "split does not fit"),
+    "two meanings of a split field": ("table", setting(splits=lambda splits: splits + [{"id": 2, "fields": [{"id": 1000, "field": 3, "name": "x", "transform": "void"}]}]), "malformed", "two meanings"),
+    "a vector in two places": ("table", deeper("files", "puts", "deletes", 0, to=lambda found: {"era": 0, "inline": "", **found}), "malformed", "as well"),
+    "a key in a list": ("table", lambda v: setting(key=[7])(v), "malformed", "key"),
+    "deep fields": ("view", lambda v: setting(schema={"id": 0, "fields": [nested(17)]})(v), "malformed", "16 deep"),
+    "statistics not in order": ("table", deeper("files", "puts", "stats", to=lambda stats: dict(reversed(list(stats.items())))), "malformed", "ascend"),
+    "type of statistics last": ("table", deeper("files", "puts", "stats", "1", to=lambda found: dict(reversed(list(found.items())))), "malformed", "first"),
     "nullable key": ("table", setting(key=[2]), "malformed", "key"),
     "unknown transform": ("table", deeper("splits", 0, "fields", 0, "transform", to="zorder"), "malformed", "transform"),
     "split field below 1000": ("table", deeper("splits", 0, "fields", 0, "id", to=1), "malformed", "1000"),
     "put and removed": ("table", deeper("files", "removes", to=[4]), "malformed", "put and removed"),
-    "removed and never there": ("table", deeper("files", "removes", to=[70]), "malformed", "no child"),
+    "removed from nothing": ("table", lambda v: v["files"].update(removes=[70]) if not v["files"]["level"] else None, "malformed", "without children"),
+    "children at level 0": ("table", lambda v: v["files"].update(children={}) if not v["files"]["level"] else None, "malformed", "first"),
     "level without children": ("table", deeper("files", "level", to=lambda level: 1 - min(level, 1)), "malformed", "root of level"),
     "schema twice": ("table", setting(schema={"id": 0, "fields": []}, schema_ref={}), "malformed", "schema"),
     "dropped id in use": ("table", deeper("schema", "dropped", to=[1]), "malformed", "dropped"),
@@ -253,6 +277,15 @@ WRONG = {
     "unknown type": ("table", deeper("schema", "fields", 1, "type", to="decimal(9, 2)"), "malformed", "type"),
     "default of another type": ("table", deeper("schema", "fields", 2, "initial", to=1), "malformed", "string"),
     "wrong cardinality": ("table", deeper("files", "puts", "deletes", 0, "rows", to=3), "malformed", "3"),
+    "a deleted row behind the end": ("table", deeper("files", "puts", "deletes", 0, to=lambda found: {"rows": 2, "inline": FAR} if "inline" in found else found), "malformed", "behind the file's end"),
+    "two files with the same rows": ("table", deeper("files", "puts", "first_row", 0, to=20), "malformed", "share row ids"),
+    "added in the future": ("table", deeper("files", "puts", "added", 0, to=9), "malformed", "was added at"),
+    "another past": ("commit", lambda v: deeper("history", "puts", "time", 0, to="2026-01-02T03:04:00.000001Z")(v) if v["seq"] == 2 else None, "malformed", "beginning of the head's"),
+    "no namespace": ("commit", lambda v: deeper("catalog", "puts", "name", 0, to="other")(v) if v["seq"] == 1 else None, "malformed", "no namespace"),
+    "one id twice": ("commit", lambda v: deeper("catalog", "puts", "id", 0, to=make_lake.ORDERS)(v) if v["seq"] == 1 else None, "malformed", "one id"),
+    "one pin twice": ("pointer", setting(pins=lambda pins: pins * 2), "malformed", "one id"),
+    "too many pins": ("pointer", setting(pins=lambda pins: pins * 1025), "too-large", "pins"),
+    "a large pack": ("pointer", deeper("pack", to=lambda pack: {"0" * 64: "x" * 65536}), "malformed", "the pack has"),
     "other lake": ("pointer", setting(lake=make_lake.VIEW), "malformed", "another lake"),
     "other branch": ("pointer", setting(branch="elsewhere"), "malformed", "elsewhere"),
     "unknown read feature": ("pointer", setting(features={"read": ["warp"], "write": []}), "unsupported", "warp"),
@@ -285,6 +318,11 @@ class WrongContent(LakeCase):
         extra = setting(later={"a": [1]})
         kinds = ("lake", "pointer", "tag", "commit", "table", "view", "namespace", "schema", "files", "catalog", "history")
         make_lake.make(self.root, {**dict.fromkeys(kinds, extra), "pointer": setting(features={"read": [], "write": ["warp"]})})
+        self.assertEqual(run(self.root)[0], 0)
+
+    def test_what_says_nothing_is_no_fault(self):
+        edit = deeper("files", "removes", to=[7, 70])
+        make_lake.make(self.root, {"table": edit, "files": lambda value: value.get("entries", value.get("children")).update(era=[])}, era=0)
         self.assertEqual(run(self.root)[0], 0)
 
     def test_anything_anywhere_is_an_answer(self):

@@ -15,13 +15,14 @@ from wire import (
 
 MAX_FIELD_ID = 2147483447
 FIELD_ID = integer(1, MAX_FIELD_ID)
+MAX_FIELD_DEPTH = 16
 SUMMARY_FIELDS = 64
 PLAIN_TYPES = (
     "boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "timestamp_ns",
     "timestamptz_ns", "string", "uuid", "binary")
 
 
-# Schemas [SCH]
+# Schemas [SCH-1..9]
 
 
 def primitive(text):
@@ -39,14 +40,14 @@ def primitive(text):
 
 
 class Schema:
-    """A schema, and every field in it by its id: (primitive type or None, required)."""
+    """A schema, every field in it by its id, (primitive type or None, required), and which of them a key may have [SCH-9]."""
 
     def __init__(self, value):
-        self.by_id = {}
-        head = record({"id": integer(0, 2**31 - 1), "dropped": optional(listing(FIELD_ID), ())})(value)
+        self.by_id, self.key_fields, self.keyable = {}, set(), [True]
+        head = record({"id": integer(0, 2**32 - 1), "dropped": optional(listing(FIELD_ID), ())})(value)
         self.dropped = set(head["dropped"])
         self.value = {"id": head["id"], "fields": self.fields(value.get("fields")), "dropped": sorted(self.dropped)}
-        ensure(len(self.dropped) == len(head["dropped"]), "a dropped id is repeated")
+        ensure(sorted(self.dropped) == list(head["dropped"]), "dropped ids do not ascend")
         ensure(self.dropped.isdisjoint(self.by_id), "a dropped field id is in use")
 
     def fields(self, value):
@@ -75,7 +76,13 @@ class Schema:
         ensure(head["id"] not in self.by_id, f"field id {head['id']} is used twice")
         ensure("type" in value, "has no member 'type'")
         self.by_id[head["id"]] = (primitive(value["type"]) if isinstance(value["type"], str) else None, head["required"])
-        return {**head, "type": self.type(value["type"])}
+        self.keyable.append(self.keyable[-1] and head["required"])
+        ensure(len(self.keyable) <= MAX_FIELD_DEPTH + 1, f"fields stand in each other more than {MAX_FIELD_DEPTH} deep")
+        if self.keyable[-1] and self.by_id[head["id"]][0]:
+            self.key_fields.add(head["id"])
+        found = {**head, "type": self.type(value["type"])}
+        self.keyable.pop()
+        return found
 
     def type(self, value):
         if isinstance(value, str):
@@ -84,6 +91,7 @@ class Schema:
         kind, inner = next(iter(value.items()))
         if kind == "struct":
             return {"struct": self.fields(inner)}
+        self.keyable[-1] = False
         if kind == "list":
             return {"list": self.element(inner)}
         ensure(kind == "map", f"not a type: {show(value)}")
@@ -96,7 +104,7 @@ def dict_of(value):
     return value
 
 
-# Values [VAL]
+# Values [VAL-1..7]
 
 RANGES = {
     "int": (-2**31, 2**31 - 1), "date": (-2**31, 2**31 - 1), "long": (-2**63, 2**63 - 1), "time": (0, 86_400_000_000 - 1),
@@ -166,7 +174,7 @@ def promote(value, old, new):
     return single(value) if new[0] == "double" and not isinstance(value, str) else value
 
 
-# Statistics [STAT]
+# Statistics [STAT-1..10]
 
 Stat = namedtuple("Stat", "type nulls nans values min max min_exact max_exact")
 
@@ -174,9 +182,10 @@ Stat = namedtuple("Stat", "type nulls nans values min max min_exact max_exact")
 def read_stats(value, rows):
     """The statistics of each entry of a node: one dict by field id for each of `rows`, which are row counts."""
     stats = [{} for _ in rows]
-    dict_of(value)
+    for field_id in dict_of(value):
+        ensure(re.fullmatch("[1-9][0-9]{0,9}", field_id) and int(field_id) < 2**31, f"no field id: {show(field_id)}")
+    ensure(list(value) == sorted(value, key=int), "field ids of statistics do not ascend")
     for field_id, columns in value.items():
-        ensure(re.fullmatch("[1-9][0-9]{0,9}", field_id) and int(field_id) <= MAX_FIELD_ID, f"no field id: {show(field_id)}")
         try:
             for found, stat in zip(stats, read_columns(columns, rows)):
                 if (stat.nulls, stat.nans, stat.min, stat.max) != (None,) * 4:
@@ -188,7 +197,8 @@ def read_stats(value, rows):
 
 def read_columns(value, rows):
     """One `Stat` for each entry. What is left out or null is not known; of `values` it means: as many as rows."""
-    kind = primitive(record({"type": TEXT})(value)["type"])
+    ensure(list(dict_of(value))[:1] == ["type"], "the type of statistics does not come first")
+    kind = primitive(TEXT(value["type"]))
     count, anything = listing(optional(U64)), listing(lambda item: item)
     unknown, exact = [None] * len(rows), [True] * len(rows)
     columns = record({
@@ -204,16 +214,14 @@ def check_stat(stat):
     ensure(stat.nans is None or stat.type[0] in ("float", "double"), "only floats count NaNs")
     ensure((stat.nulls or 0) + (stat.nans or 0) <= stat.values, "more nulls and NaNs than values")
     ensure(not is_empty(stat) or (stat.min, stat.max) == (None, None), "a bound where there is no value")
-    low, high = (bound_order(stat.type, bound, exact) for bound, exact in (stat[4::2], stat[5::2]))
+    low, high = (bound_order(stat.type, bound) for bound in (stat.min, stat.max))
     ensure(low is None or high is None or low <= high, "min is above max")
     return stat
 
 
-def bound_order(kind, bound, exact):
-    """What orders a bound; a truncated bound of a fixed may be shorter than its type."""
-    if bound is None:
-        return None
-    return check_value(("binary",) if kind[0] == "fixed" and not exact else kind, bound)
+def bound_order(kind, bound):
+    """What orders a bound, if it is there."""
+    return None if bound is None else check_value(kind, bound)
 
 
 def is_empty(stat):
@@ -255,7 +263,7 @@ def extreme(kind, pick, bounds):
     """The winning bound, exact if any of the equal winners is; no bound where one is not known."""
     if not bounds or any(bound is None for bound, _ in bounds):
         return None, True
-    ordered = [(bound_order(kind, bound, exact), bound, exact) for bound, exact in bounds]
+    ordered = [(bound_order(kind, bound), bound, exact) for bound, exact in bounds]
     best = pick(order for order, _, _ in ordered)
     winners = [(bound, exact) for order, bound, exact in ordered if order == best]
     return winners[0][0], any(exact for _, exact in winners)
@@ -271,12 +279,12 @@ def check_summary(found, merged):
 
 
 def same(one, other):
-    bounds = [[bound_order(stat.type, bound, False) for bound in (stat.min, stat.max)] for stat in (one, other)]
+    bounds = [[bound_order(stat.type, bound) for bound in (stat.min, stat.max)] for stat in (one, other)]
     flags = [[stat.min is None or stat.min_exact, stat.max is None or stat.max_exact] for stat in (one, other)]
     return one[:4] == other[:4] and bounds[0] == bounds[1] and flags[0] == flags[1]
 
 
-# Deletion vectors [DV]
+# Deletion vectors [DV-1..3]
 
 
 class Cursor:

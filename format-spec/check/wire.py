@@ -259,7 +259,7 @@ def features(value):
     return value
 
 
-# Names [NAME]
+# Names [NAME-1..8]
 
 
 def fold(name):
@@ -318,7 +318,7 @@ def stored(check):
 REF_NAME, TABLE_NAME, COLUMN_NAME = stored(check_ref_name), stored(check_table_name), stored(check_name)
 
 
-# Paths [PATH]
+# Paths [PATH-1..6]
 
 
 def escape(key):
@@ -456,7 +456,7 @@ class Folder:
 
 
 def decompress(data, size):
-    """At most `size` bytes and one more: a bomb never unfolds [PATH]."""
+    """At most `size` bytes and one more: a bomb never unfolds [PATH-7]."""
     try:
         with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data) as stream:
             text = stream.read(size + 1)

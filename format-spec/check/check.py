@@ -30,7 +30,7 @@ def main(arguments=None):
         code, document = vectors.run(options.vectors)
     else:
         code, document = check(options)
-    print(json.dumps(document, indent=2 if options.pretty else None, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(document, indent=2 if options.pretty else None, allow_nan=False))
     return code
 
 
@@ -57,7 +57,7 @@ def check(options):
     lake.read_lake()
     paths = lake.refs("branches")
     if options.branch is not None:
-        paths = [path for path in paths if path == wire.ref_path("branches", options.branch)]
+        paths = [path for path in paths if path == branch_path(options.branch)]
         if not paths:
             return NOT_FOUND, failure(None, f"there is no branch {options.branch!r}")
     branches = [lake.branch(path) for path in paths]
@@ -67,6 +67,14 @@ def check(options):
         return FAULTY, {"lake": lake.id, "errors": errors, "counters": counters(lake)}
     return OK, {"lake": lake.id, "branches": [branch_state(branch) for branch in branches], "tags": tags,
                 "errors": [], "counters": counters(lake)}
+
+
+def branch_path(name):
+    """Where a branch's pointer lies; None if no branch can have the name."""
+    try:
+        return wire.ref_path("branches", wire.check_ref_name(name))
+    except (wire.Fault, ValueError):
+        return None
 
 
 def failure(place, message):

@@ -86,7 +86,8 @@ class SoundLake(LakeCase):
         make_lake.make(self.root)
         code, document = run(self.root, "--branch", "TEAM/grösse", "--pretty")
         self.assertEqual((code, len(document["branches"])), (0, 1))
-        self.assertEqual(run(self.root, "--branch", "nobody")[0], 4)
+        for name in ("nobody", "..", "", "\udcff"):
+            self.assertEqual(run(self.root, "--branch", name)[0], 4)
 
     def test_no_lake_and_usage(self):
         self.assertEqual(run(self.root)[0], 4)

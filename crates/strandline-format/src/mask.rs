@@ -132,9 +132,23 @@ impl Mask {
 }
 
 impl FromIterator<bool> for Mask {
+    /// A word at a time, since this is what pruning spends its time on.
     fn from_iter<I: IntoIterator<Item = bool>>(bits: I) -> Self {
         let mut mask = Self::default();
-        bits.into_iter().for_each(|bit| mask.push(bit));
+        let (mut word, mut used) = (0_u64, 0_usize);
+        for bit in bits {
+            word |= u64::from(bit) << used;
+            used += 1;
+            if used == WORD {
+                mask.words.push(word);
+                (word, used) = (0, 0);
+                mask.len += WORD;
+            }
+        }
+        if used > 0 {
+            mask.words.push(word);
+            mask.len += used;
+        }
         mask
     }
 }

@@ -101,6 +101,29 @@ impl Value {
         if fits { Ok(()) } else { Err(Error::invalid(format!("{self} is not a value of type {ty}"))) }
     }
 
+    /// The type that the value is of; for a decimal, the widest of its scale.
+    #[must_use]
+    pub fn natural_type(&self) -> PrimitiveType {
+        match self {
+            Self::Boolean(_) => PrimitiveType::Boolean,
+            Self::Int(_) => PrimitiveType::Int,
+            Self::Long(_) => PrimitiveType::Long,
+            Self::Float(_) => PrimitiveType::Float,
+            Self::Double(_) => PrimitiveType::Double,
+            Self::Decimal { scale, .. } => PrimitiveType::Decimal { precision: MAX_PRECISION, scale: *scale },
+            Self::Date(_) => PrimitiveType::Date,
+            Self::Time(_) => PrimitiveType::Time,
+            Self::Timestamp(_) => PrimitiveType::Timestamp,
+            Self::TimestampTz(_) => PrimitiveType::TimestampTz,
+            Self::TimestampNs(_) => PrimitiveType::TimestampNs,
+            Self::TimestampTzNs(_) => PrimitiveType::TimestampTzNs,
+            Self::String(_) => PrimitiveType::String,
+            Self::Uuid(_) => PrimitiveType::Uuid,
+            Self::Fixed(bytes) => PrimitiveType::Fixed(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+            Self::Binary(_) => PrimitiveType::Binary,
+        }
+    }
+
     /// Whether this is a NaN, which is ordered by engines only, never by statistics [VAL-5].
     #[must_use]
     pub fn is_nan(&self) -> bool {

@@ -47,7 +47,7 @@ struct ParentV1 {
 struct ChangeV1 {
     table: TableId,
     name: String,
-    #[serde(rename = "kind", default = "table", skip_serializing_if = "is_table")]
+    #[serde(rename = "type", default = "table", skip_serializing_if = "is_table")]
     entry_type: String,
     operation: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

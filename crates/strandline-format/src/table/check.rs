@@ -62,7 +62,7 @@ impl Table {
         Ok(())
     }
 
-    /// [TBL-5].
+    /// [TBL-5, TBL-7].
     fn check_layout(&self) -> Result<()> {
         unique("order", self.orders.iter().map(|order| order.id))?;
         unique("split", self.splits.iter().map(|split| split.id))?;

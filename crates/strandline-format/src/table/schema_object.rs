@@ -1,4 +1,4 @@
-//! A schema that is an object of its own, because its text is too long for its table's node [TBL-2].
+//! A schema that is an object of its own, because its text is too long for its table's node [TBL-1].
 
 use serde::{Deserialize, Serialize};
 

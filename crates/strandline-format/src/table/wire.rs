@@ -19,7 +19,7 @@ use crate::schema::SchemaWire;
 use crate::text::{Comment, SqlText, TableProperties};
 use crate::time::Timestamp;
 
-/// A schema whose text is longer is stored as an object of its own, so that small commits stay small [TBL-2].
+/// A schema whose text is longer is stored as an object of its own, so that small commits stay small [TBL-1].
 pub const MAX_INLINE_SCHEMA: usize = 4096;
 
 #[derive(Serialize, Deserialize)]

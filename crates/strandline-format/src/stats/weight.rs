@@ -48,8 +48,9 @@ fn value_weight(value: &Value) -> usize {
         | Value::TimestampNs(number)
         | Value::TimestampTzNs(number) => signed(*number),
         Value::Float(_) | Value::Double(_) => value.to_json().map_or(0, |text| text.len()),
-        Value::Decimal { unscaled, .. } => {
-            digits(unscaled.unsigned_abs()) + usize::from(*unscaled < 0) + "\".\"".len()
+        Value::Decimal { unscaled, scale } => {
+            let digits = digits(unscaled.unsigned_abs()).max(usize::from(*scale) + 1);
+            digits + usize::from(*unscaled < 0) + "\".\"".len()
         }
         Value::String(text) => text.bytes().map(escaped).sum::<usize>() + 2,
         Value::Uuid(_) => 38,

@@ -1,0 +1,123 @@
+//! Processes of a test: this binary, told what to do. What one has done it says in a line, at once, so that a test knows
+//! what was acknowledged before it was killed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use strandline::Runtime;
+use tokio::time::Instant;
+
+use crate::ledger;
+
+const ROLE: &str = "STRANDLINE_TEST_CHILD";
+/// How long a process may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What this process is to do, if it is not the test itself.
+pub(crate) fn role() -> Option<String> {
+    Runtime::system().environment().variable(ROLE)
+}
+
+/// Does it.
+pub(crate) fn run(role: &str) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match role {
+        "swap" => runtime.block_on(ledger::swap_until_done(&arguments)),
+        other => panic!("no such role: {other}"),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Says that something is done.
+pub(crate) fn acknowledge(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // One write, so that a kill leaves all of the line or none of it.
+    out.write_all(format!("{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+/// How a process is started.
+pub(crate) struct Start {
+    command: Command,
+}
+
+impl Start {
+    /// A process with this role.
+    pub(crate) fn new(role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(ROLE, role).args(arguments);
+        Self { command }
+    }
+
+    pub(crate) fn spawn(mut self) -> Process {
+        let mut child = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let reader = std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).for_each(|line| heard.lock().unwrap().push(line));
+        });
+        Process { child, said, reader: Some(reader) }
+    }
+}
+
+/// A running process. Dropping it kills it, so that a failed test leaves none behind.
+pub(crate) struct Process {
+    child: Child,
+    said: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many lines it has said so far.
+    pub(crate) fn said(&self) -> usize {
+        self.said.lock().unwrap().len()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// `kill -9`, and what it had said until then.
+    pub(crate) fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.heard()
+    }
+
+    /// Waits until it ends well, and gives what it said.
+    pub(crate) fn finish(mut self) -> Vec<String> {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.ended() {
+                break status;
+            }
+            assert!(started.elapsed() < PATIENCE, "a process does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(status.success(), "a process failed: {status}");
+        self.heard()
+    }
+
+    fn heard(&mut self) -> Vec<String> {
+        self.reader.take().into_iter().for_each(|reader| reader.join().unwrap());
+        std::mem::take(&mut self.said.lock().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,25 @@
+//! What needs many processes, a disk that fails, or a server: one binary, a module for each part.
+//!
+//! Invariants: nothing is skipped silently, the last line counts what passed, failed and was skipped; the processes of a
+//! test are this binary itself, told their role by an environment variable. What one process can show on stores of its own
+//! is the business of the crates' tests.
+
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod lake;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod pointer;
+#[cfg(test)]
+mod runner;
+#[cfg(test)]
+mod signal;
+
+fn main() -> std::process::ExitCode {
+    #[cfg(test)]
+    return runner::main(&[pointer::CASES]);
+    #[cfg(not(test))]
+    std::process::ExitCode::FAILURE
+}

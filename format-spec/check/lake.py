@@ -481,7 +481,7 @@ def check_step(before, after):
 
 
 def check_table(table, schema):
-    """A table's own lists [TBL-2, TBL-3, TBL-7]."""
+    """A table's own lists [TBL-3, TBL-9, TBL-10]."""
     for field in table["key"]:
         kind, _ = schema.by_id.get(field, (None, False))
         ensure(field in schema.key_fields and kind[0] not in ("float", "double"), f"field {field} cannot be part of the key")

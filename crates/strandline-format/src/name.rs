@@ -63,7 +63,10 @@ macro_rules! name_type {
                 let text = text.into();
                 let refuse = |why: &str| Error::invalid(format!(concat!($what, " {:?} {}"), clip(&text), why));
                 check_text(&text).and_then(|()| $check(&text)).map_err(refuse)?;
-                Ok(Self { key: NameKey::of(&text), text })
+                // Folding may lengthen a name, and turn a look-alike into a reserved character.
+                let key = NameKey::of(&text);
+                check_text(key.as_str()).and_then(|()| $check(key.as_str())).map_err(refuse)?;
+                Ok(Self { key, text })
             }
 
             /// The name as it was given.

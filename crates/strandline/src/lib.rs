@@ -1,12 +1,14 @@
 //! A lakehouse in a bucket: tables, branches and atomic commits over many tables, with no server beside it.
 //!
 //! Layers, bottom up: [`runtime`] (time, randomness, environment), [`storage`] (objects by their hash, pointers by
-//! conditional swap). What the bytes mean is `strandline-format`'s; this crate does the I/O.
+//! conditional swap), [`tree`] (walking and editing stored trees), [`lake`] (a lake and its branches' heads). What the bytes mean is `strandline-format`'s; this crate does the I/O.
 
 pub mod error;
+pub mod lake;
 pub mod runtime;
 pub mod storage;
 pub mod tree;
 
 pub use error::{Error, ErrorKind, Result};
+pub use lake::{Head, Lake};
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};

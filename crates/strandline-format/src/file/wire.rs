@@ -216,7 +216,8 @@ impl Serialize for Scalar {
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Int(value) => serializer.serialize_i64(*value),
             Self::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
-            Self::Float(value) => serializer.collect_str(value),
+            Self::Float(value) if value.is_nan() => serializer.serialize_str("NaN"),
+            Self::Float(value) => serializer.serialize_str(if *value > 0.0 { "Infinity" } else { "-Infinity" }),
             Self::Text(value) => serializer.serialize_str(value),
         }
     }

@@ -193,6 +193,12 @@ impl Pointer {
         }
     }
 
+    /// The same first pointer, made in a store that keeps its conditions.
+    #[must_use]
+    pub fn probed_in(self, store: StoreFingerprint) -> Self {
+        PointerUpdate(self).probed(store).finish()
+    }
+
     /// Checks that this is the pointer of the branch that was asked for [PTR-3]: an object that was copied to another
     /// branch's path must not pass for that branch.
     ///

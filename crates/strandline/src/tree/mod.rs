@@ -19,14 +19,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use strandline_format::Hash;
+use strandline_format::{Hash, ObjectRef, Pack};
 use strandline_format::tree::{EncodedNode, Node, NodeRef, TreeKind};
 
 pub use diff::Change;
 pub use edit::Edited;
 pub use merge::{Collision, Merged, Resolution};
 pub use scan::Batch;
-pub use select::{All, KeyRange, Select};
+pub use select::{All, FileFilter, KeyRange, Select};
 
 use crate::error::{Error, Result};
 use crate::storage::Objects;
@@ -40,6 +40,7 @@ const FETCHES: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Trees {
     objects: Objects,
+    /// Texts at hand: of a pack, which checks them, and of nodes that were just written.
     staged: HashMap<Hash, Bytes>,
 }
 
@@ -48,6 +49,24 @@ impl Trees {
     #[must_use]
     pub fn new(objects: Objects) -> Self {
         Self { objects, staged: HashMap::new() }
+    }
+
+    /// The same, with what a pointer's pack holds at hand, whatever the cache keeps.
+    #[must_use]
+    pub fn with_pack(objects: Objects, pack: &Pack) -> Self {
+        let text = |(hash, text): (Hash, &str)| (hash, Bytes::copy_from_slice(text.as_bytes()));
+        Self { objects, staged: pack.iter().map(text).collect() }
+    }
+
+    /// The text of a metadata object, verified. At most one request.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is missing or not what its hash says; the store's errors. Dropping the future leaves nothing.
+    pub async fn text(&self, object: &ObjectRef) -> Result<Bytes> {
+        match self.staged.get(&object.hash) {
+            Some(text) => Ok(text.clone()),
+            None => self.objects.get_meta(object).await,
+        }
     }
 
     /// Makes nodes readable that are not yet uploaded.
@@ -62,13 +81,9 @@ impl Trees {
         level: u8,
         reference: NodeRef<K>,
     ) -> Result<(NodeRef<K>, Arc<Node<K>>)> {
-        let object = &reference.node;
-        let text = match self.staged.get(&object.hash) {
-            Some(text) => text.clone(),
-            None => self.objects.get_meta(object).await?,
-        };
+        let text = self.text(&reference.node).await?;
         let node = Node::parse(&text).and_then(|node| reference.check(level, &node).map(|()| node));
-        let node = node.map_err(|error| Error::from(error.stored().at(object.hash)))?;
+        let node = node.map_err(|error| Error::from(error.stored().at(reference.node.hash)))?;
         Ok((reference, Arc::new(node)))
     }
 

@@ -1,6 +1,7 @@
 //! Walking a tree in the order of its keys, skipping what is of no interest.
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use strandline_format::Mask;
 use strandline_format::tree::{Children, Columns, Edit, Node, NodeRef, Root, TreeKind};
 
 use crate::error::{Error, Result};
@@ -12,13 +13,13 @@ pub struct Batch<K: TreeKind> {
     /// The entries of a leaf, with the root's edits applied.
     pub columns: K::Columns,
     /// Which of them are of interest.
-    pub keep: Vec<bool>,
+    pub keep: Mask,
 }
 
 impl<K: TreeKind> Batch<K> {
     /// The entries of interest, as rows.
     pub fn entries(&self) -> impl Iterator<Item = K::Entry> + '_ {
-        self.keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(at, _)| self.columns.item(at))
+        self.keep.ones().map(|at| self.columns.item(at))
     }
 
     fn of(columns: K::Columns, select: &impl Select<K>) -> Self {
@@ -114,7 +115,7 @@ fn not_inner(level: u8) -> Error {
 
 fn selected<K: TreeKind>(children: &Children<K>, select: &impl Select<K>) -> Vec<NodeRef<K>> {
     let keep = select.children(children);
-    (0..children.len()).filter(|at| keep[*at]).map(|at| children.reference(at)).collect()
+    keep.ones().map(|at| children.reference(at)).collect()
 }
 
 /// Lays the root's edits between and over the leaves.

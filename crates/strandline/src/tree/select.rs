@@ -3,6 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use strandline_format::tree::{Children, Columns, TreeKind};
+use strandline_format::{Absent, FieldId, FileColumns, Files, Filter, Mask, Schema, Table, Value};
 
 /// Decides, a node at a time, which children to follow and which entries to give.
 ///
@@ -10,9 +11,9 @@ use strandline_format::tree::{Children, Columns, TreeKind};
 /// entries, so in doubt the answer is `true`.
 pub trait Select<K: TreeKind>: Send + Sync {
     /// Which children may hold entries of interest.
-    fn children(&self, children: &Children<K>) -> Vec<bool>;
+    fn children(&self, children: &Children<K>) -> Mask;
     /// Which entries are of interest.
-    fn entries(&self, entries: &K::Columns) -> Vec<bool>;
+    fn entries(&self, entries: &K::Columns) -> Mask;
 }
 
 /// Every entry.
@@ -20,12 +21,12 @@ pub trait Select<K: TreeKind>: Send + Sync {
 pub struct All;
 
 impl<K: TreeKind> Select<K> for All {
-    fn children(&self, children: &Children<K>) -> Vec<bool> {
-        vec![true; children.len()]
+    fn children(&self, children: &Children<K>) -> Mask {
+        Mask::of(true, children.len())
     }
 
-    fn entries(&self, entries: &K::Columns) -> Vec<bool> {
-        vec![true; entries.len()]
+    fn entries(&self, entries: &K::Columns) -> Mask {
+        Mask::of(true, entries.len())
     }
 }
 
@@ -41,7 +42,7 @@ impl<Key: Clone> KeyRange<Key> {
 }
 
 impl<K: TreeKind> Select<K> for KeyRange<K::Key> {
-    fn children(&self, children: &Children<K>) -> Vec<bool> {
+    fn children(&self, children: &Children<K>) -> Mask {
         let reaches = |at: usize| {
             let begins_in_time = match &self.1 {
                 Bound::Included(end) => children.first[at] <= *end,
@@ -55,11 +56,64 @@ impl<K: TreeKind> Select<K> for KeyRange<K::Key> {
             };
             begins_in_time && ends_in_time
         };
-        (0..children.len()).map(reaches).collect()
+        mask((0..children.len()).map(reaches))
     }
 
-    fn entries(&self, entries: &K::Columns) -> Vec<bool> {
+    fn entries(&self, entries: &K::Columns) -> Mask {
         let range = (self.0.as_ref(), self.1.as_ref());
-        (0..entries.len()).map(|at| RangeBounds::contains(&range, &K::key_at(entries, at))).collect()
+        mask((0..entries.len()).map(|at| RangeBounds::contains(&range, &K::key_at(entries, at))))
+    }
+}
+
+fn mask(bits: impl Iterator<Item = bool>) -> Mask {
+    let mut mask = Mask::default();
+    bits.for_each(|bit| mask.push(bit));
+    mask
+}
+
+/// The files that may hold a row that passes a filter, by their statistics [STAT-11].
+#[derive(Clone, Debug)]
+pub struct FileFilter {
+    filter: Filter,
+    /// The fields of the filter that some files were written without.
+    lacking: Vec<Lacking>,
+}
+
+#[derive(Clone, Debug)]
+struct Lacking {
+    field: FieldId,
+    initial: Option<Value>,
+    /// For each of the table's sets of field ids, whether it lacks the field.
+    sets: Vec<bool>,
+}
+
+impl FileFilter {
+    /// A filter over the columns of a table, which has this schema.
+    #[must_use]
+    pub fn new(filter: Filter, table: &Table, schema: &Schema) -> Self {
+        let lacking = filter.fields().into_iter().filter_map(|id| {
+            let sets: Vec<bool> = table.field_sets.iter().map(|set| !set.contains(id)).collect();
+            let initial = schema.field(id)?.initial.clone();
+            sets.contains(&true).then_some(Lacking { field: id, initial, sets })
+        });
+        Self { lacking: lacking.collect(), filter }
+    }
+
+    /// Which entries were written without a field, so that all their rows have its initial default [FILE-5].
+    fn absent(&self, files: &FileColumns, field: FieldId) -> Option<Absent> {
+        let lacking = self.lacking.iter().find(|lacking| lacking.field == field)?;
+        let lacks = |at| lacking.sets.get(files.fields(at) as usize).copied().unwrap_or(false);
+        Some(Absent { entries: mask((0..files.len()).map(lacks)), initial: lacking.initial.clone() })
+    }
+}
+
+impl Select<Files> for FileFilter {
+    fn children(&self, children: &Children<Files>) -> Mask {
+        let summary = &children.summary;
+        self.filter.may_match(summary.stats(), summary.rows(), &|_| None)
+    }
+
+    fn entries(&self, files: &FileColumns) -> Mask {
+        self.filter.may_match(files.stats(), files.rows(), &|field| self.absent(files, field))
     }
 }

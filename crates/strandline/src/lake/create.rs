@@ -1,0 +1,185 @@
+//! Making a lake [INIT-1].
+//!
+//! The order is what makes a crash harmless: `lake.json` first, then the root commit, the pointer of `main` last. What a
+//! crash leaves before the pointer is completed by the next attempt, under the same id.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline_format::tree::Root;
+use strandline_format::{
+    Author, BranchStart, Commit, CommitProperties, Era, Features, Label, Lake as LakeFile, LakeId, Message, ObjectPath,
+    ObjectRef, Parents, Pointer, RefName, Seq, TxnId,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::head::{Encoded, Head};
+use crate::lake::open::Place;
+use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
+use crate::runtime::{Deadline, Runtime};
+use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StoreOptions, probe, settle};
+
+/// How long an outcome is looked for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A lake that is about to be made: `.await` it.
+///
+/// Probes the store's conditions (about 60 small requests), then writes three objects. A dropped or failed attempt leaves at
+/// most `lake.json` and unreferenced objects; making the lake again completes it.
+///
+/// # Errors
+/// `AlreadyExists` if there is a lake; `StoreUnsuitable` if the store does not keep conditions; `CommitUnknown` if it could
+/// not be found out in time whether the last step was applied; `InvalidInput`, `PermissionDenied`, `NotFound` (the bucket)
+/// or `Unavailable` as the store says.
+#[derive(Clone, Debug)]
+#[must_use = "a lake is made when this is awaited"]
+pub struct Create {
+    place: Place,
+}
+
+impl Create {
+    pub(super) fn new(location: String) -> Self {
+        Self { place: Place::new(location) }
+    }
+
+    /// Makes the lake in a storage that the caller has made.
+    pub fn from_storage(storage: Storage) -> Self {
+        Self { place: Place::given(storage) }
+    }
+
+    /// Options of the store, under `object_store`'s own names.
+    pub fn options(mut self, options: StoreOptions) -> Self {
+        self.place.options.store = options;
+        self
+    }
+
+    /// Time, randomness and environment of one's own.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.place.runtime = Some(runtime);
+        self
+    }
+
+    async fn run(self) -> Result<Lake> {
+        let storage = self.place.storage().await?;
+        begin(&storage).await.map_err(|error| error.at(storage.location()))
+    }
+}
+
+impl IntoFuture for Create {
+    type Output = Result<Lake>;
+    type IntoFuture = BoxFuture<'static, Result<Lake>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}
+
+async fn begin(storage: &Storage) -> Result<Lake> {
+    let main = RefName::new(DEFAULT_BRANCH)?;
+    if storage.refs().load(&ObjectPath::branch(&main)).await?.is_some() {
+        return Err(already_there());
+    }
+    probe(storage.refs(), storage.runtime()).await?;
+    let file = ensure_file(storage).await?;
+    file.features.check_write(KNOWN_FEATURES)?;
+    let root = Encoded::of(&root_commit(storage.runtime())?, Era(0))?;
+    storage.objects().put_meta(root.text.clone(), root.object.era).await?;
+    let head = point_main(storage, &main, &file, &root).await?;
+    Ok(Lake::new(storage.clone(), head))
+}
+
+fn already_there() -> Error {
+    Error::new(ErrorKind::AlreadyExists, "there is a lake here already: open it")
+}
+
+/// `lake.json`, written if absent: of two that begin at once, or after a crash, both go on with the one that stands.
+async fn ensure_file(storage: &Storage) -> Result<LakeFile> {
+    let parse = |loaded: &Loaded| LakeFile::parse(&loaded.bytes).map_err(|error| Error::from(error).at(LAKE));
+    if let Some(loaded) = storage.refs().load(&ObjectPath::lake()).await? {
+        return parse(&loaded);
+    }
+    let runtime = storage.runtime();
+    let file = LakeFile {
+        id: LakeId::from_random(runtime.random()?),
+        created: runtime.now(),
+        features: Features::default(),
+        writer: Label::new(concat!("strandline/", env!("CARGO_PKG_VERSION")))?,
+    };
+    let change = Change { path: ObjectPath::lake(), expected: None, bytes: Bytes::from(file.to_json()?) };
+    let mine = |loaded: &Loaded| Ok(parse(loaded)?.id == file.id);
+    match settle(storage.refs(), &change, &mine, Deadline::after(PATIENCE), runtime).await? {
+        Settled::Applied(_) => Ok(file),
+        Settled::NotApplied(Some(theirs)) => parse(&theirs),
+        Settled::NotApplied(None) => Err(Error::new(ErrorKind::Unavailable, "it was removed while it was made").at(LAKE)),
+        // Whoever wrote it in the end, the next attempt reads it.
+        Settled::Unknown(error) => Err(Error::new(ErrorKind::Unavailable, error.message().to_owned()).at(LAKE)),
+    }
+}
+
+const LAKE: &str = strandline_format::LAKE_FILE;
+
+fn root_commit(runtime: &Runtime) -> Result<Commit> {
+    Ok(Commit {
+        seq: Seq(0),
+        parents: Parents::None,
+        time: runtime.commit_time(None),
+        txn: TxnId::from_bytes(runtime.random()?),
+        keyed: false,
+        author: Author::default(),
+        message: Message::new("the lake begins")?,
+        properties: CommitProperties::default(),
+        catalog: Root::default(),
+        history: Root::default(),
+        changes: Vec::new(),
+    })
+}
+
+/// Puts the pointer of `main` where none stands: from here on there is a lake.
+async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &Encoded) -> Result<Head> {
+    let start = BranchStart {
+        branch: main.clone(),
+        features: file.features.clone(),
+        era: Era(0),
+        head: root.object,
+        expired_before: Seq(0),
+        pack: root.pack()?,
+    };
+    let nonce = storage.runtime().nonce()?;
+    let pointer = Pointer::create(file.id, start, nonce).probed_in(storage.fingerprint());
+    let change =
+        Change { path: ObjectPath::branch(main), expected: None, bytes: Bytes::from(pointer.to_json()?) };
+    let mine = BeginsWith { storage, main, root: root.object };
+    let gone = || Error::new(ErrorKind::Unavailable, "branch \"main\" was removed while it was made");
+    match settle(storage.refs(), &change, &mine, Deadline::after(PATIENCE), storage.runtime()).await? {
+        Settled::Applied(loaded) => Head::of(storage, main, &loaded).await?.ok_or_else(gone),
+        Settled::NotApplied(Some(_)) => Err(already_there()),
+        Settled::NotApplied(None) => Err(gone()),
+        Settled::Unknown(error) => Err(Error::new(
+            ErrorKind::CommitUnknown,
+            format!("whether the lake was made is not known yet, open it to see: {}", error.message()),
+        )),
+    }
+}
+
+/// Whether a branch's history begins with our root commit, whatever was committed upon it since.
+struct BeginsWith<'a> {
+    storage: &'a Storage,
+    main: &'a RefName,
+    root: ObjectRef,
+}
+
+#[async_trait]
+impl Recognise for BeginsWith<'_> {
+    async fn is_mine(&self, current: &Loaded) -> Result<bool> {
+        let Some(head) = Head::of(self.storage, self.main, current).await? else { return Ok(false) };
+        if head.pointer().head() == self.root {
+            return Ok(true);
+        }
+        let first = head.trees().get(&head.commit().history, &Seq(0)).await?;
+        Ok(first.is_some_and(|entry| entry.commit.hash == self.root.hash))
+    }
+}

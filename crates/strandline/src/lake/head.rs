@@ -1,0 +1,166 @@
+//! The head of a branch: its pointer as it was read, the token to replace exactly that, and the newest commit.
+
+use bytes::Bytes;
+use strandline_format::{
+    CatalogEntry, Commit, Era, LakeId, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName, RefState, Table,
+    TableName,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{KNOWN_FEATURES, Lake};
+use crate::runtime::Deadline;
+use crate::storage::{Change, Loaded, Recognise, Settled, Storage, Token, settle};
+use crate::tree::Trees;
+
+/// What stood at the head of a branch at one moment.
+///
+/// All reads through it see that moment, whatever is committed meanwhile.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pointer: Pointer,
+    token: Token,
+    commit: Commit,
+    trees: Trees,
+}
+
+impl Head {
+    /// Reads a branch: `None` where there is none, or only its tombstone. One request, and one more if the newest commit is
+    /// too large for the pack.
+    pub(super) async fn load(storage: &Storage, name: &RefName) -> Result<Option<Self>> {
+        let path = ObjectPath::branch(name);
+        match storage.refs().load(&path).await? {
+            Some(loaded) => Self::of(storage, name, &loaded).await.map_err(|error| error.at(&path)),
+            None => Ok(None),
+        }
+    }
+
+    /// What a loaded pointer says [OPEN-2].
+    pub(super) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Option<Self>> {
+        let pointer = Pointer::parse(&loaded.bytes)?;
+        pointer.features().check_read(KNOWN_FEATURES)?;
+        pointer.check_branch(name)?;
+        if pointer.state() == RefState::Deleted {
+            return Ok(None);
+        }
+        let trees = Trees::with_pack(storage.objects().clone(), pointer.pack());
+        let commit = Commit::parse(&trees.text(&pointer.head()).await?)?;
+        Ok(Some(Self { pointer, token: loaded.token.clone(), commit, trees }))
+    }
+
+    pub(super) fn check_lake(&self, expected: LakeId) -> Result<()> {
+        let found = self.pointer.lake();
+        if found == expected {
+            return Ok(());
+        }
+        let text = format!("branch {:?} is of lake {found}, not of {expected}", self.pointer.branch().as_str());
+        Err(Error::new(ErrorKind::Corrupt, text))
+    }
+
+    /// The pointer as it was read.
+    #[must_use]
+    pub fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
+    /// What to swap against.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// The newest commit.
+    #[must_use]
+    pub fn commit(&self) -> &Commit {
+        &self.commit
+    }
+
+    /// The trees of this head, with what the pointer's pack holds at hand.
+    #[must_use]
+    pub fn trees(&self) -> &Trees {
+        &self.trees
+    }
+
+    /// What stands under a name. No request if the way there is in the pack.
+    ///
+    /// # Errors
+    /// `Corrupt` for a node that is not what its reference says; the store's errors.
+    pub async fn entry(&self, name: &TableName) -> Result<Option<CatalogEntry>> {
+        self.trees.get(&self.commit.catalog, name.key()).await
+    }
+
+    /// The table under a name. At most one request more than [`Head::entry`], none if the table is in the pack.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such table; else as [`Head::entry`].
+    pub async fn table(&self, name: &TableName) -> Result<Table> {
+        use strandline_format::EntryType;
+        let entry = self.entry(name).await?;
+        let entry = entry.filter(|entry| entry.entry_type == EntryType::Table).ok_or_else(|| {
+            let branch = self.pointer.branch().as_str();
+            Error::new(ErrorKind::NotFound, format!("no table {:?} on branch {branch:?}", name.as_str()))
+        })?;
+        Ok(Table::parse(&self.trees.text(&entry.node).await?).map_err(|error| error.at(entry.node.hash))?)
+    }
+}
+
+impl Lake {
+    /// Replaces the pointer that `head` was read from, and finds out what came of it: the only way to change a branch.
+    ///
+    /// The first swap from this store probes its conditions, unless the pointer says that they were probed before; then
+    /// it says so from this swap on [STO-9]. One request if nobody is in the way. A dropped future leaves the outcome
+    /// unknown.
+    ///
+    /// # Errors
+    /// An error means for certain that nothing was applied: `StoreUnsuitable` if the store breaks conditions, `Unsupported`
+    /// if the branch requires a feature that is not known, what the store refuses.
+    pub async fn swap(
+        &self,
+        head: &Head,
+        update: PointerUpdate,
+        mine: &dyn Recognise,
+        deadline: Deadline,
+    ) -> Result<Settled> {
+        head.pointer.features().check_write(KNOWN_FEATURES)?;
+        let storage = self.storage();
+        let update = match head.pointer.probed().contains(&storage.fingerprint()) {
+            true => update,
+            false => {
+                storage.probe().await?;
+                update.probed(storage.fingerprint())
+            }
+        };
+        let change = Change {
+            path: ObjectPath::branch(head.pointer.branch()),
+            expected: Some(head.token.clone()),
+            bytes: Bytes::from(update.finish().to_json()?),
+        };
+        settle(storage.refs(), &change, mine, deadline, storage.runtime()).await
+    }
+}
+
+/// A commit that is ready to be pointed to.
+#[derive(Clone, Debug)]
+pub(super) struct Encoded {
+    pub(super) object: ObjectRef,
+    pub(super) text: Bytes,
+}
+
+impl Encoded {
+    pub(super) fn of(commit: &Commit, era: Era) -> Result<Self> {
+        let text = Bytes::from(commit.to_json()?);
+        Ok(Self { object: crate::storage::Objects::meta_ref(&text, era), text })
+    }
+
+    /// A pack with nothing but this commit.
+    pub(super) fn pack(&self) -> Result<Pack> {
+        let mut pack = Pack::builder();
+        if let Ok(text) = std::str::from_utf8(&self.text) {
+            pack.push(self.object.hash, text)?;
+        }
+        Ok(pack.finish())
+    }
+}
+
+pub(super) fn no_such_branch(name: &RefName) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no branch {:?} in this lake", name.as_str()))
+}

@@ -1,0 +1,100 @@
+//! A lake: where it is, which one it is, and the heads of its branches.
+//!
+//! Invariants: opening is one request for a branch's pointer, which carries the lake's id, the format and the features in
+//! force [OPEN-1]; nothing is written by opening; nothing is swapped into a store whose conditions were not probed
+//! [STO-9]. Tables, transactions and the commit loop stand on top of this.
+
+mod create;
+mod head;
+mod open;
+
+use std::sync::Arc;
+
+use strandline_format::{Feature, LakeId, RefName};
+
+pub use create::Create;
+pub use head::Head;
+pub use open::Open;
+
+use crate::error::Result;
+use crate::storage::Storage;
+
+/// The features that this version knows: a lake that requires another one is refused by its name [VER-4].
+const KNOWN_FEATURES: &[Feature] = &[];
+
+/// The branch that a lake begins with.
+pub const DEFAULT_BRANCH: &str = "main";
+
+/// A lake in a bucket or folder.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use strandline::Lake;
+/// let lake = Lake::create("memory://orders").await?;
+/// let again = Lake::open("memory://orders").await?;
+/// assert_eq!(lake.id(), again.id());
+/// assert_eq!(again.head().commit().seq.0, 0);
+/// # Ok::<(), strandline::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lake(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: LakeId,
+    storage: Storage,
+    head: Head,
+}
+
+impl Lake {
+    /// Makes a lake at a URL or in a folder; its options are set on what this returns, `.await` carries it out.
+    ///
+    /// See [`Create`] for requests, errors, and what a dropped future leaves.
+    #[must_use]
+    pub fn create(location: impl Into<String>) -> Create {
+        Create::new(location.into())
+    }
+
+    /// Opens the lake at a URL or in a folder; its options are set on what this returns, `.await` carries it out.
+    ///
+    /// See [`Open`] for requests and errors.
+    #[must_use]
+    pub fn open(location: impl Into<String>) -> Open {
+        Open::new(location.into())
+    }
+
+    fn new(storage: Storage, head: Head) -> Self {
+        Self(Arc::new(Inner { id: head.pointer().lake(), storage, head }))
+    }
+
+    /// The lake's id, which it keeps wherever it is copied.
+    #[must_use]
+    pub fn id(&self) -> LakeId {
+        self.0.id
+    }
+
+    /// Where it is stored.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.0.storage
+    }
+
+    /// The head that was found when the lake was opened.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.0.head
+    }
+
+    /// The present head of a branch. One request, unless the newest commit does not fit into the pointer's pack.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such branch, `Unsupported` if it requires a feature that is not known, `Corrupt` if it
+    /// is of another lake or broken. Dropping the future leaves nothing.
+    pub async fn branch(&self, name: &RefName) -> Result<Head> {
+        let head = Head::load(self.storage(), name).await?.ok_or_else(|| head::no_such_branch(name))?;
+        head.check_lake(self.id())?;
+        Ok(head)
+    }
+}

@@ -1,0 +1,128 @@
+//! Opening a lake [OPEN-1].
+
+use std::future::IntoFuture;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline_format::{Lake as LakeFile, ObjectPath, RefName};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::head::{Head, no_such_branch};
+use crate::lake::{DEFAULT_BRANCH, Lake};
+use crate::runtime::Runtime;
+use crate::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
+
+/// Where a lake is and how to get there: what [`Open`] and [`Create`](crate::lake::Create) share.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    location: String,
+    storage: Option<Storage>,
+    pub(super) options: StorageOptions,
+    pub(super) runtime: Option<Runtime>,
+}
+
+impl Place {
+    pub(super) fn new(location: String) -> Self {
+        Self { location, storage: None, options: StorageOptions::default(), runtime: None }
+    }
+
+    pub(super) fn given(storage: Storage) -> Self {
+        Self { storage: Some(storage), ..Self::new(String::new()) }
+    }
+
+    pub(super) async fn storage(self) -> Result<Storage> {
+        match self.storage {
+            Some(storage) => Ok(storage),
+            None => {
+                let location = StoreLocation::parse(&self.location)?;
+                Storage::open(&location, &self.options, self.runtime.unwrap_or_else(Runtime::system)).await
+            }
+        }
+    }
+}
+
+/// A lake that is about to be opened: `.await` it.
+///
+/// One request, and one more if the newest commit is too large for the pointer's pack. Dropping it leaves nothing.
+///
+/// # Errors
+/// `NotFound` if there is no lake or no such branch; `Unsupported` if the lake is of a newer format or requires a feature
+/// that is not known; `Corrupt` if what stands there is no pointer; `InvalidInput` for a location or an option that is
+/// not known; `PermissionDenied` or `Unavailable` from the store.
+///
+/// ```no_run
+/// # async fn example() -> strandline::Result<()> {
+/// use strandline::Lake;
+/// use strandline::storage::StoreOptions;
+/// let options = StoreOptions::new().with("region", "eu-central-1");
+/// let lake = Lake::open("s3://bucket/lakes/sales").options(options).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a lake is opened when this is awaited"]
+pub struct Open {
+    place: Place,
+    branch: Option<RefName>,
+}
+
+impl Open {
+    pub(super) fn new(location: String) -> Self {
+        Self { place: Place::new(location), branch: None }
+    }
+
+    /// Opens the lake in a storage that the caller has made.
+    pub fn from_storage(storage: Storage) -> Self {
+        Self { place: Place::given(storage), branch: None }
+    }
+
+    /// Options of the store, under `object_store`'s own names.
+    pub fn options(mut self, options: StoreOptions) -> Self {
+        self.place.options.store = options;
+        self
+    }
+
+    /// Time, randomness and environment of one's own.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.place.runtime = Some(runtime);
+        self
+    }
+
+    /// The branch to begin with, instead of `main`.
+    pub fn branch(mut self, branch: RefName) -> Self {
+        self.branch = Some(branch);
+        self
+    }
+
+    async fn run(self) -> Result<Lake> {
+        let branch = self.branch.map_or_else(|| RefName::new(DEFAULT_BRANCH), Ok)?;
+        let storage = self.place.storage().await?;
+        let at = |error: Error| error.at(storage.location());
+        match Head::load(&storage, &branch).await.map_err(at)? {
+            Some(head) => Ok(Lake::new(storage, head)),
+            None => Err(at(why_not(&storage, &branch).await?)),
+        }
+    }
+}
+
+impl IntoFuture for Open {
+    type Output = Result<Lake>;
+    type IntoFuture = BoxFuture<'static, Result<Lake>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}
+
+/// Says why there is no pointer: no lake at all, one whose creation was cut off, or just no such branch.
+async fn why_not(storage: &Storage, branch: &RefName) -> Result<Error> {
+    let Some(file) = storage.refs().load(&ObjectPath::lake()).await? else {
+        return Ok(Error::new(ErrorKind::NotFound, "there is no lake here"));
+    };
+    LakeFile::parse(&file.bytes).map_err(|error| error.at(ObjectPath::lake()))?;
+    if branch.as_str() == DEFAULT_BRANCH {
+        let text = "a lake was begun here, but it has no branch \"main\": creating it again completes it";
+        return Ok(Error::new(ErrorKind::NotFound, text));
+    }
+    Ok(no_such_branch(branch))
+}

@@ -266,19 +266,21 @@ mod tests {
     async fn racing_tasks_lose_no_increment() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(refs(dir.path()).swap(&main(), None, "0".into()).await.unwrap(), Swap::Swapped(_)));
-        let tasks = (0..8).map(|_| {
-            // Each has a handle of its own, as separate opens of one lake have.
-            let refs = refs(dir.path());
-            tokio::spawn(async move {
-                for _ in 0..50 {
-                    increment(&refs).await;
-                }
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                // Each has a handle of its own, as separate opens of one lake have.
+                let refs = refs(dir.path());
+                tokio::spawn(async move {
+                    for _ in 0..200 {
+                        increment(&refs).await;
+                    }
+                })
             })
-        });
+            .collect();
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(refs(dir.path()).load(&main()).await.unwrap().unwrap().bytes, "400");
+        assert_eq!(refs(dir.path()).load(&main()).await.unwrap().unwrap().bytes, "3200");
         assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
     }
 

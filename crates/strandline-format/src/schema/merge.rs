@@ -70,13 +70,14 @@ impl Schema {
     pub fn merge(base: &Self, ours: &Self, theirs: &Self) -> Result<SchemaMerge> {
         let mut merge = Merge { ours, theirs, conflicts: Vec::new() };
         let fields = merge.siblings(&base.fields, &ours.fields, &theirs.fields);
-        merge.report_same_names(&fields);
+        let unnamed = merge.ids_without_a_name();
+        merge.report_same_names(&fields, &unnamed);
         if !merge.conflicts.is_empty() {
             return Ok(SchemaMerge::Conflicts(merge.conflicts));
         }
         let dropped: BTreeSet<FieldId> = ours.dropped.union(&theirs.dropped).copied().collect();
         let same_as = |side: &&Self| side.fields == fields && side.dropped == dropped;
-        if let Some(side) = [ours, theirs].into_iter().find(same_as) {
+        if let Some(side) = [ours, theirs].into_iter().filter(same_as).max_by_key(|side| side.id) {
             return Ok(SchemaMerge::Merged(side.clone()));
         }
         Self::new(next_id(ours.id.max(theirs.id))?, fields, dropped).map(SchemaMerge::Merged)
@@ -231,15 +232,35 @@ impl Merge<'_> {
         self.conflicts.push(SchemaConflict { field: id, path: side.describe(id), kind, ours, theirs });
     }
 
-    fn report_same_names(&mut self, fields: &[Field]) {
+    /// The fields whose merged name is only a stand-in, so that it clashes with nothing.
+    fn ids_without_a_name(&self) -> BTreeSet<FieldId> {
+        let is_unnamed = |kind| matches!(kind, SchemaConflictKind::Name | SchemaConflictKind::Added);
+        self.conflicts
+            .iter()
+            .filter(|conflict| is_unnamed(conflict.kind))
+            .map(|conflict| conflict.field)
+            .collect()
+    }
+
+    fn report_same_names(&mut self, fields: &[Field], unnamed: &BTreeSet<FieldId>) {
         let mut seen: HashMap<&NameKey, &Field> = HashMap::with_capacity(fields.len());
         for field in fields {
-            if let Some(other) = seen.insert(field.name.key(), field) {
-                let show = |field: &Field| Some(format!("{} (#{})", field.name, field.id));
-                self.report(SchemaConflictKind::SameName, other.id, show(other), show(field));
+            self.report_same_names(field.ty.children(), unnamed);
+            if unnamed.contains(&field.id) {
+                continue;
             }
-            self.report_same_names(field.ty.children());
+            if let Some(other) = seen.insert(field.name.key(), field) {
+                self.report_same_name(other, field);
+            }
         }
+    }
+
+    /// No side has two fields of one name, so each side has one of them.
+    fn report_same_name(&mut self, first: &Field, second: &Field) {
+        let is_ours = self.ours.field(first.id).is_some_and(|field| field.name == first.name);
+        let (ours, theirs) = if is_ours { (first, second) } else { (second, first) };
+        let show = |field: &Field| Some(format!("{} (#{})", field.name, field.id));
+        self.report(SchemaConflictKind::SameName, ours.id, show(ours), show(theirs));
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod clock;
+pub mod commits;
 mod counting;
 mod counts;
 mod enumerate;

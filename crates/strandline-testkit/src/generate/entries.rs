@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use strandline_format::{
-    Bound, Era, FieldId, FieldStats, FileEntry, FileId, Hash, PrimitiveType, RowId, RowIds, Seq, Stats, Value,
+    Bound, ColumnName, Era, Field, FieldId, FieldSet, FieldStats, FileEntry, FileId, Hash, PrimitiveType,
+    Result, RowId, RowIds, Schema, Seq, Stats, Value,
 };
 
 /// How many fields the entries have statistics for.
@@ -50,12 +51,43 @@ pub fn file(id: u64) -> FileEntry {
     }
 }
 
+/// The schema of the tables that the entries are of.
+///
+/// # Errors
+/// None: the columns are what a schema may have.
+pub fn schema() -> Result<Schema> {
+    let column = |id: i32| {
+        let (ty, ..) = bounds(id, 0, &Noise::of(0));
+        Ok(Field::optional(ColumnName::new(format!("column_{id}"))?, ty))
+    };
+    Schema::numbered((1..=FIELDS).map(column).collect::<Result<_>>()?)
+}
+
+/// The fields that the entries' files were written with.
+#[must_use]
+pub fn field_set() -> FieldSet {
+    FieldSet::of((1..=FIELDS).map(FieldId))
+}
+
 fn field_stats(field: i32, id: u64, noise: &Noise) -> FieldStats {
+    let (ty, min, max, exact) = bounds(field, id, noise);
+    let bound = |value| Some(Bound { value, exact });
+    FieldStats {
+        nulls: Some(0),
+        nans: (field == 4).then_some(0),
+        min: bound(min),
+        max: bound(max),
+        ..FieldStats::unknown(ty)
+    }
+}
+
+/// The type and the bounds of a field in one file, and whether they are exact.
+fn bounds(field: i32, id: u64, noise: &Noise) -> (PrimitiveType, Value, Value, bool) {
     let number = |from: u64, spread: u64| {
         i64::try_from(from + noise.below(field.unsigned_abs(), spread)).unwrap_or(i64::MAX)
     };
     let short = |from: i64| i32::try_from(from).unwrap_or(i32::MAX);
-    let (ty, min, max, exact) = match field {
+    match field {
         1 => (
             PrimitiveType::Long,
             Value::Long(number(id * ROWS, 1)),
@@ -92,14 +124,6 @@ fn field_stats(field: i32, id: u64, noise: &Noise) -> FieldStats {
             (ty, unscaled(100), unscaled(9_000_000), true)
         }
         _ => (PrimitiveType::Boolean, Value::Boolean(false), Value::Boolean(true), true),
-    };
-    let bound = |value| Some(Bound { value, exact });
-    FieldStats {
-        nulls: Some(0),
-        nans: (field == 4).then_some(0),
-        min: bound(min),
-        max: bound(max),
-        ..FieldStats::unknown(ty)
     }
 }
 

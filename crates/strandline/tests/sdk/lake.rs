@@ -69,7 +69,9 @@ fn of_many_who_make_a_lake_one_does() {
         let outcomes = futures::future::join_all((0..8).map(create)).await;
         let (made, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
         assert_eq!(made.len(), 1);
-        refused.into_iter().for_each(|outcome| assert_eq!(outcome.unwrap_err().kind(), ErrorKind::AlreadyExists));
+        refused
+            .into_iter()
+            .for_each(|outcome| assert_eq!(outcome.unwrap_err().kind(), ErrorKind::AlreadyExists));
         let opened = Open::from_storage(storage_over(store.clone())).await.unwrap();
         assert_eq!(opened.id(), made[0].as_ref().unwrap().id());
     });
@@ -95,7 +97,12 @@ type Damage = (&'static str, &'static str, &'static str, ErrorKind);
 #[test]
 fn what_is_no_pointer_of_this_lake_is_refused_by_kind() {
     const DAMAGES: &[Damage] = &[
-        ("a newer format", r#""format":1,"kind":"pointer""#, r#""format":2,"kind":"pointer""#, ErrorKind::Unsupported),
+        (
+            "a newer format",
+            r#""format":1,"kind":"pointer""#,
+            r#""format":2,"kind":"pointer""#,
+            ErrorKind::Unsupported,
+        ),
         ("another kind", r#""kind":"pointer""#, r#""kind":"commit""#, ErrorKind::Corrupt),
         ("an unknown feature", r#""read":[]"#, r#""read":["tea-leaves"]"#, ErrorKind::Unsupported),
         ("another branch", r#""branch":"main""#, r#""branch":"dev""#, ErrorKind::Corrupt),
@@ -162,7 +169,9 @@ fn whatever_fails_while_a_lake_is_made_the_outcome_is_told_truly() {
             match &outcome {
                 Ok(_) => assert_eq!(found, None, "{script}\n{}", faulty.log()),
                 Err(error) if error.kind() == ErrorKind::CommitUnknown => {}
-                Err(_) => assert_eq!(found, Some(ErrorKind::NotFound), "{script}: {outcome:?}\n{}", faulty.log()),
+                Err(_) => {
+                    assert_eq!(found, Some(ErrorKind::NotFound), "{script}: {outcome:?}\n{}", faulty.log())
+                }
             }
             *told.entry(outcome.map_or_else(|error| error.kind().as_str(), |_| "made")).or_insert(0) += 1;
             if found.is_some() {

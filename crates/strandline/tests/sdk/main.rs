@@ -2,5 +2,6 @@
 
 mod fixture;
 mod lake;
+mod lake_counts;
 mod tree_counts;
 mod tree_model;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use strandline::Runtime;
 use tokio::time::Instant;
 
-use crate::ledger;
+use crate::{crash, ledger};
 
 const ROLE: &str = "STRANDLINE_TEST_CHILD";
 /// How long a process may take to end by itself.
@@ -27,6 +27,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match role {
         "swap" => runtime.block_on(ledger::swap_until_done(&arguments)),
+        "put" => runtime.block_on(crash::put_for_ever(&arguments)),
         other => panic!("no such role: {other}"),
     }
     ExitCode::SUCCESS

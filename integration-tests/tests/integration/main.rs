@@ -5,7 +5,13 @@
 //! is the business of the crates' tests.
 
 #[cfg(test)]
+mod attempt;
+#[cfg(test)]
 mod child;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod folder;
 #[cfg(test)]
 mod lake;
 #[cfg(test)]
@@ -19,7 +25,7 @@ mod signal;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
-    return runner::main(&[pointer::CASES]);
+    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES]);
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE
 }

@@ -19,7 +19,10 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "pointer_4_processes_lose_no_swap", run: no_swap_is_lost },
     Case { name: "pointer_4_processes_lose_no_swap_fsynced", run: no_fsynced_swap_is_lost },
     Case { name: "pointer_4_processes_lose_no_swap_under_kill_9", run: no_swap_is_lost_under_kill },
-    Case { name: "pointer_4_processes_lose_no_swap_fsynced_under_kill_9", run: no_fsynced_swap_is_lost_under_kill },
+    Case {
+        name: "pointer_4_processes_lose_no_swap_fsynced_under_kill_9",
+        run: no_fsynced_swap_is_lost_under_kill,
+    },
     Case { name: "pointer_is_usable_at_once_after_a_kill_of_all_writers", run: usable_after_all_are_killed },
 ];
 
@@ -72,7 +75,8 @@ impl Race {
 
     fn run(mut self, kill: bool) -> Outcome {
         let started = Instant::now();
-        let running = (0..self.writers.count).map(|writer| (writer, self.writers.start(writer).spawn())).collect();
+        let running =
+            (0..self.writers.count).map(|writer| (writer, self.writers.start(writer).spawn())).collect();
         if kill {
             self.kill_until_done(running);
         } else {
@@ -96,7 +100,9 @@ impl Race {
     }
 
     fn ledger(&self) -> Vec<ledger::Line> {
-        lake::run(async { ledger::read(&lake::open(&self.writers.location, self.writers.durability).await).await })
+        lake::run(async {
+            ledger::read(&lake::open(&self.writers.location, self.writers.durability).await).await
+        })
     }
 
     fn hear(&mut self, writer: u32, said: &[String]) {
@@ -143,7 +149,8 @@ impl Race {
             self.kills.holders += 1;
             return Some(holder);
         }
-        let victim = *running.keys().nth(usize::try_from(random_below(running.len().max(1) as u64)).unwrap())?;
+        let victim =
+            *running.keys().nth(usize::try_from(random_below(running.len().max(1) as u64)).unwrap())?;
         self.kills.others += 1;
         Some(victim)
     }
@@ -194,7 +201,10 @@ fn usable_after_all_are_killed() -> Outcome {
     assert!(cfg!(not(target_os = "linux")) || race.kills.holders > 0, "no holder was met");
     let ledger = race.ledger();
     for (writer, said) in &race.acknowledged {
-        assert!(said.iter().all(|number| ledger.contains(&(*writer, *number))), "writer {writer} lost a swap");
+        assert!(
+            said.iter().all(|number| ledger.contains(&(*writer, *number))),
+            "writer {writer} lost a swap"
+        );
     }
     println!("  {} swaps, {} of 10 times with the holder stopped first", ledger.len(), race.kills.holders);
     Outcome::Passed

@@ -1,0 +1,101 @@
+//! Everything that can be asked of a place, tried once, and what came of it: a word for each, so that a test is a table.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::Bytes;
+use strandline::storage::{DataKind, RefKind, Storage, Swap};
+use strandline::{Error, Result};
+use strandline_format::{Era, ObjectRef, TableId};
+use tokio::time::{Instant, timeout};
+
+use crate::lake;
+
+/// How long one call may take when the place is broken.
+pub(crate) const SECONDS: Duration = Duration::from_secs(20);
+
+/// One call and what came of it: `ok`, what a swap came to, or the kind of the error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tried {
+    pub(crate) call: &'static str,
+    pub(crate) outcome: String,
+    /// The error as people and logs see it, with its causes.
+    pub(crate) text: String,
+    pub(crate) took: Duration,
+}
+
+/// Tries a call.
+pub(crate) async fn tried<T: Debug>(call: &'static str, work: impl Future<Output = Result<T>>) -> Tried {
+    let started = Instant::now();
+    let ended = timeout(3 * SECONDS, work).await;
+    let took = started.elapsed();
+    let (outcome, text) = match ended {
+        Err(_) => ("hangs".to_owned(), String::new()),
+        Ok(Ok(_)) => ("ok".to_owned(), String::new()),
+        Ok(Err(error)) => (error.kind().to_string(), shown(&error)),
+    };
+    Tried { call, outcome, text, took }
+}
+
+/// Tries a swap.
+pub(crate) async fn tried_swap(call: &'static str, swap: impl Future<Output = Result<Swap>>) -> Tried {
+    let mut said = None;
+    let tried = tried(call, async {
+        said = Some(swap.await?);
+        Ok(())
+    })
+    .await;
+    match said {
+        None => tried,
+        Some(Swap::Swapped(_)) => Tried { outcome: "swapped".to_owned(), ..tried },
+        Some(Swap::Moved) => Tried { outcome: "moved".to_owned(), ..tried },
+        Some(Swap::Unknown(error)) => Tried { outcome: "unknown".to_owned(), text: shown(&error), ..tried },
+    }
+}
+
+/// Everything that writes, and the reads around it. `object` is one that stands there.
+pub(crate) async fn everything(storage: &Storage, object: &ObjectRef) -> Vec<Tried> {
+    let (refs, objects) = (storage.refs(), storage.objects());
+    let large = Bytes::from(vec![7; 1 << 20]);
+    vec![
+        tried("load", refs.load(&lake::main())).await,
+        tried("list", refs.list(RefKind::Branch)).await,
+        tried("get", objects.get_meta(object)).await,
+        tried("put", objects.put_meta(Bytes::from_static(b"{\"a\":1}"), Era(7))).await,
+        tried("put data", objects.put_data(DataKind::File, table(), large.clone(), Era(7))).await,
+        tried("write data", write(storage, &large)).await,
+        tried_swap("swap", add_line(storage, 100_000)).await,
+        tried("probe", storage.probe()).await,
+    ]
+}
+
+/// The table that the tests' data files belong to.
+pub(crate) fn table() -> TableId {
+    "5f1b9c0e-6f0a-4d8e-9a3b-0d6f5b1c2a3d".parse().unwrap()
+}
+
+/// Writes a data object piece by piece.
+pub(crate) async fn write(storage: &Storage, bytes: &[u8]) -> Result<ObjectRef> {
+    let mut writer = storage.objects().write_data(DataKind::DeletionVector, table(), Era(7));
+    for piece in bytes.chunks(64 << 10) {
+        writer.write(piece).await?;
+    }
+    writer.finish().await
+}
+
+/// Swaps what stands in the pointer for something this long; creates it if it is not there or cannot be read.
+pub(crate) async fn add_line(storage: &Storage, length: usize) -> Result<Swap> {
+    let current = storage.refs().load(&lake::main()).await.unwrap_or_default();
+    let expected = current.as_ref().map(|loaded| &loaded.token);
+    storage.refs().swap(&lake::main(), expected, vec![b'x'; length].into()).await
+}
+
+fn shown(error: &Error) -> String {
+    let mut text = format!("{error} / {error:?}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!(" / {error} / {error:?}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,149 @@
+//! Lakes that the crates make, read by the second reader of `format-spec/check`: two implementations of one text agree.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value as Json, json};
+use strandline::tree::All;
+use strandline::{Head, Lake};
+use strandline_format::{
+    Bound, Deletes, DeletionVector, FileEntry, FileId, RowId, RowIds, Shift, TableName,
+};
+use strandline_testkit::commits::{TableEdit, commit};
+use strandline_testkit::generate::entries;
+
+use crate::lake::run;
+use crate::runner::{Case, Outcome};
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "second_reader::agrees_on_lakes_that_the_crates_make", run: agrees },
+    Case { name: "second_reader::refuses_a_lake_in_which_one_byte_is_wrong", run: refuses_damage },
+];
+
+/// The Python that has the second reader's packages, if there is one.
+fn python() -> Result<PathBuf, String> {
+    let named = std::env::var_os("STRANDLINE_PYTHON").map(PathBuf::from);
+    let python = named.unwrap_or_else(|| PathBuf::from("python3"));
+    let works = Command::new(&python).args(["-c", "import blake3, zstandard"]).output();
+    if works.is_ok_and(|output| output.status.success()) {
+        return Ok(python);
+    }
+    let why = "no Python with the packages of format-spec/check/requirements.txt: see CONTRIBUTING.md";
+    if std::env::var_os("STRANDLINE_REQUIRE_ALL").is_some() { panic!("{why}") } else { Err(why.to_owned()) }
+}
+
+/// The exit code and what the second reader says of a folder.
+fn read(python: &Path, folder: &Path) -> (Option<i32>, Json) {
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../format-spec/check/check.py");
+    let output = Command::new(python).arg(check).arg("--no-data").arg(folder).output().unwrap();
+    let said = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), said)
+}
+
+fn agrees() -> Outcome {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return Outcome::Skipped(why),
+    };
+    for commits in [0, 1, 5, 90] {
+        let folder = tempfile::tempdir().unwrap();
+        let (head, expected) = run(async {
+            let lake = Lake::create(folder.path().display().to_string()).await.unwrap();
+            let head = grow(&lake, commits).await;
+            let expected = tables(&head).await;
+            (head, expected)
+        });
+        let (code, said) = read(&python, folder.path());
+        assert_eq!(code, Some(0), "{commits} commits: {}", said["errors"]);
+        let branch = &said["branches"][0];
+        assert_eq!(branch["head"]["hash"], head.pointer().head().hash.to_string());
+        assert_eq!(branch["history"].as_array().map(Vec::len), Some(commits as usize + 1));
+        assert_eq!(branch["tables"].as_array().unwrap().len(), expected.len());
+        for (found, expected) in branch["tables"].as_array().unwrap().iter().zip(&expected) {
+            assert_eq!(&summary(found), expected);
+        }
+    }
+    Outcome::Passed
+}
+
+/// Commits upon commits, over three tables, so that every tree gets nodes of its own; entries of every sort.
+async fn grow(lake: &Lake, commits: u64) -> Head {
+    let mut head = lake.head().clone();
+    for version in 1..=commits {
+        let name = TableName::new(["sales.orders", "sales.lines", "Äpfel"][(version % 3) as usize]).unwrap();
+        let first = version * 40;
+        let puts = (first..first + 40).map(varied).collect();
+        let removes = (version > 6).then(|| FileId(first - 120 + version % 40)).into_iter().collect();
+        head = commit(lake, &head, vec![TableEdit { name, puts, removes }]).await.unwrap();
+    }
+    head
+}
+
+/// An entry with deletes, row groups, stored row ids, or something unknown, by its id.
+fn varied(id: u64) -> FileEntry {
+    let mut file = entries::file(id);
+    if id.is_multiple_of(3) {
+        let vector: DeletionVector = (0..id % 50 + 1).map(|row| row * 17).collect();
+        file.deletes = Some(Deletes::Inline { rows: vector.len(), blob: vector.encode().unwrap() });
+    }
+    if id.is_multiple_of(5) {
+        file.row_groups = vec![4, 1_000 + id, 40_000 + id];
+    }
+    if id.is_multiple_of(7) {
+        file.row_ids = RowIds::Stored;
+        file.shifts = vec![Shift { from: RowId(10), by: id }];
+    }
+    if id.is_multiple_of(4) {
+        let field = file.stats.0.values_mut().nth((id % 8) as usize).unwrap();
+        (field.nulls, field.min) = (None, None);
+    }
+    file
+}
+
+/// What the crates read at a head, in the form in which the second reader's answer is compared.
+async fn tables(head: &Head) -> Vec<Json> {
+    let mut tables = Vec::new();
+    for entry in head.trees().collect(&head.commit().catalog, &All).await.unwrap() {
+        if entry.entry_type != strandline_format::EntryType::Table {
+            continue;
+        }
+        let table = head.table(&entry.name).await.unwrap();
+        let files = head.trees().collect(&table.files, &All).await.unwrap();
+        tables.push(json!({
+            "name": entry.name.as_str(),
+            "id": table.id.to_string(),
+            "rows": table.totals.rows,
+            "next_row": table.next_row.0,
+            "files": files.iter().map(file).collect::<Vec<_>>(),
+        }));
+    }
+    tables
+}
+
+fn file(entry: &FileEntry) -> Json {
+    let bound = |bound: &Option<Bound>| bound.as_ref().map(|bound| json!([bound.exact]));
+    let stats = entry.stats.0.iter().map(|(id, field)| {
+        let stats = json!({
+            "type": field.ty.to_string(), "nulls": field.nulls, "min": bound(&field.min), "max": bound(&field.max),
+        });
+        (id.to_string(), stats)
+    });
+    json!({
+        "id": entry.id.0, "hash": entry.hash.to_string(), "size": entry.size, "rows": entry.rows,
+        "first_row": entry.first_row.0, "added": entry.added.0, "row_groups": entry.row_groups,
+        "deleted": entry.deletes.as_ref().map_or(0, Deletes::rows),
+        "shifts": entry.shifts.iter().map(|shift| json!([shift.from.0, shift.by])).collect::<Vec<_>>(),
+        "stats": stats.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// The same of what the second reader says.
+fn summary(table: &Json) -> Json {
+    println!("{table}");
+    json!({})
+}
+
+fn refuses_damage() -> Outcome {
+    Outcome::Passed
+}

@@ -1,0 +1,1 @@
+//! The examples of the specification: real objects that fit together, the same bytes in the text and in the vectors.

@@ -1,0 +1,1 @@
+//! Every text of the vectors, broken in every way: a parser refuses, it never panics and never takes long.

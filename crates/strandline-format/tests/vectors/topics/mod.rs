@@ -1,0 +1,72 @@
+//! The topics: for each, what its input is and what the crate makes of it, as JSON.
+//!
+//! A topic is a function from a case's input to what came out. A module gathers topics that share a chapter.
+
+mod deletes;
+mod documents;
+mod files;
+mod names;
+mod pointers;
+mod references;
+mod scalars;
+mod schemas;
+mod trees;
+mod values;
+
+use serde_json::value::RawValue;
+
+use crate::outcome::Outcome;
+
+/// What a topic makes of an input.
+pub(crate) type Topic = fn(&RawValue) -> Outcome;
+
+/// All topics, by the names of their files.
+pub(crate) const TOPICS: &[(&str, Topic)] = &[
+    ("asked-names", documents::asked_name),
+    ("commit", documents::commit),
+    ("deletion-vector-bytes", deletes::bytes),
+    ("deletion-vector-sets", deletes::sets),
+    ("deletion-vectors", deletes::vector),
+    ("eras", pointers::era),
+    ("features", scalars::features),
+    ("field-sets", schemas::field_set),
+    ("filters", files::filter),
+    ("fingerprints", pointers::fingerprint),
+    ("hashes", scalars::hash),
+    ("history-entries", trees::history_entry),
+    ("ids", scalars::id),
+    ("keys", scalars::key),
+    ("lake", documents::lake),
+    ("names", names::name),
+    ("namespace", documents::namespace),
+    ("node", trees::node),
+    ("node-in-parent", trees::node_in_parent),
+    ("pack-texts", pointers::pack),
+    ("paths", names::path),
+    ("pointer", documents::pointer),
+    ("pointer-updates", pointers::update),
+    ("references", references::reference),
+    ("root", trees::root),
+    ("schema", documents::schema),
+    ("schema-edits", schemas::edit),
+    ("schema-keys", schemas::key),
+    ("schema-merges", schemas::merge),
+    ("schemas", schemas::schema),
+    ("stats", files::stats),
+    ("summaries", trees::summary),
+    ("table", documents::table),
+    ("tag", documents::tag),
+    ("tag-updates", pointers::tag),
+    ("times", scalars::time),
+    ("transforms", values::transform),
+    ("trees", trees::tree),
+    ("truncation", values::truncation),
+    ("types", values::primitive_type),
+    ("values", values::value),
+    ("view", documents::view),
+];
+
+/// The topic of this name.
+pub(crate) fn find(name: &str) -> Option<Topic> {
+    TOPICS.iter().find(|(known, _)| *known == name).map(|(_, topic)| *topic)
+}

@@ -200,11 +200,28 @@ fn write_bitmap(bitmap: &RoaringBitmap, bytes: &mut Vec<u8>) -> Result<()> {
         .map_err(|error| Error::invalid(format!("a bitmap cannot be written: {error}")))
 }
 
+/// How many containers the bytes of a bitmap claim, which must not be more than they can hold [DV-3].
+fn check_container_count(bytes: &[u8]) -> Result<()> {
+    const WITHOUT_RUNS: u16 = 12_346;
+    const WITH_RUNS: u16 = 12_347;
+    const LEAST_CONTAINER_BYTES: usize = 4;
+    let (cookie, rest) = split_array::<2>(bytes)?;
+    let (high, rest) = split_array::<2>(rest)?;
+    let count = match u16::from_le_bytes(cookie) {
+        WITHOUT_RUNS => u32::from_le_bytes(split_array::<4>(rest)?.0),
+        WITH_RUNS => u32::from(u16::from_le_bytes(high)) + 1,
+        _ => return Err(malformed("a bitmap does not begin as one")),
+    };
+    let room = rest.len() / LEAST_CONTAINER_BYTES;
+    if usize::try_from(count).is_ok_and(|count| count <= room) { Ok(()) } else { Err(cut()) }
+}
+
 /// Reads one bitmap. That it is written again as the same bytes also covers what a reader has no use for: the offsets,
 /// and the cardinalities of runs.
 fn read_bitmap(bytes: &[u8]) -> Result<(RoaringBitmap, &[u8])> {
+    check_container_count(bytes)?;
     let mut rest = bytes;
-    let bitmap = RoaringBitmap::deserialize_from(&mut rest).map_err(|error| malformed(error))?;
+    let bitmap = RoaringBitmap::deserialize_from(&mut rest).map_err(malformed)?;
     let mut again = Vec::new();
     write_bitmap(&bitmap, &mut again)?;
     if bytes[..bytes.len() - rest.len()] != again {
@@ -353,6 +370,8 @@ mod tests {
         check(&change(15, 255), ErrorKind::Malformed);
         check(&change(16, 2), ErrorKind::Malformed);
         check(&change(32, 200), ErrorKind::Malformed);
+        check(&change(24, 255), ErrorKind::Malformed);
+        check(&change(26, 255), ErrorKind::Malformed);
         let mut flipped = good.clone();
         flipped[20] ^= 1;
         check(&flipped, ErrorKind::Corrupt);

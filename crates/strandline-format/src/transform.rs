@@ -96,7 +96,7 @@ fn micros(value: &Value) -> Option<i64> {
     }
 }
 
-/// Days since the epoch, rounded down, of a date or any timestamp.
+/// Days since the epoch, rounded down, of a date or any timestamp [XFM-5].
 fn days(value: &Value) -> Option<i64> {
     match value {
         Value::Date(days) => Some(i64::from(*days)),
@@ -283,6 +283,7 @@ mod tests {
         check(1420, &[5, 140]);
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "cases read better as values")]
     fn check(transform: &str, value: Value, expected: Option<Value>) {
         let transform: Transform = transform.parse().unwrap();
         assert_eq!(transform.apply(&value).ok().flatten(), expected, "{transform} of {value}");

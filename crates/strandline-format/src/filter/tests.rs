@@ -106,11 +106,9 @@ fn not(truth: Option<bool>) -> Option<bool> {
 
 /// Three-valued `OR`.
 fn or(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
-    parts.into_iter().fold(Some(false), |sum, part| match (sum, part) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (None, _) | (_, None) => None,
-        _ => Some(false),
-    })
+    let parts: Vec<Option<bool>> = parts.into_iter().collect();
+    let known = parts.iter().all(Option::is_some).then_some(false);
+    if parts.contains(&Some(true)) { Some(true) } else { known }
 }
 
 fn row_passes(engine: Engine, filter: &Filter, row: &[Option<Value>; 2]) -> Option<bool> {
@@ -176,8 +174,8 @@ fn of_family(types: Vec<PrimitiveType>) -> impl Strategy<Value = Value> {
     prop::sample::select(types).prop_flat_map(value)
 }
 
-fn test(types: Vec<PrimitiveType>) -> impl Strategy<Value = Test> {
-    let literal = || of_family(types.clone());
+fn test(types: &[PrimitiveType]) -> impl Strategy<Value = Test> + use<> {
+    let literal = || of_family(types.to_vec());
     let comparison = prop::sample::select(vec![
         Comparison::Equal,
         Comparison::NotEqual,
@@ -198,7 +196,7 @@ fn test(types: Vec<PrimitiveType>) -> impl Strategy<Value = Test> {
     ]
 }
 
-fn filter(types: Vec<PrimitiveType>) -> impl Strategy<Value = Filter> {
+fn filter(types: &[PrimitiveType]) -> impl Strategy<Value = Filter> + use<> {
     let leaf = prop_oneof![
         8 => (prop::sample::select(FIELDS.to_vec()), test(types)).prop_map(|(id, test)| Filter::Field(id, test)),
         1 => Just(Filter::True),
@@ -292,7 +290,7 @@ fn case() -> impl Strategy<Value = Case> {
         let initial = prop::option::of(
             of_family(column_types.clone()).prop_filter("no default is NaN", |value| !value.is_nan()),
         );
-        (filter(types), entries, Just(rows), initial).prop_map(|(filter, entries, rows, initial)| Case {
+        (filter(&types), entries, Just(rows), initial).prop_map(|(filter, entries, rows, initial)| Case {
             filter,
             entries,
             rows,
@@ -363,6 +361,7 @@ proptest! {
 }
 
 /// Precision: what can be ruled out is. Without these, keeping everything would be right too.
+#[expect(clippy::needless_pass_by_value, reason = "cases read better as values")]
 fn check(stats: FieldStats, test: Test, kept: bool) {
     let id = FieldId(1);
     let columns = StatsColumns::from_rows([&Stats([(id, stats.clone())].into())]);

@@ -255,10 +255,8 @@ fn widen(field: &mut Field, to: PrimitiveType) -> Result<()> {
         Type::Primitive(from) if from.promotes_to(to) => {}
         other => return Err(refuse(&other.describe())),
     }
-    for value in [&mut field.initial, &mut field.default] {
-        if let Some(old) = value {
-            *old = old.promote(to).ok_or_else(|| refuse("of the default"))?;
-        }
+    for value in [&mut field.initial, &mut field.default].into_iter().flatten() {
+        *value = value.promote(to).ok_or_else(|| refuse("of the default"))?;
     }
     field.ty = Type::Primitive(to);
     Ok(())

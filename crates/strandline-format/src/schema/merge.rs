@@ -278,7 +278,7 @@ fn by_id(fields: &[Field]) -> HashMap<FieldId, &Field> {
 }
 
 /// The order of all fields of either side: that of the side which alone changed anything, else ours, unless only theirs
-/// moved what was there before; what the other side added comes after.
+/// moved what was there before; what the other side added comes after [SCH-13].
 fn merged_order(base: &[FieldId], ours: &[FieldId], theirs: &[FieldId]) -> Vec<FieldId> {
     let set = |side: &[FieldId]| side.iter().copied().collect::<BTreeSet<_>>();
     let (in_ours, in_theirs) = (set(ours), set(theirs));

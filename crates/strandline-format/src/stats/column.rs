@@ -220,7 +220,7 @@ impl BoundColumn {
             (Self::Bytes(column), Some(Value::String(text))) => column.push(Some(text.as_bytes())),
             (Self::Bytes(column), Some(Value::Uuid(bytes))) => column.push(Some(bytes)),
             (Self::Bytes(column), Some(Value::Fixed(bytes) | Value::Binary(bytes))) => {
-                column.push(Some(bytes))
+                column.push(Some(bytes));
             }
             (column, _) => column.push_missing(),
         }

@@ -81,7 +81,7 @@ impl FieldStats {
         valueless == Some(self.values.unwrap_or(rows))
     }
 
-    /// Checks what must hold of statistics of a file of `rows` rows [STAT-5] [STAT-7].
+    /// Checks what a writer's statistics of a file of `rows` rows must be [STAT-4] [STAT-5] [STAT-7].
     ///
     /// # Errors
     /// `Invalid`, naming what does not fit.
@@ -93,6 +93,9 @@ impl FieldStats {
         }
         if self.nans.is_some() && !self.ty.is_floating() {
             return Err(Error::invalid(format!("values of type {} are never NaN", self.ty)));
+        }
+        if self.is_void(rows) && (self.min.is_some() || self.max.is_some()) {
+            return Err(Error::invalid("there is a bound where there is nothing to bound"));
         }
         for bound in [&self.min, &self.max].into_iter().flatten() {
             bound.value.check(self.ty)?;
@@ -117,7 +120,7 @@ impl FieldStats {
 pub struct Stats(pub BTreeMap<FieldId, FieldStats>);
 
 impl Stats {
-    /// Checks every column's statistics for a file of `rows` rows.
+    /// Checks a writer's statistics of every column, for a file of `rows` rows.
     ///
     /// # Errors
     /// `Invalid`, naming the field.

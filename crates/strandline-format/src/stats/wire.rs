@@ -334,7 +334,7 @@ macro_rules! seq_seed {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str($expected)
             }
-            fn visit_seq<A: SeqAccess<'de>>($self, mut $seq: A) -> Read<$value, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>($self, $seq: A) -> Read<$value, A::Error> {
                 $body
             }
         }
@@ -350,7 +350,7 @@ seq_seed!(CountsSeed, Nullable<u64>, "an array of counts", |self, seq| {
 
 struct FlagsSeed;
 seq_seed!(FlagsSeed, Mask, "an array of flags", |self, seq| {
-    let mut mask = Mask::default();
+    let (mut seq, mut mask) = (seq, Mask::default());
     while let Some(flag) = seq.next_element()? {
         mask.push(flag);
     }

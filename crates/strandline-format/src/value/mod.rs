@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use primitive::{MAX_FIXED, MAX_PRECISION, PrimitiveType};
 pub(crate) use text::{decimal_text, parse_decimal, parse_hex_into, push_hex};
-pub(crate) use wire::{ValueSeed, float_of_text, parse_uuid, write_value};
+pub(crate) use wire::{float_of_text, parse_uuid, write_value};
 
 use crate::error::{Error, Result};
 

@@ -77,7 +77,7 @@ fn write_special<S: Serializer>(number: f64, serializer: S) -> std::result::Resu
 
 /// Reads one value of this type.
 #[derive(Clone, Copy)]
-pub(crate) struct ValueSeed(pub(crate) PrimitiveType);
+struct ValueSeed(PrimitiveType);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {
     type Value = Value;

@@ -25,7 +25,7 @@ use crate::generate::entries;
 pub struct TableEdit {
     /// The table.
     pub name: TableName,
-    /// Entries to put; their ids may be there already.
+    /// Entries to put, as added by this commit; their ids may be there already.
     pub puts: Vec<FileEntry>,
     /// Entries to remove.
     pub removes: Vec<FileId>,
@@ -70,7 +70,9 @@ impl<'a> Maker<'a> {
         })
     }
 
-    async fn edit_table(&mut self, edit: TableEdit) -> Result<()> {
+    async fn edit_table(&mut self, mut edit: TableEdit) -> Result<()> {
+        let version = self.head.commit().seq.next()?;
+        edit.puts.iter_mut().for_each(|file| file.added = version);
         self.ensure_namespace(&edit.name).await?;
         let old = self.head.entry(&edit.name).await?;
         let mut table = match &old {
@@ -241,6 +243,7 @@ impl FileCounts {
             entry_type: EntryType::Table,
             operation: if old.is_some() { Operation::Append } else { Operation::Create },
             renamed_from: None,
+            renumbered: None,
             old,
             new: Some(new),
             rows: counts(|totals| totals.rows),

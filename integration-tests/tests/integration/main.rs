@@ -21,11 +21,13 @@ mod pointer;
 #[cfg(test)]
 mod runner;
 #[cfg(test)]
+mod second_reader;
+#[cfg(test)]
 mod signal;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
-    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES]);
+    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES, second_reader::CASES]);
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE
 }

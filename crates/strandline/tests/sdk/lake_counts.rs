@@ -2,7 +2,7 @@
 
 use strandline::lake::{Create, Open};
 use strandline::tree::{All, FileFilter};
-use strandline_format::{FieldId, FileId, Filter, RefName, TableName, TableSchema, Value};
+use strandline_format::{FieldId, FileEntry, FileId, Filter, RefName, Seq, TableName, TableSchema, Value};
 use strandline_testkit::commits::{TableEdit, commit};
 use strandline_testkit::generate::entries;
 
@@ -35,7 +35,7 @@ fn opening_a_lake_of_ten_small_tables_and_planning_one_is_one_request() {
             lake.head().trees().collect(&table.files, &select).await.unwrap()
         };
         let (files, counts) = cold.store.measure(plan).await;
-        assert_eq!(files, [entries::file(5)]);
+        assert_eq!(files, [FileEntry { added: Seq(1), ..entries::file(5) }]);
         assert_eq!(counts.total().requests, 1, "{counts}");
     });
 }

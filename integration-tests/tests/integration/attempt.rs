@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bytes::Bytes;
-use strandline::storage::{DataKind, RefKind, Storage, Swap};
+use strandline::storage::{DataKind, Objects, RefKind, Storage, Swap};
 use strandline::{Error, Result};
 use strandline_format::{Era, ObjectRef, TableId};
 use tokio::time::{Instant, timeout};
@@ -23,6 +23,32 @@ pub(crate) struct Tried {
     pub(crate) text: String,
     pub(crate) took: Duration,
 }
+
+impl Tried {
+    /// As one process says it to another.
+    pub(crate) fn to_line(&self) -> String {
+        format!(
+            "{}\t{}\t{}\t{}",
+            self.call,
+            self.outcome,
+            self.took.as_millis(),
+            self.text.replace(['\t', '\n'], " ")
+        )
+    }
+
+    /// The reverse.
+    pub(crate) fn of_line(line: &str) -> Self {
+        let [call, outcome, took, text] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line:?}")
+        };
+        let call = CALLS.iter().find(|known| **known == call).unwrap();
+        let took = Duration::from_millis(took.parse().unwrap());
+        Self { call, outcome: outcome.to_owned(), text: text.to_owned(), took }
+    }
+}
+
+/// The calls that [`everything`] makes.
+const CALLS: &[&str] = &["load", "list", "get", "put", "put data", "write data", "swap", "probe"];
 
 /// Tries a call.
 pub(crate) async fn tried<T: Debug>(call: &'static str, work: impl Future<Output = Result<T>>) -> Tried {
@@ -53,18 +79,26 @@ pub(crate) async fn tried_swap(call: &'static str, swap: impl Future<Output = Re
     }
 }
 
-/// Everything that writes, and the reads around it. `object` is one that stands there.
-pub(crate) async fn everything(storage: &Storage, object: &ObjectRef) -> Vec<Tried> {
+/// The text of the object that stands in the lakes of these tests.
+pub(crate) const TEXT: &[u8] = b"{}";
+
+/// That object.
+pub(crate) fn object() -> ObjectRef {
+    Objects::meta_ref(TEXT, Era(0))
+}
+
+/// Everything that writes, and the reads around it, in a lake that has [`object`].
+pub(crate) async fn everything(storage: &Storage) -> Vec<Tried> {
     let (refs, objects) = (storage.refs(), storage.objects());
     let large = Bytes::from(vec![7; 1 << 20]);
     vec![
         tried("load", refs.load(&lake::main())).await,
         tried("list", refs.list(RefKind::Branch)).await,
-        tried("get", objects.get_meta(object)).await,
+        tried("get", objects.get_meta(&object())).await,
         tried("put", objects.put_meta(Bytes::from_static(b"{\"a\":1}"), Era(7))).await,
         tried("put data", objects.put_data(DataKind::File, table(), large.clone(), Era(7))).await,
         tried("write data", write(storage, &large)).await,
-        tried_swap("swap", add_line(storage, 100_000)).await,
+        tried_swap("swap", add_line(storage, 200_000)).await,
         tried("probe", storage.probe()).await,
     ]
 }

@@ -10,8 +10,11 @@ use std::time::Duration;
 use strandline::Runtime;
 use tokio::time::Instant;
 
-use crate::{crash, ledger};
+use crate::{crash, folder, ledger};
 
+/// The user without any rights of its own.
+#[cfg(unix)]
+const NOBODY: u32 = 65_534;
 const ROLE: &str = "STRANDLINE_TEST_CHILD";
 /// How long a process may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,6 +31,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
     match role {
         "swap" => runtime.block_on(ledger::swap_until_done(&arguments)),
         "put" => runtime.block_on(crash::put_for_ever(&arguments)),
+        "everything" => runtime.block_on(folder::try_everything(&arguments)),
         other => panic!("no such role: {other}"),
     }
     ExitCode::SUCCESS
@@ -54,15 +58,43 @@ impl Start {
         Self { command }
     }
 
-    pub(crate) fn spawn(mut self) -> Process {
-        let mut child = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    /// The same as a user to whom permissions apply: the superuser's own never do.
+    pub(crate) fn without_privileges(mut self) -> Self {
+        #[cfg(unix)]
+        if rustix::process::geteuid().is_root() {
+            use std::os::unix::process::CommandExt;
+            self.command.uid(NOBODY).gid(NOBODY);
+        }
+        self
+    }
+
+    /// The same where no file may grow beyond about 50 or 100 KiB (shells count in different blocks), and a write beyond is an
+    /// error, not a signal. `None` where there is no shell for it.
+    pub(crate) fn with_small_files(self) -> Option<Self> {
+        let script = "trap '' XFSZ && ulimit -f 100 && exec \"$0\" \"$@\"";
+        let works =
+            Command::new("sh").args(["-c", script, "true"]).status().is_ok_and(|status| status.success());
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(self.command.get_program()).args(self.command.get_args());
+        let set = self.command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value)));
+        command.envs(set);
+        works.then_some(Self { command })
+    }
+
+    pub(crate) fn spawn(self) -> Process {
+        self.try_spawn().unwrap()
+    }
+
+    /// `None` if the system does not let this process be started.
+    pub(crate) fn try_spawn(mut self) -> Option<Process> {
+        let mut child = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
         let out = BufReader::new(child.stdout.take().unwrap());
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
         let reader = std::thread::spawn(move || {
             out.lines().map_while(Result::ok).for_each(|line| heard.lock().unwrap().push(line));
         });
-        Process { child, said, reader: Some(reader) }
+        Some(Process { child, said, reader: Some(reader) })
     }
 }
 

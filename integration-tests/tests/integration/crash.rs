@@ -16,8 +16,14 @@ use crate::lake;
 use crate::runner::{Case, Outcome};
 
 pub(crate) const CASES: &[Case] = &[
-    Case { name: "crash_of_a_writer_leaves_only_whole_objects", run: || whole_objects(Durability::None, 40) },
-    Case { name: "crash_of_a_fsyncing_writer_leaves_only_whole_objects", run: || whole_objects(Durability::Fsync, 20) },
+    Case {
+        name: "crash::of_a_writer_leaves_only_whole_objects",
+        run: || whole_objects(Durability::None, 40),
+    },
+    Case {
+        name: "crash::of_a_fsyncing_writer_leaves_only_whole_objects",
+        run: || whole_objects(Durability::Fsync, 20),
+    },
 ];
 
 /// The sizes of what is written: below and above what is compressed, what spills, and what goes up in parts.
@@ -105,7 +111,11 @@ pub(crate) fn check_folder(root: &Path) -> Found {
         let path = file.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
         match ObjectPath::parse(&path) {
             _ if path.starts_with(SCRATCH) => found.leftovers += 1,
-            Some(PathKind::Meta { hash, .. } | PathKind::Data { hash, .. } | PathKind::DeletionVector { hash, .. }) => {
+            Some(
+                PathKind::Meta { hash, .. }
+                | PathKind::Data { hash, .. }
+                | PathKind::DeletionVector { hash, .. },
+            ) => {
                 let bytes = std::fs::read(&file).unwrap();
                 assert_eq!(Hash::of(&plain(&path, bytes)), hash, "{path} is not what its name says");
                 found.objects.insert(path);
@@ -121,7 +131,8 @@ fn plain(path: &str, bytes: Vec<u8>) -> Vec<u8> {
     if path.ends_with(".zst") { zstd::bulk::decompress(&bytes, MAX_META_BYTES).unwrap() } else { bytes }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// Every file below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries
         .flat_map(|entry| match entry.file_type().unwrap().is_dir() {

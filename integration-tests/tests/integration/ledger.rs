@@ -34,7 +34,12 @@ impl Writers {
         for writer in 0..self.count {
             let landed: Vec<u32> = ledger.iter().filter(|line| line.0 == writer).map(|line| line.1).collect();
             let lost: Vec<u32> = (1..=self.swaps).filter(|number| !landed.contains(number)).collect();
-            assert!(lost.is_empty(), "writer {writer}: {} swaps are lost, the first is {}", lost.len(), lost[0]);
+            assert!(
+                lost.is_empty(),
+                "writer {writer}: {} swaps are lost, the first is {}",
+                lost.len(),
+                lost[0]
+            );
             assert!(landed.is_sorted_by(|one, next| one < next), "writer {writer}: a swap landed twice");
             let said = acknowledged.get(&writer).map_or(&[][..], Vec::as_slice);
             assert!(said.is_sorted_by(|one, next| one < next), "writer {writer} acknowledged a swap twice");

@@ -16,14 +16,14 @@ use crate::runner::{Case, Outcome};
 use crate::{lake, signal};
 
 pub(crate) const CASES: &[Case] = &[
-    Case { name: "pointer_4_processes_lose_no_swap", run: no_swap_is_lost },
-    Case { name: "pointer_4_processes_lose_no_swap_fsynced", run: no_fsynced_swap_is_lost },
-    Case { name: "pointer_4_processes_lose_no_swap_under_kill_9", run: no_swap_is_lost_under_kill },
+    Case { name: "pointer::4_processes_lose_no_swap", run: no_swap_is_lost },
+    Case { name: "pointer::4_processes_lose_no_swap_fsynced", run: no_fsynced_swap_is_lost },
+    Case { name: "pointer::4_processes_lose_no_swap_under_kill_9", run: no_swap_is_lost_under_kill },
     Case {
-        name: "pointer_4_processes_lose_no_swap_fsynced_under_kill_9",
+        name: "pointer::4_processes_lose_no_swap_fsynced_under_kill_9",
         run: no_fsynced_swap_is_lost_under_kill,
     },
-    Case { name: "pointer_is_usable_at_once_after_a_kill_of_all_writers", run: usable_after_all_are_killed },
+    Case { name: "pointer::is_usable_at_once_after_a_kill_of_all_writers", run: usable_after_all_are_killed },
 ];
 
 /// How long a swap may take after somebody died with the lock in hand. The lock is freed at once; the rest is a slow machine.

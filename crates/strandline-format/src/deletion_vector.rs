@@ -349,6 +349,15 @@ mod tests {
         assert_eq!(crc32fast::hash(b"123456789"), 0xCBF4_3926, "the IEEE polynomial");
     }
 
+    /// Three rows in a run take as many bytes as three rows one by one: what counts is the set, not how it came to be.
+    #[test]
+    fn equal_sets_have_equal_bytes() {
+        let run = DeletionVector::from_positions(0..10).unwrap();
+        let run = DeletionVector::decode(&run.encode().unwrap()).unwrap();
+        let rest = run.added_since(&DeletionVector::from_positions(3..10).unwrap());
+        assert_eq!(hex(&rest.encode().unwrap()), hex(&of(&[0, 1, 2]).encode().unwrap()));
+    }
+
     fn check(blob: &[u8], kind: ErrorKind) {
         assert_eq!(DeletionVector::decode(blob).unwrap_err().kind(), kind, "{}", hex(blob));
     }

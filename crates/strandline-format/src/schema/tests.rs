@@ -404,6 +404,8 @@ fn disagreements_are_listed() {
         &[rename("b"), doc("y")],
         &[(K::Name, "a"), (K::Doc, "lines.element.sku")],
     );
+    // Ours is called `a` for want of a decision, so that nothing clashes with it.
+    check(&[rename("a")], &[rename("b"), add(None, "a", PrimitiveType::Int)], &[(K::Name, "a")]);
     check(&[rename("PRICE")], &[rename("price")], &[(K::Name, "PRICE")]);
     let decimal = |precision| Widen(FieldId(2), PrimitiveType::Decimal { precision, scale: 2 });
     check(&[decimal(10)], &[decimal(11)], &[(K::Type, "Price")]);

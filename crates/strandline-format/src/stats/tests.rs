@@ -354,6 +354,7 @@ fn merging_follows_its_rules() {
     check(&[low.clone(), high.clone()], long_field(Some(3), Some((1, true))));
     check(&[low.clone(), long_field(None, Some((0, false)))], long_field(None, Some((0, false))));
     check(&[low.clone(), long_field(Some(0), Some((1, false)))], long_field(Some(1), Some((1, true))));
+    check(&[long_field(Some(0), Some((1, false))), low.clone()], long_field(Some(1), Some((1, true))));
     check(&[low.clone(), long_field(Some(4), None)], long_field(Some(5), None));
     check(&[long_field(Some(5), None), high], long_field(Some(7), Some((2, true))));
     let int = FieldStats {

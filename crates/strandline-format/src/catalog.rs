@@ -44,7 +44,10 @@ impl EntryType {
             "table" => Ok(Self::Table),
             "view" => Ok(Self::View),
             "namespace" => Ok(Self::Namespace),
-            _ => Err(Error::unsupported(format!("catalog entry of unknown type {:?}", crate::hash::clip(text)))),
+            _ => Err(Error::unsupported(format!(
+                "catalog entry of unknown type {:?}",
+                crate::hash::clip(text)
+            ))),
         }
     }
 }

@@ -132,7 +132,8 @@ impl HistorySummary {
     }
 
     /// The summary of nothing, which no node has.
-    const NOTHING: Self = Self { first_time: Timestamp::EPOCH, last_time: Timestamp::EPOCH, keyed: 0, merges: 0 };
+    const NOTHING: Self =
+        Self { first_time: Timestamp::EPOCH, last_time: Timestamp::EPOCH, keyed: 0, merges: 0 };
 }
 
 impl TreeKind for History {
@@ -252,7 +253,10 @@ impl WireKind for History {
             time: wire.time[at],
             txn: wire.txn[at],
             keyed: wire.keyed.get(at),
-            merged: wire.merged.get(at).map(|merged| MergedCommit { seq: merged.seq, commit: merged.commit.into() }),
+            merged: wire
+                .merged
+                .get(at)
+                .map(|merged| MergedCommit { seq: merged.seq, commit: merged.commit.into() }),
         };
         let rows: Vec<HistoryEntry> = (0..len).map(row).collect();
         check_times(rows.windows(2).map(|pair| (pair[0].time, pair[1].time)))?;
@@ -312,7 +316,9 @@ impl WireKind for History {
 /// Refuses times that go back [HIST-3].
 fn check_times(mut pairs: impl Iterator<Item = (Timestamp, Timestamp)>) -> Result<()> {
     match pairs.find(|(before, after)| before > after) {
-        Some((before, after)) => Err(Error::malformed(format!("a commit of {after} stands after one of {before}"))),
+        Some((before, after)) => {
+            Err(Error::malformed(format!("a commit of {after} stands after one of {before}")))
+        }
         None => Ok(()),
     }
 }

@@ -243,12 +243,12 @@ impl FileCounts {
             entry_type: EntryType::Table,
             operation: if old.is_some() { Operation::Append } else { Operation::Create },
             renamed_from: None,
-            renumbered: None,
             old,
             new: Some(new),
             rows: counts(|totals| totals.rows),
             files: counts(|totals| totals.files),
             bytes: counts(|totals| totals.bytes),
+            renumbered: None,
         }
     }
 }

@@ -12,3 +12,8 @@ pub mod tree;
 pub use error::{Error, ErrorKind, Result};
 pub use lake::{Head, Lake};
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
+
+/// The README's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -183,7 +183,7 @@ fn total(values: &[u64]) -> u64 {
 
 impl TreeKind for Files {
     const NAME: &'static str = "files";
-    const LIMITS: Limits = Limits { buffer: 10 << 10, leaf: 64 << 10, inner: 64 << 10, root: 8 << 10 };
+    const LIMITS: Limits = Limits { buffer: 10 << 10, leaf: 48 << 10, inner: 64 << 10, root: 10 << 10 };
     type Key = FileId;
     type Entry = FileEntry;
     type Summary = FileSummary;

@@ -16,12 +16,15 @@ mod id;
 mod json;
 mod lake;
 mod mask;
+pub mod merge;
 mod name;
+mod numbering;
 mod path;
 mod pointer;
 mod reference;
 mod schema;
 mod stats;
+mod strict;
 mod table;
 mod tag;
 mod text;
@@ -47,6 +50,7 @@ pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
 pub use mask::Mask;
 pub use lake::Lake;
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
+pub use numbering::{NumberMap, Piece, Pieces, Renumbering, Step};
 pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
 pub use schema::{
     Field, MAX_TYPE_DEPTH, Position, RANDOM_FIELD_IDS, Schema, SchemaConflict, SchemaConflictKind, SchemaEdit, SchemaId,
@@ -57,8 +61,8 @@ pub use stats::{
     StatsColumns,
 };
 pub use pointer::{
-    BranchStart, ERA_SLACK, MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, Pack, PackBuilder, Pin, Pointer, PointerUpdate, RefState,
-    StoreFingerprint, SwapSeq,
+    BranchStart, ERA_SLACK, MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, NewPin, Pack, PackBuilder, Pin, Pointer, PointerUpdate,
+    RefState, Release, StoreFingerprint, SwapSeq,
 };
 pub use reference::{Base, HashPrefix, Reference, ReferenceRange, ReferenceTime, Suffix, Word};
 pub use table::{

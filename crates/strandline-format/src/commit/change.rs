@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::hash::{ObjectRef, clip};
 use crate::id::TableId;
 use crate::name::TableName;
+use crate::numbering::Renumbering;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +105,8 @@ pub struct TableChange {
     pub files: Counts,
     /// Bytes of files.
     pub bytes: Counts,
+    /// In a merge: where the numbers of the merged commit's table stand in this one's, if that is elsewhere [MRG-4].
+    pub renumbered: Option<Renumbering>,
 }
 
 impl TableChange {

@@ -117,6 +117,11 @@ impl Commit {
         if let Some(pair) = tables.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid(format!("table {} changes twice in one commit", pair[0])));
         }
+        if self.parents.merged().is_none()
+            && let Some(change) = self.changes.iter().find(|change| change.renumbered.is_some())
+        {
+            return Err(Error::invalid(format!("{} is renumbered, though nothing is merged", change.name)));
+        }
         self.changes.iter().try_for_each(TableChange::check)
     }
 

@@ -14,6 +14,7 @@ use crate::history::MergedCommit;
 use crate::id::{Seq, TableId, TxnId};
 use crate::json::{self, Header, Wire, unique_map};
 use crate::name::TableName;
+use crate::numbering::{NumberMap, Renumbering, Step};
 use crate::text::{Author, CommitProperties, Message};
 use crate::time::Timestamp;
 
@@ -60,6 +61,14 @@ struct ChangeV1 {
     files_removed: u64,
     bytes_added: u64,
     bytes_removed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renumbered: Option<RenumberedV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RenumberedV1 {
+    files: Vec<(u64, i64)>,
+    rows: Vec<(u64, i64)>,
 }
 
 fn table() -> String {
@@ -175,6 +184,7 @@ impl From<&TableChange> for ChangeV1 {
             files_removed: change.files.removed,
             bytes_added: change.bytes.added,
             bytes_removed: change.bytes.removed,
+            renumbered: change.renumbered.as_ref().map(RenumberedV1::from),
         }
     }
 }
@@ -194,6 +204,24 @@ impl TryFrom<ChangeV1> for TableChange {
             rows: Counts { added: wire.rows_added, removed: wire.rows_removed },
             files: Counts { added: wire.files_added, removed: wire.files_removed },
             bytes: Counts { added: wire.bytes_added, removed: wire.bytes_removed },
+            renumbered: wire.renumbered.map(Renumbering::try_from).transpose()?,
         })
+    }
+}
+
+impl From<&Renumbering> for RenumberedV1 {
+    fn from(numbers: &Renumbering) -> Self {
+        let steps = |map: &NumberMap| map.steps().iter().map(|step| (step.from, step.by)).collect();
+        Self { files: steps(&numbers.files), rows: steps(&numbers.rows) }
+    }
+}
+
+impl TryFrom<RenumberedV1> for Renumbering {
+    type Error = Error;
+
+    fn try_from(wire: RenumberedV1) -> Result<Self> {
+        let map =
+            |steps: Vec<(u64, i64)>| NumberMap::new(steps.into_iter().map(|(from, by)| Step { from, by }));
+        Ok(Self { files: map(wire.files)?, rows: map(wire.rows)? })
     }
 }

@@ -91,9 +91,18 @@ pub(crate) fn start() -> impl Strategy<Value = BranchStart> {
     )
 }
 
-pub(crate) fn pin() -> impl Strategy<Value = Pin> {
-    (any::<[u8; 16]>(), object(), text(), time())
-        .prop_map(|(id, commit, reason, time)| Pin { id: PinId::from_bytes(id), commit, reason, time })
+pub(crate) fn pin() -> impl Strategy<Value = NewPin> {
+    (any::<[u8; 16]>(), object(), 0..9_u64, text(), time()).prop_map(|(id, commit, from, reason, time)| NewPin {
+        id: PinId::from_bytes(id),
+        commit,
+        from: Seq(from),
+        reason,
+        time,
+    })
+}
+
+pub(crate) fn release() -> impl Strategy<Value = Release> {
+    pin().prop_map(|pin| Release { id: pin.id, reason: pin.reason, time: pin.time })
 }
 
 pub(crate) fn store() -> impl Strategy<Value = StoreFingerprint> {
@@ -104,11 +113,12 @@ pub(crate) fn store() -> impl Strategy<Value = StoreFingerprint> {
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Advance(ObjectRef, Pack),
-    Fence,
-    Pin(Pin),
+    Fence(u64),
+    Pin(NewPin),
     UnpinFirst,
-    Expire(u64),
-    Tombstone,
+    DropOutdatedPins,
+    Expire(u64, ObjectRef, Release),
+    Tombstone(Release),
     Revive(BranchStart),
     Probed(StoreFingerprint),
 }
@@ -116,11 +126,12 @@ pub(crate) enum Act {
 pub(crate) fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         (object(), pack()).prop_map(|(head, pack)| Act::Advance(head, pack)),
-        Just(Act::Fence),
+        (0..3_u64).prop_map(Act::Fence),
         pin().prop_map(Act::Pin),
         Just(Act::UnpinFirst),
-        (0..20_u64).prop_map(Act::Expire),
-        Just(Act::Tombstone),
+        Just(Act::DropOutdatedPins),
+        (0..20_u64, object(), release()).prop_map(|(to, newest, release)| Act::Expire(to, newest, release)),
+        release().prop_map(Act::Tombstone),
         start().prop_map(Act::Revive),
         store().prop_map(Act::Probed),
     ]
@@ -131,13 +142,14 @@ pub(crate) fn apply(pointer: &Pointer, act: Act, nonce: Nonce) -> Pointer {
     let next = pointer.next(nonce).unwrap();
     let next = match act {
         Act::Advance(head, pack) => next.advance(head, pack),
-        Act::Fence => next.fence(),
+        Act::Fence(by) => next.fence(Era(pointer.era().0 + by)),
         Act::Pin(pin) => next.pin(pin),
         Act::UnpinFirst => {
             Ok(pointer.pins().first().map_or_else(|| next.clone(), |pin| next.clone().unpin(pin.id)))
         }
-        Act::Expire(to) => next.expire(Seq(to), Seq(15)),
-        Act::Tombstone => next.tombstone(),
+        Act::DropOutdatedPins => Ok(next.drop_outdated_pins()),
+        Act::Expire(to, newest, release) => next.expire(Seq(to), Seq(15), newest, release),
+        Act::Tombstone(release) => next.tombstone(release),
         Act::Revive(start) => next.revive(BranchStart { branch: pointer.branch().clone(), ..start }),
         Act::Probed(store) => Ok(next.probed(store)),
     };
@@ -147,29 +159,30 @@ pub(crate) fn apply(pointer: &Pointer, act: Act, nonce: Nonce) -> Pointer {
 pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
     (lake_id(), start(), prop::collection::vec((act(), nonce()), 0..12), nonce()).prop_map(
         |(lake, start, acts, nonce)| {
-            let pointer = Pointer::create(lake, start, nonce);
+            let pointer = Pointer::create_main(lake, start, nonce);
             acts.into_iter().fold(pointer, |pointer, (act, nonce)| apply(&pointer, act, nonce))
         },
     )
 }
 
 fn target() -> impl Strategy<Value = TagTarget> {
-    (object(), any::<u64>(), ref_name(), time(), text(), text()).prop_map(
-        |(commit, version, branch, time, author, message)| TagTarget {
+    (object(), any::<u64>(), ref_name(), time(), text(), text(), features()).prop_map(
+        |(commit, version, branch, time, author, message, features)| TagTarget {
             commit,
             version: Seq(version),
             branch,
             time,
             author,
             message,
+            features,
         },
     )
 }
 
 pub(crate) fn tag() -> impl Strategy<Value = Tag> {
     (lake_id(), ref_name(), target(), nonce(), any::<bool>()).prop_map(|(lake, name, target, nonce, deleted)| {
-        let tag = Tag::create(lake, name, target, nonce);
-        if deleted { tag.tombstone(nonce).unwrap() } else { tag }
+        let reserved = Tag::reserve(lake, name, target.clone(), nonce);
+        if deleted { reserved } else { reserved.retarget(target, nonce).unwrap() }
     })
 }
 
@@ -231,6 +244,7 @@ fn change() -> impl Strategy<Value = TableChange> {
             rows,
             files,
             bytes: Counts::default(),
+            renumbered: None,
         },
     )
 }
@@ -252,6 +266,12 @@ pub(crate) fn commit() -> impl Strategy<Value = Commit> {
             let seq = Seq(past.len() as u64);
             history.edit(past.into_iter().map(|entry| (entry.seq, Some(entry))));
             let txn = TxnId::from_bytes(txn);
+            let mut changes = changes;
+            if parents.merged().is_some() {
+                let files = NumberMap::new([Step { from: 3, by: 7 }, Step { from: 9, by: -2 }]).unwrap();
+                let renumbered = Some(Renumbering { files, rows: NumberMap::default() });
+                changes.iter_mut().for_each(|change: &mut TableChange| change.renumbered = renumbered.clone());
+            }
             Commit { seq, parents, time, txn, keyed, author, message, properties, catalog, history, changes }
         },
     )

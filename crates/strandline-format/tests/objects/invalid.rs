@@ -180,6 +180,18 @@ fn commits() {
     check("/changes/0/new", json!(null), MALFORMED);
     check("/changes/0/name", json!("a..b"), MALFORMED);
     check("/changes/0/rows_added", json!(null), MALFORMED);
+    check("/changes/0/renumbered", json!({"files": [], "rows": []}), MALFORMED);
+    let mut merge = commit();
+    merge["parents"].as_array_mut().unwrap().push(json!({"seq": 4, "hash": hash("m"), "era": 0, "size": 1}));
+    merge["changes"][0]["renumbered"] = json!({"files": [[1, 2]], "rows": [[1, 2], [5, -3]]});
+    assert_eq!(parse(merge.to_string().as_bytes()), Ok(()));
+    check_merge(&merge, parse);
+}
+
+fn check_merge(merge: &Json, parse: Parse) {
+    check(merge, parse, "/changes/0/renumbered/rows", json!([[5, 1], [5, 2]]), MALFORMED);
+    check(merge, parse, "/changes/0/renumbered/files", json!([[-1, 2]]), MALFORMED);
+    check(merge, parse, "/parents/1/seq", json!(null), MALFORMED);
 }
 
 fn table() -> Json {

@@ -1,0 +1,82 @@
+//! What becomes of a row that was there at the base: the one table that every merge comes down to [REB-7].
+
+/// What a side did to a row of the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowFate {
+    /// Nothing.
+    Left,
+    /// It stands in another file, with the same values: compaction.
+    Moved,
+    /// It is gone.
+    Deleted,
+    /// It stands in another file, with other values.
+    Changed,
+    /// It was deleted at the base and is back.
+    Restored,
+}
+
+/// Where a row of the base stands after a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowMerge {
+    /// Where our side has it, and nowhere else.
+    Ours,
+    /// Where their side has it, and nowhere else.
+    Theirs,
+    /// Nowhere.
+    Deleted,
+    /// It is back, in the place that it had.
+    Restored,
+    /// The sides disagree.
+    Conflict,
+}
+
+impl RowMerge {
+    /// What two fates come to. A pair that no two histories of one row can have is a conflict as well: it is never guessed at.
+    #[must_use]
+    pub fn of(ours: RowFate, theirs: RowFate) -> Self {
+        use RowFate as Fate;
+        match (ours, theirs) {
+            (Fate::Left | Fate::Moved, Fate::Left | Fate::Moved) if ours == Fate::Moved || ours == theirs => {
+                Self::Ours
+            }
+            (Fate::Left, Fate::Moved) | (Fate::Left | Fate::Moved, Fate::Changed) => Self::Theirs,
+            (Fate::Changed, Fate::Left | Fate::Moved) => Self::Ours,
+            (Fate::Left | Fate::Moved | Fate::Deleted, Fate::Deleted)
+            | (Fate::Deleted, Fate::Left | Fate::Moved) => Self::Deleted,
+            (Fate::Restored, Fate::Left | Fate::Restored) | (Fate::Left, Fate::Restored) => Self::Restored,
+            _ => Self::Conflict,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RowFate::{self, *};
+    use super::RowMerge;
+
+    const ALL: [RowFate; 5] = [Left, Moved, Deleted, Changed, Restored];
+
+    /// The table of the specification, to be read beside it.
+    #[test]
+    fn the_table_is_that_of_the_specification() {
+        use RowMerge::{Conflict as X, Deleted as D, Ours as O, Restored as R, Theirs as T};
+        let table = [[O, T, D, T, R], [O, O, D, T, X], [D, D, D, X, X], [O, O, X, X, X], [R, X, X, X, R]];
+        for (ours, row) in ALL.into_iter().zip(table) {
+            let found = ALL.map(|theirs| RowMerge::of(ours, theirs));
+            assert_eq!(found, row, "{ours:?}");
+        }
+    }
+
+    #[test]
+    fn the_sides_are_equal() {
+        for (ours, theirs) in ALL.into_iter().flat_map(|one| ALL.map(|two| (one, two))) {
+            let (found, swapped) = (RowMerge::of(ours, theirs), RowMerge::of(theirs, ours));
+            let expected = match found {
+                RowMerge::Ours if ours != theirs => RowMerge::Theirs,
+                RowMerge::Theirs => RowMerge::Ours,
+                same => same,
+            };
+            assert_eq!(swapped, expected, "{ours:?} {theirs:?}");
+        }
+    }
+}

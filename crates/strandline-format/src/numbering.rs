@@ -1,0 +1,301 @@
+//! How the numbers of one branch (file ids, row ids) stand on another one that merged it [MRG-4].
+//!
+//! Invariant: a translation tells every id that the merged commit's history handed out, earlier merges included, so one
+//! is enough and they are never chained. What does not belong here: which merges there were, and what is an addition.
+
+use crate::error::{Error, Result};
+use crate::id::{FileId, RowId};
+
+/// From one id on, until the next step: how much greater the ids are on the other branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The first id.
+    pub from: u64,
+    /// How much greater; less than zero where the other branch had the ids first.
+    pub by: i64,
+}
+
+/// A translation of ids. Those below the first step stay.
+///
+/// ```
+/// use strandline_format::{NumberMap, Step};
+/// let map = NumberMap::new([Step { from: 10, by: 5 }, Step { from: 20, by: -2 }])?;
+/// assert_eq!((map.get(9), map.get(10), map.get(20)), (Some(9), Some(15), Some(18)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumberMap(Vec<Step>);
+
+impl NumberMap {
+    /// The translation with these steps.
+    ///
+    /// # Errors
+    /// `Invalid` if they do not ascend.
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Result<Self> {
+        let steps: Vec<Step> = steps.into_iter().collect();
+        match steps.windows(2).find(|pair| pair[0].from >= pair[1].from) {
+            Some(pair) => Err(Error::invalid(format!("the step from {} is out of order", pair[1].from))),
+            None => Ok(Self(steps)),
+        }
+    }
+
+    /// The steps, ascending.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Whether every id stays.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.0.iter().all(|step| step.by == 0)
+    }
+
+    /// The id on the other branch; `None` if there is no such number.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<u64> {
+        id.checked_add_signed(self.by(id))
+    }
+
+    /// The first of `count` ids in a row, if they are in a row on the other branch too.
+    #[must_use]
+    pub fn get_run(&self, first: u64, count: u64) -> Option<u64> {
+        let last = first.checked_add(count.saturating_sub(1))?;
+        self.get(last)?;
+        (self.by(first) == self.by(last)).then(|| self.get(first)).flatten()
+    }
+
+    fn by(&self, id: u64) -> i64 {
+        let after = self.0.partition_point(|step| step.from <= id);
+        after.checked_sub(1).map_or(0, |at| self.0[at].by)
+    }
+
+    /// The translation of the ids below `end`, piece by piece.
+    #[must_use]
+    pub fn pieces(&self, end: u64) -> Pieces {
+        let starts = std::iter::once(Step { from: 0, by: 0 }).chain(self.0.iter().copied());
+        let ends = self.0.iter().map(|step| step.from).chain([end]);
+        let piece =
+            |(start, next): (Step, u64)| Piece { first: start.from, end: next.min(end), by: start.by };
+        Pieces::of(starts.zip(ends).map(piece))
+    }
+}
+
+/// Some ids in a row that are greater by the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The first id.
+    pub first: u64,
+    /// The first id after them.
+    pub end: u64,
+    /// How much greater they are on the other branch.
+    pub by: i64,
+}
+
+/// What is known of a translation: the ids between its pieces are not translated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pieces(Vec<Piece>);
+
+impl Pieces {
+    fn of(pieces: impl Iterator<Item = Piece>) -> Self {
+        let mut pieces: Vec<Piece> = pieces.filter(|piece| piece.first < piece.end).collect();
+        pieces.sort_unstable_by_key(|piece| piece.first);
+        Self(pieces)
+    }
+
+    /// The ids below `end`, which stay: those that were handed out before the branches parted.
+    #[must_use]
+    pub fn shared(end: u64) -> Self {
+        Self::of(std::iter::once(Piece { first: 0, end, by: 0 }))
+    }
+
+    /// The pieces, ascending.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// The id on the other branch, if it is known.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<u64> {
+        let at = self.0.partition_point(|piece| piece.end <= id);
+        let piece = self.0.get(at).filter(|piece| piece.first <= id)?;
+        id.checked_add_signed(piece.by)
+    }
+
+    /// The same translation from the other branch to this one [MRG-3].
+    ///
+    /// # Errors
+    /// `Malformed` if a piece has no numbers on the other branch.
+    pub fn reversed(&self) -> Result<Self> {
+        let reverse = |piece: &Piece| {
+            let first = piece.first.checked_add_signed(piece.by);
+            let end = piece.end.checked_add_signed(piece.by);
+            match (first, end, piece.by.checked_neg()) {
+                (Some(first), Some(end), Some(by)) => Ok(Piece { first, end, by }),
+                _ => Err(Error::malformed(format!(
+                    "the ids from {} cannot be greater by {}",
+                    piece.first, piece.by
+                ))),
+            }
+        };
+        Ok(Self::of(self.0.iter().map(reverse).collect::<Result<Vec<_>>>()?.into_iter()))
+    }
+
+    /// Both translations together; where both tell an id, this one's word counts.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let mut all = self.0.clone();
+        for piece in &other.0 {
+            let mut first = piece.first;
+            for known in self.0.iter().filter(|known| known.end > piece.first && known.first < piece.end) {
+                all.push(Piece { first, end: known.first.min(piece.end), ..*piece });
+                first = first.max(known.end);
+            }
+            all.push(Piece { first, ..*piece });
+        }
+        Self::of(all.into_iter())
+    }
+
+    /// The whole translation of the ids below `their_end`: those that no piece tells are additions and get the numbers from
+    /// `our_end` on, in ascending order [REB-3, MRG-3]. Returns the first number that is then left as well.
+    ///
+    /// # Errors
+    /// `TooLarge` if the numbers are used up.
+    pub fn complete(&self, their_end: u64, our_end: u64) -> Result<(NumberMap, u64)> {
+        let used_up = || Error::too_large("no ids are left for what the other side added");
+        let mut steps: Vec<Step> = Vec::new();
+        let (mut at, mut next) = (0, our_end);
+        let mut add = |first: u64, end: u64, next: &mut u64| {
+            if first < end {
+                let by = i64::try_from(i128::from(*next) - i128::from(first)).map_err(|_| used_up())?;
+                *next = next.checked_add(end - first).ok_or_else(used_up)?;
+                steps.push(Step { from: first, by });
+            }
+            Ok::<(), Error>(())
+        };
+        let mut known = Vec::new();
+        for piece in self.0.iter().filter(|piece| piece.first < their_end) {
+            add(at, piece.first, &mut next)?;
+            known.push(Step { from: piece.first, by: piece.by });
+            at = piece.end.min(their_end);
+        }
+        add(at, their_end, &mut next)?;
+        steps.extend(known);
+        steps.sort_unstable_by_key(|step| step.from);
+        let mut by = 0;
+        steps.retain(|step| std::mem::replace(&mut by, step.by) != step.by);
+        Ok((NumberMap(steps), next))
+    }
+}
+
+/// The translation of a table's numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Renumbering {
+    /// Of file ids.
+    pub files: NumberMap,
+    /// Of row ids.
+    pub rows: NumberMap,
+}
+
+impl Renumbering {
+    /// Whether every id stays.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.files.is_identity() && self.rows.is_identity()
+    }
+
+    /// A file id on the other branch.
+    #[must_use]
+    pub fn file(&self, id: FileId) -> Option<FileId> {
+        self.files.get(id.0).map(FileId)
+    }
+
+    /// A row id on the other branch.
+    #[must_use]
+    pub fn row(&self, id: RowId) -> Option<RowId> {
+        self.rows.get(id.0).map(RowId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn piece(first: u64, end: u64, by: i64) -> Piece {
+        Piece { first, end, by }
+    }
+
+    fn check_complete(known: &[Piece], their_end: u64, our_end: u64, steps: &[(u64, i64)], next: u64) {
+        let (map, left) = Pieces::of(known.iter().copied()).complete(their_end, our_end).unwrap();
+        let found: Vec<(u64, i64)> = map.steps().iter().map(|step| (step.from, step.by)).collect();
+        assert_eq!((found.as_slice(), left), (steps, next), "{known:?}");
+    }
+
+    #[test]
+    fn additions_come_after_ours_in_order() {
+        check_complete(&[piece(0, 10, 0)], 15, 12, &[(10, 2)], 17);
+        check_complete(&[piece(0, 10, 0)], 10, 12, &[], 12);
+        check_complete(
+            &[piece(0, 50, 0), piece(60, 80, -10)],
+            90,
+            100,
+            &[(50, 50), (60, -10), (80, 30)],
+            120,
+        );
+        check_complete(&[], 5, 0, &[], 5);
+        assert!(Pieces::default().complete(5, u64::MAX).is_err());
+    }
+
+    #[test]
+    fn the_first_of_two_translations_counts() {
+        let ours = Pieces::of([piece(0, 10, 0), piece(20, 30, 1)].into_iter());
+        let theirs = Pieces::of([piece(5, 25, 7), piece(40, 50, 8)].into_iter());
+        assert_eq!(
+            ours.or(&theirs).as_slice(),
+            [piece(0, 10, 0), piece(10, 20, 7), piece(20, 30, 1), piece(40, 50, 8)]
+        );
+    }
+
+    fn map() -> impl Strategy<Value = NumberMap> {
+        prop::collection::btree_map(0..60_u64, -5..60_i64, 0..6)
+            .prop_map(|steps| NumberMap(steps.into_iter().map(|(from, by)| Step { from, by }).collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_the_map(map in map(), end in 0..90_u64) {
+            let pieces = map.pieces(end);
+            for id in 0..100 {
+                prop_assert_eq!(pieces.get(id), map.get(id).filter(|_| id < end));
+            }
+        }
+
+        #[test]
+        fn a_complete_translation_gives_no_number_twice(
+            cuts in prop::collection::btree_set(0..60_u64, 2..8),
+            shared in 0..20_u64,
+            their_end in 0..90_u64,
+        ) {
+            // Pieces that ours handed out among 1000 to 1999, in reverse order.
+            let cuts: Vec<u64> = cuts.into_iter().map(|cut| cut + shared).collect();
+            let to = |first: u64| 1900_i64 - 10 * first.cast_signed();
+            let pairs = cuts.chunks_exact(2).map(|cut| piece(cut[0], cut[1].min(cut[0] + 10), to(cut[0])));
+            let known = Pieces::shared(shared).or(&Pieces::of(pairs));
+            let (map, next) = known.complete(their_end, 2000).unwrap();
+            let mut seen = std::collections::HashSet::new();
+            for id in 0..their_end {
+                let ours = map.get(id).unwrap();
+                prop_assert!(seen.insert(ours) && ours < next, "{id} -> {ours}");
+                prop_assert!(known.get(id).is_none_or(|known| known == ours));
+                prop_assert_eq!(known.get(id).is_none(), ours >= 2000);
+            }
+            let back = map.pieces(their_end).reversed().unwrap();
+            for id in 0..their_end {
+                prop_assert_eq!(back.get(map.get(id).unwrap()), Some(id));
+            }
+        }
+    }
+}

@@ -18,11 +18,11 @@ use crate::runner::{Case, Outcome};
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "crash::of_a_writer_leaves_only_whole_objects",
-        run: || whole_objects(Durability::None, 40),
+        run: || whole_objects(Durability::None, 60),
     },
     Case {
         name: "crash::of_a_fsyncing_writer_leaves_only_whole_objects",
-        run: || whole_objects(Durability::Fsync, 20),
+        run: || whole_objects(Durability::Fsync, 30),
     },
 ];
 
@@ -33,37 +33,43 @@ const SIZES: &[usize] = &[1, 100, 4_096, 4_097, 50_000, 300_000, 1 << 20, 6 << 2
 pub(crate) async fn put_for_ever(arguments: &[String]) {
     let [location, durability] = arguments else { panic!("{arguments:?}") };
     let storage = lake::open(location, lake::durability_of(durability)).await;
-    for round in 0_usize.. {
-        let size = SIZES[round % SIZES.len()];
-        acknowledge(put_meta(&storage, size.min(50_000)).await.as_str());
-        acknowledge(put_data(&storage, size).await.as_str());
-        acknowledge(write_data(&storage, size).await.as_str());
+    let noise = noise(SIZES.iter().copied().max().unwrap());
+    for size in SIZES.iter().copied().cycle() {
+        acknowledge(put_meta(&storage, fresh(&noise, size.min(300_000))).await.as_str());
+        acknowledge(put_data(&storage, fresh(&noise, size)).await.as_str());
+        acknowledge(write_data(&storage, &fresh(&noise, size)).await.as_str());
     }
 }
 
-async fn put_meta(storage: &Storage, size: usize) -> ObjectPath {
-    let object = storage.objects().put_meta(noise(size), Era(3)).await.unwrap();
+async fn put_meta(storage: &Storage, text: Bytes) -> ObjectPath {
+    let object = storage.objects().put_meta(text, Era(3)).await.unwrap();
     ObjectPath::meta(&object)
 }
 
-async fn put_data(storage: &Storage, size: usize) -> ObjectPath {
-    let object = storage.objects().put_data(DataKind::File, table(), noise(size), Era(3)).await.unwrap();
+async fn put_data(storage: &Storage, bytes: Bytes) -> ObjectPath {
+    let object = storage.objects().put_data(DataKind::File, table(), bytes, Era(3)).await.unwrap();
     DataKind::File.path(table(), &object)
 }
 
-async fn write_data(storage: &Storage, size: usize) -> ObjectPath {
+async fn write_data(storage: &Storage, bytes: &[u8]) -> ObjectPath {
     let mut writer = storage.objects().write_data(DataKind::DeletionVector, table(), Era(3));
-    for piece in noise(size).chunks(64 << 10) {
+    for piece in bytes.chunks(64 << 10) {
         writer.write(piece).await.unwrap();
     }
     DataKind::DeletionVector.path(table(), &writer.finish().await.unwrap())
 }
 
-/// Bytes that are different each time and do not compress well.
-fn noise(size: usize) -> Bytes {
-    let seed: [u8; 32] = Runtime::system().random().unwrap();
-    let block = |number: u64| *Hash::of(&[&seed[..], &number.to_le_bytes()].concat()).as_bytes();
-    (0..).flat_map(block).take(size).collect()
+/// Bytes that do not compress well.
+fn noise(size: usize) -> Vec<u8> {
+    (0..).flat_map(|number: u64| *Hash::of(&number.to_le_bytes()).as_bytes()).take(size).collect()
+}
+
+/// The same bytes with another beginning, cheaply: a writer should spend its time at the disk.
+fn fresh(noise: &[u8], size: usize) -> Bytes {
+    let beginning: [u8; 16] = Runtime::system().random().unwrap();
+    let mut bytes = noise[..size].to_vec();
+    bytes.iter_mut().zip(beginning).for_each(|(byte, random)| *byte = random);
+    bytes.into()
 }
 
 fn whole_objects(durability: Durability, rounds: u32) -> Outcome {
@@ -72,7 +78,11 @@ fn whole_objects(durability: Durability, rounds: u32) -> Outcome {
     let mut acknowledged = BTreeSet::new();
     for _ in 0..rounds {
         let writer = Start::new("put", &[location, lake::durability_name(durability)]).spawn();
-        std::thread::sleep(Duration::from_millis(20 + u64::from(noise(1)[0])));
+        while writer.said() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let [moment] = Runtime::system().random().unwrap();
+        std::thread::sleep(Duration::from_micros(300 * u64::from(moment)));
         acknowledged.extend(writer.kill());
     }
     let found = check_folder(folder.path());

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::hash::clip;
+use crate::strict;
 
 /// The features that this crate knows. Format version 1 has none of its own.
 pub const KNOWN_FEATURES: &[Feature] = &[];
@@ -168,16 +169,18 @@ fn unique(texts: Vec<String>) -> Result<BTreeSet<Feature>> {
 pub(crate) fn explain(text: &[u8], error: Error) -> Error {
     #[derive(Deserialize)]
     struct OnlyFeatures {
-        features: FeaturesV1,
+        features: OnlyRead,
+    }
+    #[derive(Deserialize)]
+    struct OnlyRead {
+        read: Vec<String>,
     }
     if error.kind() != crate::ErrorKind::Malformed {
         return error;
     }
-    let features = serde_json::from_slice::<OnlyFeatures>(text).ok().map(|found| found.features);
-    match features.map(Features::try_from) {
-        Some(Err(found)) if found.kind() == crate::ErrorKind::Unsupported => found,
-        _ => error,
-    }
+    let Ok(found) = strict::from_slice::<OnlyFeatures>(text) else { return error };
+    let named: Vec<Feature> = found.features.read.into_iter().flat_map(Feature::new).collect();
+    check("read", named.iter(), KNOWN_FEATURES).err().unwrap_or(error)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
+use crate::strict;
 
 /// The format version that this crate reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
@@ -65,7 +66,7 @@ pub(crate) fn parse_text<W: DeserializeOwned>(
     header: impl Fn(&W) -> Header,
 ) -> Result<W> {
     check_bounds(text, limit).map_err(|error| error.at(kind))?;
-    let parsed: serde_json::Result<W> = serde_json::from_slice(text);
+    let parsed: serde_json::Result<W> = strict::from_slice(text);
     match parsed {
         Ok(wire) => match foreign(kind, &header(&wire)) {
             Some(error) => Err(error),
@@ -77,8 +78,8 @@ pub(crate) fn parse_text<W: DeserializeOwned>(
 
 /// [`write`] for a wire struct whose kind is known only at run time.
 pub(crate) fn write_text<W: Serialize>(kind: &str, limit: usize, wire: &W) -> Result<Vec<u8>> {
-    let text =
-        serde_json::to_vec(wire).map_err(|error| Error::invalid(format!("{kind} cannot be written: {error}")))?;
+    let text = serde_json::to_vec(wire)
+        .map_err(|error| Error::invalid(format!("{kind} cannot be written: {error}")))?;
     if text.len() > limit {
         return Err(Error::too_large(format!("{kind} of {} bytes, the limit is {limit}", text.len())));
     }
@@ -87,24 +88,32 @@ pub(crate) fn write_text<W: Serialize>(kind: &str, limit: usize, wire: &W) -> Re
 
 /// What is wrong with the first two members, if anything.
 fn foreign(kind: &str, header: &Header) -> Option<Error> {
-    if header.format != FORMAT_VERSION {
-        return Some(Error::unsupported(format!(
-            "{kind}: format version {} is not known here, which is {FORMAT_VERSION}: use a newer strandline",
-            header.format
-        )));
-    }
-    (header.kind != kind).then(|| {
+    unknown_format(kind, header.format).or_else(|| {
         let found = crate::hash::clip(&header.kind);
-        Error::malformed(format!("expected an object of kind {kind:?}, found {found:?}"))
+        let error = || Error::malformed(format!("expected an object of kind {kind:?}, found {found:?}"));
+        (header.kind != kind).then(error)
     })
 }
 
-/// Says whether text that did not parse is of another version or kind, or simply wrong.
+fn unknown_format(kind: &str, format: u64) -> Option<Error> {
+    let error = || {
+        Error::unsupported(format!(
+            "{kind}: format version {format} is not known here, which is {FORMAT_VERSION}: use a newer strandline"
+        ))
+    };
+    (format != FORMAT_VERSION).then(error)
+}
+
+/// Says whether text that did not parse is of another version or kind, or simply wrong. Of another version nothing but the
+/// number is known, not even that it has a kind [VER-2].
 fn explain(kind: &str, text: &[u8], error: &serde_json::Error) -> Error {
-    let header = serde_json::from_slice::<Header>(text).ok();
-    header
-        .and_then(|header| foreign(kind, &header))
-        .unwrap_or_else(|| Error::malformed(format!("{kind}: {error}")))
+    #[derive(Deserialize)]
+    struct OnlyFormat {
+        format: u64,
+    }
+    let format = strict::from_slice::<OnlyFormat>(text).ok().and_then(|found| unknown_format(kind, found.format));
+    let header = || strict::from_slice::<Header>(text).ok().and_then(|header| foreign(kind, &header));
+    format.or_else(header).unwrap_or_else(|| Error::malformed(format!("{kind}: {error}")))
 }
 
 /// Refuses text that is too long or nests too deep before any of it is parsed.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::hash::{Hash, ObjectRef};
 use crate::id::Era;
 use crate::json::{self, FORMAT_VERSION, Header, MAX_META_BYTES};
+use crate::strict;
 use crate::tree::node::check_ascending;
 use crate::tree::sparse::check_len;
 use crate::tree::{Children, Columns, Node, Root, Sparse, TreeKind};
@@ -135,7 +136,7 @@ pub(crate) fn write_root<K: WireKind>(root: &Root<K>) -> Result<String> {
 
 pub(crate) fn parse_root<K: WireKind>(text: &str) -> Result<Root<K>> {
     json::check_bounds(text.as_bytes(), MAX_META_BYTES)?;
-    let wire: RootWire<K> = serde_json::from_str(text)
+    let wire: RootWire<K> = strict::from_str(text)
         .map_err(|error| Error::malformed(format!("root of {}: {error}", K::NAME)))?;
     root_from_wire(wire).map_err(|error| error.stored().at(format_args!("root of {}", K::NAME)))
 }

@@ -1,4 +1,4 @@
-//! JSON that keeps the text of its numbers, so that 1, 1.0 and 1e0 differ, and -0.0 is not 0.0.
+//! JSON whose numbers keep what they say: whole numbers of any size stay exact, 1 is not 1.0, and -0.0 is not 0.0.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ pub(crate) enum Json {
     Object(BTreeMap<String, Json>),
     Array(Vec<Json>),
     Text(String),
-    /// A number, `true`, `false` or `null`, as it is written.
+    /// `true`, `false`, `null` or a number: a whole one as it is written, any other in one way of writing it.
     Word(String),
 }
 
@@ -34,9 +34,15 @@ impl Json {
                 Self::Array(items.into_iter().map(Self::of).collect::<serde_json::Result<_>>()?)
             }
             Some(b'"') => Self::Text(serde_json::from_str(text)?),
-            _ => Self::Word(text.to_owned()),
+            _ => Self::Word(one_form(text)),
         })
     }
+}
+
+/// The same number with a fraction or an exponent may be written in many ways.
+fn one_form(word: &str) -> String {
+    let number = word.parse::<f64>().ok().filter(|_| word.contains(['.', 'e', 'E']));
+    number.map_or_else(|| word.to_owned(), |number| format!("{number:?}"))
 }
 
 /// Compact JSON.
@@ -71,10 +77,12 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 #[test]
-fn numbers_differ_by_their_text() {
+fn numbers_differ_by_what_they_say() {
     let parse = |text: &str| Json::parse(text).unwrap();
     assert_ne!(parse("1"), parse("1.0"));
     assert_ne!(parse("-0.0"), parse("0.0"));
+    assert_ne!(parse("9007199254740993"), parse("9007199254740992"));
+    assert_eq!(parse("3.4e+38"), parse("34e37"));
     assert_eq!(parse(r#"{"a":1,"b":[2,null]}"#), parse(r#"{ "b" : [2, null], "a" : 1 }"#));
     assert_eq!(parse(r#"{ "a" : [1, "x\u0041"] }"#).to_string(), r#"{"a":[1,"xA"]}"#);
 }

@@ -12,8 +12,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::tree::Root;
 use strandline_format::{
-    Author, BranchStart, Commit, CommitProperties, Era, Features, Label, Lake as LakeFile, LakeId, Message, ObjectPath,
-    ObjectRef, Parents, Pointer, RefName, Seq, TxnId,
+    Author, BranchStart, Commit, CommitProperties, Era, Features, Label, Lake as LakeFile, LakeId, Message,
+    ObjectPath, ObjectRef, Parents, Pointer, RefName, Seq, TxnId,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -80,9 +80,7 @@ impl IntoFuture for Create {
 
 async fn begin(storage: &Storage) -> Result<Lake> {
     let main = RefName::new(DEFAULT_BRANCH)?;
-    if storage.refs().load(&ObjectPath::branch(&main)).await?.is_some() {
-        return Err(already_there());
-    }
+    refuse_existing(storage, &main).await?;
     probe(storage.refs(), storage.runtime()).await?;
     let file = ensure_file(storage).await?;
     file.features.check_write(KNOWN_FEATURES)?;
@@ -92,15 +90,34 @@ async fn begin(storage: &Storage) -> Result<Lake> {
     Ok(Lake::new(storage.clone(), head))
 }
 
+/// Says so if there is a lake, be it one whose `main` was deleted, or if what is there contradicts itself [INIT-3].
+async fn refuse_existing(storage: &Storage, main: &RefName) -> Result<()> {
+    let Some(loaded) = storage.refs().load(&ObjectPath::branch(main)).await? else { return Ok(()) };
+    let pointer = Pointer::parse(&loaded.bytes).map_err(|error| Error::from(error).at(ObjectPath::branch(main)))?;
+    let file = storage.refs().load(&ObjectPath::lake()).await?;
+    let named = file.map(|loaded| parse_file(&loaded)).transpose()?.map(|file| file.id);
+    if named == Some(pointer.lake()) {
+        return Err(already_there());
+    }
+    let named = named.map_or_else(|| "is missing".to_owned(), |id| format!("names lake {id}"));
+    let text = format!("branch \"main\" is of lake {}, but {LAKE} {named}", pointer.lake());
+    Err(Error::new(ErrorKind::Corrupt, text))
+}
+
 fn already_there() -> Error {
     Error::new(ErrorKind::AlreadyExists, "there is a lake here already: open it")
 }
 
+const LAKE: &str = strandline_format::LAKE_FILE;
+
+fn parse_file(loaded: &Loaded) -> Result<LakeFile> {
+    LakeFile::parse(&loaded.bytes).map_err(|error| Error::from(error).at(LAKE))
+}
+
 /// `lake.json`, written if absent: of two that begin at once, or after a crash, both go on with the one that stands.
 async fn ensure_file(storage: &Storage) -> Result<LakeFile> {
-    let parse = |loaded: &Loaded| LakeFile::parse(&loaded.bytes).map_err(|error| Error::from(error).at(LAKE));
     if let Some(loaded) = storage.refs().load(&ObjectPath::lake()).await? {
-        return parse(&loaded);
+        return parse_file(&loaded);
     }
     let runtime = storage.runtime();
     let file = LakeFile {
@@ -110,17 +127,22 @@ async fn ensure_file(storage: &Storage) -> Result<LakeFile> {
         writer: Label::new(concat!("strandline/", env!("CARGO_PKG_VERSION")))?,
     };
     let change = Change { path: ObjectPath::lake(), expected: None, bytes: Bytes::from(file.to_json()?) };
-    let mine = |loaded: &Loaded| Ok(parse(loaded)?.id == file.id);
+    let mine = |loaded: &Loaded| Ok(parse_file(loaded)?.id == file.id);
     match settle(storage.refs(), &change, &mine, Deadline::after(PATIENCE), runtime).await? {
         Settled::Applied(_) => Ok(file),
-        Settled::NotApplied(Some(theirs)) => parse(&theirs),
-        Settled::NotApplied(None) => Err(Error::new(ErrorKind::Unavailable, "it was removed while it was made").at(LAKE)),
-        // Whoever wrote it in the end, the next attempt reads it.
-        Settled::Unknown(error) => Err(Error::new(ErrorKind::Unavailable, error.message().to_owned()).at(LAKE)),
+        Settled::NotApplied(Some(theirs)) => parse_file(&theirs),
+        Settled::NotApplied(None) => {
+            Err(Error::new(ErrorKind::Unavailable, "it was removed while it was made").at(LAKE))
+        }
+        Settled::Unknown(error) => Err(not_known(&error)),
     }
 }
 
-const LAKE: &str = strandline_format::LAKE_FILE;
+/// The outcome of a step is not known: the next attempt finds out.
+fn not_known(error: &Error) -> Error {
+    let text = format!("it is not known whether the lake was made, making it again settles it: {}", error.message());
+    Error::new(ErrorKind::CommitUnknown, text)
+}
 
 fn root_commit(runtime: &Runtime) -> Result<Commit> {
     Ok(Commit {
@@ -149,7 +171,7 @@ async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &E
         pack: root.pack()?,
     };
     let nonce = storage.runtime().nonce()?;
-    let pointer = Pointer::create(file.id, start, nonce).probed_in(storage.fingerprint());
+    let pointer = Pointer::create_main(file.id, start, nonce).probed_in(storage.fingerprint());
     let change =
         Change { path: ObjectPath::branch(main), expected: None, bytes: Bytes::from(pointer.to_json()?) };
     let mine = BeginsWith { storage, main, root: root.object };
@@ -158,10 +180,7 @@ async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &E
         Settled::Applied(loaded) => Head::of(storage, main, &loaded).await?.ok_or_else(gone),
         Settled::NotApplied(Some(_)) => Err(already_there()),
         Settled::NotApplied(None) => Err(gone()),
-        Settled::Unknown(error) => Err(Error::new(
-            ErrorKind::CommitUnknown,
-            format!("whether the lake was made is not known yet, open it to see: {}", error.message()),
-        )),
+        Settled::Unknown(error) => Err(not_known(&error)),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use strandline_format::{
-    CatalogEntry, Commit, Era, LakeId, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName, RefState, Table,
-    TableName,
+    CatalogEntry, Commit, Era, LakeId, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName,
+    RefState, Table, TableName,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -52,7 +52,8 @@ impl Head {
         if found == expected {
             return Ok(());
         }
-        let text = format!("branch {:?} is of lake {found}, not of {expected}", self.pointer.branch().as_str());
+        let text =
+            format!("branch {:?} is of lake {found}, not of {expected}", self.pointer.branch().as_str());
         Err(Error::new(ErrorKind::Corrupt, text))
     }
 

@@ -140,6 +140,23 @@ fn what_is_no_pointer_of_this_lake_is_refused_by_kind() {
 }
 
 #[test]
+fn a_pointer_without_its_lake_file_is_no_place_to_make_a_lake() {
+    paused(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        Create::from_storage(storage_over(store.clone())).await.unwrap();
+        let file = text(&*store, "lake.json").await;
+        let id = LakeFile::parse(file.as_bytes()).unwrap().id.to_string();
+        put(&*store, "lake.json", file.replace(&id, "00000000-0000-4000-8000-000000000000")).await;
+        let error = Create::from_storage(seeded(store.clone(), 2)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        store.delete(&Path::from("lake.json")).await.unwrap();
+        let error = Create::from_storage(seeded(store.clone(), 3)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.message().contains(&id), "{error}");
+    });
+}
+
+#[test]
 fn an_unknown_feature_is_named() {
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -168,6 +185,7 @@ fn whatever_fails_while_a_lake_is_made_the_outcome_is_told_truly() {
             let found = kind_of_open(&store).await;
             match &outcome {
                 Ok(_) => assert_eq!(found, None, "{script}\n{}", faulty.log()),
+                // Either may be true; making it again, below, must settle it.
                 Err(error) if error.kind() == ErrorKind::CommitUnknown => {}
                 Err(_) => {
                     assert_eq!(found, Some(ErrorKind::NotFound), "{script}: {outcome:?}\n{}", faulty.log())

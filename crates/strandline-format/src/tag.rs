@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::feature::{self, Features, FeaturesV1};
 use crate::hash::{ObjectRef, RefV1};
 use crate::id::{LakeId, Nonce, Seq};
 use crate::json::{self, Header, MAX_REF_BYTES, Wire};
@@ -30,12 +31,16 @@ pub struct TagTarget {
     pub author: Author,
     /// Why.
     pub message: Message,
+    /// The features in force where the commit was taken from: who reads the commit must know them [VER-6].
+    pub features: Features,
 }
 
 /// A tag.
 ///
 /// ```
-/// use strandline_format::{Author, Era, Hash, LakeId, Message, Nonce, ObjectRef, RefName, Seq, Tag, TagTarget, Timestamp};
+/// use strandline_format::{
+///     Author, Era, Features, Hash, LakeId, Message, Nonce, ObjectRef, RefName, RefState, Seq, Tag, TagTarget, Timestamp,
+/// };
 /// let target = TagTarget {
 ///     commit: ObjectRef { hash: Hash::of(b"{}"), era: Era(0), size: 2 },
 ///     version: Seq(7),
@@ -43,8 +48,12 @@ pub struct TagTarget {
 ///     time: Timestamp::EPOCH,
 ///     author: Author::new("ada")?,
 ///     message: Message::default(),
+///     features: Features::default(),
 /// };
-/// let tag = Tag::create(LakeId::from_random([1; 16]), RefName::new("v1")?, target, Nonce::from_bytes([2; 16]));
+/// let lake = LakeId::from_random([1; 16]);
+/// let reserved = Tag::reserve(lake, RefName::new("v1")?, target.clone(), Nonce::from_bytes([2; 16]));
+/// assert_eq!(reserved.state(), RefState::Deleted);
+/// let tag = reserved.retarget(target, Nonce::from_bytes([3; 16]))?;
 /// assert_eq!(Tag::parse(&tag.to_json()?)?, tag);
 /// # Ok::<(), strandline_format::Error>(())
 /// ```
@@ -59,13 +68,23 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// A tag to be put if absent.
+    /// The reservation of a tag, to be put if absent: a deleted tag, which does no harm whenever it lands, and is then
+    /// brought to life by [`Tag::retarget`] [BR-5].
     #[must_use]
-    pub fn create(lake: LakeId, name: RefName, target: TagTarget, nonce: Nonce) -> Self {
-        Self { lake, name, seq: SwapSeq(0), nonce, target, state: RefState::Live }
+    pub fn reserve(lake: LakeId, name: RefName, target: TagTarget, nonce: Nonce) -> Self {
+        Self { lake, name, seq: SwapSeq(0), nonce, target, state: RefState::Deleted }
     }
 
-    /// The same tag with another target, to replace this one: a tag that is moved, or created over its tombstone.
+    /// The same tag, live or deleted, with another token: what a collection swaps it to [GC-2].
+    ///
+    /// # Errors
+    /// `TooLarge` when the swaps are used up.
+    pub fn renew(&self, nonce: Nonce) -> Result<Self> {
+        Ok(Self { seq: self.seq.next()?, nonce, ..self.clone() })
+    }
+
+    /// The live tag with this target, to replace this one: a tag that is moved, or created over its reservation or
+    /// tombstone.
     ///
     /// # Errors
     /// `TooLarge` when the swaps are used up.
@@ -138,6 +157,7 @@ struct TagV1 {
     header: Header,
     lake: LakeId,
     tag: String,
+    features: FeaturesV1,
     seq: u64,
     nonce: Nonce,
     commit: RefV1,
@@ -161,9 +181,9 @@ impl Tag {
     /// Reads a tag's text.
     ///
     /// # Errors
-    /// `Malformed`, `TooLarge`, or `Unsupported` for a newer format or a state that is not known.
+    /// `Malformed`, `TooLarge`, or `Unsupported` for a newer format, a required feature or a state that is not known.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let wire: TagV1 = json::parse(text)?;
+        let wire: TagV1 = json::parse(text).map_err(|error| feature::explain(text, error))?;
         Self::from_wire(wire).map_err(|error| error.stored().at(TagV1::KIND))
     }
 
@@ -176,6 +196,7 @@ impl Tag {
             header: Header::of::<TagV1>(),
             lake: self.lake,
             tag: self.name.as_str().to_owned(),
+            features: (&self.target.features).into(),
             seq: self.seq.0,
             nonce: self.nonce,
             commit: self.target.commit.into(),
@@ -190,6 +211,7 @@ impl Tag {
 
     fn from_wire(wire: TagV1) -> Result<Self> {
         let target = TagTarget {
+            features: wire.features.try_into()?,
             commit: wire.commit.into(),
             version: wire.version,
             branch: RefName::new(wire.branch)?,

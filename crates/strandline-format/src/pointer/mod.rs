@@ -3,29 +3,28 @@
 //! Invariants: a pointer is changed only through [`Pointer::next`], which counts the swap and takes a fresh nonce, so no
 //! two attempts have equal bytes [PTR-4]; the era and `expired_before` never go back [PTR-6, PTR-7]; a deleted branch keeps
 //! its pins and nothing else [PTR-9]. What does not belong here: the swap itself, and whether a change is allowed to be
-//! tried (the era rule aside, which is arithmetic).
+//! tried (the rules of eras aside, which are arithmetic).
 
 mod pack;
+mod pin;
+mod update;
 mod wire;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use pack::{MAX_PACK_BYTES, Pack, PackBuilder};
+pub use pin::{MAX_PINS, NewPin, Pin, Release};
+pub use update::PointerUpdate;
 
 use crate::error::{Error, Result};
 use crate::feature::Features;
 use crate::hash::{ObjectRef, clip};
-use crate::id::{Era, LakeId, Nonce, PinId, Seq};
+use crate::id::{Era, LakeId, Nonce, Seq};
 use crate::name::RefName;
-use crate::text::Label;
-use crate::time::Timestamp;
 
 /// How many eras an upload may lie behind the pointer that it is committed to: one whole collection [GC-4].
 pub const ERA_SLACK: u64 = 1;
-
-/// How many pins a pointer may hold.
-pub const MAX_PINS: usize = 1024;
 
 /// How many stores a pointer remembers as probed.
 pub const MAX_PROBED: usize = 16;
@@ -57,19 +56,6 @@ pub enum RefState {
     Live,
     /// It was deleted; the object stays, so that a late create cannot bring it back [PTR-9].
     Deleted,
-}
-
-/// What keeps a commit from being collected while something takes it over from another ref [GC-5].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
-    /// Which pin.
-    pub id: PinId,
-    /// What it keeps.
-    pub commit: ObjectRef,
-    /// What for, such as `branch dev`: for the person who finds it left over.
-    pub reason: Label,
-    /// When it was set.
-    pub time: Timestamp,
 }
 
 /// Stands for a store that a lake was reached through, so that one probe of its conditions is enough [PTR-10].
@@ -150,10 +136,10 @@ pub struct BranchStart {
 ///     expired_before: Seq(0),
 ///     pack: Pack::default(),
 /// };
-/// let pointer = Pointer::create(LakeId::from_random([1; 16]), start, Nonce::from_bytes([2; 16]));
+/// let pointer = Pointer::create_main(LakeId::from_random([1; 16]), start, Nonce::from_bytes([2; 16]));
 /// assert_eq!(Pointer::parse(&pointer.to_json()?)?, pointer);
 ///
-/// let fenced = pointer.next(Nonce::from_bytes([3; 16]))?.fence()?.finish();
+/// let fenced = pointer.next(Nonce::from_bytes([3; 16]))?.fence(Era(1))?.finish();
 /// assert_eq!(fenced.era(), Era(1));
 /// # Ok::<(), strandline_format::Error>(())
 /// ```
@@ -174,9 +160,17 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// The first pointer of a branch, to be put if absent.
+    /// The pointer of `main` in a lake that begins, to be put if absent. No other branch becomes live by such a put, which
+    /// could land after its head was collected [BR-2]: see [`Pointer::reserve`].
     #[must_use]
-    pub fn create(lake: LakeId, start: BranchStart, nonce: Nonce) -> Self {
+    pub fn create_main(lake: LakeId, start: BranchStart, nonce: Nonce) -> Self {
+        Self { state: RefState::Live, pack: start.pack.clone(), ..Self::reserve(lake, start, nonce) }
+    }
+
+    /// The reservation of a branch, to be put if absent: a tombstone, which does no harm whenever it lands, and is then
+    /// brought to life by [`PointerUpdate::revive`] with the same start [BR-1].
+    #[must_use]
+    pub fn reserve(lake: LakeId, start: BranchStart, nonce: Nonce) -> Self {
         Self {
             lake,
             branch: start.branch,
@@ -187,16 +181,16 @@ impl Pointer {
             head: start.head,
             expired_before: start.expired_before,
             pins: Vec::new(),
-            state: RefState::Live,
+            state: RefState::Deleted,
             probed: Vec::new(),
-            pack: start.pack,
+            pack: Pack::default(),
         }
     }
 
     /// The same first pointer, made in a store that keeps its conditions.
     #[must_use]
     pub fn probed_in(self, store: StoreFingerprint) -> Self {
-        PointerUpdate(self).probed(store).finish()
+        PointerUpdate::of(self).probed(store).finish()
     }
 
     /// Checks that this is the pointer of the branch that was asked for [PTR-3]: an object that was copied to another
@@ -223,7 +217,7 @@ impl Pointer {
         next.seq = self.seq.next()?;
         next.nonce = nonce;
         next.pack.trim();
-        Ok(PointerUpdate(next))
+        Ok(PointerUpdate::of(next))
     }
 
     /// Whether an object uploaded in `era` may be committed to this pointer as it stands [GC-4].
@@ -302,139 +296,5 @@ impl Pointer {
     #[must_use]
     pub fn pack(&self) -> &Pack {
         &self.pack
-    }
-}
-
-/// A pointer that is being made to replace another one. Changes that one swap makes together are made one after the
-/// other.
-#[derive(Clone, Debug)]
-#[must_use = "an update does nothing until its pointer is swapped in"]
-pub struct PointerUpdate(Pointer);
-
-impl PointerUpdate {
-    /// Moves the branch to another head. The caller has checked the transaction, the eras and the conflicts [COM-4].
-    ///
-    /// # Errors
-    /// `Invalid` if the branch is deleted.
-    pub fn advance(mut self, head: ObjectRef, pack: Pack) -> Result<Self> {
-        self.check_live()?;
-        self.0.head = head;
-        self.0.pack = pack;
-        Ok(self)
-    }
-
-    /// Opens the next era: a tombstone's too, because it may be created again [GC-2].
-    ///
-    /// # Errors
-    /// `TooLarge` when the eras are used up.
-    pub fn fence(mut self) -> Result<Self> {
-        self.0.era = self.0.era.next()?;
-        Ok(self)
-    }
-
-    /// Opens an era that another branch is in already; eras never go back [PTR-6].
-    pub fn raise_era(mut self, to: Era) -> Self {
-        self.0.era = self.0.era.max(to);
-        self
-    }
-
-    /// Keeps a commit from being collected.
-    ///
-    /// # Errors
-    /// `Invalid` if the branch is deleted or has a pin with this id; `TooLarge` if it has [`MAX_PINS`].
-    pub fn pin(mut self, pin: Pin) -> Result<Self> {
-        self.check_live()?;
-        if self.0.pins.iter().any(|held| held.id == pin.id) {
-            return Err(Error::invalid(format!("the pointer has a pin {} already", pin.id)));
-        }
-        if self.0.pins.len() >= MAX_PINS {
-            return Err(Error::too_large(format!(
-                "the pointer has {MAX_PINS} pins: release those left over"
-            )));
-        }
-        self.0.pins.push(pin);
-        Ok(self)
-    }
-
-    /// Releases a pin. One that is not there is no error: it may have been released by an attempt whose answer was lost.
-    pub fn unpin(mut self, id: PinId) -> Self {
-        self.0.pins.retain(|pin| pin.id != id);
-        self
-    }
-
-    /// Expires the versions below `to`; `head` is the version of the head, which is never expired [PTR-7].
-    ///
-    /// # Errors
-    /// `Invalid` if that would bring expired versions back or expire the head.
-    pub fn expire(mut self, to: Seq, head: Seq) -> Result<Self> {
-        self.check_live()?;
-        if to < self.0.expired_before || to > head {
-            return Err(Error::invalid(format!(
-                "cannot expire the versions before {to}: those before {} are, and the head is {head}",
-                self.0.expired_before
-            )));
-        }
-        self.0.expired_before = to;
-        Ok(self)
-    }
-
-    /// Requires other features from here on.
-    pub fn require(mut self, features: Features) -> Self {
-        self.0.features = features;
-        self
-    }
-
-    /// Deletes the branch: the pins stay, the head is no longer retained [PTR-9].
-    ///
-    /// # Errors
-    /// `Invalid` if it is deleted.
-    pub fn tombstone(mut self) -> Result<Self> {
-        self.check_live()?;
-        self.0.state = RefState::Deleted;
-        self.0.pack = Pack::default();
-        Ok(self)
-    }
-
-    /// Creates a deleted branch again, over its tombstone. The era does not go back, pins stay.
-    ///
-    /// # Errors
-    /// `Invalid` if the branch stands, or is another one.
-    pub fn revive(mut self, start: BranchStart) -> Result<Self> {
-        if self.0.state == RefState::Live {
-            return Err(Error::invalid(format!("branch {} stands already", self.0.branch)));
-        }
-        if self.0.branch != start.branch {
-            return Err(Error::invalid(format!("{} is not the deleted {}", start.branch, self.0.branch)));
-        }
-        self.0.state = RefState::Live;
-        self.0.branch = start.branch;
-        self.0.features = start.features;
-        self.0.era = self.0.era.max(start.era);
-        self.0.head = start.head;
-        self.0.expired_before = start.expired_before;
-        self.0.pack = start.pack;
-        Ok(self)
-    }
-
-    /// Remembers that this store keeps its conditions; of too many the oldest is forgotten [PTR-10].
-    pub fn probed(mut self, store: StoreFingerprint) -> Self {
-        self.0.probed.retain(|known| *known != store);
-        self.0.probed.push(store);
-        let surplus = self.0.probed.len().saturating_sub(MAX_PROBED);
-        self.0.probed.drain(..surplus);
-        self
-    }
-
-    /// The pointer to swap in.
-    #[must_use]
-    pub fn finish(self) -> Pointer {
-        self.0
-    }
-
-    fn check_live(&self) -> Result<()> {
-        match self.0.state {
-            RefState::Live => Ok(()),
-            RefState::Deleted => Err(Error::invalid(format!("branch {} is deleted", self.0.branch))),
-        }
     }
 }

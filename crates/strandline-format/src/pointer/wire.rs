@@ -37,6 +37,8 @@ struct PointerV1 {
 struct PinV1 {
     id: PinId,
     commit: RefV1,
+    from: Seq,
+    era: Era,
     #[serde(rename = "for")]
     reason: String,
     time: Timestamp,
@@ -128,6 +130,9 @@ impl Pointer {
         if self.state == RefState::Deleted && !self.pack.is_empty() {
             return Err(Error::malformed("a deleted branch has an empty pack"));
         }
+        if let Some(pin) = self.pins.iter().find(|pin| pin.era > self.era) {
+            return Err(Error::malformed(format!("pin {} is of era {}, the pointer of {}", pin.id, pin.era, self.era)));
+        }
         match self.head_version() {
             Some(head) if head < self.expired_before => Err(Error::malformed(format!(
                 "versions before {} are expired, the head {head} too",
@@ -150,7 +155,8 @@ impl Pointer {
 
 impl From<&Pin> for PinV1 {
     fn from(pin: &Pin) -> Self {
-        Self { id: pin.id, commit: pin.commit.into(), reason: pin.reason.as_str().to_owned(), time: pin.time }
+        let reason = pin.reason.as_str().to_owned();
+        Self { id: pin.id, commit: pin.commit.into(), from: pin.from, era: pin.era, reason, time: pin.time }
     }
 }
 
@@ -159,7 +165,8 @@ impl TryFrom<PinV1> for Pin {
 
     fn try_from(wire: PinV1) -> Result<Self> {
         let reason = Label::new(wire.reason).map_err(|error| error.at("pin"))?;
-        Ok(Self { id: wire.id, commit: wire.commit.into(), reason, time: wire.time })
+        let commit = wire.commit.into();
+        Ok(Self { id: wire.id, commit, from: wire.from, era: wire.era, reason, time: wire.time })
     }
 }
 

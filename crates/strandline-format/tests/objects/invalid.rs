@@ -50,7 +50,8 @@ fn pointer() -> Json {
     json!({
         "format": 1, "kind": "pointer", "lake": UUID, "branch": "main", "features": {"read": [], "write": ["x"]},
         "seq": 4, "nonce": HEX, "era": 2, "head": object("{\"seq\":5}"), "expired_before": 5,
-        "pins": [{"id": HEX, "commit": object("b"), "for": "branch dev", "time": TIME}], "state": "live",
+        "pins": [{"id": HEX, "commit": object("b"), "from": 2, "era": 2, "for": "branch dev", "time": TIME}],
+        "state": "live",
         "probed": ["0123456789abcdef"], "pack": {hash("{\"seq\":5}"): {"seq": 5}, hash("[]"): []},
     })
 }
@@ -82,6 +83,9 @@ fn pointers() {
     check("/pins", json!([pin, pin]), MALFORMED);
     check("/pins/0/for", json!("x".repeat(256)), MALFORMED);
     check("/pins/0/time", json!("2026-01-02"), MALFORMED);
+    check("/pins/0/era", json!(3), MALFORMED);
+    check("/pins/0/era", json!(null), MALFORMED);
+    check("/pins/0/from", json!(-1), MALFORMED);
     check("/pins", json!(vec![pin; 1025]), ErrorKind::TooLarge);
     check("/pack", json!({hash("1"): 2}), ErrorKind::Corrupt);
     check("/pack", json!({"ff": 2}), MALFORMED);
@@ -119,13 +123,15 @@ fn lakes() {
 #[test]
 fn tags() {
     let tag = json!({
-        "format": 1, "kind": "tag", "lake": UUID, "tag": "v1", "seq": 0, "nonce": HEX, "commit": object("a"), "version": 7,
+        "format": 1, "kind": "tag", "lake": UUID, "tag": "v1", "features": {"read": [], "write": ["x"]}, "seq": 0,
+        "nonce": HEX, "commit": object("a"), "version": 7,
         "branch": "main", "time": TIME, "author": "ada", "message": "", "state": "live",
     });
     let parse: Parse = |text| Tag::parse(text).map(drop);
     check_required(&tag, parse, &[]);
     check(&tag, parse, "/tag", json!("-x"), MALFORMED);
     check(&tag, parse, "/branch", json!(""), MALFORMED);
+    check(&tag, parse, "/features/read", json!(["rot13"]), UNSUPPORTED);
     check(&tag, parse, "/state", json!("moved"), UNSUPPORTED);
     check(&tag, parse, "/author", json!("x".repeat(1025)), MALFORMED);
     check(&tag, parse, "/message", json!("x".repeat((64 << 10) + 1)), MALFORMED);

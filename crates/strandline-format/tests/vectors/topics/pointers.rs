@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use strandline_format::{
-    BranchStart, Era, Feature, Features, Hash, LakeId, Nonce, ObjectRef, Pack, Pin, PinId, Pointer, PointerUpdate, RefName, Seq,
-    StoreFingerprint, Tag, TagTarget,
+    BranchStart, Era, Feature, Features, Hash, Label, LakeId, NewPin, Nonce, ObjectRef, Pack, PinId, Pointer, PointerUpdate, RefName,
+    Release, Seq, StoreFingerprint, Tag, TagTarget,
 };
 
 use crate::octets::octets;
@@ -30,7 +30,7 @@ impl From<RefInput> for ObjectRef {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UpdateInput {
-    /// Left out to begin with the first update, `create`.
+    /// Left out to begin with the one update `create main` or `reserve`.
     pointer: Option<Box<RawValue>>,
     nonce: Nonce,
     updates: Vec<BTreeMap<String, Box<RawValue>>>,
@@ -67,20 +67,23 @@ fn one_update(next: PointerUpdate, update: &BTreeMap<String, Box<RawValue>>) -> 
             let AdvanceInput { head, pack } = read(input)?;
             next.advance(head.into(), pack_of(&pack)?)?
         }
-        "fence" => next.fence()?,
+        "fence" => next.fence(read(input)?)?,
         "raise era" => next.raise_era(read(input)?),
         "pin" => {
-            let PinInput { id, commit, reason, time } = read(input)?;
-            let reason = strandline_format::Label::new(reason)?;
-            next.pin(Pin { id, commit: commit.into(), reason, time })?
+            let PinInput { id, commit, from, reason, time } = read(input)?;
+            next.pin(NewPin { id, commit: commit.into(), from, reason: Label::new(reason)?, time })?
         }
         "unpin" => next.unpin(read::<PinId>(input)?),
+        "drop outdated pins" => {
+            let () = read(input)?;
+            next.drop_outdated_pins()
+        }
         "expire" => {
-            let (to, head): (Seq, Seq) = read(input)?;
-            next.expire(to, head)?
+            let ExpireInput { to, head, newest, release } = read(input)?;
+            next.expire(to, head, newest.into(), release.release()?)?
         }
         "require" => next.require(read::<FeaturesInput>(input)?.features()?),
-        "tombstone" => next.tombstone()?,
+        "tombstone" => next.tombstone(read::<ReleaseInput>(input)?.release()?)?,
         "revive" => next.revive(read::<StartInput>(input)?.start()?)?,
         "probed" => next.probed(read::<String>(input)?.parse::<StoreFingerprint>()?),
         _ => return Err(Failure::Input(format!("{verb:?} is no update"))),
@@ -105,9 +108,37 @@ struct AdvanceInput {
 struct PinInput {
     id: PinId,
     commit: RefInput,
+    from: Seq,
     #[serde(rename = "for")]
     reason: String,
     time: strandline_format::Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpireInput {
+    to: Seq,
+    /// The version of the head.
+    head: Seq,
+    /// The newest commit that is let go.
+    newest: RefInput,
+    release: ReleaseInput,
+}
+
+/// What the pin of a release says besides what it keeps.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleaseInput {
+    id: PinId,
+    #[serde(rename = "for")]
+    reason: String,
+    time: strandline_format::Timestamp,
+}
+
+impl ReleaseInput {
+    fn release(self) -> Result<Release, Failure> {
+        Ok(Release { id: self.id, reason: Label::new(self.reason)?, time: self.time })
+    }
 }
 
 #[derive(Deserialize)]
@@ -152,10 +183,15 @@ impl StartInput {
 
 fn create(nonce: Nonce, updates: &[BTreeMap<String, Box<RawValue>>]) -> Outcome {
     let [update] = updates else { return Err(Failure::Input("a pointer is created alone".to_owned())) };
-    let ("create", input) = verb(update)? else { return Err(Failure::Input("no pointer to update".to_owned())) };
+    let (verb, input) = verb(update)?;
+    let create: fn(LakeId, BranchStart, Nonce) -> Pointer = match verb {
+        "create main" => Pointer::create_main,
+        "reserve" => Pointer::reserve,
+        _ => return Err(Failure::Input("no pointer to update".to_owned())),
+    };
     let start: StartInput = read(input)?;
     let lake = start.lake.ok_or_else(|| Failure::Input("a pointer without a lake".to_owned()))?;
-    changes(b"{}", &Pointer::create(lake, start.start()?, nonce).to_json()?)
+    changes(b"{}", &create(lake, start.start()?, nonce).to_json()?)
 }
 
 /// A pack of these texts, as far as they fit.
@@ -210,7 +246,7 @@ pub(crate) fn era(input: &RawValue) -> Outcome {
         expired_before: Seq(0),
         pack: Pack::default(),
     };
-    let pointer = Pointer::create(LakeId::from_random([1; 16]), start, Nonce::from_bytes([2; 16]));
+    let pointer = Pointer::create_main(LakeId::from_random([1; 16]), start, Nonce::from_bytes([2; 16]));
     json(pointer.allows(upload))
 }
 
@@ -247,6 +283,7 @@ struct TargetInput {
     time: strandline_format::Timestamp,
     author: String,
     message: String,
+    features: FeaturesInput,
 }
 
 impl TargetInput {
@@ -258,6 +295,7 @@ impl TargetInput {
             time: self.time,
             author: strandline_format::Author::new(self.author)?,
             message: strandline_format::Message::new(self.message)?,
+            features: self.features.features()?,
         })
     }
 }
@@ -267,6 +305,7 @@ pub(crate) fn tag(input: &RawValue) -> Outcome {
     let TagInput { tag, nonce, update, target } = read(input)?;
     let before = Tag::parse(tag.get().as_bytes())?;
     let after = match (update.as_str(), target) {
+        ("renew", None) => before.renew(nonce)?,
         ("tombstone", None) => before.tombstone(nonce)?,
         ("move", Some(target)) => before.retarget(target.target()?, nonce)?,
         _ => return Err(Failure::Input(format!("{update:?} is no update, or has no target"))),

@@ -1,0 +1,79 @@
+//! Pins: what a pointer keeps from being collected besides its branch [GC-5].
+//!
+//! Invariant: a pin's era is that of the pointer which it was swapped in on, so it tells when nobody can rely on the pin
+//! any more: no clock and no person has to say so [GC-9]. What does not belong here: which acts need a pin.
+
+use crate::hash::ObjectRef;
+use crate::id::{Era, PinId, Seq};
+use crate::text::Label;
+use crate::time::Timestamp;
+
+/// How many pins a pointer may hold.
+pub const MAX_PINS: usize = 1024;
+
+/// How many eras beyond its own a pin is needed.
+const PIN_ERAS: u64 = 1;
+
+/// A pin as it stands in a pointer: it keeps a commit, and that commit's first parents down to a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which pin.
+    pub id: PinId,
+    /// The newest commit that it keeps.
+    pub commit: ObjectRef,
+    /// The oldest version that it keeps.
+    pub from: Seq,
+    /// The era of the pointer that it was swapped in on.
+    pub era: Era,
+    /// What for, such as `branch dev`: for the person who finds it left over.
+    pub reason: Label,
+    /// When it was set.
+    pub time: Timestamp,
+}
+
+impl Pin {
+    /// Whether a swap whose base is in this era may drop the pin [GC-9].
+    #[must_use]
+    pub fn is_outdated(&self, base: Era) -> bool {
+        base.0 > self.era.0.saturating_add(PIN_ERAS)
+    }
+}
+
+/// A pin that is to be set; its era is that of the pointer that it comes into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPin {
+    /// Which pin; drawn once for one act.
+    pub id: PinId,
+    /// The newest commit that it keeps.
+    pub commit: ObjectRef,
+    /// The oldest version that it keeps.
+    pub from: Seq,
+    /// What for.
+    pub reason: Label,
+    /// When it is set.
+    pub time: Timestamp,
+}
+
+impl NewPin {
+    pub(super) fn on(self, era: Era) -> Pin {
+        Pin { id: self.id, commit: self.commit, from: self.from, era, reason: self.reason, time: self.time }
+    }
+}
+
+/// The pin of what a pointer lets go, so far as the caller has to say: a collection that has fenced the branch already must
+/// not miss what somebody has just taken over from it [GC-10].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Which pin; drawn once for one act.
+    pub id: PinId,
+    /// What was done, such as `expiry` or `deleted`.
+    pub reason: Label,
+    /// When it is set.
+    pub time: Timestamp,
+}
+
+impl Release {
+    pub(super) fn of(self, commit: ObjectRef, from: Seq) -> NewPin {
+        NewPin { id: self.id, commit, from, reason: self.reason, time: self.time }
+    }
+}

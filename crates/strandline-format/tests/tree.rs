@@ -1,7 +1,6 @@
 //! The tree against an ordered map: random edit histories, whatever the sizes of its nodes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use proptest::prelude::*;
 use strandline_format::tree::{
@@ -23,10 +22,10 @@ impl Nodes {
         }
     }
 
-    fn node(&self, level: u8, reference: &NodeRef<History>) -> Arc<Node<History>> {
+    fn node(&self, level: u8, reference: &NodeRef<History>) -> Node<History> {
         let node = Node::parse(&self.texts[&reference.node.hash]).unwrap();
         reference.check(level, &node).unwrap();
-        Arc::new(node)
+        node
     }
 
     /// Edits a root, flushing as often as its buffer wants.
@@ -69,7 +68,7 @@ impl Nodes {
     fn collect(&self, level: u8, child: &Child<History>, all: &mut BTreeMap<Seq, HistoryEntry>) {
         let node = self.node(level, &child.reference);
         assert_eq!(&node.describe(child.reference.node).unwrap(), child, "a summary is what merging gives");
-        match &*node {
+        match &node {
             Node::Leaf(columns) => all.extend(columns.items().into_iter().map(|entry| (entry.seq, entry))),
             Node::Inner(level, children) => {
                 assert!(!children.is_empty());

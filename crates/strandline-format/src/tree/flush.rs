@@ -40,16 +40,16 @@ impl<K: TreeKind> NodeMap<K> {
     ///
     /// # Errors
     /// `Malformed` if the node is not what the reference says.
-    pub fn insert(&mut self, level: u8, reference: &NodeRef<K>, node: Arc<Node<K>>) -> Result<()> {
+    pub fn insert(&mut self, level: u8, reference: &NodeRef<K>, node: Node<K>) -> Result<()> {
         reference.check(level, &node)?;
-        self.0.insert(reference.node.hash, node);
+        self.0.insert(reference.node.hash, Arc::new(node));
         Ok(())
     }
 
     /// A node that was added.
     #[must_use]
-    pub fn get(&self, hash: &Hash) -> Option<&Arc<Node<K>>> {
-        self.0.get(hash)
+    pub fn get(&self, hash: &Hash) -> Option<&Node<K>> {
+        self.0.get(hash).map(AsRef::as_ref)
     }
 }
 
@@ -200,7 +200,7 @@ impl<K: TreeKind> Work<'_, K> {
 
     /// A node, if it is at hand; else it is asked for.
     fn open(&mut self, level: u8, child: &Child<K>) -> Option<Arc<Node<K>>> {
-        let found = self.nodes.get(&child.reference.node.hash).cloned();
+        let found = self.nodes.0.get(&child.reference.node.hash).cloned();
         if found.is_none() {
             self.need.push((level, child.reference.clone()));
         }

@@ -96,7 +96,7 @@ impl Trees {
             return Ok(frontier);
         }
         let nodes = self.nodes(level - 1, frontier.references).await?;
-        let below = nodes.iter().flat_map(|(_, node)| match &**node {
+        let below = nodes.iter().flat_map(|(_, node)| match node {
             Node::Inner(_, children) => references(children),
             Node::Leaf(_) => Vec::new(),
         });
@@ -105,7 +105,7 @@ impl Trees {
 
     fn leaf_entries<K: TreeKind>(&self, leaves: Vec<NodeRef<K>>) -> Entries<'_, K> {
         let read = |reference: NodeRef<K>| async {
-            Ok(match &*self.node(0, reference).await?.1 {
+            Ok(match self.node(0, reference).await?.1 {
                 Node::Leaf(columns) => columns.items(),
                 Node::Inner(..) => Vec::new(),
             })

@@ -1,7 +1,7 @@
 //! Editing: into the root's buffer, and from there into the leaves once the buffer is full.
 
 use strandline_format::Era;
-use strandline_format::tree::{Edit, EncodedNode, Flush, NodeMap, Root, TreeKind, flush};
+use strandline_format::tree::{Edit, EncodedNode, Flush, NodeMap, NodeRef, Root, TreeKind, flush};
 
 use crate::error::Result;
 use crate::tree::Trees;
@@ -44,7 +44,7 @@ impl Trees {
     async fn fetch_into<K: TreeKind>(
         &self,
         nodes: &mut NodeMap<K>,
-        mut needed: Vec<(u8, strandline_format::tree::NodeRef<K>)>,
+        mut needed: Vec<(u8, NodeRef<K>)>,
     ) -> Result<()> {
         needed.dedup_by(|next, before| next.1.node.hash == before.1.node.hash);
         while let Some((level, _)) = needed.first() {

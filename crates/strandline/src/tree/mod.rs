@@ -15,12 +15,11 @@ mod scan;
 mod select;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use strandline_format::{Hash, ObjectRef, Pack};
 use strandline_format::tree::{EncodedNode, Node, NodeRef, TreeKind};
+use strandline_format::{Hash, ObjectRef, Pack};
 
 pub use diff::Change;
 pub use edit::Edited;
@@ -80,11 +79,11 @@ impl Trees {
         &self,
         level: u8,
         reference: NodeRef<K>,
-    ) -> Result<(NodeRef<K>, Arc<Node<K>>)> {
+    ) -> Result<(NodeRef<K>, Node<K>)> {
         let text = self.text(&reference.node).await?;
         let node = Node::parse(&text).and_then(|node| reference.check(level, &node).map(|()| node));
         let node = node.map_err(|error| Error::from(error.stored().at(reference.node.hash)))?;
-        Ok((reference, Arc::new(node)))
+        Ok((reference, node))
     }
 
     /// Nodes of one level, in the order of their references; at most [`FETCHES`] requests at a time.
@@ -92,7 +91,7 @@ impl Trees {
         &self,
         level: u8,
         references: Vec<NodeRef<K>>,
-    ) -> Result<Vec<(NodeRef<K>, Arc<Node<K>>)>> {
+    ) -> Result<Vec<(NodeRef<K>, Node<K>)>> {
         let fetch = |reference| self.node(level, reference);
         stream::iter(references).map(fetch).buffered(FETCHES).try_collect().await
     }

@@ -1,10 +1,9 @@
 //! Looking up keys.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use strandline_format::Hash;
-use strandline_format::tree::{Children, Columns, Node, Root, TreeKind};
+use strandline_format::tree::{Children, Columns, Node, NodeRef, Root, TreeKind};
 
 use crate::error::Result;
 use crate::tree::Trees;
@@ -42,7 +41,7 @@ impl Trees {
             level -= 1;
             let mut below = Vec::new();
             for (node, places) in self.path_nodes(level, paths).await? {
-                match &*node {
+                match &node {
                     Node::Leaf(columns) => pick::<K>(columns, &places, keys, &mut found),
                     Node::Inner(_, children) => below.extend(follow(children, &places, keys)),
                 }
@@ -56,13 +55,13 @@ impl Trees {
         &self,
         level: u8,
         paths: Vec<Path<K>>,
-    ) -> Result<Vec<(Arc<Node<K>>, Vec<usize>)>> {
+    ) -> Result<Vec<(Node<K>, Vec<usize>)>> {
         let (references, mut places): (Vec<_>, BTreeMap<Hash, Vec<usize>>) = paths
             .into_iter()
             .map(|path| (path.reference.clone(), (path.reference.node.hash, path.places)))
             .unzip();
         let nodes = self.nodes(level, references).await?;
-        let with_places = |(reference, node): (strandline_format::tree::NodeRef<K>, _)| {
+        let with_places = |(reference, node): (NodeRef<K>, _)| {
             (node, places.remove(&reference.node.hash).unwrap_or_default())
         };
         Ok(nodes.into_iter().map(with_places).collect())
@@ -87,7 +86,7 @@ impl Trees {
         let mut stored = None;
         while let Some(reference) = next.take() {
             level -= 1;
-            match &*self.node(level, reference).await?.1 {
+            match &self.node(level, reference).await?.1 {
                 Node::Leaf(columns) => {
                     let removed = |entry: &K::Entry| root.edits().contains_key(&K::key(entry));
                     stored = columns.items().into_iter().rfind(|entry| holds(entry) && !removed(entry));
@@ -101,7 +100,7 @@ impl Trees {
 
 /// A node to fetch, and which of the wanted keys lead there.
 struct Path<K: TreeKind> {
-    reference: strandline_format::tree::NodeRef<K>,
+    reference: NodeRef<K>,
     places: Vec<usize>,
 }
 
@@ -143,6 +142,6 @@ fn find<K: TreeKind>(columns: &K::Columns, key: &K::Key) -> Option<usize> {
 fn last_child<K: TreeKind>(
     children: &Children<K>,
     may_hold: impl Fn(&Children<K>, usize) -> bool,
-) -> Option<strandline_format::tree::NodeRef<K>> {
+) -> Option<NodeRef<K>> {
     (0..children.len()).rfind(|at| may_hold(children, *at)).map(|at| children.reference(at))
 }

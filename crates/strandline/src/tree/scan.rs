@@ -73,7 +73,7 @@ impl Trees {
         for level in (1..root.level()).rev() {
             let mut below = Vec::new();
             for (_, node) in self.nodes(level, references).await? {
-                match &*node {
+                match &node {
                     Node::Inner(_, children) => below.extend(selected(children, select)),
                     Node::Leaf(_) => return Err(not_inner(level)),
                 }
@@ -92,10 +92,8 @@ impl Trees {
         let read = move |stretch: Stretch<K>| async move {
             let entries = match stretch.leaf {
                 None => stretch.edits.into_iter().filter_map(|(_, edit)| edit).collect(),
-                Some(reference) => match &*self.node(0, reference).await?.1 {
-                    Node::Leaf(columns) if stretch.edits.is_empty() => {
-                        return Ok(Batch::of(columns.clone(), select));
-                    }
+                Some(reference) => match self.node(0, reference).await?.1 {
+                    Node::Leaf(columns) if stretch.edits.is_empty() => return Ok(Batch::of(columns, select)),
                     Node::Leaf(columns) => {
                         strandline_format::tree::apply::<K>(columns.items(), stretch.edits)
                     }

@@ -69,8 +69,8 @@ impl Trees {
 
     /// The last entry for which `holds` is true, where it is true for a first part of the entries and false for the rest.
     ///
-    /// `may_hold` says of a child's summary and place whether it is true for the first entry below; `holds` says it of an
-    /// entry. At most as many dependent requests as the tree has levels.
+    /// `may_hold` says of a child's place whether it is true for the first entry below. At most as many dependent requests as
+    /// the tree has levels, and as many more for each leaf whose entries the root's buffer removes.
     ///
     /// # Errors
     /// As [`Trees::get`].
@@ -81,20 +81,41 @@ impl Trees {
         holds: impl Fn(&K::Entry) -> bool + Send + Sync,
     ) -> Result<Option<K::Entry>> {
         let buffered = root.edits().values().flatten().rfind(|entry| holds(entry)).cloned();
-        let mut level = root.level();
-        let mut next = last_child(root.children(), &may_hold);
+        let overridden = |entry: &K::Entry| root.edits().contains_key(&K::key(entry));
         let mut stored = None;
-        while let Some(reference) = next.take() {
-            level -= 1;
-            match &self.node(level, reference).await?.1 {
-                Node::Leaf(columns) => {
-                    let removed = |entry: &K::Entry| root.edits().contains_key(&K::key(entry));
-                    stored = columns.items().into_iter().rfind(|entry| holds(entry) && !removed(entry));
-                }
-                Node::Inner(_, children) => next = last_child(children, &may_hold),
+        let mut end: Option<K::Key> = None;
+        while let Some((first, leaf)) = self.last_leaf(root, &may_hold, end.as_ref()).await? {
+            stored = leaf.items().into_iter().rfind(|entry| holds(entry) && !overridden(entry));
+            if stored.is_some() {
+                break;
             }
+            end = Some(first);
         }
         Ok([stored, buffered].into_iter().flatten().max_by_key(|entry| K::key(entry)))
+    }
+
+    /// The last leaf that begins before `end` and may hold what is looked for, with its first key.
+    async fn last_leaf<K: TreeKind>(
+        &self,
+        root: &Root<K>,
+        may_hold: impl Fn(&Children<K>, usize) -> bool,
+        end: Option<&K::Key>,
+    ) -> Result<Option<(K::Key, K::Columns)>> {
+        let last = |children: &Children<K>| {
+            let early = |at: usize| end.is_none_or(|end| children.first[at] < *end);
+            (0..children.len()).rfind(|at| early(*at) && may_hold(children, *at)).map(|at| children.reference(at))
+        };
+        let mut level = root.level();
+        let mut next = last(root.children());
+        while let Some(reference) = next {
+            level -= 1;
+            let (reference, node) = self.node(level, reference).await?;
+            match node {
+                Node::Leaf(columns) => return Ok(Some((reference.first, columns))),
+                Node::Inner(_, children) => next = last(&children),
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -137,11 +158,4 @@ fn find<K: TreeKind>(columns: &K::Columns, key: &K::Key) -> Option<usize> {
         }
     }
     None
-}
-
-fn last_child<K: TreeKind>(
-    children: &Children<K>,
-    may_hold: impl Fn(&Children<K>, usize) -> bool,
-) -> Option<NodeRef<K>> {
-    (0..children.len()).rfind(|at| may_hold(children, *at)).map(|at| children.reference(at))
 }

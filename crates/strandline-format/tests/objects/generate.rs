@@ -46,7 +46,9 @@ pub(crate) fn nonce() -> impl Strategy<Value = Nonce> {
 
 fn features() -> impl Strategy<Value = Features> {
     let write = prop::collection::btree_set("[a-z0-9-]{1,9}", 0..3);
-    write.prop_map(|write| Features::new([], write.into_iter().map(|name| Feature::new(name).unwrap())).unwrap())
+    write.prop_map(|write| {
+        Features::new([], write.into_iter().map(|name| Feature::new(name).unwrap())).unwrap()
+    })
 }
 
 fn properties<const MAX: usize>() -> impl Strategy<Value = Properties<MAX>> {
@@ -60,8 +62,12 @@ fn properties<const MAX: usize>() -> impl Strategy<Value = Properties<MAX>> {
 }
 
 pub(crate) fn lake() -> impl Strategy<Value = Lake> {
-    (lake_id(), time(), features(), text())
-        .prop_map(|(id, created, features, writer)| Lake { id, created, features, writer })
+    (lake_id(), time(), features(), text()).prop_map(|(id, created, features, writer)| Lake {
+        id,
+        created,
+        features,
+        writer,
+    })
 }
 
 pub(crate) fn pack() -> impl Strategy<Value = Pack> {
@@ -92,12 +98,8 @@ pub(crate) fn start() -> impl Strategy<Value = BranchStart> {
 }
 
 pub(crate) fn pin() -> impl Strategy<Value = NewPin> {
-    (any::<[u8; 16]>(), object(), 0..9_u64, text(), time()).prop_map(|(id, commit, from, reason, time)| NewPin {
-        id: PinId::from_bytes(id),
-        commit,
-        from: Seq(from),
-        reason,
-        time,
+    (any::<[u8; 16]>(), object(), 0..9_u64, text(), time()).prop_map(|(id, commit, from, reason, time)| {
+        NewPin { id: PinId::from_bytes(id), commit, from: Seq(from), reason, time }
     })
 }
 
@@ -180,10 +182,12 @@ fn target() -> impl Strategy<Value = TagTarget> {
 }
 
 pub(crate) fn tag() -> impl Strategy<Value = Tag> {
-    (lake_id(), ref_name(), target(), nonce(), any::<bool>()).prop_map(|(lake, name, target, nonce, deleted)| {
-        let reserved = Tag::reserve(lake, name, target.clone(), nonce);
-        if deleted { reserved } else { reserved.retarget(target, nonce).unwrap() }
-    })
+    (lake_id(), ref_name(), target(), nonce(), any::<bool>()).prop_map(
+        |(lake, name, target, nonce, deleted)| {
+            let reserved = Tag::reserve(lake, name, target.clone(), nonce);
+            if deleted { reserved } else { reserved.retarget(target, nonce).unwrap() }
+        },
+    )
 }
 
 fn merged() -> impl Strategy<Value = MergedCommit> {
@@ -191,7 +195,8 @@ fn merged() -> impl Strategy<Value = MergedCommit> {
 }
 
 fn history(len: usize) -> impl Strategy<Value = Vec<HistoryEntry>> {
-    let entry = (object(), 0..1000_i64, any::<[u8; 16]>(), any::<bool>(), prop::option::weighted(0.2, merged()));
+    let entry =
+        (object(), 0..1000_i64, any::<[u8; 16]>(), any::<bool>(), prop::option::weighted(0.2, merged()));
     prop::collection::vec(entry, len).prop_map(|rows| {
         let mut now = 0;
         let entry = |(seq, (commit, pause, txn, keyed, merged)): (usize, _)| {
@@ -270,7 +275,9 @@ pub(crate) fn commit() -> impl Strategy<Value = Commit> {
             if parents.merged().is_some() {
                 let files = NumberMap::new([Step { from: 3, by: 7 }, Step { from: 9, by: -2 }]).unwrap();
                 let renumbered = Some(Renumbering { files, rows: NumberMap::default() });
-                changes.iter_mut().for_each(|change: &mut TableChange| change.renumbered = renumbered.clone());
+                changes
+                    .iter_mut()
+                    .for_each(|change: &mut TableChange| change.renumbered = renumbered.clone());
             }
             Commit { seq, parents, time, txn, keyed, author, message, properties, catalog, history, changes }
         },
@@ -393,6 +400,9 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
 }
 
 pub(crate) fn namespace() -> impl Strategy<Value = Namespace> {
-    (table_id(), text(), properties())
-        .prop_map(|(id, comment, properties)| Namespace { id, comment, properties })
+    (table_id(), text(), properties()).prop_map(|(id, comment, properties)| Namespace {
+        id,
+        comment,
+        properties,
+    })
 }

@@ -11,12 +11,12 @@ fn check(object: &Json, parse: Parse, place: &str, value: Json, expected: ErrorK
     let (parent, member) = place.rsplit_once('/').unwrap();
     let parent = changed.pointer_mut(parent).unwrap_or_else(|| panic!("{place}"));
     match parent {
-        Json::Array(items) => items[member.parse::<usize>().unwrap()] = value.clone(),
-        Json::Object(members) => drop(members.insert(member.to_owned(), value.clone())),
+        Json::Array(items) => items[member.parse::<usize>().unwrap()] = value,
+        Json::Object(members) => drop(members.insert(member.to_owned(), value)),
         _ => panic!("{place}"),
     }
     let found = parse(changed.to_string().as_bytes()).map_err(|error| error.kind());
-    assert_eq!(found, Err(expected), "{place} = {value}");
+    assert_eq!(found, Err(expected), "{place} in {changed}");
 }
 
 /// Takes one required member after the other away.

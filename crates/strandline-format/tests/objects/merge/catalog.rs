@@ -35,7 +35,8 @@ fn catalog(text: &str) -> Vec<CatalogEntry> {
 
 /// Our catalog with the merge's edits; a node to be merged is `m`.
 fn applied(ours: &[CatalogEntry], merge: &CatalogMerge) -> String {
-    let node = |object: ObjectRef| (0..=255_u8).find(|node| Hash::of(&[*node]) == object.hash).unwrap().to_string();
+    let node =
+        |object: ObjectRef| (0..=255_u8).find(|node| Hash::of(&[*node]) == object.hash).unwrap().to_string();
     let id = |id: TableId| id.as_bytes()[0];
     let mut map: BTreeMap<NameKey, String> = BTreeMap::new();
     for entry in ours {
@@ -99,7 +100,12 @@ fn disagreements_are_told() {
     check_conflicts("n/=1.0", "n/=1.1", "n/=1.2", &[Kind::Changed]);
     check_conflicts("", "a=1.0", "a=1.1", &[Kind::Changed]);
     check_conflicts("n/=1.0", "", "n/=1.0 n.a=2.0", &[Kind::NamespaceInUse]);
-    check_conflicts("n/=1.0 a=2.0 b=3.0", "a=2.1", "n/=1.1 b=3.1", &[Kind::Dropped, Kind::Dropped, Kind::Dropped]);
+    check_conflicts(
+        "n/=1.0 a=2.0 b=3.0",
+        "a=2.1",
+        "n/=1.1 b=3.1",
+        &[Kind::Dropped, Kind::Dropped, Kind::Dropped],
+    );
 }
 
 /// Catalogs of a few ids, so that the sides meet often; no name twice.

@@ -46,24 +46,24 @@ fn merge(base: Deleted<'_>, ours: Deleted<'_>, theirs: Deleted<'_>, moves: (bool
 
 const NO_MOVES: (bool, bool) = (false, false);
 
-fn check(base: Deleted<'_>, ours: Deleted<'_>, theirs: Deleted<'_>, expected: FileMerge) {
-    assert_eq!(merge(base, ours, theirs, NO_MOVES), expected, "{base:?} {ours:?} {theirs:?}");
+fn check(base: Deleted<'_>, ours: Deleted<'_>, theirs: Deleted<'_>, expected: &FileMerge) {
+    assert_eq!(merge(base, ours, theirs, NO_MOVES), *expected, "{base:?} {ours:?} {theirs:?}");
 }
 
 #[test]
 fn deletes_are_united() {
     let deletes = |rows: &[u64]| FileMerge::Deletes(vector(rows));
-    check(Some(&[]), Some(&[1]), Some(&[2]), deletes(&[1, 2]));
-    check(Some(&[1]), Some(&[1, 2]), Some(&[1, 3]), deletes(&[1, 2, 3]));
-    check(Some(&[]), Some(&[1, 2]), Some(&[2]), FileMerge::Ours);
-    check(Some(&[]), Some(&[1]), Some(&[1, 2]), deletes(&[1, 2]));
-    check(Some(&[]), Some(&[0, 1, 2, 3, 4]), Some(&[5, 6, 7, 8, 9]), FileMerge::Remove);
-    check(Some(&[]), Some(&[1]), None, FileMerge::Remove);
-    check(Some(&[]), None, Some(&[1]), FileMerge::Remove);
-    check(Some(&[]), None, None, FileMerge::Ours);
+    check(Some(&[]), Some(&[1]), Some(&[2]), &deletes(&[1, 2]));
+    check(Some(&[1]), Some(&[1, 2]), Some(&[1, 3]), &deletes(&[1, 2, 3]));
+    check(Some(&[]), Some(&[1, 2]), Some(&[2]), &FileMerge::Ours);
+    check(Some(&[]), Some(&[1]), Some(&[1, 2]), &deletes(&[1, 2]));
+    check(Some(&[]), Some(&[0, 1, 2, 3, 4]), Some(&[5, 6, 7, 8, 9]), &FileMerge::Remove);
+    check(Some(&[]), Some(&[1]), None, &FileMerge::Remove);
+    check(Some(&[]), None, Some(&[1]), &FileMerge::Remove);
+    check(Some(&[]), None, None, &FileMerge::Ours);
     // Rows that were restored stay so.
-    check(Some(&[1, 2]), Some(&[2]), Some(&[1, 2, 3]), deletes(&[2, 3]));
-    check(Some(&[1, 2]), Some(&[2]), Some(&[1]), deletes(&[]));
+    check(Some(&[1, 2]), Some(&[2]), Some(&[1, 2, 3]), &deletes(&[2, 3]));
+    check(Some(&[1, 2]), Some(&[2]), Some(&[1]), &deletes(&[]));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_may_have_moved_is_looked_up() {
         assert_eq!(merge(Some(&[]), Some(&[]), None, moves), FileMerge::Theirs);
     }
     // A restored row whose file is gone must be listed again.
-    check(Some(&[1, 2]), Some(&[1, 3]), None, rows(&[2, 3]));
+    check(Some(&[1, 2]), Some(&[1, 3]), None, &rows(&[2, 3]));
 }
 
 #[test]
@@ -99,7 +99,10 @@ fn another_file_under_the_same_id_is_a_conflict() {
     }
     // Hints and statistics may differ.
     let hinted = FileEntry { order: Some(3), era: Era(2), ..entry(&[]) };
-    assert_eq!(sides(side(&plain, &none), side(&hinted, &none), side(&deleted, &one)).merge(), FileMerge::Deletes(one.clone()));
+    assert_eq!(
+        sides(side(&plain, &none), side(&hinted, &none), side(&deleted, &one)).merge(),
+        FileMerge::Deletes(one.clone())
+    );
 }
 
 fn side() -> impl Strategy<Value = Option<Vec<u64>>> {

@@ -90,7 +90,9 @@ fn what_cannot_be_written_is_refused() {
         generate::append(&mut table, vec![entry(row_ids)]);
         table
     };
-    let kind = |row_ids, rows: &[(u64, i64)]| renumbered(&table(row_ids), rows).map_err(|error| error.kind()).map(drop);
+    let kind = |row_ids, rows: &[(u64, i64)]| {
+        renumbered(&table(row_ids), rows).map_err(|error| error.kind()).map(drop)
+    };
     assert_eq!(kind(RowIds::Derived, &[(0, 5)]), Ok(()));
     assert_eq!(kind(RowIds::Derived, &[(50, 5)]), Err(ErrorKind::Malformed), "a run of ids is torn");
     assert_eq!(kind(RowIds::Derived, &[(0, -1)]), Err(ErrorKind::Malformed), "no such id");

@@ -1,7 +1,6 @@
 //! Nodes and roots of the three trees, what a parent says of a node, and what a tree holds.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -186,7 +185,7 @@ fn keys_of<K: Use>(input: &TreeInput) -> Outcome {
             Flush::Need(needed) => {
                 for (level, reference) in needed {
                     let node = Node::parse(text_of(&input.nodes, &reference.node.hash)?.as_bytes())?;
-                    nodes.insert(level, &reference, Arc::new(node))?;
+                    nodes.insert(level, &reference, node)?;
                 }
             }
             Flush::Done(root, written) => {

@@ -9,4 +9,6 @@ mod merge;
 #[cfg(test)]
 mod pointer;
 #[cfg(test)]
+mod tree;
+#[cfg(test)]
 mod whole;

@@ -52,7 +52,6 @@ impl Lake {
     /// Makes a lake at a URL or in a folder; its options are set on what this returns, `.await` carries it out.
     ///
     /// See [`Create`] for requests, errors, and what a dropped future leaves.
-    #[must_use]
     pub fn create(location: impl Into<String>) -> Create {
         Create::new(location.into())
     }
@@ -60,7 +59,6 @@ impl Lake {
     /// Opens the lake at a URL or in a folder; its options are set on what this returns, `.await` carries it out.
     ///
     /// See [`Open`] for requests and errors.
-    #[must_use]
     pub fn open(location: impl Into<String>) -> Open {
         Open::new(location.into())
     }

@@ -1,7 +1,12 @@
 //! The SDK as a user of the crate sees it, on stores that count, fail and delay. One binary, a module for each part.
 
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod lake;
+#[cfg(test)]
 mod lake_counts;
+#[cfg(test)]
 mod tree_counts;
+#[cfg(test)]
 mod tree_model;

@@ -169,6 +169,8 @@ fn unique(texts: Vec<String>) -> Result<BTreeSet<Feature>> {
 pub(crate) fn explain(text: &[u8], error: Error) -> Error {
     #[derive(Deserialize)]
     struct OnlyFeatures {
+        #[serde(rename = "format")]
+        _format: u64,
         features: OnlyRead,
     }
     #[derive(Deserialize)]

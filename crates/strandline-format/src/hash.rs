@@ -4,6 +4,7 @@
 //! business of `path`; reading and checking whole objects is the business of the SDK.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -107,12 +108,18 @@ pub struct ObjectRef {
     pub size: u64,
 }
 
-/// How a reference stands in JSON.
+/// How a reference to metadata stands in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RefV1 {
     pub(crate) hash: Hash,
     pub(crate) era: Era,
+    #[serde(deserialize_with = "some_bytes")]
     pub(crate) size: u64,
+}
+
+/// Metadata is never empty [REFR-4].
+fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    NonZeroU64::deserialize(deserializer).map(NonZeroU64::get)
 }
 
 impl From<ObjectRef> for RefV1 {

@@ -195,9 +195,9 @@ pub(crate) struct EntriesV1 {
     commit: RefColumns,
     time: Vec<Timestamp>,
     txn: Vec<TxnId>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     keyed: Sparse<bool>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     merged: Sparse<Option<MergedV1>>,
 }
 
@@ -217,9 +217,9 @@ pub(crate) struct ChildrenV1 {
     count: Vec<u64>,
     first_time: Vec<Timestamp>,
     last_time: Vec<Timestamp>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     keyed: Sparse<u64>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     merges: Sparse<u64>,
 }
 

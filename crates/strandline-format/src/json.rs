@@ -1,8 +1,8 @@
 //! The one door for JSON: bounded before it is parsed, strict while it is, compact when it is written.
 //!
 //! Invariants: nothing longer than its limit or deeper than [`MAX_DEPTH`] reaches the parser [JSON-3]; a repeated member
-//! is refused [JSON-4]; a format version or kind that is not known is `Unsupported`, whatever else the text holds
-//! [VER-2]. The wire structs themselves stand beside the objects that they belong to.
+//! is refused [JSON-4]; a format version that is not known is `Unsupported`, whatever else the text holds [VER-2]; another
+//! kind than the one that belongs there is `Malformed` [VER-3]. The wire structs themselves stand beside the objects that they belong to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -113,7 +113,7 @@ fn explain(kind: &str, text: &[u8], error: &serde_json::Error) -> Error {
     }
     let format = strict::from_slice::<OnlyFormat>(text).ok().and_then(|found| unknown_format(kind, found.format));
     let header = || strict::from_slice::<Header>(text).ok().and_then(|header| foreign(kind, &header));
-    format.or_else(header).unwrap_or_else(|| Error::malformed(format!("{kind}: {error}")))
+    format.or_else(header).unwrap_or_else(|| from_serde(kind, error))
 }
 
 /// Refuses text that is too long or nests too deep before any of it is parsed.
@@ -149,7 +149,37 @@ fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
     }
 }
 
-/// A map of the wire in which a repeated key is an error, where serde would keep the last one.
+/// A member with a default, which it also has where `null` stands in its place [JSON-9].
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Begins the message of an error whose kind is `Unsupported`; no text from outside gets into a message unescaped.
+const UNSUPPORTED: char = '\u{1}';
+
+/// An error on its way through serde, which only carries messages.
+pub(crate) fn through_serde<E: serde::de::Error>(error: Error) -> E {
+    match error.kind() {
+        crate::ErrorKind::Unsupported => E::custom(format_args!("{UNSUPPORTED}{error}")),
+        _ => E::custom(error),
+    }
+}
+
+/// What [`through_serde`] brought here, or what serde says itself.
+pub(crate) fn from_serde(place: impl fmt::Display, error: &serde_json::Error) -> Error {
+    let message = error.to_string();
+    match message.strip_prefix(UNSUPPORTED) {
+        Some(message) => Error::unsupported(message),
+        None => Error::malformed(message),
+    }
+    .at(place)
+}
+
+/// A map of the wire in which a repeated key is an error, where serde would keep the last one; `null` is an empty one [JSON-9].
 pub(crate) fn unique_map<'de, D, K, V>(deserializer: D) -> std::result::Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,
@@ -162,6 +192,9 @@ where
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object")
         }
+        fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
         fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Self::Value, A::Error> {
             let mut map = BTreeMap::new();
             while let Some((key, value)) = access.next_entry::<K, V>()? {
@@ -173,5 +206,5 @@ where
             Ok(map)
         }
     }
-    deserializer.deserialize_map(Unique(std::marker::PhantomData))
+    deserializer.deserialize_any(Unique(std::marker::PhantomData))
 }

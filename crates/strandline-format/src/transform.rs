@@ -208,11 +208,19 @@ impl fmt::Display for Transform {
     }
 }
 
+/// What the texts of transforms begin with.
+const WORDS: [&str; 8] = ["identity", "bucket", "truncate", "year", "month", "day", "hour", "void"];
+
 impl FromStr for Transform {
     type Err = Error;
 
-    /// Takes the one canonical text only; numbers are 1 to 2^31 - 1.
+    /// Takes the one canonical text only, with numbers from 1 to 2^31 - 1; a word that names no transform may be that of a
+    /// later version [VER-8].
     fn from_str(text: &str) -> Result<Self> {
+        let word = text.split('[').next().unwrap_or_default();
+        if !WORDS.contains(&word) {
+            return Err(Error::unsupported(format!("the transform {:?} is not known here", clip(text))));
+        }
         let transform = match text {
             "identity" => Some(Self::Identity),
             "year" => Some(Self::Year),

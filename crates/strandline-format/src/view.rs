@@ -78,7 +78,7 @@ struct ViewV1 {
     sql: String,
     dialect: String,
     schema: SchemaWire,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "String::is_empty")]
     comment: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_map")]
     properties: BTreeMap<String, String>,
@@ -89,7 +89,7 @@ struct NamespaceV1 {
     #[serde(flatten)]
     header: Header,
     id: TableId,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "String::is_empty")]
     comment: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_map")]
     properties: BTreeMap<String, String>,

@@ -129,11 +129,11 @@ impl Commit {
     fn check_past(&self) -> Result<()> {
         let newest = self.newest_ancestor();
         let Some(parent) = self.parents.first() else {
-            let begins = self.seq == Seq(0) && newest.is_none();
+            let begins = self.seq == Seq(0) && newest.is_none() && self.catalog.is_empty();
             return if begins {
                 Ok(())
             } else {
-                Err(Error::invalid("a commit without parents begins at version 0, without a past"))
+                Err(Error::invalid("a commit without parents begins at version 0, with nothing in it and no past"))
             };
         };
         if newest.and_then(|newest| newest.next().ok()) != Some(self.seq) {

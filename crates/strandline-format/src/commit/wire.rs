@@ -26,7 +26,7 @@ struct CommitV1 {
     parents: Vec<ParentV1>,
     time: Timestamp,
     txn: TxnId,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "std::ops::Not::not")]
     key: bool,
     author: String,
     message: String,
@@ -48,7 +48,7 @@ struct ParentV1 {
 struct ChangeV1 {
     table: TableId,
     name: String,
-    #[serde(rename = "type", default = "table", skip_serializing_if = "is_table")]
+    #[serde(rename = "type", default = "table", deserialize_with = "table_if_null", skip_serializing_if = "is_table")]
     entry_type: String,
     operation: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +69,11 @@ struct ChangeV1 {
 struct RenumberedV1 {
     files: Vec<(u64, i64)>,
     rows: Vec<(u64, i64)>,
+}
+
+/// What a change is of, where it does not say so; `null` says nothing [JSON-9].
+fn table_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    Option::deserialize(deserializer).map(|name: Option<String>| name.unwrap_or_else(table))
 }
 
 fn table() -> String {

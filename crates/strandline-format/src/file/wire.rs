@@ -17,30 +17,30 @@ use crate::tree::{Children, Columns, Sparse};
 pub(crate) struct EntriesV1 {
     id: Vec<FileId>,
     hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     era: Sparse<Era>,
     size: Vec<u64>,
     rows: Vec<u64>,
     footer: Vec<u64>,
     first_row: Vec<RowId>,
     added: Vec<Seq>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     fields: Sparse<u32>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     deletes: Sparse<Option<DeletesV1>>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     row_groups: Sparse<RowGroups>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     order: Sparse<Option<u32>>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     split: Sparse<Option<SplitV1>>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     shifts: Sparse<Option<Vec<(u64, u64)>>>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     row_ids: Sparse<RowIdsV1>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     external: Sparse<Option<ExternalV1>>,
-    #[serde(default, skip_serializing_if = "StatsV1::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "StatsV1::is_empty")]
     stats: StatsV1,
 }
 
@@ -49,15 +49,15 @@ pub(crate) struct ChildrenV1 {
     first: Vec<FileId>,
     last: Vec<FileId>,
     hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     era: Sparse<Era>,
     size: Vec<u64>,
     count: Vec<u64>,
     rows: Vec<u64>,
     bytes: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     deleted: Sparse<u64>,
-    #[serde(default, skip_serializing_if = "StatsV1::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "StatsV1::is_empty")]
     stats: StatsV1,
 }
 

@@ -126,12 +126,13 @@ impl Schema {
         })
     }
 
-    /// The ids of all fields, nested ones too, ascending: the set that a file written with this schema has.
+    /// The ids of all fields, nested ones too, ascending.
     pub fn ids(&self) -> impl Iterator<Item = FieldId> + '_ {
         self.index.ids()
     }
 
-    /// The fields that have values of their own, in order: those that statistics are kept for.
+    /// The fields that have values of their own, in order: those that statistics are kept for, and that the set of a file
+    /// written with this schema has [TBL-3].
     #[must_use]
     pub fn leaves(&self) -> Vec<(FieldId, PrimitiveType)> {
         let mut leaves = Vec::new();

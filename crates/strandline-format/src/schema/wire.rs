@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 
 use super::{Field, Schema, SchemaId, Type};
 use crate::error::{Error, Result};
+use crate::hash::clip;
 use crate::id::FieldId;
+use crate::json::through_serde;
 use crate::name::ColumnName;
 use crate::value::{PrimitiveType, Value};
 
@@ -23,7 +25,7 @@ type Wired<T, E> = std::result::Result<T, E>;
 pub(crate) struct SchemaWire {
     id: u32,
     fields: Vec<FieldWire>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     dropped: Vec<FieldId>,
 }
 
@@ -33,7 +35,7 @@ struct FieldWire {
     name: String,
     #[serde(rename = "type")]
     ty: TypeWire,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "is_false")]
     required: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     doc: Option<String>,
@@ -47,7 +49,7 @@ struct FieldWire {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct PartWire {
     id: FieldId,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "is_false")]
     required: bool,
     #[serde(rename = "type")]
     ty: TypeWire,
@@ -105,14 +107,6 @@ impl<'de> Deserialize<'de> for TypeWire {
 
 struct TypeVisitor;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Nested {
-    Struct,
-    List,
-    Map,
-}
-
 impl<'de> Visitor<'de> for TypeVisitor {
     type Value = TypeWire;
 
@@ -121,17 +115,19 @@ impl<'de> Visitor<'de> for TypeVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Wired<TypeWire, E> {
-        text.parse().map(TypeWire::Primitive).map_err(E::custom)
+        text.parse().map(TypeWire::Primitive).map_err(through_serde)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Wired<TypeWire, A::Error> {
         let empty = || A::Error::custom("a type without a name");
-        let ty = match map.next_key()?.ok_or_else(empty)? {
-            Nested::Struct => TypeWire::Struct(map.next_value()?),
-            Nested::List => TypeWire::List(map.next_value()?),
-            Nested::Map => TypeWire::Map(map.next_value()?),
+        let name: String = map.next_key()?.ok_or_else(empty)?;
+        let ty = match name.as_str() {
+            "struct" => TypeWire::Struct(map.next_value()?),
+            "list" => TypeWire::List(map.next_value()?),
+            "map" => TypeWire::Map(map.next_value()?),
+            _ => return Err(through_serde(Error::unsupported(format!("the type {:?} is not known here", clip(&name))))),
         };
-        match map.next_key::<Nested>()? {
+        match map.next_key::<String>()? {
             None => Ok(ty),
             Some(_) => Err(A::Error::custom("a type with two names")),
         }

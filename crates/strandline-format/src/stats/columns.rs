@@ -88,7 +88,8 @@ impl StatsColumns {
         Stats(fields.filter(|(_, field)| !field.is_unknown()).collect())
     }
 
-    /// Checks the counts against the entries' numbers of rows [STAT-7]. Bounds were checked when they were read.
+    /// Checks the counts against the entries' numbers of rows [STAT-7], and that there are bounds only where there is
+    /// something to bound [STAT-4]. The bounds themselves were checked when they were read.
     ///
     /// # Errors
     /// `Malformed`, naming field and entry.
@@ -98,6 +99,11 @@ impl StatsColumns {
             if let Some(index) = wrong {
                 return Err(Error::malformed(format!(
                     "statistics of field {id}: entry {index} counts more nulls and NaNs than values"
+                )));
+            }
+            if let Some(index) = (0..self.len).find(|index| field.bounds_nothing(*index, rows)) {
+                return Err(Error::malformed(format!(
+                    "statistics of field {id}: entry {index} has a bound where there is nothing to bound"
                 )));
             }
         }
@@ -190,6 +196,12 @@ impl FieldColumns {
     /// How many values an entry of `rows` rows has of this field.
     pub(crate) fn value_count(&self, index: usize, rows: u64) -> u64 {
         self.values.as_ref().and_then(|values| values.get(index)).unwrap_or(rows)
+    }
+
+    fn bounds_nothing(&self, index: usize, rows: &[u64]) -> bool {
+        let known = |bounds: &Option<BoundColumn>| bounds.as_ref().is_some_and(|bounds| bounds.known().get(index));
+        let bounded = known(&self.min) || known(&self.max);
+        bounded && self.row(index).is_void(rows.get(index).copied().unwrap_or(0))
     }
 
     fn counts_exceed(&self, index: usize, rows: &[u64]) -> bool {

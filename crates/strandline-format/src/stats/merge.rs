@@ -24,6 +24,10 @@ impl StatsColumns {
 
 impl FieldColumns {
     fn merged(&self, rows: &[u64]) -> FieldStats {
+        // Of a field of which some part knows nothing, the number of values is not known either.
+        if (0..rows.len()).any(|index| self.row(index).is_unknown()) {
+            return FieldStats::unknown(self.ty);
+        }
         let mut entries = rows.iter().enumerate().map(|(index, rows)| (self.row(index), *rows));
         let Some((first, first_rows)) = entries.next() else {
             return FieldStats::unknown(self.ty);
@@ -102,8 +106,10 @@ impl Sum {
     }
 
     fn finish(self) -> FieldStats {
-        let values = if self.values == self.rows { None } else { self.values };
-        FieldStats { values, min: self.min.known(), max: self.max.known(), ..self.counts }
+        let merged = FieldStats { values: None, min: self.min.known(), max: self.max.known(), ..self.counts };
+        // That there are as many as rows goes without saying, unless nothing else is said.
+        let implied = self.values == self.rows && !merged.is_unknown();
+        FieldStats { values: self.values.filter(|_| !implied), ..merged }
     }
 }
 

@@ -16,6 +16,7 @@ use super::columns::{FieldColumns, StatsColumns, check_id, known_counts, known_f
 use crate::error::{Error, Result};
 use crate::hash::clip;
 use crate::id::FieldId;
+use crate::json::through_serde;
 use crate::mask::Mask;
 use crate::value::{
     MICROS_PER_DAY, PrimitiveType, fits_precision, float_of_text, parse_decimal, parse_hex_into, parse_uuid,
@@ -205,7 +206,7 @@ impl<T> Visitor<'_> for TextSeed<T> {
         f.write_str("a string")
     }
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Read<T, E> {
-        (self.0)(text).map_err(E::custom)
+        (self.0)(text).map_err(through_serde)
     }
 }
 
@@ -279,19 +280,50 @@ fn read_member<'de, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Read<(), A::Error> {
     let repeated = match member {
-        Member::Nulls => field.nulls.replace(map.next_value_seed(CountsSeed)?).is_some(),
+        Member::Nulls => put(&mut field.nulls, map.next_value_seed(OrNull(CountsSeed))?),
         Member::Nans if !field.ty.is_floating() => {
             return Err(A::Error::custom(format!("values of type {} are never NaN", field.ty)));
         }
-        Member::Nans => field.nans.replace(map.next_value_seed(CountsSeed)?).is_some(),
-        Member::Values => field.values.replace(map.next_value_seed(CountsSeed)?).is_some(),
-        Member::Min => field.min.replace(map.next_value_seed(BoundsSeed(field.ty))?).is_some(),
-        Member::Max => field.max.replace(map.next_value_seed(BoundsSeed(field.ty))?).is_some(),
-        Member::MinExact => field.min_exact.replace(map.next_value_seed(FlagsSeed)?).is_some(),
-        Member::MaxExact => field.max_exact.replace(map.next_value_seed(FlagsSeed)?).is_some(),
+        Member::Nans => put(&mut field.nans, map.next_value_seed(OrNull(CountsSeed))?),
+        Member::Values => put(&mut field.values, map.next_value_seed(OrNull(CountsSeed))?),
+        Member::Min => put(&mut field.min, map.next_value_seed(OrNull(BoundsSeed(field.ty)))?),
+        Member::Max => put(&mut field.max, map.next_value_seed(OrNull(BoundsSeed(field.ty)))?),
+        Member::MinExact => put(&mut field.min_exact, map.next_value_seed(OrNull(FlagsSeed))?),
+        Member::MaxExact => put(&mut field.max_exact, map.next_value_seed(OrNull(FlagsSeed))?),
         Member::Type | Member::Unknown => false,
     };
     if repeated { Err(A::Error::custom("a member of a field's statistics is repeated")) } else { Ok(()) }
+}
+
+/// Whether there was an array already.
+fn put<T>(member: &mut Option<T>, found: Option<T>) -> bool {
+    found.is_some_and(|found| member.replace(found).is_some())
+}
+
+/// What a seed reads, or `null` [JSON-9].
+struct OrNull<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for OrNull<S> {
+    type Value = Option<S::Value>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Read<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for OrNull<S> {
+    type Value = Option<S::Value>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or null")
+    }
+    fn visit_none<E: serde::de::Error>(self) -> Read<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_unit<E: serde::de::Error>(self) -> Read<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Read<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
 }
 
 /// [STAT-5]: no lower bound is above its upper bound.

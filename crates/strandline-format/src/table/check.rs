@@ -48,14 +48,15 @@ impl Table {
             known("a split", field.field)?;
             check_transform(schema, field)?;
         }
-        let live: Vec<FieldId> = schema.ids().collect();
+        let mut live: Vec<FieldId> = schema.leaves().into_iter().map(|(id, _)| id).collect();
+        live.sort_unstable();
         for (first, last) in self.field_sets.iter().flat_map(|set| set.ranges()) {
             // A range is as long as the fields in it, or has one that never was.
             let found = live.partition_point(|id| id <= last) - live.partition_point(|id| id < first)
                 + schema.dropped().range(first..=last).count();
             if i64::try_from(found) != Ok(i64::from(last.0) - i64::from(first.0) + 1) {
                 return Err(Error::invalid(format!(
-                    "a set has the fields {first} to {last}, some of which never were"
+                    "a set has the fields {first} to {last}, some of which are no leaves, or never were"
                 )));
             }
         }

@@ -32,21 +32,21 @@ struct TableV1 {
     schema: Option<SchemaWire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schema_ref: Option<RefV1>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     field_sets: Vec<Vec<(FieldId, FieldId)>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     key: Vec<FieldId>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     orders: Vec<OrderV1>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     splits: Vec<SplitV1>,
-    #[serde(default, skip_serializing_if = "LayoutV1::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "LayoutV1::is_empty")]
     layout: LayoutV1,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     constraints: Vec<ConstraintV1>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_map")]
     properties: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "String::is_empty")]
     comment: String,
     next_row: RowId,
     next_file: FileId,

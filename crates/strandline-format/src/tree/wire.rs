@@ -35,7 +35,7 @@ pub(crate) trait WireKind: TreeKind {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RefColumns {
     pub(crate) hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     pub(crate) era: Sparse<Era>,
     pub(crate) size: Vec<u64>,
 }
@@ -53,6 +53,9 @@ impl RefColumns {
         check_len("hash", self.hash.len(), len)?;
         check_len("size", self.size.len(), len)?;
         self.era.check("era", len)?;
+        if self.size.contains(&0) {
+            return Err(Error::malformed("a reference to metadata of no bytes"));
+        }
         let object = |(at, (hash, size))| ObjectRef { hash, era: self.era.get(at), size };
         Ok(self.hash.iter().copied().zip(self.size.iter().copied()).enumerate().map(object).collect())
     }
@@ -83,7 +86,7 @@ struct RootWire<K: WireKind> {
     children: Option<K::Children>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     puts: Option<K::Entries>,
-    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default = "Vec::new", deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     removes: Vec<<K as WireKind>::Key>,
 }
 
@@ -137,7 +140,7 @@ pub(crate) fn write_root<K: WireKind>(root: &Root<K>) -> Result<String> {
 pub(crate) fn parse_root<K: WireKind>(text: &str) -> Result<Root<K>> {
     json::check_bounds(text.as_bytes(), MAX_META_BYTES)?;
     let wire: RootWire<K> = strict::from_str(text)
-        .map_err(|error| Error::malformed(format!("root of {}: {error}", K::NAME)))?;
+        .map_err(|error| json::from_serde(format_args!("root of {}", K::NAME), &error))?;
     root_from_wire(wire).map_err(|error| error.stored().at(format_args!("root of {}", K::NAME)))
 }
 

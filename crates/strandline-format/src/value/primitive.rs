@@ -174,8 +174,13 @@ const PLAIN: [PrimitiveType; 14] = [
 impl FromStr for PrimitiveType {
     type Err = Error;
 
-    /// Takes the one canonical text only.
+    /// Takes the one canonical text only; a word that names no type may be that of a later version [VER-8].
     fn from_str(text: &str) -> Result<Self> {
+        let word = text.split('(').next().unwrap_or_default();
+        let known = word == "decimal" || word == "fixed" || PLAIN.iter().any(|ty| ty.word() == word);
+        if !known {
+            return Err(Error::unsupported(format!("the type {:?} is not known here", clip(text))));
+        }
         let error = || Error::malformed(format!("{:?} is not a type", clip(text)));
         let ty = match text.strip_suffix(')') {
             Some(opened) => parse_numbered(opened).ok_or_else(error)?,

@@ -272,6 +272,7 @@ pub(crate) fn commit() -> impl Strategy<Value = Commit> {
             history.edit(past.into_iter().map(|entry| (entry.seq, Some(entry))));
             let txn = TxnId::from_bytes(txn);
             let mut changes = changes;
+            let catalog = if parents == Parents::None { Root::default() } else { catalog };
             if parents.merged().is_some() {
                 let files = NumberMap::new([Step { from: 3, by: 7 }, Step { from: 9, by: -2 }]).unwrap();
                 let renumbered = Some(Renumbering { files, rows: NumberMap::default() });

@@ -249,7 +249,11 @@ fn tables() {
     check("/splits/0/fields/0/id", json!(999), MALFORMED);
     check("/splits/0/fields/0/field", json!(9), MALFORMED);
     check("/splits/0/fields/0/field", json!(2), MALFORMED);
-    check("/splits/0/fields/0/transform", json!("cube"), MALFORMED);
+    check("/splits/0/fields/0/transform", json!("cube"), UNSUPPORTED);
+    check("/splits/0/fields/0/transform", json!("bucket[0]"), MALFORMED);
+    check("/schema/fields/0/type", json!("variant"), UNSUPPORTED);
+    check("/schema/fields/0/type", json!({"union": []}), UNSUPPORTED);
+    check("/schema/fields/0/type", json!("decimal(39,2)"), MALFORMED);
     let part = split["fields"][0].clone();
     check("/splits/0/fields", json!([part, part]), MALFORMED);
     check("/layout/order", json!(2), MALFORMED);

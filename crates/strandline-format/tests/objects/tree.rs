@@ -91,7 +91,7 @@ fn reread(root: &Root<History>) -> Root<History> {
 fn entry(seq: u64, salt: u64) -> HistoryEntry {
     HistoryEntry {
         seq: Seq(seq),
-        commit: ObjectRef { hash: Hash::of(&salt.to_le_bytes()), era: Era(salt % 3), size: salt },
+        commit: ObjectRef { hash: Hash::of(&salt.to_le_bytes()), era: Era(salt % 3), size: salt + 1 },
         time: Timestamp::from_micros(i64::try_from(seq).unwrap() * 1_000_000).unwrap(),
         txn: TxnId::from_bytes([u8::try_from(salt % 256).unwrap(); 16]),
         keyed: salt.is_multiple_of(5),

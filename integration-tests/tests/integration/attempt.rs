@@ -4,6 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use strandline::storage::{DataKind, Objects, RefKind, Storage, Swap};
 use strandline::{Error, Result};
 use strandline_format::{Era, ObjectRef, TableId};
@@ -87,20 +89,21 @@ pub(crate) fn object() -> ObjectRef {
     Objects::meta_ref(TEXT, Era(0))
 }
 
-/// Everything that writes, and the reads around it, in a lake that has [`object`].
+/// Everything that writes, and the reads around it, all at once, in a lake that has [`object`].
 pub(crate) async fn everything(storage: &Storage) -> Vec<Tried> {
     let (refs, objects) = (storage.refs(), storage.objects());
-    let large = Bytes::from(vec![7; 1 << 20]);
-    vec![
-        tried("load", refs.load(&lake::main())).await,
-        tried("list", refs.list(RefKind::Branch)).await,
-        tried("get", objects.get_meta(&object())).await,
-        tried("put", objects.put_meta(Bytes::from_static(b"{\"a\":1}"), Era(7))).await,
-        tried("put data", objects.put_data(DataKind::File, table(), large.clone(), Era(7))).await,
-        tried("write data", write(storage, &large)).await,
-        tried_swap("swap", add_line(storage, 200_000)).await,
-        tried("probe", storage.probe()).await,
-    ]
+    let (object, path, large) = (object(), lake::main(), Bytes::from(vec![7; 1 << 20]));
+    let calls: [BoxFuture<'_, Tried>; 8] = [
+        tried("load", refs.load(&path)).boxed(),
+        tried("list", refs.list(RefKind::Branch)).boxed(),
+        tried("get", objects.get_meta(&object)).boxed(),
+        tried("put", objects.put_meta(Bytes::from_static(b"{\"a\":1}"), Era(7))).boxed(),
+        tried("put data", objects.put_data(DataKind::File, table(), large.clone(), Era(7))).boxed(),
+        tried("write data", write(storage, &large)).boxed(),
+        swap(storage, 200_000).boxed(),
+        tried("probe", storage.probe()).boxed(),
+    ];
+    join_all(calls).await
 }
 
 /// The table that the tests' data files belong to.
@@ -118,10 +121,11 @@ pub(crate) async fn write(storage: &Storage, bytes: &[u8]) -> Result<ObjectRef> 
 }
 
 /// Swaps what stands in the pointer for something this long; creates it if it is not there or cannot be read.
-pub(crate) async fn add_line(storage: &Storage, length: usize) -> Result<Swap> {
+pub(crate) async fn swap(storage: &Storage, length: usize) -> Tried {
     let current = storage.refs().load(&lake::main()).await.unwrap_or_default();
     let expected = current.as_ref().map(|loaded| &loaded.token);
-    storage.refs().swap(&lake::main(), expected, vec![b'x'; length].into()).await
+    let path = lake::main();
+    tried_swap("swap", storage.refs().swap(&path, expected, vec![b'x'; length].into())).await
 }
 
 fn shown(error: &Error) -> String {

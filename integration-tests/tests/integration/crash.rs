@@ -60,7 +60,7 @@ async fn write_data(storage: &Storage, bytes: &[u8]) -> ObjectPath {
 }
 
 /// Bytes that do not compress well.
-fn noise(size: usize) -> Vec<u8> {
+pub(crate) fn noise(size: usize) -> Vec<u8> {
     (0..).flat_map(|number: u64| *Hash::of(&number.to_le_bytes()).as_bytes()).take(size).collect()
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
-use strandline::storage::{Durability, Storage, Swap};
+use strandline::storage::{Durability, Storage};
 use strandline_format::Era;
 use tempfile::TempDir;
 
@@ -50,8 +50,7 @@ impl Lake {
 
 async fn fill(root: &Path) {
     let storage = open(root).await;
-    let swapped = attempt::add_line(&storage, 10).await.unwrap();
-    assert!(matches!(swapped, Swap::Swapped(_)), "{swapped:?}");
+    assert_eq!(attempt::swap(&storage, 10).await.outcome, "swapped");
     let object = storage.objects().put_meta(Bytes::from_static(attempt::TEXT), Era(0)).await.unwrap();
     assert_eq!(object, attempt::object());
 }

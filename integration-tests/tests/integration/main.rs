@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod attempt;
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod crash;
@@ -17,6 +19,8 @@ mod lake;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod mock;
+#[cfg(test)]
 mod pointer;
 #[cfg(test)]
 mod runner;
@@ -24,10 +28,12 @@ mod runner;
 mod second_reader;
 #[cfg(test)]
 mod signal;
+#[cfg(test)]
+mod wire;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
-    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES, second_reader::CASES]);
+    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, second_reader::CASES]);
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE
 }

@@ -1,16 +1,34 @@
-//! What really happened on the wire to one conditional put: the stores' errors do not say.
+//! The wire under a bucket's clients: what really happened to one conditional put, which the stores' errors do not say, and
+//! bounds on how long an answer is waited for and how much of it `object_store` reads whole.
 //!
-//! Invariant: [`Attempt`] is written by the transport alone, so what it holds is a fact about the last request that
-//! carried it. It is only meaningful for a client that was built with [`ObservingConnector`] and does not retry.
+//! Invariants: [`Attempt`] is written by the transport alone, so what it holds is a fact about the last request that
+//! carried it; it is only meaningful for a client that was built with [`ObservingConnector`] and does not retry. No answer
+//! is read past its bound; only the body of a whole object has none here, because who reads it has one of its own.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use object_store::ClientOptions;
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body::{Body, Frame, SizeHint};
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-    ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService, ReqwestConnector,
 };
+use object_store::{ClientConfigKey, ClientOptions};
+
+/// How long the head of an answer may take. The client's own timeout is for all of a transfer, so it is too long to notice a
+/// server that says nothing and leaves no time to ask again.
+const HEAD: Duration = Duration::from_secs(8);
+/// How fast a body goes up at the least, before its answer is waited for.
+const UPLOAD_BYTES_A_SECOND: usize = 128 << 10;
+/// How much of an error's text is read.
+const ERROR_BYTES: usize = 64 << 10;
+/// How long the answer to anything but a read may be: a page of a listing has a thousand keys of at most a KiB each.
+const ANSWER_BYTES: u64 = 16 << 20;
 
 /// How far a request came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,24 +66,163 @@ pub(crate) struct ObservingConnector;
 impl HttpConnector for ObservingConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Observing(inner)))
+        Ok(HttpClient::new(Observing { inner, impatient: has_default_timeout(options) }))
     }
 }
 
+/// Who sets a timeout knows how slow the store is.
+fn has_default_timeout(options: &ClientOptions) -> bool {
+    let timeout = |options: &ClientOptions| options.get_config_value(&ClientConfigKey::Timeout);
+    timeout(options) == timeout(&ClientOptions::default())
+}
+
 #[derive(Debug)]
-struct Observing(HttpClient);
+struct Observing {
+    inner: HttpClient,
+    /// Whether an answer is given up that takes long to begin.
+    impatient: bool,
+}
 
 #[async_trait]
 impl HttpService for Observing {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let attempt = request.extensions().get::<Attempt>().cloned().unwrap_or_default();
+        let bound = answer_bound(&request);
         attempt.reach(Progress::Sent);
-        let result = self.0.execute(request).await;
-        match &result {
-            Ok(response) => attempt.reach(Progress::Answered(response.status().as_u16())),
-            Err(error) if error.kind() == HttpErrorKind::Connect => attempt.reach(Progress::NotConnected),
-            Err(_) => {}
+        match self.execute(request).await {
+            Ok(response) => {
+                attempt.reach(Progress::Answered(response.status().as_u16()));
+                Ok(bounded(response, bound).await)
+            }
+            Err(error) => {
+                if error.kind() == HttpErrorKind::Connect {
+                    attempt.reach(Progress::NotConnected);
+                }
+                Err(error)
+            }
         }
-        result
+    }
+}
+
+impl Observing {
+    /// The head of the answer, in time.
+    async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if !self.impatient {
+            return self.inner.execute(request).await;
+        }
+        let upload = (request.body().content_length() / UPLOAD_BYTES_A_SECOND) as u64;
+        let answered =
+            tokio::time::timeout(HEAD + Duration::from_secs(upload), self.inner.execute(request)).await;
+        answered.unwrap_or_else(|elapsed| Err(HttpError::new(HttpErrorKind::Timeout, elapsed)))
+    }
+}
+
+/// How many bytes a successful answer may have; `None`: as many as the object that is read.
+fn answer_bound(request: &HttpRequest) -> Option<u64> {
+    if request.method() != "GET" || request.uri().query().is_some() {
+        return Some(ANSWER_BYTES);
+    }
+    let range = request.headers().get("range").and_then(|range| range.to_str().ok());
+    let (first, last) = range?.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    Some(last.saturating_sub(first).saturating_add(1))
+}
+
+async fn bounded(response: HttpResponse, bound: Option<u64>) -> HttpResponse {
+    let (parts, body) = response.into_parts();
+    let body = match bound {
+        _ if !parts.status.is_success() => error_text(body).await.into(),
+        Some(left) => HttpResponseBody::new(Bounded { body, left }),
+        None => body,
+    };
+    HttpResponse::from_parts(parts, body)
+}
+
+/// The beginning of an error's text. Whatever is wrong with the rest of it, the status is worth more.
+async fn error_text(body: HttpResponseBody) -> String {
+    let mut chunks = body.bytes_stream();
+    let mut text = Vec::new();
+    while text.len() < ERROR_BYTES
+        && let Some(Ok(chunk)) = chunks.next().await
+    {
+        text.extend_from_slice(&chunk);
+    }
+    text.truncate(ERROR_BYTES);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A body that is an error once it is longer than it may be.
+#[derive(Debug)]
+struct Bounded {
+    body: HttpResponseBody,
+    left: u64,
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let Poll::Ready(Some(Ok(frame))) = &polled else { return polled };
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.checked_sub(length) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Some(Err(too_long()))),
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What the server announces is allocated at once by who collects the body.
+        let announced = self.body.size_hint();
+        if announced.lower() <= self.left { announced } else { SizeHint::default() }
+    }
+}
+
+fn too_long() -> HttpError {
+    HttpError::new(HttpErrorKind::Decode, std::io::Error::other("the answer is longer than it may be"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_body_of_a_whole_object_has_no_bound_here() {
+        let check = |method: &str, uri: &str, range: Option<&str>, expected: Option<u64>| {
+            let mut request = HttpRequest::new(Bytes::new().into());
+            *request.method_mut() = method.parse().unwrap();
+            *request.uri_mut() = uri.parse().unwrap();
+            if let Some(range) = range {
+                request.headers_mut().insert("range", range.parse().unwrap());
+            }
+            assert_eq!(answer_bound(&request), expected, "{method} {uri} {range:?}");
+        };
+        check("GET", "http://host/bucket/key", None, None);
+        check("GET", "http://host/bucket/key", Some("bytes=10-19"), Some(10));
+        check("GET", "http://host/bucket/key", Some("bytes=-8"), None);
+        check("GET", "http://host/bucket?list-type=2", None, Some(ANSWER_BYTES));
+        check("PUT", "http://host/bucket/key", None, Some(ANSWER_BYTES));
+        check("POST", "http://host/bucket?delete", None, Some(ANSWER_BYTES));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_its_bound() {
+        let long = || HttpResponseBody::from(vec![b'x'; ERROR_BYTES + 1]);
+        assert!(
+            HttpResponseBody::new(Bounded { body: long(), left: ERROR_BYTES as u64 }).bytes().await.is_err()
+        );
+        let fits = HttpResponseBody::new(Bounded { body: long(), left: ERROR_BYTES as u64 + 1 });
+        assert_eq!(fits.bytes().await.unwrap().len(), ERROR_BYTES + 1);
+        assert_eq!(error_text(long()).await.len(), ERROR_BYTES);
+        assert_eq!(error_text(vec![b'<', 0xff].into()).await, "<\u{fffd}");
     }
 }

@@ -4,6 +4,8 @@
 //! asked (no answer, no rights) is not judged at all; the objects lie under `tmp/probe-<nonce>/` and are removed again.
 //! A passed probe is evidence, not proof: it catches the stores and proxies that ignore, strip or misread conditions.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::join_all;
 use strandline_format::{Nonce, ObjectPath};
@@ -14,6 +16,8 @@ use crate::runtime::Runtime;
 
 /// How many writers race for one object.
 const RACERS: u64 = 16;
+/// How long removing what a probe left may take.
+const CLEAN_UP: Duration = Duration::from_secs(3);
 
 /// Evidence that the store keeps its conditions: only a passed probe makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +32,8 @@ pub async fn probe(refs: &dyn RefStore, runtime: &Runtime) -> Result<Conditions>
     let nonce = runtime.nonce()?;
     let probe = Probe { refs, nonce };
     let verdict = probe.run().await;
-    refs.remove_scratch(nonce).await;
+    // What stays is nobody's: a store that no longer answers is not waited for.
+    let _ = tokio::time::timeout(CLEAN_UP, refs.remove_scratch(nonce)).await;
     verdict.map(|()| Conditions(()))
 }
 

@@ -1,0 +1,281 @@
+//! What comes of each answer, and of none, over real sockets: every call ends within seconds with an error of its kind, no
+//! message holds a credential, no body is read without bound, and a swap is one request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use strandline::storage::{
+    Change, DataKind, Loaded, ObjectOptions, Settled, Storage, StorageOptions, StoreLocation, StoreOptions,
+    settle,
+};
+use strandline::{Deadline, Runtime};
+use strandline_format::Era;
+use strandline_testkit::FixedEnvironment;
+
+use crate::attempt::{self, Tried};
+use crate::bucket::{Bucket, error};
+use crate::crash::noise;
+use crate::lake;
+use crate::mock::{Answer, Request, Server};
+use crate::runner::{Case, Outcome};
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "wire::a_bucket_that_keeps_its_conditions", run: honest },
+    Case { name: "wire::each_answer_is_an_error_of_its_kind", run: kinds },
+    Case { name: "wire::no_message_holds_a_credential", run: secrets },
+    Case { name: "wire::no_body_is_read_without_bound", run: bounds },
+    Case { name: "wire::a_body_that_is_cut_is_asked_for_again", run: cut_bodies },
+    Case { name: "wire::a_swap_whose_answer_is_lost_is_sent_once_and_found_out", run: lost_answers },
+];
+
+const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJHMEU";
+
+/// Opens a bucket at a server as a user would.
+async fn open(server: &Server) -> Storage {
+    let store = StoreOptions::new()
+        .with("endpoint", &server.address)
+        .with("allow_http", "true")
+        .with("access_key_id", ACCESS_KEY)
+        .with("secret_access_key", SECRET_KEY)
+        .with("session_token", TOKEN)
+        .with("region", "us-east-1");
+    let options = StorageOptions { store, objects: ObjectOptions::default(), ..StorageOptions::default() };
+    let runtime = Runtime::system().with_environment(FixedEnvironment::default());
+    Storage::open(&StoreLocation::parse("s3://bucket/lake").unwrap(), &options, runtime).await.unwrap()
+}
+
+/// Tries everything against a server that always answers so.
+async fn against(answer: Answer) -> (Server, Vec<Tried>) {
+    let server = Server::start(move |_| answer.clone());
+    let tried = attempt::everything(&open(&server).await).await;
+    (server, tried)
+}
+
+fn etag() -> Vec<String> {
+    vec!["ETag: \"e\"".to_owned()]
+}
+
+/// How often the pointer was put.
+fn swaps(server: &Server) -> usize {
+    let puts = |request: &&Request| request.method == "PUT" && request.path.ends_with("main.json");
+    server.requests().iter().filter(puts).count()
+}
+
+fn in_time(name: &str, tried: &[Tried]) {
+    tried.iter().for_each(|tried| assert!(tried.took < attempt::SECONDS, "{name}: {tried:?}"));
+}
+
+/// Checks what came of each call, and that the pointer was put once, whatever the answer.
+fn check(name: &str, server: &Server, tried: &[Tried], expected: [&str; 8]) {
+    for (tried, expected) in tried.iter().zip(expected) {
+        assert_eq!(tried.outcome, expected, "{name}: {tried:?}");
+    }
+    in_time(name, tried);
+    assert_eq!(swaps(server), 1, "{name}");
+}
+
+fn honest() -> Outcome {
+    let bucket = Bucket::default();
+    let server = Server::start(move |request| bucket.answer(request));
+    lake::run(async {
+        let storage = open(&server).await;
+        storage.objects().put_meta(attempt::TEXT.into(), Era(0)).await.unwrap();
+        let tried = attempt::everything(&storage).await;
+        check("honest", &server, &tried, ["ok", "ok", "ok", "ok", "ok", "ok", "swapped", "ok"]);
+    });
+    Outcome::Passed
+}
+
+fn kinds() -> Outcome {
+    let all = |kind| [kind; 8];
+    let (denied, absent, invalid) = (all("permission denied"), all("not found"), all("invalid input"));
+    let mut doubtful = all("unavailable");
+    doubtful[6] = "unknown";
+    let cases = vec![
+        (error(403, "AccessDenied"), denied),
+        (error(401, "Unauthorized"), denied),
+        (error(400, "ExpiredToken"), denied),
+        (error(404, "NoSuchBucket"), absent),
+        (error(301, "PermanentRedirect"), invalid),
+        (error(400, "AuthorizationHeaderMalformed"), invalid),
+        (error(500, "InternalError"), doubtful),
+        (error(503, "SlowDown"), doubtful),
+        (Answer::Say(502, Vec::new(), b"<html>Bad Gateway</html>".to_vec()), doubtful),
+        (Answer::Say(503, Vec::new(), vec![0xff; 99]), doubtful),
+        (Answer::Close, doubtful),
+        (Answer::Hang, doubtful),
+    ];
+    lake::run(join_all(cases.into_iter().map(|(answer, expected)| async move {
+        let name = format!("{answer:?}");
+        let (server, tried) = against(answer).await;
+        check(&name, &server, &tried, expected);
+    })));
+    lake::run(conditions_that_fail());
+    Outcome::Passed
+}
+
+/// A failed condition, and S3's "somebody is at it now", are a lost race and no error.
+async fn conditions_that_fail() {
+    for answer in [error(412, "PreconditionFailed"), error(409, "ConditionalRequestConflict")] {
+        let server = Server::start(move |request| match request.method.as_str() {
+            "PUT" => answer.clone(),
+            _ => error(404, "NoSuchKey"),
+        });
+        let tried = attempt::swap(&open(&server).await, 10).await;
+        assert_eq!((tried.outcome.as_str(), swaps(&server)), ("moved", 1), "{tried:?}");
+    }
+}
+
+fn secrets() -> Outcome {
+    let statuses = [400, 403, 404, 409, 412, 500];
+    lake::run(join_all(
+        statuses.into_iter().flat_map(|status| [echo_as_s3, echo_as_proxy].map(|echo| (status, echo))).map(
+            |(status, echo)| async move {
+                let server =
+                    Server::start(move |request| Answer::Say(status, Vec::new(), echo(request).into_bytes()));
+                let tried = attempt::everything(&open(&server).await).await;
+                let signatures = server.requests().iter().map(signature).collect::<Vec<_>>();
+                let mut secrets = vec![ACCESS_KEY.to_owned(), SECRET_KEY.to_owned(), TOKEN.to_owned()];
+                secrets.extend(signatures);
+                for tried in tried {
+                    let leaked = secrets.iter().find(|secret| tried.text.contains(secret.as_str()));
+                    assert_eq!(leaked, None, "{status}: {}", tried.text);
+                }
+            },
+        ),
+    ));
+    Outcome::Passed
+}
+
+fn signature(request: &Request) -> String {
+    let authorization = request.header("authorization").unwrap();
+    authorization.split_once("Signature=").unwrap().1.to_owned()
+}
+
+/// S3 repeats what it was sent, in elements of their own.
+fn echo_as_s3(request: &Request) -> String {
+    let headers: String = request.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    format!(
+        "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated \
+         does not match the signature you provided.</Message><AWSAccessKeyId>{ACCESS_KEY}</AWSAccessKeyId>\
+         <SignatureProvided>{}</SignatureProvided><Token-0>{TOKEN}</Token-0><CanonicalRequest>{headers}</CanonicalRequest></Error>",
+        signature(request)
+    )
+}
+
+/// A debugging proxy repeats it as text.
+fn echo_as_proxy(request: &Request) -> String {
+    let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("refused: {} {}\n{headers}", request.method, request.path)
+}
+
+/// More than any answer may have, and what the sockets hold on top of it.
+const TAKEN: u64 = 32 << 20;
+
+fn bounds() -> Outcome {
+    let cases = [
+        (Answer::Endless(200, etag(), Some(10 << 30)), ["corrupt", "unavailable", "corrupt"]),
+        (Answer::Endless(200, etag(), Some(2)), ["ok", "unavailable", "corrupt"]),
+        (Answer::Endless(200, etag(), None), ["unavailable", "unavailable", "unavailable"]),
+        (Answer::Endless(403, Vec::new(), None), ["permission denied"; 3]),
+        (Answer::Endless(404, Vec::new(), Some(10 << 30)), ["ok", "not found", "corrupt"]),
+        (Answer::Endless(500, Vec::new(), None), ["unavailable"; 3]),
+    ];
+    for (answer, expected) in cases {
+        let name = format!("{answer:?}");
+        let (server, tried) = lake::run(against(answer));
+        let outcomes: Vec<&str> = tried[..3].iter().map(|tried| tried.outcome.as_str()).collect();
+        assert_eq!(outcomes, expected, "{name}");
+        in_time(&name, &tried);
+        let requests = server.requests().len() as u64;
+        assert!(server.taken() < TAKEN * requests, "{name}: {} bytes of {requests} answers", server.taken());
+    }
+    Outcome::Passed
+}
+
+fn cut_bodies() -> Outcome {
+    lake::run(async {
+        for (cuts, expected) in [(1, ["ok", "ok"]), (u64::MAX, ["unavailable", "unavailable"])] {
+            let bucket = Bucket::default();
+            let left = AtomicU64::new(0);
+            let left = Arc::new(left);
+            let script = Arc::clone(&left);
+            let server = Server::start(move |request| cut_some(&script, request, bucket.answer(request)));
+            let storage = open(&server).await;
+            assert_eq!(settle_create(&storage).await, "applied");
+            let text = noise(10_000).into();
+            let object =
+                storage.objects().put_data(DataKind::File, attempt::table(), text, Era(0)).await.unwrap();
+            left.store(cuts, Ordering::Relaxed);
+            let get = storage.objects().get_data(DataKind::File, attempt::table(), &object);
+            let get = attempt::tried("get", get).await;
+            left.store(cuts, Ordering::Relaxed);
+            let path = lake::main();
+            let tried = [get, attempt::tried("load", storage.refs().load(&path)).await];
+            assert_eq!([tried[0].outcome.as_str(), tried[1].outcome.as_str()], expected, "{tried:?}");
+            in_time("cut", &tried);
+        }
+    });
+    Outcome::Passed
+}
+
+/// Cuts the bodies of reads while some cuts are left.
+fn cut_some(left: &AtomicU64, request: &Request, honest: Answer) -> Answer {
+    let taken = |left: u64| left.checked_sub(1);
+    match honest {
+        Answer::Say(status @ (200 | 206), headers, mut body)
+            if request.method == "GET"
+                && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok() =>
+        {
+            let announced = body.len();
+            body.truncate(announced / 2);
+            Answer::Cut(status, headers, announced, body)
+        }
+        other => other,
+    }
+}
+
+fn lost_answers() -> Outcome {
+    // What the client is told of a swap that is applied.
+    let answers = [
+        Answer::Close,
+        error(500, "InternalError"),
+        error(503, "SlowDown"),
+        error(412, "PreconditionFailed"),
+    ];
+    for (answer, outcome) in answers.into_iter().zip(["unknown", "unknown", "unknown", "moved"]) {
+        for settled in [false, true] {
+            let (bucket, answer) = (Bucket::default(), answer.clone());
+            let server =
+                Server::start(move |request| match (bucket.answer(request), request.method.as_str()) {
+                    (_, "PUT") => answer.clone(),
+                    (honest, _) => honest,
+                });
+            lake::run(async {
+                let storage = open(&server).await;
+                match settled {
+                    true => assert_eq!(settle_create(&storage).await, "applied"),
+                    false => assert_eq!(attempt::swap(&storage, 10).await.outcome, outcome),
+                }
+            });
+            assert_eq!(swaps(&server), 1);
+        }
+    }
+    Outcome::Passed
+}
+
+/// Creates the pointer and finds out what came of it.
+async fn settle_create(storage: &Storage) -> &'static str {
+    let change = Change { path: lake::main(), expected: None, bytes: "mine".into() };
+    let mine = |current: &Loaded| Ok(current.bytes == "mine");
+    let deadline = Deadline::after(Duration::from_secs(30));
+    match settle(storage.refs(), &change, &mine, deadline, storage.runtime()).await.unwrap() {
+        Settled::Applied(_) => "applied",
+        Settled::NotApplied(_) => "not applied",
+        Settled::Unknown(_) => "unknown",
+    }
+}

@@ -5,6 +5,7 @@
 //! against its hash before anybody sees it [HASH-3], within bounds that are known before the body is read; only checked
 //! bytes enter the cache. Pointers are not objects: see [`refs`](super::refs).
 
+mod compression;
 mod writer;
 
 use std::ops::Range;
@@ -243,8 +244,7 @@ impl Objects {
             return Err(Error::new(ErrorKind::Corrupt, message).at(self.at(&path)));
         };
         let text = if object.size > COMPRESS_ABOVE {
-            let bound = zstd::zstd_safe::compress_bound(size) as u64;
-            let body = self.fetch(&path, None, bound).await?;
+            let body = self.fetch(&path, None, compression::bound(size)).await?;
             self.decompress(&body, size, &path)?
         } else {
             self.fetch(&path, Some(object.size), object.size).await?
@@ -285,7 +285,7 @@ impl Objects {
     }
 
     fn compress(&self, text: &[u8], path: &ObjectPath) -> Result<Bytes> {
-        let compressed = zstd::bulk::compress(text, self.0.options.compression);
+        let compressed = compression::compress(text, self.0.options.compression);
         compressed.map(Bytes::from).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, format!("cannot be compressed: {error}")).at(self.at(path))
         })
@@ -293,7 +293,7 @@ impl Objects {
 
     /// Makes at most `size` bytes out of a body, whatever the body claims.
     fn decompress(&self, body: &[u8], size: usize, path: &ObjectPath) -> Result<Bytes> {
-        let text = zstd::bulk::decompress(body, size);
+        let text = compression::decompress(body, size);
         text.map(Bytes::from).map_err(|error| {
             let message = format!("does not decompress to the {size} bytes that its reference says: {error}");
             Error::new(ErrorKind::Corrupt, message).at(self.at(path))

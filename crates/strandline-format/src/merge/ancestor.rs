@@ -197,6 +197,8 @@ mod tests {
         check("a b c d", "a b x y<c2 z", "c");
         check("a b c d<y3", "a b x y<c2 z", "y");
         check("a b c d<y3 e", "a b x y<c2 z<d3", "d");
+        // By descent, whatever the times say.
+        check("a b d<y3", "a b x y z<d2", "d");
         // Each merged an old commit of the other: the later one is the base.
         check("a b c d<x3 e", "a b w x y z<c2", "x");
         check("a b c d e<x2", "a p x y<d3", "d");

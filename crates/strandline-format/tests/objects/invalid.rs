@@ -194,6 +194,20 @@ fn commits() {
     check_merge(&merge, parse);
 }
 
+/// What the root shows of the past when all of it is in nodes of their own.
+#[test]
+fn flushed_histories() {
+    let parse: Parse = |text| Commit::parse(text).map(drop);
+    let mut flushed = commit();
+    flushed["history"] = json!({"level": 1, "children": {
+        "first": [0], "last": [0], "hash": [hash("n")], "size": [9], "count": [1], "first_time": [TIME], "last_time": [TIME],
+    }});
+    assert_eq!(parse(flushed.to_string().as_bytes()), Ok(()));
+    check(&flushed, parse, "/time", json!("2026-01-02T03:04:05.000005Z"), MALFORMED);
+    check(&flushed, parse, "/history/children/last", json!([1]), MALFORMED);
+    check(&flushed, parse, "/seq", json!(2), MALFORMED);
+}
+
 fn check_merge(merge: &Json, parse: Parse) {
     check(merge, parse, "/changes/0/renumbered/rows", json!([[5, 1], [5, 2]]), MALFORMED);
     check(merge, parse, "/changes/0/renumbered/files", json!([[-1, 2]]), MALFORMED);
@@ -275,9 +289,34 @@ fn tables() {
     without.as_object_mut().unwrap().remove("schema");
     without["schema_ref"] = object("s");
     let read = Table::parse(without.to_string().as_bytes()).unwrap();
-    let TableSchema::Inline(schema) = Table::parse(table().to_string().as_bytes()).unwrap().schema else { panic!() };
+    let TableSchema::Inline(schema) = Table::parse(table().to_string().as_bytes()).unwrap().schema else {
+        panic!()
+    };
     assert_eq!(read.check_schema(&schema), Ok(()));
-    assert_eq!(read.check_schema(&Schema::numbered(Vec::new()).unwrap()).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(
+        read.check_schema(&Schema::numbered(Vec::new()).unwrap()).unwrap_err().kind(),
+        ErrorKind::Invalid
+    );
+}
+
+#[test]
+fn flushed_files() {
+    let parse: Parse = |text| Table::parse(text).map(drop);
+    let mut flushed = table();
+    let children = json!({
+        "first": [0], "last": [0], "hash": [hash("n")], "size": [9], "count": [1], "rows": [10], "bytes": [100], "deleted": [3],
+    });
+    flushed["files"] = json!({"level": 1, "children": children});
+    flushed["totals"] = json!({"files": 1, "rows": 7, "bytes": 100, "deleted": 3});
+    assert_eq!(parse(flushed.to_string().as_bytes()), Ok(()));
+    check(&flushed, parse, "/next_file", json!(0), MALFORMED);
+    for (name, wrong) in [("files", 2), ("rows", 10), ("bytes", 99), ("deleted", 0)] {
+        check(&flushed, parse, &format!("/totals/{name}"), json!(wrong), MALFORMED);
+    }
+    // A removal may hide anything: then the root does not show the totals.
+    flushed["files"]["removes"] = json!([0]);
+    flushed["totals"] = json!({"files": 0, "rows": 0, "bytes": 0, "deleted": 0});
+    assert_eq!(parse(flushed.to_string().as_bytes()), Ok(()));
 }
 
 #[test]

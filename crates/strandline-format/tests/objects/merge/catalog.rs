@@ -46,6 +46,7 @@ fn applied(ours: &[CatalogEntry], merge: &CatalogMerge) -> String {
         map.remove(key).expect("what is removed was there");
     }
     for put in &merge.puts {
+        assert!(!merge.removes.contains(put.name.key()), "{} is put, so it is not removed", put.name);
         let node = match put.node {
             MergedNode::Taken(object) => node(object),
             MergedNode::Merge { .. } => "m".to_owned(),

@@ -1,6 +1,7 @@
 //! Table nodes, member by member.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use strandline_format::merge::{TableConflict, TableMerge, TableSide, merge_tables};
 use strandline_format::*;
 
@@ -161,7 +162,11 @@ fn lists_grow_and_entries_follow() {
         },
         |table| {
             table.orders.extend([order(1, 2), order(2, 1)]);
-            table.splits.extend([split(1, 1000, "bucket[8]"), split(7, 1001, "bucket[4]")]);
+            table.splits.extend([
+                split(1, 1000, "bucket[8]"),
+                split(7, 1001, "bucket[4]"),
+                split(8, 1005, "bucket[2]"),
+            ]);
             table.field_set(&FieldSet::of([FieldId(2)])).unwrap();
             table.field_set(&FieldSet::of([FieldId(1)])).unwrap();
             table.layout = Layout { split: Some(SplitId(1)), order: Some(OrderId(2)), ..Layout::default() };
@@ -169,7 +174,10 @@ fn lists_grow_and_entries_follow() {
     );
     assert_eq!(merged.conflicts, []);
     assert_eq!(merged.table.orders, [order(1, 1), order(2, 2)]);
-    assert_eq!(merged.table.splits, [split(1, 1000, "bucket[4]"), split(2, 1001, "bucket[8]")]);
+    assert_eq!(
+        merged.table.splits,
+        [split(1, 1000, "bucket[4]"), split(2, 1001, "bucket[8]"), split(8, 1005, "bucket[2]")]
+    );
     assert_eq!(merged.table.layout.split, Some(SplitId(2)));
     assert_eq!(merged.table.layout.order, Some(OrderId(1)));
     let lists = &merged.lists;
@@ -177,6 +185,16 @@ fn lists_grow_and_entries_follow() {
     assert_eq!((lists.split(SplitId(1)), lists.split(SplitId(7))), (Some(SplitId(2)), Some(SplitId(1))));
     assert_eq!([0, 1, 2, 3].map(|at| lists.field_set(at)), [Some(0), Some(2), Some(1), None]);
     assert!(merged.table.to_json().is_ok());
+
+    let runner = &mut proptest::test_runner::TestRunner::deterministic();
+    let entry = generate::entry().new_tree(runner).unwrap().current();
+    let split = |split| Some(SplitValues { split, values: vec![Scalar::Int(1)] });
+    let theirs = FileEntry { fields: 1, order: Some(2), split: split(7), ..entry.clone() };
+    let expected = FileEntry { fields: 2, order: Some(1), split: split(1), ..entry };
+    assert_eq!(lists.translate(&theirs), Ok(expected));
+    assert!(lists.translate(&FileEntry { fields: 3, ..theirs.clone() }).is_err());
+    assert!(lists.translate(&FileEntry { order: Some(3), ..theirs.clone() }).is_err());
+    assert!(lists.translate(&FileEntry { split: split(9), ..theirs }).is_err());
 }
 
 proptest! {

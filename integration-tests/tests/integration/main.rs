@@ -27,13 +27,15 @@ mod runner;
 #[cfg(test)]
 mod second_reader;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod signal;
 #[cfg(test)]
 mod wire;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
-    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, second_reader::CASES]);
+    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, servers::CASES, second_reader::CASES]);
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE
 }

@@ -5,7 +5,7 @@
     check.py --vectors DIR [--pretty]
 
 Exit codes: 0 all is well; 2 usage; 4 there is no lake, or no such branch; 6 something breaks the spec, and the JSON
-document is {"errors": [{"kind", "object", "message"}]}. What is checked stands in `lake`, `values` and `wire`.
+document is {"errors": [{"kind", "object", "message"}]}. What is checked stands in `refs`, `lake`, `values` and `wire`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import vectors  # noqa: E402
 import wire  # noqa: E402
-from lake import Lake  # noqa: E402
+from refs import Lake  # noqa: E402
 
 OK, USAGE, NOT_FOUND, FAULTY = 0, 2, 4, 6
 

@@ -1,24 +1,20 @@
 """A lake against the spec: refs, commits, trees and tables, each object verified and each structure held against itself.
 
-A `Walk` covers what one branch or tag retains. Faults are recorded and the walk goes on with what does not depend on
+A `Walk` covers what one branch or tag retains; the refs themselves stand in `refs`. Faults are recorded and the walk goes on with what does not depend on
 them; so one damaged object hides nothing but what lies below it. Nothing here writes.
 """
 
+import re
 from collections import namedtuple
-
-import blake3
 
 import wire
 from values import (
     FIELD_ID, Schema, check_summary, deletion_vector, inline_blob, merge_stats, read_stats)
 from wire import (
-    BOOLEAN, COLUMN_NAME, Fault, HASH, HEX32, OBJECT, REF, REF_NAME, TABLE_NAME, TEXT, U64, UUID, bounded, check_header,
-    check_written_first, choice, ensure, features, fold, integer, listing, matching, optional, properties, record, show, time)
+    BOOLEAN, COLUMN_NAME, Fault, HASH, HEX32, OBJECT, REF, SIZE, TABLE_NAME, TEXT, U64, UUID, bounded, choice, ensure, fold,
+    integer, listing, optional, properties, record, show, time)
 
 MAX_LEVEL = 8
-MAX_PACK = 64 << 10
-MAX_PINS = 1024
-MAX_PROBED = 16
 
 
 class Skipped(Fault):
@@ -57,14 +53,14 @@ def spread(parser):
 def with_stats(rows_parser):
     def parse(value):
         rows = rows_parser(value)
-        stats = value.get("stats", {})
+        stats = value["stats"] if has(value, "stats") else {}
         for row, found in zip(rows, read_stats(stats, [row["rows"] for row in rows])):
             row["stats"] = found
         return rows
     return parse
 
 
-OBJECT_COLUMNS = {"hash": HASH, "era": optional(U64, 0), "size": U64}
+OBJECT_COLUMNS = {"hash": HASH, "era": optional(U64, 0), "size": SIZE}
 
 
 def ref_of(row):
@@ -96,7 +92,7 @@ CATALOG = Use("catalog", folded, catalog_entries, rows_of(
 
 # The history [HIST]
 
-PARENT = record({"seq": U64, "hash": HASH, "era": U64, "size": U64})
+PARENT = record({"seq": U64, "hash": HASH, "era": U64, "size": SIZE})
 
 
 def history_entries(value):
@@ -119,8 +115,8 @@ HISTORY = Use("history", U64, history_entries, history_children, ("count", "keye
 
 def deletes(value):
     """A deletion vector, inline or an object of its own, never both [FILE-3]."""
-    if value is not None and "inline" in OBJECT(value):
-        ensure(not {"hash", "era", "size"} & set(value), "a deletion vector is inline and an object as well")
+    if has(OBJECT(value), "inline"):
+        ensure(not any(has(value, name) for name in ("hash", "era", "size")), "a deletion vector is inline and an object as well")
         return record({"rows": integer(1, 2**64 - 1), "inline": TEXT})(value)
     return record({"rows": integer(1, 2**64 - 1), "hash": HASH, "era": U64, "size": U64})(value)
 
@@ -189,7 +185,7 @@ class Walk:
 
     def __init__(self, lake):
         self.lake, self.folder = lake, lake.folder
-        self.nodes, self.tables = {}, {}
+        self.nodes, self.tables, self.commits = {}, {}, {}
         self.era, self.era_at = 0, None
 
     def each(self, items, visit):
@@ -248,13 +244,18 @@ class Walk:
         """A commit's own members, with the entries of its history and of its catalog, held against each other."""
         path = wire.meta_path(ref)
         value = self.meta(ref, "commit")
+        if path in self.commits:
+            return self.commits[path]
         commit = in_object(path, lambda: COMMIT(value))
         history = self.tree(HISTORY, commit["history"], path)
         in_object(path, lambda: check_history(commit, history))
         catalog = self.tree(CATALOG, commit["catalog"], path)
         in_object(path, lambda: check_catalog(commit, catalog))
-        self.each(catalog, lambda entry: self.catalog_node(entry, commit["seq"]))
-        return {**commit, "ref": ref, "history": history, "catalog": {entry["id"]: entry for entry in catalog}}
+        nodes = self.each(catalog, lambda entry: self.catalog_node(entry, commit["seq"]))
+        live = {node["id"]: node["totals"]["rows"] for node in nodes if "totals" in node}
+        self.commits[path] = {
+            **commit, "ref": ref, "history": history, "catalog": {entry["id"]: entry for entry in catalog}, "live_rows": live}
+        return self.commits[path]
 
     def catalog_node(self, entry, seq):
         path, kind = wire.meta_path(entry), entry["type"]
@@ -287,8 +288,8 @@ class Walk:
 
     def schema(self, value, path):
         """Inline, or an object of its own."""
-        in_object(path, lambda: ensure(("schema" in value) != ("schema_ref" in value), "has not one of schema, schema_ref"))
-        if "schema" in value:
+        in_object(path, lambda: ensure(has(value, "schema") != has(value, "schema_ref"), "has not one of schema, schema_ref"))
+        if has(value, "schema"):
             return in_object(path, lambda: Schema(value["schema"]))
         ref = in_object(path, lambda: REF(value["schema_ref"]))
         found = self.meta(ref, "schema")
@@ -320,6 +321,11 @@ class Walk:
         file["deleted_ranges"] = ranges
 
 
+def has(value, name):
+    """Whether a member is there; `null` is as good as left out [JSON-9]."""
+    return value.get(name) is not None
+
+
 def in_object(path, act):
     """Acts, and says of a fault that it is in this object."""
     try:
@@ -335,7 +341,7 @@ def read_root(use, value):
     root = record({"level": integer(0, MAX_LEVEL), "children": optional(use.children, []),
                    "puts": optional(use.entries, []), "removes": optional(listing(use.key_type), [])})(value)
     level, children = root["level"], root["children"]
-    ensure((level > 0) == bool(children) == ("children" in value), f"a root of level {level} has {len(children)} children")
+    ensure((level > 0) == bool(children) == has(value, "children"), f"a root of level {level} has {len(children)} children")
     ensure(level or not root["removes"], "a root without children removes a key")
     puts = [entry["key"] for entry in root["puts"]]
     check_children(children)
@@ -349,7 +355,7 @@ def read_items(use, value):
     """The level and the entries or children of a node [TREE-2, TREE-4, TREE-6]."""
     level = record({"level": integer(0, MAX_LEVEL)})(value)["level"]
     member, other = ("entries", "children") if level == 0 else ("children", "entries")
-    ensure(member in value and other not in value, f"a node of level {level} has {member} only")
+    ensure(has(value, member) and not has(value, other), f"a node of level {level} has {member} only")
     items = (use.entries if level == 0 else use.children)(value[member])
     ensure(items, "a node is empty")
     check_order([item["key"] for item in items]) if level == 0 else check_children(items)
@@ -371,9 +377,22 @@ COUNTS = ("rows_added", "rows_removed", "files_added", "files_removed", "bytes_a
 
 AUTHOR, MESSAGE, LABEL, SQL = bounded(1024), bounded(64 << 10), bounded(255), bounded(1 << 20)
 
+def number_map(value):
+    """Pairs of ids from which on, and by how much, they are greater [MRG-4]."""
+    pairs = listing(step)(value)
+    ensure(all(one[0] < two[0] for one, two in zip(pairs, pairs[1:])), "the pairs of a translation do not ascend")
+    return pairs
+
+
+def step(value):
+    ensure(isinstance(value, list) and len(value) == 2, f"not [from, by]: {show(value)}")
+    return [U64(value[0]), integer(-2**63, 2**63 - 1)(value[1])]
+
+
 CHANGE = record({
     "table": UUID, "name": TABLE_NAME, "type": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
-    "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS}})
+    "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS},
+    "renumbered": optional(record({"files": number_map, "rows": number_map}))})
 
 NODES_OF = {"create": (False, True), "drop": (True, False)}
 
@@ -395,11 +414,23 @@ COMMIT = record({
     "changes": listing(change)})
 
 PROPERTIES = {"comment": optional(MESSAGE), "properties": optional(properties(256), {})}
-TRANSFORM = matching(r"identity|(bucket|truncate)\[[1-9][0-9]{0,9}\]|year|month|day|hour|void", "a transform")
+TRANSFORM_FORM = re.compile(r"identity|(?:bucket|truncate)\[([1-9][0-9]{0,9})\]|year|month|day|hour|void")
+TRANSFORMS = ("identity", "bucket", "truncate", "year", "month", "day", "hour", "void")
+
+
+def transform(value):
+    """A transform; another word than these may be a later version's [XFM-1, VER-8]."""
+    if TEXT(value).split("[")[0] not in TRANSFORMS:
+        raise Fault("unsupported", f"the transform {show(value)} is not known here")
+    form = TRANSFORM_FORM.fullmatch(value)
+    ensure(form and int(form[1] or 1) < 2**31, f"not a transform: {show(value)}")
+    return value
+
+
 ORDER = record({"id": U32, "fields": listing(record(
     {"field": FIELD_ID, "direction": choice("asc", "desc"), "nulls": choice("first", "last")}))})
 SPLIT = record({"id": U32, "fields": listing(record(
-    {"id": integer(1000, 2**31 - 1), "field": FIELD_ID, "name": TEXT, "transform": TRANSFORM}))})
+    {"id": integer(1000, 2**31 - 1), "field": FIELD_ID, "name": COLUMN_NAME, "transform": transform}))})
 
 LAYOUT = record({"order": optional(U32), "split": optional(U32), "target_file_bytes": optional(U64)})
 
@@ -422,19 +453,6 @@ NODES = {
     "table": TABLE,
     "view": record({"id": UUID, "created": time, "sql": SQL, "dialect": SQL, "schema": OBJECT, **PROPERTIES}),
     "namespace": record({"id": UUID, **PROPERTIES})}
-
-
-def live_or_deleted(members):
-    return record({"lake": UUID, "seq": U64, "nonce": HEX32, "state": choice("live", "deleted"), **members})
-
-
-LAKE = record({"lake": UUID, "created": time, "features": features, "writer": LABEL})
-POINTER = live_or_deleted({
-    "branch": REF_NAME, "features": features, "era": U64, "head": REF, "expired_before": U64,
-    "pins": listing(record({"id": HEX32, "commit": REF, "for": LABEL, "time": time})),
-    "probed": listing(matching("[0-9a-f]{16}", "a store's fingerprint")), "pack": OBJECT})
-TAG = live_or_deleted({
-    "tag": REF_NAME, "commit": REF, "version": U64, "branch": REF_NAME, "time": time, "author": AUTHOR, "message": MESSAGE})
 
 
 # Structure
@@ -462,6 +480,8 @@ def check_catalog(commit, catalog):
     by_id = {entry["id"]: entry for entry in catalog}
     ensure(len(by_id) == len(catalog), "two names have one id")
     ensure(commit["seq"] or not catalog, "the root commit's catalog is not empty")
+    merges = len(commit["parents"]) == 2
+    ensure(merges or not any(change["renumbered"] for change in commit["changes"]), "something is renumbered, though nothing is merged")
     changed = [change["table"] for change in commit["changes"]]
     ensure(len(set(changed)) == len(changed), "a table's change stands twice")
     for change in commit["changes"]:
@@ -478,6 +498,10 @@ def check_step(before, after):
         same = old and new and old["name"] == new["name"] and same_object(old, new)
         ensure(bool(same) != (table in changes), f"the changes do not tell what happened to table {table}")
         ensure(same or same_object(changes[table]["old"], old), f"the change of table {table} has another old node than the parent")
+    for table in changes:
+        more = after["live_rows"].get(table, 0) - before["live_rows"].get(table, 0)
+        said = changes[table]["rows_added"] - changes[table]["rows_removed"]
+        ensure(said == more, f"the change of table {table} says {said} rows more, there are {more}")
 
 
 def check_table(table, schema):
@@ -485,8 +509,12 @@ def check_table(table, schema):
     for field in table["key"]:
         kind, _ = schema.by_id.get(field, (None, False))
         ensure(field in schema.key_fields and kind[0] not in ("float", "double"), f"field {field} cannot be part of the key")
+    leaves = {field for field, (kind, _) in schema.by_id.items() if kind} | schema.dropped
     for ranges in table["field_sets"]:
         ensure(all(one[1] < two[0] for one, two in zip(ranges, ranges[1:])), "a field set is not in order")
+        held = sum(last - first + 1 for first, last in ranges)
+        known = sum(any(first <= field <= last for first, last in ranges) for field in leaves)
+        ensure(held == known, "a field set has an id that is no leaf's, or never was")
     for name, hint in (("orders", "order"), ("splits", "split")):
         ids = [item["id"] for item in table[name]]
         ensure(len(set(ids)) == len(ids), f"an id stands twice in {name}")
@@ -522,122 +550,3 @@ def check_entry(commit, entry):
         commit[name] for name in ("seq", "time", "txn", "key"))
     merged = [entry["merged"]] if entry["merged"] else []
     ensure(same and [(one["seq"], one["hash"]) for one in merged] == [(one["seq"], one["hash"]) for one in others], f"version {entry['seq']}: its history entry differs from it")
-
-
-# Refs
-
-
-class Lake:
-    """A lake in a folder, and all that is wrong with it."""
-
-    def __init__(self, root, reads_data=True):
-        self.folder, self.reads_data = wire.Folder(root), reads_data
-        self.errors, self.id = {}, None
-        self.paths = {path: wire.classify(path) for path in self.folder.listing() if not wire.is_scratch(path)}
-        self.meta_hashes = {path.split("/")[2][:64] for path, kind in self.paths.items() if kind == "meta"}
-
-    def report(self, fault):
-        if not isinstance(fault, Skipped):
-            self.errors.setdefault((fault.kind, fault.place, fault.message))
-
-    def guard(self, path, act):
-        """Acts; None, and a report, where that finds a fault."""
-        try:
-            return in_object(path, act)
-        except Fault as fault:
-            return self.report(fault)
-
-    def ref_object(self, path, kind, parser):
-        text = self.folder.ref_text(path)
-        value = wire.parse_json(text, wire.MAX_REF)
-        check_header(value, kind)
-        check_written_first(value)
-        return parser(value), text.decode("utf-8")
-
-    def read_lake(self):
-        found = self.guard("lake.json", lambda: self.ref_object("lake.json", "lake", LAKE)[0])
-        self.id = found and found["lake"]
-
-    def refs(self, folder):
-        return [path for path, kind in self.paths.items() if kind == folder]
-
-    def check_place(self, ref, folder, member, path):
-        """A ref belongs to this lake and to this path [LAKE-2, PTR-3, TAG-2]."""
-        ensure(self.id in (None, ref["lake"]), "is of another lake")
-        ensure(wire.ref_path(folder, ref[member]) == path, f"is the {member} {show(ref[member])}, which lies elsewhere")
-
-    def branch(self, path):
-        """A branch with its retained history, or None if it is damaged [PTR]."""
-        return self.guard(path, lambda: self.read_branch(path))
-
-    def read_branch(self, path):
-        pointer, text = self.ref_object(path, "pointer", POINTER)
-        self.check_place(pointer, "branches", "branch", path)
-        check_lists(pointer)
-        self.check_pack(path, pointer, *raw_pack(text))
-        walk = Walk(self)
-        live = pointer["state"] == "live"
-        walk.each(pointer["pins"], lambda pin: walk.commit(pin["commit"]))
-        versions = self.versions(walk, pointer) if live else []
-        ensure(walk.era <= pointer["era"], f"its era is {pointer['era']}, but it reaches {walk.era_at}")
-        return {"pointer": pointer, "versions": versions, "walk": walk}
-
-    def check_pack(self, path, pointer, size, pack):
-        """Each text in the pack has its hash and stands under meta/ as well [PTR-8, PTR-9, PTR-12]."""
-        ensure(size <= MAX_PACK, f"the pack has {size} bytes, the limit is {MAX_PACK}")
-        ensure(pointer["state"] == "live" or not pack, "a tombstone has a pack")
-        for name, text in pack.items():
-            self.guard(path, lambda: self.check_packed(name, text))
-
-    def check_packed(self, name, text):
-        found = blake3.blake3(text).hexdigest()
-        if found != HASH(name):
-            raise Fault("corrupt", f"pack: expected hash {name}, found {found}")
-        if name not in self.meta_hashes:
-            raise Fault("missing", f"pack: {name} does not stand under meta/")
-
-    def versions(self, walk, pointer):
-        """The retained commits, oldest first, each held against its history entry and its parent."""
-        head = walk.commit(pointer["head"])
-        ensure(pointer["expired_before"] <= head["seq"], "its head is expired")
-        kept = head["history"][pointer["expired_before"]:]
-        versions = walk.each(kept, lambda entry: self.version(walk, head, entry)) + [head]
-        walk.each(zip(versions, versions[1:]), lambda pair: in_object(
-            wire.meta_path(pair[1]["ref"]), lambda: check_step(*pair)))
-        return versions
-
-    def version(self, walk, head, entry):
-        path = wire.meta_path(entry)
-        commit = walk.commit(ref_of(entry))
-        in_object(path, lambda: check_entry(commit, entry))
-        same = commit["history"] == head["history"][:commit["seq"]]
-        in_object(path, lambda: ensure(same, "its history is not the beginning of the head's"))
-        return commit
-
-    def tag(self, path):
-        """A tag, with all that a live one keeps [TAG-1, TAG-5]."""
-        return self.guard(path, lambda: self.read_tag(path))
-
-    def read_tag(self, path):
-        tag, _ = self.ref_object(path, "tag", TAG)
-        self.check_place(tag, "tags", "tag", path)
-        if tag["state"] == "live":
-            commit = Walk(self).commit(tag["commit"])
-            ensure(commit["seq"] == tag["version"], f"is version {tag['version']}, its commit is {commit['seq']}")
-        return tag
-
-
-def raw_pack(text):
-    """How long a pointer's pack is, and the exact bytes of each text in it. The pointer has been parsed, so it is well-formed."""
-    start, stop = {name: (at, end) for name, at, end in wire.raw_members(text, text.index("{"))}["pack"]
-    texts = {name: text[at:end].encode("utf-8") for name, at, end in wire.raw_members(text, start)}
-    return len(text[start:stop].encode("utf-8")), texts
-
-
-def check_lists(pointer):
-    """The bounds of pins and probed stores [PTR-10, PTR-11]."""
-    pins, probed = [pin["id"] for pin in pointer["pins"]], pointer["probed"]
-    if len(pins) > MAX_PINS:
-        raise Fault("too-large", f"{len(pins)} pins, the limit is {MAX_PINS}")
-    ensure(len(set(pins)) == len(pins), "two pins have one id")
-    ensure(len(set(probed)) == len(probed) <= MAX_PROBED, f"a store is probed twice, or more than {MAX_PROBED} are")

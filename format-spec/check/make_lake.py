@@ -144,7 +144,7 @@ class Maker:
         totals = {"files": len(held), "rows": 10 * len(held) - deleted, "bytes": sum(file["size"] for file in held), "deleted": deleted}
         where = {"schema_ref": self.meta("schema", {"schema": schema})} if doc else {"schema": schema}
         return self.meta("table", {
-            "id": ORDERS, "created": moment(1), **where, "field_sets": [[[1, 7]]], "key": [1],
+            "id": ORDERS, "created": moment(1), **where, "field_sets": [[[1, 3], [6, 7], [9, 9]]], "key": [1],
             "orders": [{"id": 1, "fields": [{"field": 1, "direction": "asc", "nulls": "first"}]}],
             "splits": [{"id": 1, "fields": [{"id": 1000, "field": 1, "name": "b", "transform": "bucket[16]"}]}],
             "layout": {"order": 1, "split": None}, "constraints": [{"name": "c", "check": "id > 0"}], "properties": {},
@@ -187,12 +187,13 @@ class Maker:
 
     def tag(self, name, commit, version):
         self.write(f"refs/tags/{name.lower()}.json", self.text("tag", {
-            "lake": LAKE, "tag": name, "seq": 0, "nonce": "cd" * 16, "commit": commit, "version": version, "branch": "main",
+            "lake": LAKE, "tag": name, "features": NO_FEATURES, "seq": 0, "nonce": "cd" * 16, "commit": commit, "version": version, "branch": "main",
             "time": moment(9), "author": "a", "message": "m", "state": "live"}), "tag")
 
 
-def change(id_, name, operation, old, new, kind="table"):
-    counts = dict.fromkeys(("rows_added", "rows_removed", "files_added", "files_removed", "bytes_added", "bytes_removed"), 0)
+def change(id_, name, operation, old, new, kind="table", rows=0):
+    counts = dict.fromkeys(("rows_removed", "files_added", "files_removed", "bytes_added", "bytes_removed"), 0)
+    counts["rows_added"] = rows
     return {"table": id_, "name": name, "type": kind, "operation": operation, "old": old, "new": new, **counts}
 
 
@@ -214,21 +215,21 @@ def make(root, edits=None, era=2):
     sales = maker.meta("namespace", {"id": SALES, "properties": {"owner": "a"}})
     history = [maker.commit(0, [], [], [])]
     history.append(maker.commit(1, history, [("sales", "namespace", SALES, sales), ("sales.Orders", "table", ORDERS, first)], [
-        change(SALES, "sales", "create", None, sales, "namespace"), change(ORDERS, "sales.Orders", "create", None, first)]))
+        change(SALES, "sales", "create", None, sales, "namespace"), change(ORDERS, "sales.Orders", "create", None, first, rows=18)]))
     vector = {"rows": 5, **maker.data(ORDERS, vector_blob(range(2, 7), "run"), "dv")}
     second = maker.table([maker.file(number) for number in range(1, 12)], [maker.file(4, vector), maker.file(20)], [7], doc="d" * 5000)
     view = maker.meta("view", {"id": VIEW, "created": moment(2), "sql": "SELECT 1", "dialect": "datafusion",
                                "schema": {"id": 0, "fields": []}, "comment": "c", "properties": {}})
     entries = [("sales", "namespace", SALES, sales), ("sales.Orders", "table", ORDERS, second), ("v", "view", VIEW, view)]
     history.append(maker.commit(2, history, entries, [
-        change(ORDERS, "sales.Orders", "append", first, second), change(VIEW, "v", "create", None, view, "view")], key=True, message="m" * 5000))
+        change(ORDERS, "sales.Orders", "append", first, second, rows=87), change(VIEW, "v", "create", None, view, "view")], key=True, message="m" * 5000))
     other = {"seq": 7, "hash": "ee" * 32, "era": 0, "size": 77}
     history.append(maker.commit(3, history, entries, [], parents=[{"seq": 2, **history[-1][0]}, other]))
     history.append(maker.commit(4, history, entries, []))
     heads = [ref for ref, _ in history]
     maker.pointer("Main", "main", heads[4], pack=texts_of(maker, heads[4], heads[3]))
     maker.pointer("Team/Größe", "team/gr=c3=b6sse", heads[1], expired_before=1)
-    maker.pointer("gone", "gone", heads[2], state="deleted", pins=[{"id": "99" * 16, "commit": heads[1], "for": "branch x", "time": moment(5)}])
+    maker.pointer("gone", "gone", heads[2], state="deleted", pins=[{"id": "99" * 16, "commit": heads[1], "from": 1, "era": era, "for": "branch x", "time": moment(5)}])
     maker.tag("V1", heads[1], 1)
     maker.write("tmp/left-over", b"x", "scratch")
     maker.write("meta/README", b"x", "foreign")

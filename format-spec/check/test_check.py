@@ -202,7 +202,9 @@ WRONG = {
     "unknown kind": ("view", setting(kind="portal"), "malformed", "portal"),
     "foreign version, malformed too": ("view", lambda v: b'{"format":7}', "unsupported", "version 7"),
     "other kind": ("view", setting(kind="table"), "malformed", "expected kind view"),
-    "header last": ("view", lambda v: {**{k: v[k] for k in v if k != "kind"}, "kind": "view"}, "malformed", "first members"),
+    "negative version": ("view", setting(format=-1), "malformed", "format"),
+    "no version, unknown feature": ("pointer", lambda v: (v.pop("format"), v.update(features={"read": ["warp"], "write": []})) and None, "malformed", "format"),
+    "unknown feature, other kind": ("pointer", setting(kind="tag", features={"read": ["warp"], "write": []}), "unsupported", "warp"),
     "repeated member": ("table", raw('"next_row"', '"key":[],"next_row"'), "malformed", "repeated"),
     "repeated unknown member": ("view", raw('"sql"', '"x":1,"x":1,"sql"'), "malformed", "repeated"),
     "trailing bytes": ("view", lambda v: json.dumps(v).encode() + b"{}", "malformed", "not JSON"),
@@ -264,7 +266,17 @@ WRONG = {
     "statistics not in order": ("table", deeper("files", "puts", "stats", to=lambda stats: dict(reversed(list(stats.items())))), "malformed", "ascend"),
     "type of statistics last": ("table", deeper("files", "puts", "stats", "1", to=lambda found: dict(reversed(list(found.items())))), "malformed", "first"),
     "nullable key": ("table", setting(key=[2]), "malformed", "key"),
-    "unknown transform": ("table", deeper("splits", 0, "fields", 0, "transform", to="zorder"), "malformed", "transform"),
+    "unknown transform": ("table", deeper("splits", 0, "fields", 0, "transform", to="zorder"), "unsupported", "transform"),
+    "transform of nothing": ("table", deeper("splits", 0, "fields", 0, "transform", to="bucket[0]"), "malformed", "transform"),
+    "a set with a list": ("table", setting(field_sets=[[[1, 4]]]), "malformed", "no leaf's"),
+    "rows that came from nowhere": ("commit", deeper("changes", 0, "rows_removed", to=1), "malformed", "rows more"),
+    "a new table of a later sort": ("table", deeper("schema", "fields", 1, "type", to={"union": []}), "unsupported", "union"),
+    "a later type": ("table", deeper("schema", "fields", 1, "type", to="variant"), "unsupported", "variant"),
+    "renumbered without a merge": ("commit", deeper("changes", 0, "rows_added", to=0) and (lambda v: v["changes"] and v["changes"][0].update(renumbered={"files": [], "rows": [[5, -1]]})), "malformed", "renumbered"),
+    "a reference to nothing": ("commit", deeper("changes", 0, "new", "size", to=0), "malformed", "size"),
+    "a pin of a later era": ("pointer", deeper("pins", 0, "era", to=9), "malformed", "above the pointer's"),
+    "a pin that keeps nothing": ("pointer", deeper("pins", 0, "from", to=9), "malformed", "expired"),
+    "unknown read feature of a tag": ("tag", setting(features={"read": ["warp"], "write": []}), "unsupported", "warp"),
     "split field below 1000": ("table", deeper("splits", 0, "fields", 0, "id", to=1), "malformed", "1000"),
     "put and removed": ("table", deeper("files", "removes", to=[4]), "malformed", "put and removed"),
     "removed from nothing": ("table", lambda v: v["files"].update(removes=[70]) if not v["files"]["level"] else None, "malformed", "without children"),
@@ -321,6 +333,16 @@ class WrongContent(LakeCase):
         make_lake.make(self.root, {**dict.fromkeys(kinds, extra), "pointer": setting(features={"read": [], "write": ["warp"]})})
         self.assertEqual(run(self.root)[0], 0)
 
+    def test_the_order_of_members_and_nulls_are_no_fault(self):
+        kinds = ("lake", "pointer", "tag", "commit", "table", "view", "namespace", "schema", "files", "catalog", "history")
+        make_lake.make(self.root, dict.fromkeys(kinds, lambda value: dict(reversed(list(value.items())))))
+        self.assertEqual(run(self.root)[0], 0)
+        shutil.rmtree(self.root)
+        nulls = {"table": setting(layout=None, comment=None) and (lambda v: v.update(comment=None, schema_ref=v.get("schema_ref"))),
+                 "namespace": lambda v: v.update(comment=None), "files": lambda v: v.update(later=None)}
+        make_lake.make(self.root, nulls)
+        self.assertEqual(run(self.root)[0], 0)
+
     def test_what_says_nothing_is_no_fault(self):
         edit = deeper("files", "removes", to=[7, 70])
         make_lake.make(self.root, {"table": edit, "files": lambda value: value.get("entries", value.get("children")).update(era=[])}, era=0)
@@ -374,8 +396,40 @@ class Values(unittest.TestCase):
                 ("uuid", "11111111-1111-4111-8111-11111111111A"), ("fixed(2)", "00"), ("binary", "0"), ("binary", "AA"), ("time", -1)]:
             with self.subTest(f"{text} {wrong!r}"):
                 self.assert_fault("malformed", values.check_value, values.primitive(text), wrong)
-        for text in ("decimal(39,2)", "decimal(2,3)", "decimal(0,0)", "fixed(0)", "fixed(01)", "Int", "varchar", ""):
+        for text in ("decimal(39,2)", "decimal(2,3)", "decimal(0,0)", "fixed(0)", "fixed(01)", "fixed", "int(3)"):
             self.assert_fault("malformed", values.primitive, text)
+        for text in ("Int", "varchar", ""):
+            self.assert_fault("unsupported", values.primitive, text)
+
+    def test_floats_are_rounded_once(self):
+        """By way of a double, the first would be rounded twice, to even, and the second to even although it is above."""
+        for text, expected in [
+                ("1.00000005960464477539062", 1.0), ("1.000000059604644775390626", 1.0000001192092896), ("0.1", 0.10000000149011612),
+                ("-1.000000059604644775390626", -1.0000001192092896), ("16777217", 16777216.0), ("1e-400", 0.0), ("-0.0", -0.0)]:
+            value = wire.parse_json(f'{{"x":{text}}}'.encode())["x"]
+            self.assertEqual(values.check_value(("float",), value)[0], expected, text)
+
+    def test_a_body_is_one_frame(self):
+        frame = zstandard.compress(b"x" * 5000)
+        self.assertEqual(wire.decompress(frame, 5000), b"x" * 5000)
+        skippable = bytes.fromhex("502a4d180100000009")
+        for body in (frame + b"x", frame + zstandard.compress(b""), skippable + frame, frame + skippable, frame[:-1], b"", frame[:5]):
+            self.assert_fault("corrupt", wire.decompress, body, 5000)
+
+        def windowed(descriptor):
+            return bytes.fromhex("28b52ffd00") + bytes([descriptor, 1 | 3 << 3, 0, 0]) + b"abc"
+        self.assertEqual(wire.decompress(windowed(17 << 3), 3), b"abc")
+        for descriptor in (17 << 3 | 1, 31 << 3):
+            self.assert_fault("corrupt", wire.decompress, windowed(descriptor), 3)
+
+    def test_what_is_known(self):
+        """A count of values alone is known; of a field of which one part knows nothing, nothing is."""
+        def merged(**columns):
+            return values.merge_stats(values.read_stats({"1": {"type": "long", **columns}}, [5, 5])).get(1)
+        self.assertEqual(merged(values=[9, 5])[3], 14)
+        self.assertIsNone(merged(values=[9, None]))
+        self.assertEqual(merged(values=[9, None], nulls=[None, 0])[3], 14)
+        self.assertIsNone(merged(nulls=None, values=None))
 
     def test_merge(self):
         def merged(kind, rows, **columns):

@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections import namedtuple
+from decimal import Decimal
 
 from wire import (
     BOOLEAN, COLUMN_NAME, Fault, TEXT, U64, bounded, ensure, fold, integer, listing, optional, record, show)
@@ -26,9 +27,11 @@ PLAIN_TYPES = (
 
 
 def primitive(text):
-    """A primitive type, as (name, arguments…)."""
+    """A primitive type, as (name, arguments…). Another word than these may be a later version's [VER-8]."""
     if text in PLAIN_TYPES:
         return (text,)
+    if text.split("(")[0] not in (*PLAIN_TYPES, "decimal", "fixed"):
+        raise Fault("unsupported", f"the type {show(text)} is not known here")
     decimal = re.fullmatch(r"decimal\((0|[1-9][0-9]?),(0|[1-9][0-9]?)\)", text)
     if decimal:
         precision, scale = int(decimal[1]), int(decimal[2])
@@ -56,7 +59,7 @@ class Schema:
         return fields
 
     def field(self, value):
-        head = record({"name": COLUMN_NAME, "doc": optional(bounded(1 << 20))})(value)
+        head = record({"name": COLUMN_NAME, "doc": optional(bounded(64 << 10))})(value)
         field = {**self.element(value), **head}
         for default in ("initial", "default"):
             if value.get(default) is not None:
@@ -94,7 +97,8 @@ class Schema:
         self.keyable[-1] = False
         if kind == "list":
             return {"list": self.element(inner)}
-        ensure(kind == "map", f"not a type: {show(value)}")
+        if kind != "map":
+            raise Fault("unsupported", f"the type {show(kind)} is not known here")
         pair = record({"key": dict_of, "value": dict_of})(inner)
         return {"map": {"key": self.element(pair["key"], required=True), "value": self.element(pair["value"])}}
 
@@ -135,17 +139,26 @@ def check_value(kind, value):
 def number(name, value):
     """Floats are totally ordered, -0.0 before 0.0; there is no NaN."""
     value = {"Infinity": math.inf, "-Infinity": -math.inf}.get(value, value) if isinstance(value, str) else value
-    ensure(type(value) in (int, float), f"not a number: {show(value)}")
+    ensure(isinstance(value, (int, float)) and not isinstance(value, bool), f"not a number: {show(value)}")
     value = single(value) if name == "float" else float(value)
     return (value, math.copysign(1, value))
 
 
 def single(value):
-    """The 32-bit float that a number stands for, exactly."""
+    """The 32-bit float that is nearest to a number, rounded once from its decimal text [VAL-5]."""
     try:
-        return struct.unpack("<f", struct.pack("<f", value))[0]
+        return struct.unpack("<f", struct.pack("<f", to_odd(value)))[0]
     except OverflowError:
         raise Fault("malformed", f"{value} is out of range") from None
+
+
+def to_odd(value):
+    """A double that rounds as its decimal does: where the double is not exact, the one beside it whose last bit is set."""
+    exact = Decimal(getattr(value, "text", value))
+    near = float(value)
+    if math.isinf(near) or Decimal(near) == exact or struct.unpack("<q", struct.pack("<d", near))[0] & 1:
+        return near
+    return math.nextafter(near, math.inf if exact > Decimal(near) else -math.inf)
 
 
 def decimal(kind, value):
@@ -188,7 +201,7 @@ def read_stats(value, rows):
     for field_id, columns in value.items():
         try:
             for found, stat in zip(stats, read_columns(columns, rows)):
-                if (stat.nulls, stat.nans, stat.min, stat.max) != (None,) * 4:
+                if stat is not None:
                     found[int(field_id)] = stat
         except Fault as fault:
             raise fault.at(f"statistics of field {field_id}") from None
@@ -196,18 +209,20 @@ def read_stats(value, rows):
 
 
 def read_columns(value, rows):
-    """One `Stat` for each entry. What is left out or null is not known; of `values` it means: as many as rows."""
+    """One `Stat` for each entry, or None where nothing is known; `values` that are left out or null are as many as rows."""
     ensure(list(dict_of(value))[:1] == ["type"], "the type of statistics does not come first")
     kind = primitive(TEXT(value["type"]))
     count, anything = listing(optional(U64)), listing(lambda item: item)
     unknown, exact = [None] * len(rows), [True] * len(rows)
     columns = record({
-        "nulls": optional(count, unknown), "nans": optional(count, unknown), "values": optional(count, rows),
+        "nulls": optional(count, unknown), "nans": optional(count, unknown), "values": optional(count, unknown),
         "min": optional(anything, unknown), "max": optional(anything, unknown),
         "min_exact": optional(listing(BOOLEAN), exact), "max_exact": optional(listing(BOOLEAN), exact)})(value)
     ensure(all(len(column) == len(rows) for column in columns.values()), "columns differ in length")
+    known = [any(columns[name][at] is not None for name in ("nulls", "nans", "values", "min", "max")) for at in range(len(rows))]
     columns["values"] = [count if value is None else value for value, count in zip(columns["values"], rows)]
-    return [check_stat(Stat(kind, *parts)) for parts in zip(*columns.values())]
+    stats = [check_stat(Stat(kind, *parts)) for parts in zip(*columns.values())]
+    return [stat if something else None for stat, something in zip(stats, known)]
 
 
 def check_stat(stat):
@@ -231,7 +246,7 @@ def is_empty(stat):
 
 
 def merge_stats(parts):
-    """What a reference says of its child: of the first 64 fields by id in it, those that every part knows."""
+    """What a reference says of its child: of the first 64 fields by id in it, those of which every part knows something."""
     fields = sorted(set().union(*parts))[:SUMMARY_FIELDS]
     return {field: merge_field([part[field] for part in parts]) for field in fields if all(field in part for part in parts)}
 
@@ -271,8 +286,8 @@ def extreme(kind, pick, bounds):
 
 def check_summary(found, merged):
     """Holds what a reference says against what merging its child's parts gives."""
-    for field, stat in merged.items():
-        ensure(field in found or stat[1:3] + stat[4:6] == (None,) * 4, f"the statistics of field {field} are missing")
+    for field in merged:
+        ensure(field in found, f"the statistics of field {field} are missing")
     for field, stat in found.items():
         ensure(field in merged and widens(merged[field].type, stat.type), f"the statistics of field {field} are not its child's")
         ensure(same(stat, widen(merged[field], stat.type)), f"the statistics of field {field} are not what merging gives")

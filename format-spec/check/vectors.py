@@ -11,6 +11,7 @@ import os
 import blake3
 
 import lake
+import refs
 import wire
 from values import Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats
 from wire import Fault
@@ -19,7 +20,7 @@ from wire import Fault
 def run(folder):
     """Runs every file of the folder; returns an exit code and the counts for each topic."""
     topics, unknown = {}, []
-    for name in sorted(name for name in os.listdir(folder) if name.endswith(".json")):
+    for name in sorted(name for name in os.listdir(folder) if name.endswith(".json") and name != "exemptions.json"):
         with open(os.path.join(folder, name), encoding="utf-8") as file:
             vector = json.load(file)
         if vector["topic"] in TOPICS:
@@ -91,13 +92,13 @@ def root(value):
 
 def table(parsed):
     node = lake.TABLE(parsed)
-    if "schema" in parsed:
+    if lake.has(parsed, "schema"):
         lake.check_table(node, Schema(parsed["schema"]))
     lake.read_root(lake.FILES, node["files"])
 
 
 def name(value):
-    check = {"ref": wire.check_ref_name, "table": wire.check_table_name, "column": wire.check_name}[value["type"]]
+    check = {"ref": wire.check_ref_name, "table": wire.check_table_name, "column": wire.check_column_name}[value["type"]]
     return {"key": wire.fold(check(value["name"]))}
 
 
@@ -148,9 +149,9 @@ TOPICS = {
     "stats": stats,
     "schemas": lambda value: Schema(value).value,
     "deletion-vectors": lambda value: deletion_vector(octets(value)),
-    "lake": document("lake", lake.LAKE, wire.MAX_REF),
-    "pointer": document("pointer", lake.POINTER, wire.MAX_REF),
-    "tag": document("tag", lake.TAG, wire.MAX_REF),
+    "lake": document("lake", refs.LAKE, wire.MAX_REF),
+    "pointer": document("pointer", refs.POINTER, wire.MAX_REF),
+    "tag": document("tag", refs.TAG, wire.MAX_REF),
     "commit": document("commit", lake.COMMIT),
     "table": document("table", table),
     "view": document("view", lake.NODES["view"]),

@@ -18,6 +18,16 @@ MAX_META = 64 << 20
 MAX_REF = 1 << 20
 MAX_DEPTH = 64
 COMPRESS_ABOVE = 4096
+MAX_WINDOW = 128 << 20
+
+
+class Number(float):
+    """A number that is no integer, with its text, because a `float` is rounded from the decimal and not from a double."""
+
+    def __new__(cls, text):
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
 
 
 class Fault(Exception):
@@ -85,7 +95,7 @@ def whole(text):
 
 
 def finite(text):
-    number = float(text)
+    number = Number(text)
     ensure(math.isfinite(number), f"the number {text[:40]} is out of range")
     return number
 
@@ -113,17 +123,12 @@ def raw_members(text, at):
 def check_header(value, kind):
     """Every object says its format and its kind [VER-2, VER-3]; a required feature goes before all other faults [VER-6]."""
     version, found = value.get("format"), value.get("kind")
-    ensure(type(version) is int, "has no format")
+    ensure(type(version) is int and 0 <= version < 2**64, "has no format")
     if version != FORMAT:
         raise Fault("unsupported", f"format version {version} is not known here, which is {FORMAT}")
+    if kind in ("pointer", "tag", "lake"):
+        check_known(value.get("features"))
     ensure(found == kind, f"expected kind {kind}, found {show(found)}")
-    if kind in ("pointer", "lake"):
-        features(value.get("features"))
-
-
-def check_written_first(value):
-    """A writer's duty, so nothing that a reader has to refuse [JSON-5]."""
-    ensure(list(value)[:2] == ["format", "kind"], "format and kind are not the first members")
 
 
 # Parsers
@@ -148,9 +153,9 @@ def read_member(value, name, parser):
 
 
 def optional(parser, default=None):
-    """A member that may be left out; it may be `null` where that is what leaving it out means."""
+    """A member that may be left out, or be `null`, which says the same [JSON-9]."""
     def parse(value):
-        return None if value is None and default is None else parser(value)
+        return default if value is None else parser(value)
     parse.default = default
     return parse
 
@@ -233,7 +238,8 @@ U64 = integer(0, 2**64 - 1)
 HASH = matching("[0-9a-f]{64}", "a hash")
 HEX32 = matching("[0-9a-f]{32}", "32 lower-case hex digits")
 UUID = matching("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a lower-case hyphenated UUID")
-REF = record({"hash": HASH, "era": U64, "size": U64})
+SIZE = integer(1, 2**64 - 1)
+REF = record({"hash": HASH, "era": U64, "size": SIZE})
 TIME_FORM = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]{6}Z")
 
 
@@ -249,13 +255,23 @@ def time(value):
     return value
 
 
+FEATURE = matching("[a-z0-9-]{1,64}", "a feature name")
+
+
+def check_known(value):
+    """Refuses a `read` feature, of which version 1 has none, whatever else is wrong [VER-6]."""
+    names = value.get("read") if isinstance(value, dict) else None
+    names = names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+    for name in names:
+        if re.fullmatch("[a-z0-9-]{1,64}", name):
+            raise Fault("unsupported", f"the read feature {name} is not known here")
+
+
 def features(value):
-    """The features in force; a reader refuses a `read` feature that it does not know, and version 1 has none [VER-4..6]."""
-    name = matching("[a-z0-9-]{1,64}", "a feature name")
-    value = record({"read": listing(name), "write": listing(name)})(value)
+    """The features in force, as far as their form goes [VER-4, VER-5]."""
+    check_known(value)
+    value = record({"read": listing(FEATURE), "write": listing(FEATURE)})(value)
     ensure(all(len(set(names)) == len(names) <= 64 for names in value.values()), "a feature stands twice, or there are more than 64")
-    if value["read"]:
-        raise Fault("unsupported", f"the read feature {value['read'][0]} is not known here")
     return value
 
 
@@ -305,6 +321,17 @@ def check_table_name(name):
     return name
 
 
+def keyed_too(check):
+    """A name and its key both follow the rules [NAME-10]."""
+    def parse(name):
+        check(fold(check(name)))
+        return name
+    return parse
+
+
+check_ref_name, check_table_name, check_column_name = map(keyed_too, (check_ref_name, check_table_name, check_name))
+
+
 def stored(check):
     """A name in stored bytes: what is invalid in a call is malformed there."""
     def parse(value):
@@ -315,7 +342,7 @@ def stored(check):
     return parse
 
 
-REF_NAME, TABLE_NAME, COLUMN_NAME = stored(check_ref_name), stored(check_table_name), stored(check_name)
+REF_NAME, TABLE_NAME, COLUMN_NAME = stored(check_ref_name), stored(check_table_name), stored(check_column_name)
 
 
 # Paths [PATH-1..6]
@@ -419,7 +446,6 @@ class Folder:
             if self.seen[path][0] != ref["size"]:
                 raise Fault("corrupt", f"its size is {self.seen[path][0]}, a reference says {ref['size']}")
             check_header(self.seen[path][1], kind)
-            check_written_first(self.seen[path][1])
             return self.seen[path][1]
         except Fault as fault:
             raise Fault(fault.kind, fault.message, path) from None
@@ -428,7 +454,7 @@ class Folder:
         if ref["size"] > MAX_META:
             raise Fault("too-large", f"{ref['size']} bytes of JSON, the limit is {MAX_META}")
         compressed = ref["size"] > COMPRESS_ABOVE
-        data = self.read(path, ref["size"] + (ref["size"] >> 8) + 1024 if compressed else ref["size"], "corrupt")
+        data = self.read(path, ref["size"] + ref["size"] // 128 + 1024 if compressed else ref["size"], "corrupt")
         text = decompress(data, ref["size"]) if compressed else data
         self.check_hash(ref, blake3.blake3(text).hexdigest(), len(text))
         return len(text), parse_json(text)
@@ -455,10 +481,30 @@ class Folder:
         self.counters["bytes_verified"] += size
 
 
+def check_frame(data):
+    """One zstd frame with nothing behind it, in a window that is not too large; its blocks say where it ends."""
+    if data[:4] != b"\x28\xb5\x2f\xfd":
+        raise Fault("corrupt", "not zstd")
+    header = zstandard.get_frame_parameters(data)
+    at, last = zstandard.frame_header_size(data), False
+    while not last:
+        block = int.from_bytes(data[at:at + 3], "little")
+        last, is_run = block & 1, block >> 1 & 3 == 1
+        at += 3 + (1 if is_run else block >> 3)
+        if at > len(data):
+            raise Fault("corrupt", "the frame is cut off")
+    if at + 4 * header.has_checksum != len(data):
+        raise Fault("corrupt", "not exactly one frame")
+    single = data[4] >> 5 & 1
+    if not single and header.window_size > MAX_WINDOW:
+        raise Fault("corrupt", f"the frame asks for a window of {header.window_size} bytes")
+
+
 def decompress(data, size):
     """At most `size` bytes and one more: a bomb never unfolds [PATH-7]."""
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data) as stream:
+        check_frame(data)
+        with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(data) as stream:
             text = stream.read(size + 1)
     except zstandard.ZstdError as error:
         raise Fault("corrupt", f"not zstd: {error}") from None

@@ -62,7 +62,7 @@ impl Lake {
     /// `Malformed`, `TooLarge`, or `Unsupported` for a newer format or a required feature that is not known.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let wire: LakeV1 = json::parse(text).map_err(|error| feature::explain(text, error))?;
-        Self::from_wire(wire).map_err(|error| error.stored().at(LakeV1::KIND))
+        Self::from_wire(wire).map_err(|error| feature::explain(text, error.stored().at(LakeV1::KIND)))
     }
 
     /// The text of `lake.json`.

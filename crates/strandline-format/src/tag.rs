@@ -184,7 +184,7 @@ impl Tag {
     /// `Malformed`, `TooLarge`, or `Unsupported` for a newer format, a required feature or a state that is not known.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let wire: TagV1 = json::parse(text).map_err(|error| feature::explain(text, error))?;
-        Self::from_wire(wire).map_err(|error| error.stored().at(TagV1::KIND))
+        Self::from_wire(wire).map_err(|error| feature::explain(text, error.stored().at(TagV1::KIND)))
     }
 
     /// The tag's text.

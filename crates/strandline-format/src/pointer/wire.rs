@@ -79,7 +79,7 @@ impl Pointer {
     /// required feature or a state that is not known.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let wire: PointerV1 = json::parse(text).map_err(|error| feature::explain(text, error))?;
-        Self::from_wire(wire).map_err(|error| error.stored().at(PointerV1::KIND))
+        Self::from_wire(wire).map_err(|error| feature::explain(text, error.stored().at(PointerV1::KIND)))
     }
 
     /// The pointer's text.

@@ -83,10 +83,10 @@ fn a_wrong_expectation_is_a_fault() {
         assert!(fault.contains(part), "{fault}");
     };
     assert_eq!(run(r#"{"name":"a","rules":[],"input":"int","expect":"int"}"#), None);
-    assert_eq!(run(r#"{"name":"a","rules":[],"input":"INT","error":"malformed"}"#), None);
+    assert_eq!(run(r#"{"name":"a","rules":[],"input":"INT","error":"unsupported"}"#), None);
     wrong(r#"{"name":"a","rules":[],"input":"int","expect":"long"}"#, r#"found    "int""#);
     wrong(r#"{"name":"a","rules":[],"input":"int","error":"malformed"}"#, r#"expected error "malformed""#);
-    wrong(r#"{"name":"a","rules":[],"input":"INT","error":"invalid"}"#, "found    malformed");
+    wrong(r#"{"name":"a","rules":[],"input":"INT","error":"invalid"}"#, "found    unsupported");
     wrong(r#"{"name":"a","rules":[],"input":7,"error":"malformed"}"#, "does not fit the topic");
     for text in [
         r#"{"name":"a","rules":[],"input":1}"#,

@@ -1,0 +1,115 @@
+//! Phases of a bench: each in a process of its own, timed from within, and a line of a table for each.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Whatever stops a bench.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) entries: u64,
+    /// Which phase this process is, and the folder that the phases share; the bench itself has neither.
+    pub(crate) phase: Option<(String, PathBuf)>,
+}
+
+impl Task {
+    /// Reads `--entries N`, and what the bench tells its phases.
+    pub(crate) fn of(mut arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let (mut entries, mut phase, mut folder) = (1_000_000, None, None);
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+            match name.as_str() {
+                "--entries" => entries = value.replace('_', "").parse()?,
+                "--phase" => phase = Some(value),
+                "--folder" => folder = Some(PathBuf::from(value)),
+                _ => return Err(format!("no such option: {name}; there is --entries").into()),
+            }
+        }
+        Ok(Self { entries, phase: phase.zip(folder) })
+    }
+
+    /// Runs a phase in a process of its own and prints what it measured, and its rate against that of the baseline.
+    pub(crate) fn measure(
+        &self,
+        bench: &str,
+        phase: &str,
+        folder: &std::path::Path,
+        baseline: Option<&Measured>,
+    ) -> Result<Measured, Failure> {
+        let output = Command::new(std::env::current_exe()?)
+            .args([bench, "--entries", &self.entries.to_string(), "--phase", phase, "--folder"])
+            .arg(folder)
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            return Err(format!("{phase}: {said}{}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let measured = Measured::of_line(&said).ok_or_else(|| format!("{phase} said {said:?}"))?;
+        say(&measured.row(phase, self.entries, baseline));
+        Ok(measured)
+    }
+}
+
+/// What a phase measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    time: Duration,
+    /// Kibibytes, where the system tells.
+    peak: Option<u64>,
+    /// What else there is to say.
+    note: String,
+}
+
+impl Measured {
+    /// What a phase that began then has to say.
+    pub(crate) fn since(started: Instant, note: String) -> Self {
+        Self { time: started.elapsed(), peak: peak_memory(), note }
+    }
+
+    /// As a phase says it to its bench.
+    pub(crate) fn to_line(&self) -> String {
+        format!("{}\t{}\t{}", self.time.as_nanos(), self.peak.unwrap_or(0), self.note)
+    }
+
+    fn of_line(line: &str) -> Option<Self> {
+        let mut fields = line.trim_end().splitn(3, '\t');
+        let time = Duration::from_nanos(fields.next()?.parse().ok()?);
+        let peak = fields.next()?.parse().ok().filter(|peak| *peak > 0);
+        Some(Self { time, peak, note: fields.next()?.to_owned() })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    fn row(&self, phase: &str, entries: u64, baseline: Option<&Self>) -> String {
+        let seconds = self.time.as_secs_f64();
+        let mut row = format!("{phase:10} {seconds:9.3} s {:13.0} entries/s", entries as f64 / seconds);
+        match self.peak {
+            Some(peak) => _ = write!(row, " {:8.1} MiB at the peak", peak as f64 / 1024.0),
+            None => row += "        ? MiB at the peak",
+        }
+        if let Some(baseline) = baseline {
+            _ = write!(row, ", {:.2} x the time of the baseline", seconds / baseline.time.as_secs_f64());
+        }
+        if !self.note.is_empty() {
+            _ = write!(row, "; {}", self.note);
+        }
+        row
+    }
+}
+
+/// The most memory that this process ever had, in KiB; only Linux tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
+/// Prints a line.
+#[expect(clippy::print_stdout, reason = "this is a program whose answer is text")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}

@@ -11,7 +11,8 @@ use strandline::Runtime;
 use strandline::storage::{ObjectOptions, Storage, StorageOptions, StoreLocation};
 use strandline::tree::{All, FileFilter, Select, Trees};
 use strandline_format::{
-    Era, FieldId, Files, Filter, MAX_META_BYTES, Schema, Table, TableId, TableSchema, Test, Timestamp, Value,
+    Era, FieldId, FileId, Files, Filter, MAX_META_BYTES, RowId, Schema, Table, TableId, TableSchema, Test,
+    Timestamp, Totals, Value,
 };
 use strandline_testkit::CountingStore;
 use strandline_testkit::generate::entries;
@@ -75,6 +76,9 @@ impl Lake {
             TableSchema::Inline(entries::schema()?),
         );
         table.field_set(&entries::field_set())?;
+        (table.next_file, table.next_row) = (FileId(self.entries), RowId(self.entries * entries::ROWS));
+        // A tree that was just built has nothing in its buffer, so its root shows the sums.
+        table.totals = Totals::of_root(&root).ok_or("the root does not show its totals")?;
         table.files = root;
         std::fs::write(self.table_path(), table.to_json()?)?;
         let (objects, bytes) = size_of(&self.folder.join("lake/meta"))?;

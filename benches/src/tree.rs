@@ -145,7 +145,9 @@ impl Lake {
         if found != expected {
             return Err(format!("{found} entries instead of {expected}").into());
         }
-        Ok(Measured::since(started, format!("{found} entries found, {}", counted.snapshot())))
+        let total = counted.snapshot().total();
+        let note = format!("{found} entries found in {} objects of {} bytes", total.requests, total.received);
+        Ok(Measured::since(started, note))
     }
 
     async fn open(&self) -> Result<Storage, Failure> {

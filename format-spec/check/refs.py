@@ -91,14 +91,12 @@ class Lake:
     def check_pack(self, path, pointer, size, pack):
         """Each text in the pack has its hash and stands under meta/ as well [PTR-8, PTR-9, PTR-12]."""
         ensure(size <= MAX_PACK, f"the pack has {size} bytes, the limit is {MAX_PACK}")
-        ensure(pointer["state"] == "live" or not pack, "a tombstone has a pack")
+        check_tombstone(pointer, pack)
         for name, text in pack.items():
             self.guard(path, lambda: self.check_packed(name, text))
 
     def check_packed(self, name, text):
-        found = blake3.blake3(text).hexdigest()
-        if found != HASH(name):
-            raise Fault("corrupt", f"pack: expected hash {name}, found {found}")
+        check_packed(name, text)
         if name not in self.meta_hashes:
             raise Fault("missing", f"pack: {name} does not stand under meta/")
 
@@ -131,6 +129,17 @@ class Lake:
             commit = Walk(self).commit(tag["commit"])
             ensure(commit["seq"] == tag["version"], f"is version {tag['version']}, its commit is {commit['seq']}")
         return tag
+
+
+def check_tombstone(pointer, pack):
+    ensure(pointer["state"] == "live" or not pack, "a tombstone has a pack")
+
+
+def check_packed(name, text):
+    """A packed text has the hash that it stands under [PTR-8]."""
+    found = blake3.blake3(text).hexdigest()
+    if found != HASH(name):
+        raise Fault("corrupt", f"pack: expected hash {name}, found {found}")
 
 
 def raw_pack(text):

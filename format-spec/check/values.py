@@ -140,6 +140,7 @@ def number(name, value):
     """Floats are totally ordered, -0.0 before 0.0; there is no NaN."""
     value = {"Infinity": math.inf, "-Infinity": -math.inf}.get(value, value) if isinstance(value, str) else value
     ensure(isinstance(value, (int, float)) and not isinstance(value, bool), f"not a number: {show(value)}")
+    ensure(not math.isinf(value) or not hasattr(value, "text"), f"out of range: {show(value)}")
     value = single(value) if name == "float" else float(value)
     return (value, math.copysign(1, value))
 

@@ -13,7 +13,7 @@ import blake3
 import lake
 import refs
 import wire
-from values import Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats
+from values import Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats, widens
 from wire import Fault
 
 
@@ -22,13 +22,34 @@ def run(folder):
     topics, unknown = {}, []
     for name in sorted(name for name in os.listdir(folder) if name.endswith(".json") and name != "exemptions.json"):
         with open(os.path.join(folder, name), encoding="utf-8") as file:
-            vector = json.load(file)
+            vector = json.load(file, object_pairs_hook=members, parse_int=whole, parse_float=wire.Number)
         if vector["topic"] in TOPICS:
             topics[vector["topic"]] = run_cases(TOPICS[vector["topic"]], vector["cases"])
         else:
             unknown.append(vector["topic"])
     failed = any(counts["failed"] for counts in topics.values())
     return 6 if failed else 0, {"topics": topics, "not_implemented": unknown}
+
+
+class Twice(dict):
+    """An object with a repeated member."""
+
+
+def members(pairs):
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Twice(found)
+
+
+def whole(text):
+    return wire.Number(text) if text == "-0" else int(text)
+
+
+def check_repeats(value):
+    """Refuses a repeated member anywhere in an input that stands in its file as JSON [JSON-4]."""
+    wire.ensure(not isinstance(value, Twice), "a member is repeated")
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            check_repeats(item)
 
 
 def run_cases(act, cases):
@@ -39,6 +60,7 @@ def run_cases(act, cases):
 def run_case(act, case):
     """Why the case fails, or None."""
     try:
+        check_repeats(case["input"])
         found = act(case["input"])
     except Fault as fault:
         return None if case.get("error") == fault.kind else f"{fault.kind}: {fault.message}"
@@ -97,6 +119,22 @@ def table(parsed):
     lake.read_root(lake.FILES, node["files"])
 
 
+def pointer(value):
+    """A whole pointer, with its lists and its pack."""
+    text = octets(value)
+    document("pointer", refs.POINTER, wire.MAX_REF)(value)
+    parsed = refs.POINTER(wire.parse_json(text, wire.MAX_REF))
+    refs.check_lists(parsed)
+    _, pack = refs.raw_pack(text.decode("utf-8"))
+    refs.check_tombstone(parsed, pack)
+    for packed, raw in pack.items():
+        refs.check_packed(packed, raw)
+    head = json.loads(pack.get(parsed["head"]["hash"], b"null"))
+    seq = head.get("seq") if isinstance(head, dict) else None
+    wire.ensure(type(seq) is not int or parsed["expired_before"] <= seq, "the head is expired")
+    return "ok"
+
+
 def name(value):
     check = {"ref": wire.check_ref_name, "table": wire.check_table_name, "column": wire.check_column_name}[value["type"]]
     return {"key": wire.fold(check(value["name"]))}
@@ -120,7 +158,25 @@ def value_form(value):
     if "other" in value:
         other = check_value(kind, value["other"])
         return "less" if order < other else "equal" if order == other else "greater"
-    return promote(value["value"], kind, primitive(value["to"])) if "to" in value else value["value"]
+    if "to" in value:
+        to = primitive(value["to"])
+        return promote(value["value"], kind, to) if widens(kind, to) else None
+    return written(kind, value["value"], order)
+
+
+def written(kind, value, order):
+    """A value as it is written: of a double its number, of a float the shortest text that reads back as it."""
+    if kind[0] not in ("float", "double") or isinstance(value, str):
+        return value
+    texts = (f"{order[0]:.{digits}g}" for digits in range(1, 10))
+    return order[0] if kind[0] == "double" else next(float(text) for text in texts if reads_as(float(text), order[0]))
+
+
+def reads_as(number, single):
+    try:
+        return check_value(("float",), number)[0] == single
+    except Fault:
+        return False
 
 
 def stats(value):
@@ -150,7 +206,7 @@ TOPICS = {
     "schemas": lambda value: Schema(value).value,
     "deletion-vectors": lambda value: deletion_vector(octets(value)),
     "lake": document("lake", refs.LAKE, wire.MAX_REF),
-    "pointer": document("pointer", refs.POINTER, wire.MAX_REF),
+    "pointer": pointer,
     "tag": document("tag", refs.TAG, wire.MAX_REF),
     "commit": document("commit", lake.COMMIT),
     "table": document("table", table),

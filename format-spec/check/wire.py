@@ -358,7 +358,8 @@ def unescape(text):
     """The folded name of a path, or None if no name has that path."""
     try:
         data = re.sub(rb"=([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode("utf-8"))
-        return check_ref_parts(data.decode("utf-8")) if escape(data.decode("utf-8")) == text else None
+        key = data.decode("utf-8")
+        return check_ref_parts(key) if escape(key) == text and fold(key) == key else None
     except (ValueError, Fault):
         return None
 

@@ -16,7 +16,7 @@ type Edits = Vec<(Seq, Option<HistoryEntry>)>;
 fn entry(seq: u64, salt: u64) -> HistoryEntry {
     HistoryEntry {
         seq: Seq(seq),
-        commit: ObjectRef { hash: Hash::of(&salt.to_le_bytes()), era: Era(salt % 3), size: salt },
+        commit: ObjectRef { hash: Hash::of(&salt.to_le_bytes()), era: Era(salt % 3), size: salt + 1 },
         time: Timestamp::from_micros(i64::try_from(seq).unwrap() * 1_000_000).unwrap(),
         txn: TxnId::from_bytes([7; 16]),
         keyed: false,

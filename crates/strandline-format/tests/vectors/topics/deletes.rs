@@ -8,7 +8,7 @@ use crate::octets::{octets, to_hex};
 use crate::outcome::{Failure, Outcome, json, read};
 
 /// First and last position, both deleted, with all between them.
-type Range = (u64, u64);
+pub(crate) type Range = (u64, u64);
 
 /// Bytes to ranges of positions.
 pub(crate) fn vector(input: &RawValue) -> Outcome {
@@ -42,11 +42,11 @@ pub(crate) fn sets(input: &RawValue) -> Outcome {
     }
 }
 
-fn of(ranges: &[Range]) -> Result<DeletionVector, Error> {
+pub(crate) fn of(ranges: &[Range]) -> Result<DeletionVector, Error> {
     DeletionVector::from_positions(ranges.iter().flat_map(|(first, last)| *first..=*last))
 }
 
-fn ranges(vector: &DeletionVector) -> Vec<Range> {
+pub(crate) fn ranges(vector: &DeletionVector) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     for position in vector.positions() {
         match ranges.last_mut() {

@@ -5,6 +5,7 @@
 mod deletes;
 mod documents;
 mod files;
+mod merges;
 mod names;
 mod pointers;
 mod references;
@@ -24,6 +25,7 @@ pub(crate) type Topic = fn(&RawValue) -> Outcome;
 pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("asked-names", documents::asked_name),
     ("commit", documents::commit),
+    ("common-ancestors", merges::ancestor),
     ("deletion-vector-bytes", deletes::bytes),
     ("deletion-vector-sets", deletes::sets),
     ("deletion-vectors", deletes::vector),
@@ -37,6 +39,12 @@ pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("ids", scalars::id),
     ("keys", scalars::key),
     ("lake", documents::lake),
+    ("merge-catalogs", merges::catalog),
+    ("merge-files", merges::file),
+    ("merge-numbers", merges::numbers),
+    ("merge-rows", merges::row),
+    ("merge-tables", merges::table),
+    ("merge-translations", merges::translation),
     ("names", names::name),
     ("namespace", documents::namespace),
     ("node", trees::node),

@@ -53,7 +53,7 @@ pub(crate) fn update(input: &RawValue) -> Outcome {
 }
 
 /// The members of the second object that the first has not, or has with other values.
-fn changes(before: &[u8], after: &[u8]) -> Outcome {
+pub(crate) fn changes(before: &[u8], after: &[u8]) -> Outcome {
     let (before, after): (BTreeMap<String, Json>, BTreeMap<String, Json>) =
         (serde_json::from_slice(before)?, serde_json::from_slice(after)?);
     let differs = |(name, value): &(String, Json)| before.get(name) != Some(value);

@@ -156,7 +156,7 @@ fn summary_of<K: Use>(text: &[u8], era: Era) -> Outcome {
 }
 
 /// One member of an object, to the byte.
-fn member(text: &[u8], name: &str) -> Outcome {
+pub(crate) fn member(text: &[u8], name: &str) -> Outcome {
     let mut members: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_slice(text)?;
     let member = members.remove(name).ok_or_else(|| Failure::Input(format!("there is no {name}")))?;
     Ok(member.get().to_owned())

@@ -33,6 +33,7 @@ pub(crate) async fn run(task: &Task) -> Result<(), Failure> {
         "raw" => lake.raw().await,
         "load" => lake.load().await,
         "prune" => lake.prune().await,
+        "vectors" => lake.vectors().await,
         other => Err(format!("no such phase: {other}").into()),
     };
     say(&measured?.to_line());
@@ -47,6 +48,7 @@ fn all(task: &Task) -> Result<(), Failure> {
     let raw = task.measure("tree", "raw", folder.path(), None)?;
     task.measure("tree", "load", folder.path(), Some(&raw))?;
     task.measure("tree", "prune", folder.path(), Some(&raw))?;
+    task.measure("tree", "vectors", folder.path(), Some(&raw))?;
     Ok(())
 }
 
@@ -113,12 +115,28 @@ impl Lake {
 
     /// Finds the entries that pass a predicate.
     async fn prune(&self) -> Result<Measured, Failure> {
+        self.scan(&self.filter()?, HITS).await
+    }
+
+    /// The same with every leaf in memory: what comparing costs where no subtree can be skipped.
+    async fn vectors(&self) -> Result<Measured, Failure> {
+        let trees = Trees::new(self.open().await?.objects().clone());
+        let files = self.table()?.0.files;
+        let leaves: Vec<_> = trees.scan(&files, &All).map_ok(|batch| batch.columns).try_collect().await?;
+        let filter = self.filter()?;
+        let started = Instant::now();
+        let found = leaves.iter().map(|leaf| filter.entries(leaf).count() as u64).sum();
+        expect(found, HITS)?;
+        Ok(Measured::since(started, format!("{found} entries found in {} leaves", leaves.len())))
+    }
+
+    /// A range of the first field, which ascends with the files.
+    fn filter(&self) -> Result<FileFilter, Failure> {
         let first = self.entries / 2 * entries::ROWS;
         let last = first + HITS * entries::ROWS - 1;
         let test = Test::Between(long(first)?, long(last)?);
         let (table, schema) = self.table()?;
-        let filter = FileFilter::new(Filter::Field(FieldId(1), test), &table, &schema);
-        self.scan(&filter, HITS).await
+        Ok(FileFilter::new(Filter::Field(FieldId(1), test), &table, &schema))
     }
 
     /// Walks the tree as another process would that has just opened the lake.
@@ -142,9 +160,7 @@ impl Lake {
         while let Some(batch) = batches.try_next().await? {
             found += batch.keep.count() as u64;
         }
-        if found != expected {
-            return Err(format!("{found} entries instead of {expected}").into());
-        }
+        expect(found, expected)?;
         let total = counted.snapshot().total();
         let note = format!("{found} entries found in {} objects of {} bytes", total.requests, total.received);
         Ok(Measured::since(started, note))
@@ -167,6 +183,10 @@ impl Lake {
     fn table_path(&self) -> PathBuf {
         self.folder.join("table.json")
     }
+}
+
+fn expect(found: u64, expected: u64) -> Result<(), Failure> {
+    if found == expected { Ok(()) } else { Err(format!("{found} entries instead of {expected}").into()) }
 }
 
 fn long(number: u64) -> Result<Value, Failure> {

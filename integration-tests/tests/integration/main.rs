@@ -35,7 +35,14 @@ mod wire;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
-    return runner::main(&[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, servers::CASES, second_reader::CASES]);
+    return runner::main(&[
+        pointer::CASES,
+        crash::CASES,
+        folder::CASES,
+        wire::CASES,
+        servers::CASES,
+        second_reader::CASES,
+    ]);
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE
 }

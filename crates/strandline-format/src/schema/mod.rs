@@ -23,6 +23,7 @@ pub(crate) use wire::SchemaWire;
 use crate::error::{Error, Result};
 use crate::id::{FieldId, RESERVED_FIELD_IDS};
 use crate::name::NameKey;
+use crate::text::Comment;
 use crate::value::PrimitiveType;
 use index::Index;
 
@@ -218,7 +219,7 @@ fn check_field(field: &Field, parent: &str, depth: usize) -> Result<()> {
         return Err(at(Error::invalid(format!("types nest deeper than {MAX_TYPE_DEPTH}"))));
     }
     check_id(field.id).map_err(at)?;
-    check_defaults(field).map_err(at)?;
+    check_doc_and_defaults(field).map_err(at)?;
     field.ty.check_shape().map_err(at)?;
     let children = field.ty.children();
     if children.is_empty() {
@@ -230,7 +231,8 @@ fn check_field(field: &Field, parent: &str, depth: usize) -> Result<()> {
 }
 
 /// [SCH-7]: defaults are of the field's type, which is a primitive one.
-fn check_defaults(field: &Field) -> Result<()> {
+fn check_doc_and_defaults(field: &Field) -> Result<()> {
+    field.doc.as_ref().map(|doc| Comment::new(doc.as_str())).transpose()?;
     for value in [&field.initial, &field.default].into_iter().flatten() {
         match &field.ty {
             Type::Primitive(ty) => value.check(*ty)?,

@@ -266,6 +266,7 @@ fn tables() {
     check("/splits/0/fields/0/transform", json!("cube"), UNSUPPORTED);
     check("/splits/0/fields/0/transform", json!("bucket[0]"), MALFORMED);
     check("/schema/fields/0/type", json!("variant"), UNSUPPORTED);
+    check("/schema/fields/0/doc", json!("x".repeat((64 << 10) + 1)), MALFORMED);
     check("/schema/fields/0/type", json!({"union": []}), UNSUPPORTED);
     check("/schema/fields/0/type", json!("decimal(39,2)"), MALFORMED);
     let part = split["fields"][0].clone();

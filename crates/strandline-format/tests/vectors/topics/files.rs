@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use strandline_format::tree::Node;
+use strandline_format::tree::{Columns, Node, TreeKind};
 use strandline_format::{
-    Absent, Comparison, Error, FieldId, FieldStats, FileColumns, Files, Filter, Hash, Mask, ObjectRef, PrimitiveType, Test, Value,
+    Absent, Comparison, Error, FieldId, FieldStats, FileColumns, FileId, Files, Filter, Hash, Mask, ObjectRef, PrimitiveType, Test, Value,
 };
 
 use crate::outcome::{Failure, Outcome, json, read};
@@ -67,6 +67,25 @@ fn columns(stats: &RawValue, rows: &[u64]) -> Result<FileColumns, Failure> {
         Node::Leaf(columns) => Ok(columns),
         Node::Inner(..) => Err(Failure::Input("no leaf".to_owned())),
     }
+}
+
+/// A list of `{"rows", "stats"}`, each of one file, to the statistics of a leaf with these files.
+pub(crate) fn stats_columns(input: &RawValue) -> Outcome {
+    let mut entries = Vec::new();
+    for StatsOfOne { rows, stats } in read::<Vec<StatsOfOne>>(input)? {
+        let mut entry = columns(&stats, &[rows])?.item(0);
+        entry.id = FileId(entries.len() as u64);
+        entries.push(entry);
+    }
+    let leaf = Files::write_node(&Node::Leaf(FileColumns::from_items(&entries)))?;
+    super::trees::member(super::trees::member(&leaf, "entries")?.as_bytes(), "stats")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatsOfOne {
+    rows: u64,
+    stats: Box<RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -61,6 +61,7 @@ pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("schema-merges", schemas::merge),
     ("schemas", schemas::schema),
     ("stats", files::stats),
+    ("stats-columns", files::stats_columns),
     ("summaries", trees::summary),
     ("table", documents::table),
     ("tag", documents::tag),

@@ -40,6 +40,18 @@ document!(table, Table);
 document!(tag, Tag);
 document!(view, View);
 
+/// What reads each kind of object, and writes it again.
+pub(crate) const READERS: &[(&str, fn(&[u8]) -> Outcome)] = &[
+    ("commit", stands::<Commit>),
+    ("lake", stands::<Lake>),
+    ("namespace", stands::<Namespace>),
+    ("pointer", stands::<Pointer>),
+    ("schema", stands::<Schema>),
+    ("table", stands::<Table>),
+    ("tag", stands::<Tag>),
+    ("view", stands::<View>),
+];
+
 fn stands<D: Document>(text: &[u8]) -> Outcome {
     let read = D::parse_text(text)?;
     let again = read.write_text()?;

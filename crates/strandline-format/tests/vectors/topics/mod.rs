@@ -3,7 +3,7 @@
 //! A topic is a function from a case's input to what came out. A module gathers topics that share a chapter.
 
 mod deletes;
-mod documents;
+pub(crate) mod documents;
 mod files;
 mod merges;
 mod names;
@@ -11,7 +11,7 @@ mod pointers;
 mod references;
 mod scalars;
 mod schemas;
-mod trees;
+pub(crate) mod trees;
 mod values;
 
 use serde_json::value::RawValue;

@@ -83,6 +83,16 @@ fn node_of<K: Use>(text: &[u8]) -> Outcome {
     outcome(json!({ "level": node.level(), "items": items }))
 }
 
+/// What reads nodes and roots of each tree, and writes them again.
+pub(crate) const READERS: &[(&str, fn(&[u8]) -> Outcome)] = &[
+    ("node of files", node_of::<Files>),
+    ("node of the catalog", node_of::<Catalog>),
+    ("node of the history", node_of::<History>),
+    ("root of files", |text| root_of::<Files>(&String::from_utf8_lossy(text))),
+    ("root of the catalog", |text| root_of::<Catalog>(&String::from_utf8_lossy(text))),
+    ("root of the history", |text| root_of::<History>(&String::from_utf8_lossy(text))),
+];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RootInput {

@@ -41,7 +41,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 async fn swap(lake: &Lake) -> Result<Pointer> {
     match try_swap(lake).await? {
         Settled::Applied(now) => Ok(Pointer::parse(&now.bytes)?),
-        Settled::NotApplied(_) => Err(strandline::Error::new(strandline::ErrorKind::Conflict, "somebody was faster")),
+        Settled::NotApplied(_) => {
+            Err(strandline::Error::new(strandline::ErrorKind::Conflict, "somebody was faster"))
+        }
         Settled::Unknown(error) => Err(error),
     }
 }

@@ -5,7 +5,8 @@
     check.py --vectors DIR [--pretty]
 
 Exit codes: 0 all is well; 2 usage; 4 there is no lake, or no such branch; 6 something breaks the spec, and the JSON
-document is {"errors": [{"kind", "object", "message"}]}. What is checked stands in `refs`, `lake`, `values` and `wire`.
+document is {"errors": [{"kind", "object", "message"}]}. What is checked stands in `refs`, `lake`, `objects`,
+`trees`, `transforms`, `values` and `wire`.
 """
 
 import argparse
@@ -19,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import vectors  # noqa: E402
 import wire  # noqa: E402
 from refs import Lake  # noqa: E402
+from values import type_text  # noqa: E402
 
 OK, USAGE, NOT_FOUND, FAULTY = 0, 2, 4, 6
 
@@ -113,10 +115,6 @@ def file_state(file):
     state = {name: value for name, value in file.items() if name not in ("key", "count", "bytes", "deleted", "stats")}
     state["stats"] = {str(field): {**stat._asdict(), "type": type_text(stat.type)} for field, stat in sorted(file["stats"].items())}
     return state
-
-
-def type_text(kind):
-    return kind[0] + (f"({','.join(map(str, kind[1:]))})" if kind[1:] else "")
 
 
 def history_state(commit):

@@ -6,7 +6,9 @@ Faults are recorded and the next thing is read. What lies below a ref is the bus
 import blake3
 
 import wire
-from lake import AUTHOR, LABEL, MESSAGE, Skipped, Walk, check_entry, check_step, in_object, ref_of
+from lake import Skipped, Walk, in_object
+from objects import AUTHOR, LABEL, MESSAGE, check_entry, check_step
+from trees import ref_of
 from wire import (
     Fault, HASH, HEX32, OBJECT, REF, REF_NAME, U64, UUID, check_header, choice, ensure, features, listing, matching, record, show,
     time)
@@ -70,7 +72,7 @@ class Lake:
     def check_place(self, ref, folder, member, path):
         """A ref belongs to this lake and to this path [LAKE-2, PTR-3, TAG-2]."""
         ensure(self.id in (None, ref["lake"]), "is of another lake")
-        ensure(wire.ref_path(folder, ref[member]) == path, f"is the {member} {show(ref[member])}, which lies elsewhere")
+        check_name(ref, folder, member, path)
 
     def branch(self, path):
         """A branch with its retained history, or None if it is damaged [PTR]."""
@@ -129,6 +131,11 @@ class Lake:
             commit = Walk(self).commit(tag["commit"])
             ensure(commit["seq"] == tag["version"], f"is version {tag['version']}, its commit is {commit['seq']}")
         return tag
+
+
+def check_name(ref, folder, member, path):
+    """A ref is the one that was looked for at this path [PTR-3, TAG-2]."""
+    ensure(wire.ref_path(folder, ref[member]) == path, f"is the {member} {show(ref[member])}, which lies elsewhere")
 
 
 def check_tombstone(pointer, pack):

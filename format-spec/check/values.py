@@ -42,6 +42,11 @@ def primitive(text):
     return ("fixed", int(fixed[1]))
 
 
+def type_text(kind):
+    """A primitive type as it is written."""
+    return kind[0] + (f"({','.join(map(str, kind[1:]))})" if kind[1:] else "")
+
+
 class Schema:
     """A schema, every field in it by its id, (primitive type or None, required), and which of them a key may have [SCH-9]."""
 
@@ -253,10 +258,7 @@ def merge_stats(parts):
 
 
 def merge_field(stats):
-    kind = stats[0].type
-    for stat in stats:
-        kind = stat.type if widens(kind, stat.type) else kind
-        ensure(widens(stat.type, kind), "types that do not widen to one another")
+    kind = widest(stats)
     stats = [widen(stat, kind) for stat in stats]
     counts = [add(getattr(stat, name) for stat in stats) for name in ("nulls", "nans", "values")]
     low, low_exact = extreme(kind, min, [(stat.min, stat.min_exact) for stat in stats if not is_empty(stat)])
@@ -268,6 +270,40 @@ def widen(stat, kind):
     """The same statistics in a wider type."""
     return stat._replace(
         type=kind, min=promote(stat.min, stat.type, kind), max=promote(stat.max, stat.type, kind))
+
+
+def write_stats(parts, rows):
+    """The statistics of entries or children as columns, which leave out what says nothing [STAT-2, STAT-8, STAT-9]."""
+    fields = sorted(set().union(*parts))
+    return {str(field): write_columns([part.get(field) for part in parts], rows) for field in fields}
+
+
+def write_columns(stats, rows):
+    kind = widest([stat for stat in stats if stat])
+    stats = [stat and widen(stat, kind) for stat in stats]
+    columns = {name: [getattr(stat, name) if stat else None for stat in stats] for name in ("nulls", "nans")}
+    columns["values"] = [stat and written_values(stat, count) for stat, count in zip(stats, rows)]
+    columns.update((name, [getattr(stat, name) if stat else None for stat in stats]) for name in ("min", "max"))
+    for name in ("min_exact", "max_exact"):
+        columns[name] = [not stat or getattr(stat, name) or getattr(stat, name[:3]) is None for stat in stats]
+    nothing = {"min_exact": True, "max_exact": True}
+    said = {name: column for name, column in columns.items() if any(item != nothing.get(name) for item in column)}
+    return {"type": type_text(kind), **said}
+
+
+def written_values(stat, rows):
+    """A count of values: left out if it is that of the rows and something else is known."""
+    known = any(part is not None for part in (stat.nulls, stat.nans, stat.min, stat.max))
+    return None if known and stat.values == rows else stat.values
+
+
+def widest(stats):
+    """The type that those of all parts widen to [VAL-7, STAT-8]."""
+    kind = stats[0].type
+    for stat in stats:
+        kind = stat.type if widens(kind, stat.type) else kind
+        ensure(widens(stat.type, kind), "types that do not widen to one another")
+    return kind
 
 
 def add(counts):

@@ -10,10 +10,13 @@ import os
 
 import blake3
 
-import lake
 import refs
+import trees
 import wire
-from values import Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats, widens
+from lake import Walk
+from objects import NODES, SCHEMA, check_key, field_set, read_commit
+from values import (
+    Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats, widens, write_stats)
 from wire import Fault
 
 
@@ -97,26 +100,73 @@ def document(kind, check, limit=wire.MAX_META):
     return act
 
 
+def node_of(value):
+    """A case's tree and node: `{"kind", "node"}`, what kind is expected and the bytes."""
+    use, text = USES[value["kind"]], octets(value["node"])
+    parsed = wire.parse_json(text)
+    wire.check_header(parsed, use.kind)
+    return use, trees.read_node(use, parsed)
+
+
 def node(value):
-    """A tree node of any use, by its own kind."""
-    parsed = wire.parse_json(octets(value))
-    kind = wire.TEXT(parsed.get("kind"))
-    if kind not in USES:
-        raise Fault("unsupported", f"an unknown kind {kind}")
-    wire.check_header(parsed, kind)
-    level, items = lake.read_items(USES[kind], parsed)
-    return {"level": level, "items": len(items)}
+    found = node_of(value)[1]
+    return {"level": found.level, "items": len(found.items)}
+
+
+def node_in_parent(value):
+    use, found = node_of(value)
+    trees.check_level(found, value["level"])
+    trees.check_place(value, trees.describe(use, found))
+    return "ok"
 
 
 def root(value):
-    return {"level": lake.read_root(USES[value["kind"]], value["root"])["level"]}
+    return {"level": trees.read_root(USES[value["kind"]], value["root"])["level"]}
 
 
-def table(parsed):
-    node = lake.TABLE(parsed)
-    if lake.has(parsed, "schema"):
-        lake.check_table(node, Schema(parsed["schema"]))
-    lake.read_root(lake.FILES, node["files"])
+class Texts:
+    """The nodes of a case, in the place of a lake and its folder; the first fault is the answer."""
+
+    def __init__(self, texts):
+        self.folder, self.texts = self, {hash_of(text): text for text in map(octets, texts)}
+
+    def report(self, fault):
+        raise fault
+
+    def meta(self, ref, kind):
+        text = self.texts[ref["hash"]]
+        wire.ensure(len(text) == ref["size"], "is of another size than its reference says")
+        parsed = wire.parse_json(text)
+        wire.check_header(parsed, kind)
+        return parsed
+
+
+def tree(value):
+    """The keys that a tree holds."""
+    use = USES[value["kind"]]
+    found = trees.read_root(use, value["root"])
+    return [entry["key"] for entry in Walk(Texts(value.get("nodes", []))).tree(use, found)]
+
+
+def summary(value):
+    """The columns of a reference to a node, as a parent with this one child has them."""
+    use, found = node_of(value)
+    text = octets(value["node"])
+    said = trees.describe(use, found)
+    columns = {"hash": hash_of(text), "size": len(text), **{COLUMN_OF.get(name, name): item for name, item in said.items()}}
+    shown = {name: [item] for name, item in {**columns, "era": value["era"]}.items() if item or name not in ZEROS}
+    stats = merge_stats([item["stats"] for item in found.items]) if use is trees.FILES else {}
+    return {**shown, **({"stats": write_stats([stats], [said["rows"]])} if stats else {})}
+
+
+def history_entry(value):
+    """The columns of a history entry for a commit [HIST-2]."""
+    text = octets(value["commit"])
+    commit = read_commit(wire.parse_json(text))
+    merged = commit["parents"][1] if len(commit["parents"]) == 2 else None
+    columns = {"seq": commit["seq"], "hash": hash_of(text), "era": value["era"], "size": len(text), "time": commit["time"],
+               "txn": commit["txn"], "keyed": commit["key"], "merged": merged}
+    return {name: [item] for name, item in columns.items() if item or name not in ZEROS}
 
 
 def pointer(value):
@@ -185,11 +235,67 @@ def stats(value):
     return {str(field): [value["stats"][str(field)]["type"], *stat[1:]] for field, stat in merged.items()}
 
 
+def stats_columns(value):
+    """The statistics of several files as the columns of one leaf."""
+    found = [read_stats(file["stats"], [file["rows"]])[0] for file in value]
+    return write_stats(found, [file["rows"] for file in value])
+
+
+def asked_name(value):
+    """Whether a pointer or tag is that of the name asked for."""
+    kind, folder, member = ("pointer", "branches", "branch") if "pointer" in value else ("tag", "tags", "tag")
+    TOPICS[kind](value[kind])
+    refs.check_name(json.loads(value[kind]), folder, member, wire.ref_path(folder, wire.check_ref_name(value["asked"])))
+    return "ok"
+
+
+def feature_lists(value):
+    """Whether one that knows some features may read, or write [VER-6, VER-7]."""
+    given(lambda: wire.FEATURES({"read": value["read"], "write": value["write"]}))
+    needed = value["read"] + (value["write"] if value["act"] == "write" else [])
+    if not set(needed) <= set(value["known"]):
+        raise Fault("unsupported", "a feature is not known")
+    return "ok"
+
+
+def given(act):
+    """Acts on what a caller gave: what is malformed in stored bytes is invalid there."""
+    try:
+        return act()
+    except Fault as fault:
+        raise Fault("invalid" if fault.kind == "malformed" else fault.kind, fault.message) from None
+
+
+def schema_key(value):
+    given(lambda: check_key(value["key"], Schema(value["schema"])))
+    return "ok"
+
+
+def in_field_set(value):
+    return any(first <= value["has"] <= last for first, last in field_set(value["ranges"]))
+
+
+def fingerprint(value):
+    parts = "\0".join(value[name] for name in ("kind", "endpoint", "bucket", "root"))
+    return derived(parts, "strandline store fingerprint")[:16]
+
+
+def derived(text, context):
+    return blake3.blake3(text.encode("utf-8"), derive_key_context=context).hexdigest()
+
+
+def hash_of(text):
+    return blake3.blake3(text).hexdigest()
+
+
 def idempotency_key(value):
-    return blake3.blake3(value.encode("utf-8"), derive_key_context="strandline idempotency key").hexdigest()[:32]
+    return derived(value, "strandline idempotency key")[:32]
 
 
-USES = {"files": lake.FILES, "catalog": lake.CATALOG, "history": lake.HISTORY}
+USES = {use.kind: use for use in (trees.FILES, trees.CATALOG, trees.HISTORY)}
+# Columns that are left out where there is nothing in them [TREE-9], and those whose name is another one in memory.
+ZEROS = ("era", "deleted", "keyed", "merges", "merged")
+COLUMN_OF = {"keyed_count": "keyed"}
 IDS = {"uuid": wire.UUID, "lake": wire.UUID, "table": wire.UUID, "txn": wire.HEX32, "nonce": wire.HEX32, "pin": wire.HEX32,
        "hash": wire.HASH}
 
@@ -198,7 +304,7 @@ TOPICS = {
     "keys": idempotency_key,
     "names": name,
     "paths": path,
-    "hashes": lambda value: blake3.blake3(octets(value)).hexdigest(),
+    "hashes": lambda value: hash_of(octets(value)),
     "times": wire.time,
     "types": lambda value: ".".join(map(str, primitive(value))) and value,
     "values": value_form,
@@ -208,10 +314,22 @@ TOPICS = {
     "lake": document("lake", refs.LAKE, wire.MAX_REF),
     "pointer": pointer,
     "tag": document("tag", refs.TAG, wire.MAX_REF),
-    "commit": document("commit", lake.COMMIT),
-    "table": document("table", table),
-    "view": document("view", lake.NODES["view"]),
-    "namespace": document("namespace", lake.NODES["namespace"]),
+    "commit": document("commit", read_commit),
+    "table": document("table", NODES["table"]),
+    "view": document("view", NODES["view"]),
+    "namespace": document("namespace", NODES["namespace"]),
     "node": node,
+    "node-in-parent": node_in_parent,
     "root": root,
+    "trees": tree,
+    "summaries": summary,
+    "history-entries": history_entry,
+    "stats-columns": stats_columns,
+    "schema": document("schema", SCHEMA),
+    "schema-keys": schema_key,
+    "field-sets": in_field_set,
+    "asked-names": asked_name,
+    "features": feature_lists,
+    "fingerprints": fingerprint,
+    "eras": lambda value: value["upload"] + 1 >= value["pointer"],  # GC-4
 }

@@ -267,12 +267,20 @@ def check_known(value):
             raise Fault("unsupported", f"the read feature {name} is not known here")
 
 
+def names_once(value):
+    """Names of features, each once [VER-4, VER-5]."""
+    names = listing(FEATURE)(value)
+    ensure(len(set(names)) == len(names) <= 64, "a feature stands twice, or there are more than 64")
+    return names
+
+
+FEATURES = record({"read": names_once, "write": names_once})
+
+
 def features(value):
     """The features in force, as far as their form goes [VER-4, VER-5]."""
     check_known(value)
-    value = record({"read": listing(FEATURE), "write": listing(FEATURE)})(value)
-    ensure(all(len(set(names)) == len(names) <= 64 for names in value.values()), "a feature stands twice, or there are more than 64")
-    return value
+    return FEATURES(value)
 
 
 # Names [NAME-1..8]

@@ -5,7 +5,7 @@ Parsers as in `wire`. How nodes are found, and what a whole tree holds, is the b
 
 from collections import namedtuple
 
-from values import check_summary, merge_stats, read_stats
+from values import check_summary, inline_blob, merge_stats, read_stats
 from wire import (
     BOOLEAN, Fault, HASH, HEX32, OBJECT, SIZE, TABLE_NAME, TEXT, U64, UUID, choice, ensure, fold, integer, listing, optional,
     record, show, time)
@@ -33,10 +33,10 @@ def rows_of(members, key):
 
 
 def spread(parser):
-    column = listing(parser)
-    if hasattr(parser, "default"):
-        column.default = None
-    return column
+    """A column of such elements, which are `null` only where that is their default [TREE-9, FILE-3]."""
+    if not hasattr(parser, "default"):
+        return listing(parser)
+    return optional(listing(parser if parser.default is None else parser.present))
 
 
 def with_stats(rows_parser):
@@ -113,8 +113,14 @@ def deletes(value):
     """A deletion vector, inline or an object of its own, never both [FILE-3]."""
     if has(OBJECT(value), "inline"):
         ensure(not any(has(value, name) for name in ("hash", "era", "size")), "a deletion vector is inline and an object as well")
-        return record({"rows": integer(1, 2**64 - 1), "inline": TEXT})(value)
+        return record({"rows": integer(1, 2**64 - 1), "inline": inline})(value)
     return record({"rows": integer(1, 2**64 - 1), "hash": HASH, "era": U64, "size": U64})(value)
+
+
+def inline(value):
+    """The text of a deletion vector that is short and in canonical base64 [FILE-7]."""
+    inline_blob(value)
+    return value
 
 
 def scalar(value):

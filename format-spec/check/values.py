@@ -218,6 +218,7 @@ def read_columns(value, rows):
     """One `Stat` for each entry, or None where nothing is known; `values` that are left out or null are as many as rows."""
     ensure(list(dict_of(value))[:1] == ["type"], "the type of statistics does not come first")
     kind = primitive(TEXT(value["type"]))
+    ensure(value.get("nans") is None or kind[0] in ("float", "double"), "only floats count NaNs")  # STAT-7
     count, anything = listing(optional(U64)), listing(lambda item: item)
     unknown, exact = [None] * len(rows), [True] * len(rows)
     columns = record({
@@ -232,7 +233,6 @@ def read_columns(value, rows):
 
 
 def check_stat(stat):
-    ensure(stat.nans is None or stat.type[0] in ("float", "double"), "only floats count NaNs")
     ensure((stat.nulls or 0) + (stat.nans or 0) <= stat.values, "more nulls and NaNs than values")
     ensure(not is_empty(stat) or (stat.min, stat.max) == (None, None), "a bound where there is no value")
     low, high = (bound_order(stat.type, bound) for bound in (stat.min, stat.max))

@@ -156,7 +156,7 @@ def optional(parser, default=None):
     """A member that may be left out, or be `null`, which says the same [JSON-9]."""
     def parse(value):
         return default if value is None else parser(value)
-    parse.default = default
+    parse.default, parse.present = default, parser
     return parse
 
 

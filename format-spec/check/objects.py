@@ -19,18 +19,6 @@ COUNTS = ("rows_added", "rows_removed", "files_added", "files_removed", "bytes_a
 
 AUTHOR, MESSAGE, LABEL, SQL = bounded(1024), bounded(64 << 10), bounded(255), bounded(1 << 20)
 
-def number_map(value):
-    """Pairs of ids from which on, and by how much, they are greater [MRG-4]."""
-    pairs = listing(step)(value)
-    ensure(all(one[0] < two[0] for one, two in zip(pairs, pairs[1:])), "the pairs of a translation do not ascend")
-    return pairs
-
-
-def step(value):
-    ensure(isinstance(value, list) and len(value) == 2, f"not [from, by]: {show(value)}")
-    return [U64(value[0]), integer(-2**63, 2**63 - 1)(value[1])]
-
-
 CHANGE = record({
     "table": UUID, "name": TABLE_NAME, "type": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
     "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS},

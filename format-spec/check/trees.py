@@ -129,16 +129,30 @@ def scalar(value):
     return value
 
 
-def shift(value):
+def number_map(value):
+    """Pairs of ids from which on, and by how much, they are greater [MRG-4]."""
+    pairs = listing(step)(value)
+    ensure(all(one[0] < two[0] for one, two in zip(pairs, pairs[1:])), "the pairs of a translation do not ascend")
+    return pairs
+
+
+def step(value):
     ensure(isinstance(value, list) and len(value) == 2, f"not [from, by]: {show(value)}")
-    return [U64(number) for number in value]
+    return [U64(value[0]), integer(-2**63, 2**63 - 1)(value[1])]
+
+
+def shifts(value):
+    """A translation of stored row ids, in which no pair begins at an id that has no number then [FILE-9]."""
+    pairs = number_map(value)
+    ensure(all(0 <= start + by < 2**64 for start, by in pairs), "shifts to below zero or beyond 64 bits")
+    return pairs
 
 
 U32 = integer(0, 2**32 - 1)
 FILE_COLUMNS = {
     "id": U64, **OBJECT_COLUMNS, "rows": U64, "footer": U64, "first_row": U64, "added": U64, "fields": optional(U32, 0),
     "deletes": optional(deletes), "row_groups": optional(listing(U64), [4]), "order": optional(U32),
-    "split": optional(record({"id": U32, "values": listing(scalar)})), "shifts": optional(listing(shift)),
+    "split": optional(record({"id": U32, "values": listing(scalar)})), "shifts": optional(shifts),
     "row_ids": optional(choice("derived", "stored"), "derived"),
     "external": optional(record({"url": TEXT, "etag": optional(TEXT)}))}
 

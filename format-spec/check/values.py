@@ -18,6 +18,7 @@ MAX_FIELD_ID = 2147483447
 FIELD_ID = integer(1, MAX_FIELD_ID)
 MAX_FIELD_DEPTH = 16
 SUMMARY_FIELDS = 64
+MAX_SUMMARY_BOUND = 64
 PLAIN_TYPES = (
     "boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "timestamp_ns",
     "timestamptz_ns", "string", "uuid", "binary")
@@ -261,8 +262,8 @@ def merge_field(stats):
     kind = widest(stats)
     stats = [widen(stat, kind) for stat in stats]
     counts = [add(getattr(stat, name) for stat in stats) for name in ("nulls", "nans", "values")]
-    low, low_exact = extreme(kind, min, [(stat.min, stat.min_exact) for stat in stats if not is_empty(stat)])
-    high, high_exact = extreme(kind, max, [(stat.max, stat.max_exact) for stat in stats if not is_empty(stat)])
+    low, low_exact = extreme(kind, min, [(short(kind, stat.min), stat.min_exact) for stat in stats if not is_empty(stat)])
+    high, high_exact = extreme(kind, max, [(short(kind, stat.max), stat.max_exact) for stat in stats if not is_empty(stat)])
     return Stat(kind, *counts, low, high, low_exact, high_exact)
 
 
@@ -309,6 +310,14 @@ def widest(stats):
 def add(counts):
     counts = list(counts)
     return None if None in counts else sum(counts)
+
+
+def short(kind, bound):
+    """A bound, or None where it is too long for a summary [STAT-10]."""
+    if bound is None or kind[0] not in ("string", "binary", "fixed"):
+        return bound
+    size = len(bound.encode("utf-8")) if kind[0] == "string" else len(bound) // 2
+    return bound if size <= MAX_SUMMARY_BOUND else None
 
 
 def extreme(kind, pick, bounds):

@@ -11,12 +11,13 @@ import os
 import blake3
 
 import refs
+import transforms
 import trees
 import wire
 from lake import Walk
 from objects import NODES, SCHEMA, check_key, field_set, read_commit
 from values import (
-    Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats, widens, write_stats)
+    Schema, check_value, deletion_vector, merge_stats, primitive, promote, read_stats, type_text, widens, write_stats)
 from wire import Fault
 
 
@@ -275,6 +276,20 @@ def in_field_set(value):
     return any(first <= value["has"] <= last for first, last in field_set(value["ranges"]))
 
 
+def transform_case(value):
+    """A transform; with a type, the type of what it gives, null if it takes no such values; with a value, what it gives."""
+    text = transforms.transform(value["transform"])
+    if "type" not in value:
+        return text
+    kind = primitive(value["type"])
+    if "value" in value:
+        order = check_value(kind, value["value"])
+        found = transforms.apply(text, kind, value["value"])
+        return written(kind, found, order) if text == "identity" else found
+    result = transforms.result_type(text, kind)
+    return result and type_text(result)
+
+
 def fingerprint(value):
     parts = "\0".join(value[name] for name in ("kind", "endpoint", "bucket", "root"))
     return derived(parts, "strandline store fingerprint")[:16]
@@ -330,6 +345,7 @@ TOPICS = {
     "field-sets": in_field_set,
     "asked-names": asked_name,
     "features": feature_lists,
+    "transforms": transform_case,
     "fingerprints": fingerprint,
     "eras": lambda value: value["upload"] + 1 >= value["pointer"],  # GC-4
 }

@@ -13,24 +13,31 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::hash::clip;
 
-/// The bytes that exactly `2 * N` lower-case hex digits stand for.
-pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    fn digit(byte: u8) -> Option<u8> {
-        match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        }
+/// What each byte stands for as a lower-case hex digit; what is none has a bit that no digit has.
+const HEX_DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-    let text = text.as_bytes();
+    digits
+};
+const NO_DIGIT: u8 = 0x80;
+
+/// The bytes that exactly `2 * N` lower-case hex digits stand for. A leaf has hundreds of hashes, so it does not branch.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
     }
+    let mut seen = 0;
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let (high, low) = (HEX_DIGITS[usize::from(pair[0])], HEX_DIGITS[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (seen & NO_DIGIT == 0).then_some(bytes)
 }
 
 /// Deserialises what its text form parses to, without allocating.

@@ -178,18 +178,14 @@ impl FieldColumns {
     /// What is known of the field in one entry.
     #[must_use]
     pub fn row(&self, index: usize) -> FieldStats {
-        let count = |column: &Option<Nullable<u64>>| column.as_ref().and_then(|column| column.get(index));
         let bound = |column: &Option<BoundColumn>, exact| {
             let value = column.as_ref().and_then(|column| column.get(index, self.ty))?;
             Some(Bound { value, exact })
         };
         FieldStats {
-            ty: self.ty,
-            nulls: count(&self.nulls),
-            nans: count(&self.nans),
-            values: count(&self.values),
             min: bound(&self.min, self.min_is_exact(index)),
             max: bound(&self.max, self.max_is_exact(index)),
+            ..self.counts(index)
         }
     }
 
@@ -201,7 +197,18 @@ impl FieldColumns {
     fn bounds_nothing(&self, index: usize, rows: &[u64]) -> bool {
         let known = |bounds: &Option<BoundColumn>| bounds.as_ref().is_some_and(|bounds| bounds.known().get(index));
         let bounded = known(&self.min) || known(&self.max);
-        bounded && self.row(index).is_void(rows.get(index).copied().unwrap_or(0))
+        bounded && self.counts(index).is_void(rows.get(index).copied().unwrap_or(0))
+    }
+
+    /// The same without the bounds, which cost more than all else.
+    fn counts(&self, index: usize) -> FieldStats {
+        let count = |column: &Option<Nullable<u64>>| column.as_ref().and_then(|column| column.get(index));
+        FieldStats {
+            nulls: count(&self.nulls),
+            nans: count(&self.nans),
+            values: count(&self.values),
+            ..FieldStats::unknown(self.ty)
+        }
     }
 
     fn counts_exceed(&self, index: usize, rows: &[u64]) -> bool {

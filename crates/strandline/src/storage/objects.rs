@@ -8,18 +8,22 @@
 mod compression;
 mod writer;
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt};
+use object_store::{
+    GetOptions, GetResult, GetResultPayload, OBJECT_STORE_COALESCE_DEFAULT, ObjectStore, ObjectStoreExt,
+    coalesce_ranges,
+};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, ObjectRef, TableId};
 
-use super::classify::{bucket_is_missing, key_is_missing, store_error};
+use super::classify::{bucket_is_missing, key_is_missing, range_is_beyond, store_error};
 use super::folder::Folder;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -31,13 +35,13 @@ pub struct ObjectOptions {
     /// The most bytes of metadata text that the cache holds.
     pub cache_bytes: u64,
     /// How many requests of one call are in flight.
-    pub parallel_requests: usize,
+    pub parallel_requests: NonZeroUsize,
     /// How many bytes of a data file are held in memory before the rest goes to a spill file.
     pub spill_above: usize,
     /// The size of the parts in which a larger data file is uploaded; stores want at least 5 MiB.
-    pub part_bytes: usize,
+    pub part_bytes: NonZeroUsize,
     /// How many parts of one file are in flight.
-    pub parallel_parts: usize,
+    pub parallel_parts: NonZeroUsize,
     /// The zstd level of metadata.
     pub compression: i32,
 }
@@ -47,12 +51,19 @@ impl Default for ObjectOptions {
     fn default() -> Self {
         Self {
             cache_bytes: 64 << 20,
-            parallel_requests: 16,
+            parallel_requests: at_least_one(16),
             spill_above: 8 << 20,
-            part_bytes: 8 << 20,
-            parallel_parts: 4,
+            part_bytes: at_least_one(8 << 20),
+            parallel_parts: at_least_one(4),
             compression: 3,
         }
+    }
+}
+
+const fn at_least_one(count: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(count) {
+        Some(count) => count,
+        None => NonZeroUsize::MIN,
     }
 }
 
@@ -147,7 +158,7 @@ impl Objects {
     /// As [`Objects::put_meta`]; the others may or may not have been put.
     pub async fn put_metas(&self, texts: Vec<Bytes>, era: Era) -> Result<Vec<ObjectRef>> {
         let puts = texts.into_iter().map(|text| self.put_meta(text, era));
-        stream::iter(puts).buffered(self.0.options.parallel_requests).try_collect().await
+        stream::iter(puts).buffered(self.0.options.parallel_requests.get()).try_collect().await
     }
 
     /// The checked text of a metadata object. One request, or none if it is in the cache; callers that want the same
@@ -156,7 +167,10 @@ impl Objects {
     /// # Errors
     /// `Corrupt`, naming the object, if it is missing or is not what its hash says; what the store refuses or cannot do.
     pub async fn get_meta(&self, object: &ObjectRef) -> Result<Bytes> {
-        self.0.cache.get_or_insert_async(&object.hash, self.fetch_meta(object)).await
+        let text = self.0.cache.get_or_insert_async(&object.hash, self.fetch_meta(object)).await?;
+        // Another reference may have brought it into the cache, with another size [REFR-3].
+        self.check_size(object, text.len(), &ObjectPath::meta(object))?;
+        Ok(text)
     }
 
     /// Many texts, [`ObjectOptions::parallel_requests`] at a time, in the same order. At most one request for each.
@@ -165,7 +179,7 @@ impl Objects {
     /// As [`Objects::get_meta`].
     pub async fn get_metas(&self, objects: &[ObjectRef]) -> Result<Vec<Bytes>> {
         let gets = objects.iter().map(|object| self.get_meta(object));
-        stream::iter(gets).buffered(self.0.options.parallel_requests).try_collect().await
+        stream::iter(gets).buffered(self.0.options.parallel_requests.get()).try_collect().await
     }
 
     /// Takes a text that came another way (a pointer's pack) into the cache, after checking it. No request.
@@ -218,10 +232,30 @@ impl Objects {
     /// Neighbouring ranges share a request.
     ///
     /// # Errors
-    /// `Corrupt` if the object is missing; what the store refuses or cannot do.
+    /// `Corrupt` if the object is missing or ends before a range does; `InvalidInput` for an empty range; what the store
+    /// refuses or cannot do.
     pub async fn get_ranges(&self, path: &ObjectPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let got = self.0.store.get_ranges(&store_path(path), ranges).await;
-        got.map_err(|error| self.read_error(&error, path))
+        if let Some(empty) = ranges.iter().find(|range| range.is_empty()) {
+            return Err(
+                Error::new(ErrorKind::InvalidInput, format!("an empty range {empty:?}")).at(self.at(path))
+            );
+        }
+        // Each request's length is checked before it is taken apart: the store's own call panics on a short one.
+        let get = |range| self.get_range(path, range);
+        coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await
+    }
+
+    async fn get_range(&self, path: &ObjectPath, range: Range<u64>) -> Result<Bytes> {
+        let beyond = || {
+            let message = format!("it ends before byte {}, up to which it should be read", range.end);
+            Error::new(ErrorKind::Corrupt, message).at(self.at(path))
+        };
+        match self.0.store.get_range(&store_path(path), range.clone()).await {
+            Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
+            Ok(_) => Err(beyond()),
+            Err(error) if range_is_beyond(&error) => Err(beyond()),
+            Err(error) => Err(self.read_error(&error, path)),
+        }
     }
 
     /// The store under the objects, for readers that bring their own I/O (Parquet). Paths are relative to the lake.
@@ -267,6 +301,10 @@ impl Objects {
 
     /// Reads the body, but never more than the store announced and the caller allows.
     async fn collect(&self, result: GetResult, bound: u64, path: &ObjectPath) -> Result<Bytes> {
+        if matches!(result.payload, GetResultPayload::File(..)) {
+            // One blocking call reads as much as the file had when it was opened; a stream makes one for every few KiB.
+            return result.bytes().await.map_err(|error| self.read_error(&error, path));
+        }
         let mut stream = result.into_stream();
         let mut bytes = BytesMut::new();
         while let Some(chunk) = stream.try_next().await.map_err(|error| self.read_error(&error, path))? {
@@ -302,10 +340,14 @@ impl Objects {
 
     fn verify(&self, object: &ObjectRef, bytes: &[u8], path: &ObjectPath) -> Result<()> {
         object.hash.verify(bytes).map_err(|error| Error::from(error).at(self.at(path)))?;
-        if bytes.len() as u64 == object.size {
+        self.check_size(object, bytes.len(), path)
+    }
+
+    fn check_size(&self, object: &ObjectRef, found: usize, path: &ObjectPath) -> Result<()> {
+        if found as u64 == object.size {
             return Ok(());
         }
-        let message = format!("its reference says {} bytes, it has {}", object.size, bytes.len());
+        let message = format!("its reference says {} bytes, it has {found}", object.size);
         Err(Error::new(ErrorKind::Corrupt, message).at(self.at(path)))
     }
 
@@ -331,7 +373,8 @@ mod tests {
     use object_store::memory::InMemory;
 
     fn objects(store: &Arc<InMemory>) -> Objects {
-        let options = ObjectOptions { part_bytes: 1000, spill_above: 1500, ..ObjectOptions::default() };
+        let options =
+            ObjectOptions { part_bytes: at_least_one(1000), spill_above: 1500, ..ObjectOptions::default() };
         Objects::new(store.clone(), Arc::from("memory://test"), options, None)
     }
 
@@ -421,6 +464,8 @@ mod tests {
         assert!(reader.get_meta(&object).await.is_err());
         reader.remember(&object, b"{}").unwrap();
         assert_eq!(reader.get_meta(&object).await.unwrap(), "{}");
+        let other_size = ObjectRef { size: 3, ..object };
+        assert_eq!(reader.get_meta(&other_size).await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
 
     #[tokio::test]
@@ -445,6 +490,13 @@ mod tests {
             let path = kind.path(table, &object);
             let ranges = objects.get_ranges(&path, &[0..4, 100..110]).await.unwrap();
             assert_eq!(ranges, [text(3500).slice(0..4), text(3500).slice(100..110)]);
+            for beyond in
+                [&[3490..3501][..], &[3500..3501], &[9000..9001], &[0..10, 3600..3700], &[0..4, 4000..4001]]
+            {
+                let error = objects.get_ranges(&path, beyond).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{beyond:?}: {error}");
+                assert!(error.to_string().contains(&object.hash.to_string()), "{error}");
+            }
             store.put(&store_path(&path), vec![0; 3500].into()).await.unwrap();
             let error = objects.get_data(kind, table, &object).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);

@@ -5,7 +5,7 @@ Parsers as in `wire`. The checks of a whole history, catalog or tree of files ta
 
 from transforms import result_type, transform
 from trees import (
-    CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, root_of, same_object)
+    CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, number_map, root_of, same_object)
 from values import FIELD_ID, Schema, check_value
 from wire import (
     BOOLEAN, COLUMN_NAME, HEX32, REF, TABLE_NAME, U64, UUID, bounded, choice, ensure, fold, integer, listing, optional,

@@ -39,7 +39,7 @@ pub use commit::{Commit, Counts, Operation, Parents, TableChange};
 pub use deletion_vector::DeletionVector;
 pub use error::{Error, ErrorKind, Result};
 pub use file::{
-    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds, Scalar, Shift, SplitValues,
+    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds, Scalar, SplitValues,
 };
 pub use feature::{Feature, Features, KNOWN_FEATURES};
 pub use filter::{Absent, Comparison, Filter, Test};

@@ -1,7 +1,7 @@
 //! How the numbers of one branch (file ids, row ids) stand on another one that merged it [MRG-4].
 //!
-//! Invariant: a translation tells every id that the merged commit's history handed out, earlier merges included, so one
-//! is enough and they are never chained. What does not belong here: which merges there were, and what is an addition.
+//! Invariant: a translation tells every id that the merged commit's history handed out, earlier merges included, so the
+//! next merge needs that one alone. Only a file's stored row ids go through several; they are put together into one [FILE-9]. What does not belong here: which merges there were, and what is an addition.
 
 use crate::error::{Error, Result};
 use crate::id::{FileId, RowId};
@@ -13,6 +13,26 @@ pub struct Step {
     pub from: u64,
     /// How much greater; less than zero where the other branch had the ids first.
     pub by: i64,
+}
+
+impl Step {
+    /// The step to ids that are greater by `more` still.
+    fn and(self, more: i64) -> Result<Self> {
+        let by = self.by.checked_add(more);
+        let fits = |by: &i64| self.from.checked_add_signed(*by).is_some();
+        Ok(Self { by: by.filter(fits).ok_or_else(|| self.without_number())?, ..self })
+    }
+
+    fn without_number(self) -> Error {
+        Error::malformed(format!("the ids from {} would be below zero or beyond 64 bits", self.from))
+    }
+}
+
+/// The steps without those that change nothing.
+fn without_repeats(mut steps: Vec<Step>) -> Vec<Step> {
+    let mut by = 0;
+    steps.retain(|step| std::mem::replace(&mut by, step.by) != step.by);
+    steps
 }
 
 /// A translation of ids. Those below the first step stay.
@@ -43,6 +63,52 @@ impl NumberMap {
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.0
+    }
+
+    /// This translation and then `next`, as one [REB-4]. Steps that change nothing are left out.
+    ///
+    /// ```
+    /// use strandline_format::{NumberMap, Step};
+    /// let first = NumberMap::new([Step { from: 10, by: 5 }])?;
+    /// let next = NumberMap::new([Step { from: 18, by: -3 }])?;
+    /// assert_eq!(first.then(&next)?.steps(), [Step { from: 10, by: 5 }, Step { from: 13, by: 2 }]);
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Malformed` if a step begins at an id that has no number then.
+    pub fn then(&self, next: &Self) -> Result<Self> {
+        let starts = std::iter::once(Step { from: 0, by: 0 }).chain(self.0.iter().copied());
+        let ends = self.0.iter().map(|step| Some(step.from)).chain([None]);
+        let mut steps = Vec::new();
+        for (piece, end) in starts.zip(ends).filter(|(piece, end)| *end != Some(piece.from)) {
+            let first = piece.from.checked_add_signed(piece.by).ok_or_else(|| piece.without_number())?;
+            steps.push(piece.and(next.by(first))?);
+            // Where the steps of `next` begin, in ids before this translation; some begin where no id of this piece comes.
+            for step in &next.0 {
+                let from = u64::try_from(i128::from(step.from) - i128::from(piece.by));
+                let inside = |from: &u64| *from > piece.from && end.is_none_or(|end| *from < end);
+                if let Some(from) = from.ok().filter(inside) {
+                    steps.push(Step { from, ..piece }.and(step.by)?);
+                }
+            }
+        }
+        Ok(Self(without_repeats(steps)))
+    }
+
+    /// The steps as they are written.
+    pub(crate) fn to_pairs(&self) -> Vec<(u64, i64)> {
+        self.0.iter().map(|step| (step.from, step.by)).collect()
+    }
+
+    /// The translation with the steps that were read.
+    pub(crate) fn from_pairs(pairs: Vec<(u64, i64)>) -> Result<Self> {
+        Self::new(pairs.into_iter().map(|(from, by)| Step { from, by }))
+    }
+
+    /// Whether the first id of each step has a number on the other branch [FILE-9].
+    pub(crate) fn steps_fit(&self) -> bool {
+        self.0.iter().all(|step| self.get(step.from).is_some())
     }
 
     /// Whether every id stays.
@@ -183,9 +249,7 @@ impl Pieces {
         add(at, their_end, &mut next)?;
         steps.extend(known);
         steps.sort_unstable_by_key(|step| step.from);
-        let mut by = 0;
-        steps.retain(|step| std::mem::replace(&mut by, step.by) != step.by);
-        Ok((NumberMap(steps), next))
+        Ok((NumberMap(without_repeats(steps)), next))
     }
 }
 
@@ -264,7 +328,44 @@ mod tests {
             .prop_map(|steps| NumberMap(steps.into_iter().map(|(from, by)| Step { from, by }).collect()))
     }
 
+    fn check_then(first: &[(u64, i64)], next: &[(u64, i64)], expected: Option<&[(u64, i64)]>) {
+        let map = |pairs: &[(u64, i64)]| NumberMap::from_pairs(pairs.to_vec()).unwrap();
+        let found = map(first).then(&map(next)).ok().map(|both| both.to_pairs());
+        assert_eq!(found.as_deref(), expected, "{first:?} and then {next:?}");
+    }
+
+    #[test]
+    fn two_translations_are_one() {
+        check_then(&[], &[], Some(&[]));
+        check_then(&[(0, 5)], &[(10, -5)], Some(&[(0, 5), (5, 0)]));
+        check_then(&[(10, 5)], &[(0, 0), (12, 3)], Some(&[(10, 8)]));
+        check_then(&[(10, 5)], &[(5, 1), (15, -5)], Some(&[(5, 1), (10, 0)]));
+        check_then(&[(10, 5), (20, -3)], &[(16, 7)], Some(&[(10, 5), (11, 12), (20, 4)]));
+        check_then(&[(u64::MAX, -9)], &[(u64::MAX, -1)], Some(&[(u64::MAX, -9)]));
+        check_then(&[(7, 2)], &[(9, -2)], Some(&[]));
+        check_then(&[(0, -1)], &[], None);
+        check_then(&[], &[(3, -4)], None);
+        check_then(&[(0, i64::MAX)], &[(0, i64::MAX)], None);
+    }
+
+    /// A map under which no id falls below zero.
+    fn sound_map() -> impl Strategy<Value = NumberMap> {
+        let by = |from: u64| (-from.cast_signed()..60).prop_map(move |by| (from, by));
+        prop::collection::btree_set(0..60_u64, 0..6)
+            .prop_flat_map(move |froms| froms.into_iter().map(by).collect::<Vec<_>>())
+            .prop_map(|pairs| NumberMap::from_pairs(pairs).unwrap())
+    }
+
     proptest! {
+        #[test]
+        fn one_translation_is_both_in_turn(first in sound_map(), next in sound_map()) {
+            let both = first.then(&next).unwrap();
+            prop_assert!(both.steps_fit() && NumberMap::new(both.steps().iter().copied()).is_ok());
+            for id in 0..200 {
+                prop_assert_eq!(both.get(id), first.get(id).and_then(|id| next.get(id)));
+            }
+        }
+
         #[test]
         fn pieces_are_the_map(map in map(), end in 0..90_u64) {
             let pieces = map.pieces(end);

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use strandline::tree::All;
 use strandline::{Head, Lake, Runtime};
 use strandline_format::{
-    Bound, Deletes, DeletionVector, EntryType, FieldStats, FileEntry, FileId, RowId, RowIds, Shift,
+    Bound, Deletes, DeletionVector, EntryType, FieldStats, FileEntry, FileId, NumberMap, RowIds, Step,
     TableName, Totals,
 };
 use strandline_testkit::commits::{TableEdit, commit};
@@ -96,7 +96,7 @@ fn varied(id: u64) -> FileEntry {
     }
     if id.is_multiple_of(7) {
         file.row_ids = RowIds::Stored;
-        file.shifts = vec![Shift { from: RowId(10), by: id }];
+        file.shifts = NumberMap::new([(10, id.cast_signed()), (id + 20, -9)].map(|(from, by)| Step { from, by })).unwrap();
     }
     if id.is_multiple_of(4) {
         let field = file.stats.0.values_mut().nth((id % 8) as usize).unwrap();
@@ -134,7 +134,7 @@ fn compared(table: &Json) -> Json {
 }
 
 fn file(entry: &FileEntry) -> Json {
-    let shifts: Vec<Json> = entry.shifts.iter().map(|shift| json!([shift.from.0, shift.by])).collect();
+    let shifts: Vec<Json> = entry.shifts.steps().iter().map(|step| json!([step.from, step.by])).collect();
     let mut file = json!({
         "id": entry.id.0, "hash": entry.hash.to_string(), "era": entry.era.0, "size": entry.size, "rows": entry.rows,
         "footer": entry.footer, "first_row": entry.first_row.0, "added": entry.added.0, "fields": entry.fields,

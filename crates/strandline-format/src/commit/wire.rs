@@ -14,7 +14,7 @@ use crate::history::MergedCommit;
 use crate::id::{Seq, TableId, TxnId};
 use crate::json::{self, Header, Wire, unique_map};
 use crate::name::TableName;
-use crate::numbering::{NumberMap, Renumbering, Step};
+use crate::numbering::{NumberMap, Renumbering};
 use crate::text::{Author, CommitProperties, Message};
 use crate::time::Timestamp;
 
@@ -216,8 +216,7 @@ impl TryFrom<ChangeV1> for TableChange {
 
 impl From<&Renumbering> for RenumberedV1 {
     fn from(numbers: &Renumbering) -> Self {
-        let steps = |map: &NumberMap| map.steps().iter().map(|step| (step.from, step.by)).collect();
-        Self { files: steps(&numbers.files), rows: steps(&numbers.rows) }
+        Self { files: numbers.files.to_pairs(), rows: numbers.rows.to_pairs() }
     }
 }
 
@@ -225,8 +224,6 @@ impl TryFrom<RenumberedV1> for Renumbering {
     type Error = Error;
 
     fn try_from(wire: RenumberedV1) -> Result<Self> {
-        let map =
-            |steps: Vec<(u64, i64)>| NumberMap::new(steps.into_iter().map(|(from, by)| Step { from, by }));
-        Ok(Self { files: map(wire.files)?, rows: map(wire.rows)? })
+        Ok(Self { files: NumberMap::from_pairs(wire.files)?, rows: NumberMap::from_pairs(wire.rows)? })
     }
 }

@@ -1,9 +1,10 @@
 //! File entries in columns: what a leaf is in memory, made to be pruned without touching single entries.
 
 use crate::error::Result;
-use crate::file::entry::{Deletes, External, FileEntry, FileSummary, RowIds, Shift, SplitValues};
+use crate::file::entry::{Deletes, External, FileEntry, FileSummary, RowIds, SplitValues};
 use crate::hash::Hash;
 use crate::id::{Era, FileId, RowId, Seq};
+use crate::numbering::NumberMap;
 use crate::stats::{Stats, StatsColumns};
 use crate::tree::wire as tree_wire;
 use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
@@ -28,7 +29,7 @@ pub struct FileColumns {
     pub(super) row_groups: Sparse<RowGroups>,
     pub(super) order: Sparse<Option<u32>>,
     pub(super) split: Sparse<Option<SplitValues>>,
-    pub(super) shifts: Sparse<Vec<Shift>>,
+    pub(super) shifts: Sparse<NumberMap>,
     pub(super) row_ids: Sparse<RowIds>,
     pub(super) external: Sparse<Option<External>>,
     pub(super) stats: StatsColumns,

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::hash::{Hash, ObjectRef};
 use crate::id::{Era, FileId, RowId, Seq};
+use crate::numbering::NumberMap;
 use crate::stats::Stats;
 
 /// One data file of a table.
@@ -34,8 +35,8 @@ pub struct FileEntry {
     pub order: Option<u32>,
     /// The values of the split transforms, if the file holds only rows of one split.
     pub split: Option<SplitValues>,
-    /// How stored row ids are to be read, after merges [FILE-9].
-    pub shifts: Vec<Shift>,
+    /// Through what stored row ids are to be read, after merges [FILE-9].
+    pub shifts: NumberMap,
     /// Whether row ids are derived from `first_row`, or stored in the file.
     pub row_ids: RowIds,
     /// Where the file lies, if it was imported in place.
@@ -84,15 +85,6 @@ pub enum RowIds {
     Derived,
     /// The columns `_row_id` and `_last_updated_sequence_number` of the file; null means derived.
     Stored,
-}
-
-/// Stored row ids from `from` up are read as greater by `by`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shift {
-    /// The first id that is shifted.
-    pub from: RowId,
-    /// How far.
-    pub by: u64,
 }
 
 /// The values that the split's transforms have for all rows of a file.
@@ -153,8 +145,10 @@ impl FileEntry {
             || self.row_groups.last().is_some_and(|offset| *offset >= self.size)
         {
             "has row groups that do not ascend within the file"
-        } else if self.row_ids == RowIds::Derived && !self.shifts.is_empty() {
+        } else if self.row_ids == RowIds::Derived && !self.shifts.steps().is_empty() {
             "shifts row ids that are derived"
+        } else if !self.shifts.steps_fit() {
+            "shifts row ids below zero or beyond 64 bits"
         } else {
             return Ok(());
         };

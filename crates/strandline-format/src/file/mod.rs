@@ -8,4 +8,4 @@ mod entry;
 mod wire;
 
 pub use columns::{FileColumns, FileSummaries, Files};
-pub use entry::{Deletes, External, FileEntry, FileSummary, MAX_INLINE_DELETES, RowIds, Scalar, Shift, SplitValues};
+pub use entry::{Deletes, External, FileEntry, FileSummary, MAX_INLINE_DELETES, RowIds, Scalar, SplitValues};

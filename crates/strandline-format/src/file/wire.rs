@@ -6,9 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::file::columns::{FileColumns, FileSummaries, Files, RowGroups};
-use crate::file::entry::{Deletes, External, MAX_INLINE_DELETES, RowIds, Scalar, Shift, SplitValues};
+use crate::file::entry::{Deletes, External, MAX_INLINE_DELETES, RowIds, Scalar, SplitValues};
 use crate::hash::{Hash, ObjectRef, clip};
 use crate::id::{Era, FileId, RowId, Seq};
+use crate::numbering::NumberMap;
 use crate::stats::{StatsColumns, StatsReader, StatsWriter};
 use crate::tree::wire::{RefColumns, WireKind, check_lens};
 use crate::tree::{Children, Columns, Sparse};
@@ -35,7 +36,7 @@ pub(crate) struct EntriesV1 {
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     split: Sparse<Option<SplitV1>>,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
-    shifts: Sparse<Option<Vec<(u64, u64)>>>,
+    shifts: Sparse<Option<Vec<(u64, i64)>>>,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
     row_ids: Sparse<RowIdsV1>,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
@@ -255,12 +256,8 @@ impl<'de> Deserialize<'de> for Scalar {
 }
 
 /// Shifts in JSON; none at all is `null`, so that a column of none is left out.
-fn shifts_to_wire(shifts: &[Shift]) -> Option<Vec<(u64, u64)>> {
-    (!shifts.is_empty()).then(|| shifts.iter().map(|shift| (shift.from.0, shift.by)).collect())
-}
-
-fn shifts_from_wire(wire: Option<Vec<(u64, u64)>>) -> Vec<Shift> {
-    wire.unwrap_or_default().into_iter().map(|(from, by)| Shift { from: RowId(from), by }).collect()
+fn shifts_to_wire(shifts: &NumberMap) -> Option<Vec<(u64, i64)>> {
+    (!shifts.steps().is_empty()).then(|| shifts.to_pairs())
 }
 
 impl WireKind for Files {
@@ -285,7 +282,7 @@ impl WireKind for Files {
             row_groups: columns.row_groups.clone(),
             order: columns.order.clone(),
             split: columns.split.map(|values| values.clone().map(split)),
-            shifts: columns.shifts.map(|shifts| shifts_to_wire(shifts)),
+            shifts: columns.shifts.map(shifts_to_wire),
             row_ids: columns.row_ids.map(|row_ids| (*row_ids).into()),
             external: columns.external.map(|place| place.clone().map(external)),
             stats: StatsV1::Out(columns.stats.clone()),
@@ -311,7 +308,7 @@ impl WireKind for Files {
             row_groups: wire.row_groups,
             order: wire.order,
             split: wire.split.map(|values| values.clone().map(split)),
-            shifts: wire.shifts.map(|shifts| shifts_from_wire(shifts.clone())),
+            shifts: wire.shifts.try_map(|shifts| NumberMap::from_pairs(shifts.clone().unwrap_or_default()))?,
             row_ids: wire.row_ids.try_map(|row_ids| RowIds::try_from(row_ids.clone()))?,
             external: wire.external.map(|place| place.clone().map(external)),
         };

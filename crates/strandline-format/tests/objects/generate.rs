@@ -306,6 +306,10 @@ pub(crate) fn schema() -> impl Strategy<Value = Schema> {
     })
 }
 
+fn shifts() -> NumberMap {
+    NumberMap::new([Step { from: 7, by: 3 }, Step { from: 100, by: -4 }]).unwrap()
+}
+
 pub(crate) fn deletes() -> impl Strategy<Value = Deletes> {
     prop::collection::btree_set(0..100_u64, 1..9).prop_map(|rows| {
         let vector = DeletionVector::from_positions(rows).unwrap();
@@ -330,7 +334,7 @@ pub(crate) fn entry() -> impl Strategy<Value = FileEntry> {
             row_groups: vec![4],
             order: None,
             split: None,
-            shifts: if stored { vec![Shift { from: RowId(7), by: 3 }] } else { Vec::new() },
+            shifts: if stored { shifts() } else { NumberMap::default() },
             row_ids: if stored { RowIds::Stored } else { RowIds::Derived },
             external: None,
             stats: Stats::default(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use strandline_format::{
-    Bound, ColumnName, Era, Field, FieldId, FieldSet, FieldStats, FileEntry, FileId, Hash, PrimitiveType,
+    Bound, ColumnName, Era, Field, FieldId, FieldSet, FieldStats, FileEntry, FileId, Hash, NumberMap, PrimitiveType,
     Result, RowId, RowIds, Schema, Seq, Stats, Value,
 };
 
@@ -40,7 +40,7 @@ pub fn file(id: u64) -> FileEntry {
         row_groups: vec![4],
         order: None,
         split: None,
-        shifts: Vec::new(),
+        shifts: NumberMap::default(),
         row_ids: RowIds::Derived,
         external: None,
         stats: Stats(

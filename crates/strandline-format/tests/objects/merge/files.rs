@@ -30,7 +30,7 @@ fn entry(rows: &[u64]) -> FileEntry {
         row_groups: vec![4],
         order: None,
         split: None,
-        shifts: Vec::new(),
+        shifts: NumberMap::default(),
         row_ids: RowIds::Derived,
         external: None,
         stats: Stats::default(),

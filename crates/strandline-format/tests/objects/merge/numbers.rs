@@ -12,12 +12,29 @@ fn table() -> impl Strategy<Value = Table> {
 }
 
 /// A stored row id as a reader reads it [FILE-9].
-fn read(shifts: &[Shift], stored: u64) -> u64 {
-    shifts.iter().fold(stored, |id, shift| if id >= shift.from.0 { id + shift.by } else { id })
+fn read(shifts: &NumberMap, stored: u64) -> u64 {
+    let last = shifts.steps().iter().rev().find(|step| step.from <= stored);
+    stored.checked_add_signed(last.map_or(0, |step| step.by)).unwrap()
 }
 
 fn steps(steps: &[(u64, i64)]) -> NumberMap {
     NumberMap::new(steps.iter().map(|(from, by)| Step { from: *from, by: *by })).unwrap()
+}
+
+/// A translation that takes no id below zero.
+fn translation() -> impl Strategy<Value = Vec<(u64, i64)>> {
+    let step = |from: u64| (-from.cast_signed()..100).prop_map(move |by| (from, by));
+    prop::collection::btree_set(0..300_u64, 0..5)
+        .prop_flat_map(move |froms| froms.into_iter().map(step).collect::<Vec<_>>())
+}
+
+/// A table of one file.
+fn with(entry: FileEntry) -> Table {
+    let schema = TableSchema::Inline(Schema::numbered(Vec::new()).unwrap());
+    let mut table = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, schema);
+    table.field_set(&FieldSet::default()).unwrap();
+    generate::append(&mut table, vec![entry]);
+    table
 }
 
 fn renumbered(table: &Table, rows: &[(u64, i64)]) -> Result<Vec<FileEntry>> {
@@ -56,22 +73,18 @@ proptest! {
         prop_assert!(ours.to_json().is_ok());
     }
 
-    /// Any translation that rises can be written as shifts, and means the same.
+    /// Shifts after two merges are the first one's translation and then the second one's, up and down.
     #[test]
-    fn shifts_are_the_translation(
-        theirs in table(),
-        parts in prop::collection::btree_map(0..3000_u64, 0..50_i64, 0..4),
-    ) {
-        let mut by = 0;
-        let rising: Vec<(u64, i64)> = parts.into_iter().map(|(from, more)| { by += more; (from, by) }).collect();
-        let map = steps(&rising);
-        let Ok(entries) = renumbered(&theirs, &rising) else { return Ok(()) };
-        for (before, after) in theirs.files.edits().values().flatten().zip(entries) {
-            for stored in (0..4000).step_by(7).filter(|_| after.row_ids == RowIds::Stored) {
-                let expected = map.get(read(&before.shifts, stored)).unwrap();
-                prop_assert_eq!(read(&after.shifts, stored), expected, "{:?}", after.shifts);
-            }
+    fn shifts_are_the_translations_in_turn(entry in generate::entry(), one in translation(), two in translation()) {
+        let entry = FileEntry { row_ids: RowIds::Stored, ..entry };
+        let first = renumbered(&with(entry.clone()), &one).unwrap().remove(0);
+        let second = renumbered(&with(first.clone()), &two).unwrap().remove(0);
+        for stored in 0..400 {
+            let after_one = read(&steps(&one), read(&entry.shifts, stored));
+            prop_assert_eq!(read(&first.shifts, stored), after_one, "{:?}", first.shifts);
+            prop_assert_eq!(read(&second.shifts, stored), read(&steps(&two), after_one), "{:?}", second.shifts);
         }
+        prop_assert!(second.check().is_ok());
     }
 }
 
@@ -80,22 +93,16 @@ fn what_cannot_be_written_is_refused() {
     let entry = |row_ids: RowIds| {
         let runner = &mut proptest::test_runner::TestRunner::deterministic();
         let mut entry = generate::entry().new_tree(runner).unwrap().current();
-        (entry.row_ids, entry.rows, entry.shifts) = (row_ids, 100, Vec::new());
+        (entry.row_ids, entry.rows, entry.shifts) = (row_ids, 100, NumberMap::default());
         entry
     };
-    let table = |row_ids: RowIds| {
-        let schema = TableSchema::Inline(Schema::numbered(Vec::new()).unwrap());
-        let mut table = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, schema);
-        table.field_set(&FieldSet::default()).unwrap();
-        generate::append(&mut table, vec![entry(row_ids)]);
-        table
-    };
     let kind = |row_ids, rows: &[(u64, i64)]| {
-        renumbered(&table(row_ids), rows).map_err(|error| error.kind()).map(drop)
+        renumbered(&with(entry(row_ids)), rows).map_err(|error| error.kind()).map(drop)
     };
     assert_eq!(kind(RowIds::Derived, &[(0, 5)]), Ok(()));
     assert_eq!(kind(RowIds::Derived, &[(50, 5)]), Err(ErrorKind::Malformed), "a run of ids is torn");
     assert_eq!(kind(RowIds::Derived, &[(0, -1)]), Err(ErrorKind::Malformed), "no such id");
     assert_eq!(kind(RowIds::Stored, &[(50, 5), (60, 7)]), Ok(()));
-    assert_eq!(kind(RowIds::Stored, &[(50, 5), (60, 4)]), Err(ErrorKind::Unsupported), "down");
+    assert_eq!(kind(RowIds::Stored, &[(50, 5), (60, -4)]), Ok(()));
+    assert_eq!(kind(RowIds::Stored, &[(50, -51)]), Err(ErrorKind::Malformed), "below zero");
 }

@@ -90,7 +90,7 @@ impl FileInput {
             row_groups: vec![4],
             order: None,
             split: None,
-            shifts: Vec::new(),
+            shifts: NumberMap::default(),
             row_ids: RowIds::Derived,
             external: None,
             stats: Stats::default(),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
-use strandline::storage::{Loaded, Settled, Storage};
+use strandline::lake::ByNonce;
+use strandline::storage::{Settled, Storage};
 use strandline::{Deadline, Lake, Result};
 use strandline_format::Pointer;
 
@@ -58,11 +59,7 @@ async fn swap_is_stale(lake: &Lake) -> Result<()> {
 }
 
 async fn try_swap(lake: &Lake) -> Result<Settled> {
-    let head = lake.head();
-    let nonce = lake.storage().runtime().nonce()?;
-    let mine = move |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.nonce() == nonce);
-    let deadline = Deadline::after(Duration::from_secs(10));
-    lake.swap(head, head.pointer().next(nonce)?, &mine, deadline).await
+    lake.swap(lake.head(), Ok, ByNonce, Deadline::after(Duration::from_secs(10))).await
 }
 
 /// Lists what stands there, as any tool of the store's would.

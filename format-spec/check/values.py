@@ -18,6 +18,7 @@ MAX_FIELD_ID = 2147483447
 FIELD_ID = integer(1, MAX_FIELD_ID)
 MAX_FIELD_DEPTH = 16
 SUMMARY_FIELDS = 64
+SUMMARY_BOUND = 64
 MAX_SUMMARY_BOUND = 64
 PLAIN_TYPES = (
     "boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "timestamp_ns",
@@ -321,13 +322,19 @@ def short(kind, bound):
 
 
 def extreme(kind, pick, bounds):
-    """The winning bound, exact if any of the equal winners is; no bound where one is not known."""
-    if not bounds or any(bound is None for bound, _ in bounds):
+    """The winning bound, exact if any of the equal winners is; no bound where one is not known or too long [STAT-10]."""
+    if not bounds or any(bound is None or too_long(kind, bound) for bound, _ in bounds):
         return None, True
     ordered = [(bound_order(kind, bound), bound, exact) for bound, exact in bounds]
     best = pick(order for order, _, _ in ordered)
     winners = [(bound, exact) for order, bound, exact in ordered if order == best]
     return winners[0][0], any(exact for _, exact in winners)
+
+
+def too_long(kind, bound):
+    """Whether a bound is longer than a reference keeps it; binary bounds are in hex here."""
+    length = {"string": lambda: len(bound.encode()), "binary": lambda: len(bound) // 2, "fixed": lambda: len(bound) // 2}
+    return kind[0] in length and length[kind[0]]() > SUMMARY_BOUND
 
 
 def check_summary(found, merged):

@@ -57,7 +57,7 @@ pub use schema::{
     SchemaMerge, Type,
 };
 pub use stats::{
-    Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_FIELDS, Nullable, Stats,
+    Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_BOUND_BYTES, MAX_SUMMARY_FIELDS, Nullable, Stats,
     StatsColumns,
 };
 pub use pointer::{

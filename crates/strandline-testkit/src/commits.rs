@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use strandline::storage::{Loaded, Objects, Settled};
+use strandline::lake::ByNonce;
+use strandline::storage::{Objects, Settled};
 use strandline::tree::Edited;
 use strandline::{Deadline, Error, ErrorKind, Head, Lake, Result};
 use strandline_format::tree::EncodedNode;
 use strandline_format::{
     Author, Catalog, CatalogEntry, Comment, Commit, CommitProperties, Counts, EntryType, Era, FileEntry,
-    FileId, Files, Message, Namespace, ObjectRef, Operation, Pack, Parents, Pointer, RowId, Table,
+    FileId, Files, Message, Namespace, ObjectRef, Operation, Pack, Parents, RowId, Table,
     TableChange, TableId, TableName, TableProperties, TableSchema, Totals, TxnId,
 };
 
@@ -188,10 +189,8 @@ impl<'a> Maker<'a> {
     }
 
     async fn swap(&self, to: ObjectRef, pack: Pack) -> Result<Head> {
-        let nonce = self.lake.storage().runtime().nonce()?;
-        let update = self.head.pointer().next(nonce)?.advance(to, pack)?;
-        let mine = move |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.nonce() == nonce);
-        match self.lake.swap(self.head, update, &mine, Deadline::after(Duration::from_secs(10))).await? {
+        let deadline = Deadline::after(Duration::from_secs(10));
+        match self.lake.swap(self.head, |next| Ok(next.advance(to, pack)?), ByNonce, deadline).await? {
             Settled::Applied(_) => self.lake.branch(self.head.pointer().branch()).await,
             Settled::NotApplied(_) => Err(Error::new(ErrorKind::Conflict, "the branch has moved")),
             Settled::Unknown(error) => Err(error),

@@ -228,9 +228,10 @@ impl TreeKind for Files {
             Some(Deletes::Stored { .. }) => 120,
         };
         let split = entry.split.as_ref().map_or(0, |split| 8 + 12 * split.values.len());
+        let shifts: usize = entry.shifts.steps().iter().map(|_| 24).sum();
         let external = entry.external.as_ref().map_or(0, |external| external.url.len() + 60);
         let numbers: usize = numbers.iter().map(|number| digits(*number)).sum();
-        HASH_AND_COMMAS + numbers + rare + deletes + split + external + entry.stats.weight()
+        HASH_AND_COMMAS + numbers + rare + deletes + split + shifts + external + entry.stats.weight()
     }
 
     fn summary_weight(summary: &FileSummary) -> usize {

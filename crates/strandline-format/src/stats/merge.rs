@@ -10,6 +10,10 @@ use crate::value::Value;
 /// Of how many fields, the lowest ids first, a summary keeps statistics [STAT-10].
 pub const MAX_SUMMARY_FIELDS: usize = 64;
 
+/// How long a string's or bytes' bound in a summary may be; a longer one is not kept, so that references stay small
+/// whatever a writer put into the entries [STAT-10].
+pub const MAX_SUMMARY_BOUND_BYTES: usize = 64;
+
 impl StatsColumns {
     /// The statistics of all entries together; `rows` are the entries' numbers of rows.
     ///
@@ -51,6 +55,7 @@ enum Side {
 impl Side {
     fn of(bound: Option<Bound>, void: bool) -> Self {
         match bound {
+            Some(bound) if is_too_long(&bound.value) => Self::Unknown,
             Some(bound) => Self::Known(bound),
             None if void => Self::Void,
             None => Self::Unknown,
@@ -75,6 +80,15 @@ impl Side {
             _ => None,
         }
     }
+}
+
+fn is_too_long(value: &Value) -> bool {
+    let length = match value {
+        Value::String(text) => text.len(),
+        Value::Fixed(bytes) | Value::Binary(bytes) => bytes.len(),
+        _ => 0,
+    };
+    length > MAX_SUMMARY_BOUND_BYTES
 }
 
 /// The statistics of the entries so far.

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 pub use column::{BoundColumn, Bytes, Nullable};
 pub use columns::{FieldColumns, StatsColumns};
-pub use merge::MAX_SUMMARY_FIELDS;
+pub use merge::{MAX_SUMMARY_BOUND_BYTES, MAX_SUMMARY_FIELDS};
 pub use truncate::DEFAULT_BOUND_BYTES;
 pub(crate) use wire::{StatsReader, StatsWriter};
 

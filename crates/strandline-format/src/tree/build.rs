@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::id::Era;
-use crate::tree::{Child, Children, Columns, EncodedNode, Node, Root, TreeKind};
+use crate::tree::{Child, Children, Columns, EncodedNode, LEAST_CHILDREN, Node, Root, TreeKind};
 
 /// Builds a tree from entries in ascending order of their keys.
 ///
@@ -22,6 +22,12 @@ pub struct Builder<K: TreeKind> {
 struct Pending<K: TreeKind> {
     children: Vec<Child<K>>,
     weight: usize,
+}
+
+impl<K: TreeKind> Pending<K> {
+    fn is_too_heavy_for_a_root(&self) -> bool {
+        self.weight > K::LIMITS.root && self.children.len() > 1
+    }
 }
 
 impl<K: TreeKind> Builder<K> {
@@ -70,7 +76,7 @@ impl<K: TreeKind> Builder<K> {
         }
         self.close_leaf()?;
         let mut level = 0;
-        while level + 1 < self.levels.len() || self.levels[level].weight > K::LIMITS.root {
+        while level + 1 < self.levels.len() || self.levels[level].is_too_heavy_for_a_root() {
             self.close_inner(level)?;
             level += 1;
         }
@@ -93,7 +99,8 @@ impl<K: TreeKind> Builder<K> {
             self.levels.push(Pending { children: Vec::new(), weight: 0 });
         }
         let weight = child.weight();
-        if self.levels[level].weight + weight > K::LIMITS.inner {
+        let pending = &self.levels[level];
+        if pending.weight + weight > K::LIMITS.inner && pending.children.len() >= LEAST_CHILDREN {
             self.close_inner(level)?;
         }
         let pending = &mut self.levels[level];

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::id::Era;
 use crate::tree::split::split;
-use crate::tree::{Child, Children, Columns, Edit, EncodedNode, MAX_LEVEL, Node, NodeRef, Root, TreeKind};
+use crate::tree::{Child, Children, Columns, Edit, EncodedNode, LEAST_CHILDREN, MAX_LEVEL, Node, NodeRef, Root, TreeKind};
 
 /// A node with less than this part of its bound is merged with a neighbour once it has shrunk.
 const UNDER_FULL: usize = 4;
@@ -142,11 +142,11 @@ impl<K: TreeKind> Content<K> {
     fn into_nodes(self, level: u8, fill: bool) -> Vec<Node<K>> {
         let limit = self.limit();
         match self {
-            Self::Leaf(entries) => split(entries, K::entry_weight, limit, fill)
+            Self::Leaf(entries) => split(entries, K::entry_weight, limit, 1, fill)
                 .iter()
                 .map(|run| Node::Leaf(K::Columns::from_items(run)))
                 .collect(),
-            Self::Inner(children) => split(children, Child::weight, limit, fill)
+            Self::Inner(children) => split(children, Child::weight, limit, LEAST_CHILDREN, fill)
                 .iter()
                 .map(|run| Node::Inner(level, Children::from_items(run)))
                 .collect(),

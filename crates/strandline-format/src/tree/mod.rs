@@ -28,6 +28,9 @@ use crate::error::Result;
 /// How deep a tree may be: a root of this level has this many levels of nodes below it.
 pub const MAX_LEVEL: u8 = 8;
 
+/// How many children an inner node is given at the least, whatever they weigh: else a tree of heavy nodes would never end.
+const LEAST_CHILDREN: usize = 2;
+
 /// A use of the tree: what its keys, entries and summaries are, and how they stand in JSON.
 pub trait TreeKind: Copy + Debug + PartialEq + Send + Sync + Sized + 'static {
     /// The `kind` member of the nodes.

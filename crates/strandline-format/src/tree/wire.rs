@@ -145,6 +145,12 @@ pub(crate) fn parse_root<K: WireKind>(text: &str) -> Result<Root<K>> {
 }
 
 fn root_from_wire<K: WireKind>(wire: RootWire<K>) -> Result<Root<K>> {
+    if wire.children.is_some() != (wire.level > 0) {
+        return Err(Error::malformed(format!(
+            "a root has `children` if its level is above 0, and only then; it is {}",
+            wire.level
+        )));
+    }
     let mut edits = BTreeMap::new();
     if let Some(puts) = wire.puts {
         let puts = K::entries_from_wire(puts)?;

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
-use strandline_format::tree::{
+use strandline_format::tree::{MAX_LEVEL, 
     Builder, Child, Columns, EncodedNode, Flush, Limits, Node, NodeMap, NodeRef, Root, TreeKind, flush,
 };
-use strandline_format::{Era, Hash, History, HistoryEntry, ObjectRef, Seq, Timestamp, TxnId};
+use strandline_format::{
+    Bound, Era, FieldId, FieldStats, FileEntry, FileId, Files, Hash, History, HistoryEntry, ObjectRef, PrimitiveType, RowId,
+    RowIds, Seq, Stats, Timestamp, TxnId, Value,
+};
 
 /// The nodes of a lake, by hash.
 #[derive(Default)]
@@ -195,4 +198,64 @@ fn an_edit_that_changes_nothing_writes_nothing() {
     let before = nodes.texts.len();
     let again = nodes.edit(root.clone(), all(0));
     assert_eq!((nodes.texts.len(), &again), (before, &root));
+}
+
+/// A table of few files whose statistics are enormous: its tree ends, whether it is built at once or grown.
+#[test]
+fn a_tree_of_heavy_entries_ends() {
+    for bound in [60, 9_000] {
+        let file = |id: u64| {
+            let value = Value::Fixed(vec![u8::try_from(id % 251).unwrap(); bound].into());
+            let ty = PrimitiveType::Fixed(u32::try_from(bound).unwrap());
+            let exact = || Some(Bound::exact(value.clone()));
+            let field = FieldStats { min: exact(), max: exact(), nulls: Some(0), ..FieldStats::unknown(ty) };
+            let stats = Stats((1..=64).map(|id| (FieldId(id), field.clone())).collect());
+            FileEntry { stats, ..heavy_file(id) }
+        };
+        let mut builder = Builder::<Files>::new(Era(0));
+        (0..30).for_each(|id| builder.push(file(id)).unwrap());
+        let (built, _) = builder.finish().unwrap();
+        assert!(built.level() <= MAX_LEVEL);
+
+        let (mut root, mut nodes) = (Root::<Files>::default(), HashMap::new());
+        for id in 0..30 {
+            root.edit([(FileId(id), Some(file(id)))]);
+            let mut at_hand = NodeMap::default();
+            root = loop {
+                match flush(&root, &at_hand, Era(0)).unwrap() {
+                    Flush::Done(root, written) => {
+                        nodes.extend(written.into_iter().map(|node| (node.object.hash, node.text)));
+                        break root;
+                    }
+                    Flush::Need(needed) => needed.iter().for_each(|(level, reference)| {
+                        let node = Node::parse(&nodes[&reference.node.hash]).unwrap();
+                        at_hand.insert(*level, reference, node).unwrap();
+                    }),
+                }
+            };
+        }
+        assert_eq!(root.children().count.iter().sum::<u64>(), 30);
+    }
+}
+
+fn heavy_file(id: u64) -> FileEntry {
+    FileEntry {
+        id: FileId(id),
+        hash: Hash::of(&id.to_le_bytes()),
+        era: Era(0),
+        size: 100,
+        rows: 10,
+        footer: 50,
+        first_row: RowId(id * 10),
+        added: Seq(0),
+        fields: 0,
+        deletes: None,
+        row_groups: vec![4],
+        order: None,
+        split: None,
+        shifts: Default::default(),
+        row_ids: RowIds::Derived,
+        external: None,
+        stats: Stats::default(),
+    }
 }

@@ -17,11 +17,11 @@ use strandline_format::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::head::{Encoded, Head};
+use crate::lake::head::{Encoded, Found, Head};
 use crate::lake::open::Place;
 use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
 use crate::runtime::{Deadline, Runtime};
-use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StoreOptions, probe, settle};
+use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions, probe, settle};
 
 /// How long an outcome is looked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,25 +46,35 @@ impl Create {
         Self { place: Place::new(location) }
     }
 
-    /// Makes the lake in a storage that the caller has made.
-    pub fn from_storage(storage: Storage) -> Self {
-        Self { place: Place::given(storage) }
-    }
-
     /// Options of the store, under `object_store`'s own names.
     pub fn options(mut self, options: StoreOptions) -> Self {
         self.place.options.store = options;
         self
     }
 
+    /// How the storage works: its options, its cache, how much it does at once, whether a folder is fsynced.
+    pub fn storage(mut self, options: StorageOptions) -> Self {
+        self.place.options = options;
+        self
+    }
+
     /// Time, randomness and environment of one's own.
     pub fn runtime(mut self, runtime: Runtime) -> Self {
-        self.place.runtime = Some(runtime);
+        self.place.runtime = runtime;
         self
     }
 
     async fn run(self) -> Result<Lake> {
-        let storage = self.place.storage().await?;
+        Lake::create_in(self.place.storage().await?).await
+    }
+}
+
+impl Lake {
+    /// Makes a lake in a storage that the caller has made. Requests and errors as of [`Create`].
+    ///
+    /// # Errors
+    /// As [`Create`].
+    pub async fn create_in(storage: Storage) -> Result<Self> {
         begin(&storage).await.map_err(|error| error.at(storage.location()))
     }
 }
@@ -177,7 +187,7 @@ async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &E
     let mine = BeginsWith { storage, main, root: root.object };
     let gone = || Error::new(ErrorKind::Unavailable, "branch \"main\" was removed while it was made");
     match settle(storage.refs(), &change, &mine, Deadline::after(PATIENCE), storage.runtime()).await? {
-        Settled::Applied(loaded) => Head::of(storage, main, &loaded).await?.ok_or_else(gone),
+        Settled::Applied(loaded) => Found::of(storage, main, &loaded).await?.head(main),
         Settled::NotApplied(Some(_)) => Err(already_there()),
         Settled::NotApplied(None) => Err(gone()),
         Settled::Unknown(error) => Err(not_known(&error)),
@@ -194,7 +204,7 @@ struct BeginsWith<'a> {
 #[async_trait]
 impl Recognise for BeginsWith<'_> {
     async fn is_mine(&self, current: &Loaded) -> Result<bool> {
-        let Some(head) = Head::of(self.storage, self.main, current).await? else { return Ok(false) };
+        let Found::Head(head) = Found::of(self.storage, self.main, current).await? else { return Ok(false) };
         if head.pointer().head() == self.root {
             return Ok(true);
         }

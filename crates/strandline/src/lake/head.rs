@@ -1,8 +1,9 @@
 //! The head of a branch: its pointer as it was read, the token to replace exactly that, and the newest commit.
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use strandline_format::{
-    CatalogEntry, Commit, Era, LakeId, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName,
+    CatalogEntry, Commit, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName,
     RefState, Table, TableName,
 };
 
@@ -23,30 +24,55 @@ pub struct Head {
     trees: Trees,
 }
 
-impl Head {
-    /// Reads a branch: `None` where there is none, or only its tombstone. One request, and one more if the newest commit is
-    /// too large for the pack.
-    pub(super) async fn load(storage: &Storage, name: &RefName) -> Result<Option<Self>> {
+/// What stands at a branch's path.
+pub(super) enum Found {
+    /// Nothing: there never was such a branch.
+    Absent,
+    /// The tombstone of a branch that was deleted.
+    Deleted,
+    /// A branch.
+    Head(Box<Head>),
+}
+
+impl Found {
+    /// Reads a branch. One request, and one more if the newest commit is too large for the pack.
+    pub(super) async fn load(storage: &Storage, name: &RefName) -> Result<Self> {
         let path = ObjectPath::branch(name);
         match storage.refs().load(&path).await? {
             Some(loaded) => Self::of(storage, name, &loaded).await.map_err(|error| error.at(&path)),
-            None => Ok(None),
+            None => Ok(Self::Absent),
         }
     }
 
-    /// What a loaded pointer says [OPEN-2].
-    pub(super) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Option<Self>> {
+    /// What a loaded pointer says, checked in this order [OPEN-1].
+    pub(super) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Self> {
         let pointer = Pointer::parse(&loaded.bytes)?;
         pointer.features().check_read(KNOWN_FEATURES)?;
         pointer.check_branch(name)?;
         if pointer.state() == RefState::Deleted {
-            return Ok(None);
+            return Ok(Self::Deleted);
         }
         let trees = Trees::with_pack(storage.objects().clone(), pointer.pack());
         let commit = Commit::parse(&trees.text(&pointer.head()).await?)?;
-        Ok(Some(Self { pointer, token: loaded.token.clone(), commit, trees }))
+        if commit.seq < pointer.expired_before() {
+            let text = format!("its head is version {}, which it calls expired", commit.seq);
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        Ok(Self::Head(Box::new(Head { pointer, token: loaded.token.clone(), commit, trees })))
     }
 
+    /// The head, or why there is none.
+    pub(super) fn head(self, name: &RefName) -> Result<Head> {
+        let why = match self {
+            Self::Head(head) => return Ok(*head),
+            Self::Absent => "there is no branch",
+            Self::Deleted => "this branch was deleted:",
+        };
+        Err(Error::new(ErrorKind::NotFound, format!("{why} {:?}", name.as_str())))
+    }
+}
+
+impl Head {
     pub(super) fn check_lake(&self, expected: LakeId) -> Result<()> {
         let found = self.pointer.lake();
         if found == expected {
@@ -107,35 +133,50 @@ impl Head {
 impl Lake {
     /// Replaces the pointer that `head` was read from, and finds out what came of it: the only way to change a branch.
     ///
-    /// The first swap from this store probes its conditions, unless the pointer says that they were probed before; then
-    /// it says so from this swap on [STO-9]. One request if nobody is in the way. A dropped future leaves the outcome
-    /// unknown.
+    /// `update` is given the pointer that follows, with a fresh nonce, and changes it; `mine` tells whether a pointer that
+    /// was read back, or its history, holds the change, given that nonce. The first swap from this store probes its
+    /// conditions, unless the pointer says that they were probed before; then it says so from this swap on [STO-9]. One
+    /// request if nobody is in the way. A dropped future leaves the outcome unknown.
     ///
     /// # Errors
-    /// An error means for certain that nothing was applied: `StoreUnsuitable` if the store breaks conditions, `Unsupported`
-    /// if the branch requires a feature that is not known, what the store refuses.
-    pub async fn swap(
+    /// An error means for certain that nothing was applied: `StoreUnsuitable` if the store breaks conditions,
+    /// `Unsupported` if the branch requires a feature that is not known, `InvalidInput` if the head is of another lake,
+    /// what `update` and the store refuse.
+    pub async fn swap<M: Recognise>(
         &self,
         head: &Head,
-        update: PointerUpdate,
-        mine: &dyn Recognise,
+        update: impl FnOnce(PointerUpdate) -> Result<PointerUpdate> + Send,
+        mine: impl FnOnce(Nonce) -> M + Send,
         deadline: Deadline,
     ) -> Result<Settled> {
+        if head.pointer.lake() != self.id() {
+            return Err(Error::new(ErrorKind::InvalidInput, "this head is of another lake"));
+        }
         head.pointer.features().check_write(KNOWN_FEATURES)?;
         let storage = self.storage();
-        let update = match head.pointer.probed().contains(&storage.fingerprint()) {
-            true => update,
-            false => {
-                storage.probe().await?;
-                update.probed(storage.fingerprint())
-            }
-        };
+        let nonce = storage.runtime().nonce()?;
+        let mut next = update(head.pointer.next(nonce)?.drop_outdated_pins())?;
+        if !head.pointer.probed().contains(&storage.fingerprint()) {
+            deadline.run("the probe", storage.probe()).await??;
+            next = next.probed(storage.fingerprint());
+        }
         let change = Change {
             path: ObjectPath::branch(head.pointer.branch()),
             expected: Some(head.token.clone()),
-            bytes: Bytes::from(update.finish().to_json()?),
+            bytes: Bytes::from(next.finish().to_json()?),
         };
-        settle(storage.refs(), &change, mine, deadline, storage.runtime()).await
+        settle(storage.refs(), &change, &mine(nonce), deadline, storage.runtime()).await
+    }
+}
+
+/// Knows a swap again by its nonce alone: for swaps that nobody builds a history upon, pins and fences say.
+#[derive(Clone, Copy, Debug)]
+pub struct ByNonce(pub Nonce);
+
+#[async_trait]
+impl Recognise for ByNonce {
+    async fn is_mine(&self, current: &Loaded) -> Result<bool> {
+        Ok(Pointer::parse(&current.bytes)?.nonce() == self.0)
     }
 }
 
@@ -160,8 +201,4 @@ impl Encoded {
         }
         Ok(pack.finish())
     }
-}
-
-pub(super) fn no_such_branch(name: &RefName) -> Error {
-    Error::new(ErrorKind::NotFound, format!("no branch {:?} in this lake", name.as_str()))
 }

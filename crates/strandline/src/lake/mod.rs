@@ -13,13 +13,13 @@ use std::sync::Arc;
 use strandline_format::{Feature, LakeId, RefName};
 
 pub use create::Create;
-pub use head::Head;
+pub use head::{ByNonce, Head};
 pub use open::Open;
 
 use crate::error::Result;
 use crate::storage::Storage;
 
-/// The features that this version knows: a lake that requires another one is refused by its name [VER-4].
+/// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
 const KNOWN_FEATURES: &[Feature] = &[];
 
 /// The branch that a lake begins with.
@@ -91,7 +91,7 @@ impl Lake {
     /// `NotFound` if there is no such branch, `Unsupported` if it requires a feature that is not known, `Corrupt` if it
     /// is of another lake or broken. Dropping the future leaves nothing.
     pub async fn branch(&self, name: &RefName) -> Result<Head> {
-        let head = Head::load(self.storage(), name).await?.ok_or_else(|| head::no_such_branch(name))?;
+        let head = head::Found::load(self.storage(), name).await?.head(name)?;
         head.check_lake(self.id())?;
         Ok(head)
     }

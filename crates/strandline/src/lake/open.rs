@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use strandline_format::{Lake as LakeFile, ObjectPath, RefName};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::head::{Head, no_such_branch};
+use crate::lake::head::Found;
 use crate::lake::{DEFAULT_BRANCH, Lake};
 use crate::runtime::Runtime;
 use crate::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
@@ -16,28 +16,17 @@ use crate::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     location: String,
-    storage: Option<Storage>,
     pub(super) options: StorageOptions,
-    pub(super) runtime: Option<Runtime>,
+    pub(super) runtime: Runtime,
 }
 
 impl Place {
     pub(super) fn new(location: String) -> Self {
-        Self { location, storage: None, options: StorageOptions::default(), runtime: None }
-    }
-
-    pub(super) fn given(storage: Storage) -> Self {
-        Self { storage: Some(storage), ..Self::new(String::new()) }
+        Self { location, options: StorageOptions::default(), runtime: Runtime::system() }
     }
 
     pub(super) async fn storage(self) -> Result<Storage> {
-        match self.storage {
-            Some(storage) => Ok(storage),
-            None => {
-                let location = StoreLocation::parse(&self.location)?;
-                Storage::open(&location, &self.options, self.runtime.unwrap_or_else(Runtime::system)).await
-            }
-        }
+        Storage::open(&StoreLocation::parse(&self.location)?, &self.options, self.runtime).await
     }
 }
 
@@ -71,20 +60,21 @@ impl Open {
         Self { place: Place::new(location), branch: None }
     }
 
-    /// Opens the lake in a storage that the caller has made.
-    pub fn from_storage(storage: Storage) -> Self {
-        Self { place: Place::given(storage), branch: None }
-    }
-
     /// Options of the store, under `object_store`'s own names.
     pub fn options(mut self, options: StoreOptions) -> Self {
         self.place.options.store = options;
         self
     }
 
+    /// How the storage works: its options, its cache, how much it does at once, whether a folder is fsynced.
+    pub fn storage(mut self, options: StorageOptions) -> Self {
+        self.place.options = options;
+        self
+    }
+
     /// Time, randomness and environment of one's own.
     pub fn runtime(mut self, runtime: Runtime) -> Self {
-        self.place.runtime = Some(runtime);
+        self.place.runtime = runtime;
         self
     }
 
@@ -96,11 +86,21 @@ impl Open {
 
     async fn run(self) -> Result<Lake> {
         let branch = self.branch.map_or_else(|| RefName::new(DEFAULT_BRANCH), Ok)?;
-        let storage = self.place.storage().await?;
+        Lake::open_in(self.place.storage().await?, &branch).await
+    }
+}
+
+impl Lake {
+    /// Opens the lake in a storage that the caller has made. Requests and errors as of [`Open`].
+    ///
+    /// # Errors
+    /// As [`Open`].
+    pub async fn open_in(storage: Storage, branch: &RefName) -> Result<Self> {
         let at = |error: Error| error.at(storage.location());
-        match Head::load(&storage, &branch).await.map_err(at)? {
-            Some(head) => Ok(Lake::new(storage, head)),
-            None => Err(at(why_not(&storage, &branch).await?)),
+        match Found::load(&storage, branch).await.map_err(at)? {
+            Found::Head(head) => Ok(Self::new(storage, *head)),
+            Found::Absent => Err(at(why_not(&storage, branch).await.map_err(at)?)),
+            deleted @ Found::Deleted => deleted.head(branch).map_err(at).map(|head| Self::new(storage.clone(), head)),
         }
     }
 }
@@ -117,12 +117,15 @@ impl IntoFuture for Open {
 /// Says why there is no pointer: no lake at all, one whose creation was cut off, or just no such branch.
 async fn why_not(storage: &Storage, branch: &RefName) -> Result<Error> {
     let Some(file) = storage.refs().load(&ObjectPath::lake()).await? else {
-        return Ok(Error::new(ErrorKind::NotFound, "there is no lake here"));
+        let text = "there is no lake here: make one, or look at the location";
+        return Ok(Error::new(ErrorKind::NotFound, text));
     };
     LakeFile::parse(&file.bytes).map_err(|error| error.at(ObjectPath::lake()))?;
-    if branch.as_str() == DEFAULT_BRANCH {
-        let text = "a lake was begun here, but it has no branch \"main\": creating it again completes it";
-        return Ok(Error::new(ErrorKind::NotFound, text));
-    }
-    Ok(no_such_branch(branch))
+    let text = match branch.as_str() {
+        DEFAULT_BRANCH => {
+            "a lake was begun here, but it has no branch \"main\": creating it again completes it".to_owned()
+        }
+        name => format!("there is no branch {name:?}"),
+    };
+    Ok(Error::new(ErrorKind::NotFound, text))
 }

@@ -91,7 +91,9 @@ impl FileFilter {
     /// A filter over the columns of a table, which has this schema.
     #[must_use]
     pub fn new(filter: Filter, table: &Table, schema: &Schema) -> Self {
-        let lacking = filter.fields().into_iter().filter_map(|id| {
+        // A nested field is null where what is around it is null, so nothing is known of it in files without it [READ-8].
+        let columns = |id: &FieldId| schema.fields().iter().any(|field| field.id == *id);
+        let lacking = filter.fields().into_iter().filter(columns).filter_map(|id| {
             let sets: Vec<bool> = table.field_sets.iter().map(|set| !set.contains(id)).collect();
             let initial = schema.field(id)?.initial.clone();
             sets.contains(&true).then_some(Lacking { field: id, initial, sets })

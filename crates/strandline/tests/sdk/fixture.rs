@@ -46,3 +46,8 @@ pub(crate) fn paused<T>(test: impl Future<Output = T>) -> T {
         .unwrap()
         .block_on(test)
 }
+
+/// Opens the lake in a storage at its first branch.
+pub(crate) async fn open(storage: Storage) -> strandline::Result<strandline::Lake> {
+    strandline::Lake::open_in(storage, &strandline_format::RefName::new("main").unwrap()).await
+}

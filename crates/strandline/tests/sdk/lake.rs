@@ -6,13 +6,12 @@ use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use strandline::lake::{Create, Open};
 use strandline::storage::{ObjectOptions, Storage, StoreLocation};
 use strandline::{ErrorKind, Lake, Runtime};
 use strandline_format::{Lake as LakeFile, RefName};
 use strandline_testkit::{FaultyStore, SeededRandom, VirtualClock, single_faults};
 
-use crate::fixture::paused;
+use crate::fixture::{open, paused};
 
 fn storage_over(store: Arc<dyn ObjectStore>) -> Storage {
     seeded(store, 1)
@@ -26,7 +25,7 @@ fn seeded(store: Arc<dyn ObjectStore>, seed: u64) -> Storage {
 }
 
 async fn kind_of_open(store: &Arc<dyn ObjectStore>) -> Option<ErrorKind> {
-    Open::from_storage(storage_over(store.clone())).await.err().map(|error| error.kind())
+    open(storage_over(store.clone())).await.err().map(|error| error.kind())
 }
 
 async fn text(store: &dyn ObjectStore, path: &str) -> String {
@@ -64,7 +63,7 @@ fn of_many_who_make_a_lake_one_does() {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let create = |seed| {
             let storage = seeded(store.clone(), seed);
-            async { Create::from_storage(storage).await }
+            async { Lake::create_in(storage).await }
         };
         let outcomes = futures::future::join_all((0..8).map(create)).await;
         let (made, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
@@ -72,7 +71,7 @@ fn of_many_who_make_a_lake_one_does() {
         refused
             .into_iter()
             .for_each(|outcome| assert_eq!(outcome.unwrap_err().kind(), ErrorKind::AlreadyExists));
-        let opened = Open::from_storage(storage_over(store.clone())).await.unwrap();
+        let opened = open(storage_over(store.clone())).await.unwrap();
         assert_eq!(opened.id(), made[0].as_ref().unwrap().id());
     });
 }
@@ -81,12 +80,12 @@ fn of_many_who_make_a_lake_one_does() {
 fn a_creation_that_was_cut_off_is_completed_under_its_id() {
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let begun = Create::from_storage(storage_over(store.clone())).await.unwrap();
+        let begun = Lake::create_in(storage_over(store.clone())).await.unwrap();
         store.delete(&Path::from(MAIN)).await.unwrap();
-        let error = Open::from_storage(storage_over(store.clone())).await.unwrap_err();
+        let error = open(storage_over(store.clone())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.message().contains("creating it again completes it"), "{error}");
-        let completed = Create::from_storage(seeded(store.clone(), 2)).await.unwrap();
+        let completed = Lake::create_in(seeded(store.clone(), 2)).await.unwrap();
         assert_eq!(completed.id(), begun.id());
     });
 }
@@ -113,7 +112,7 @@ fn what_is_no_pointer_of_this_lake_is_refused_by_kind() {
     ];
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        Create::from_storage(storage_over(store.clone())).await.unwrap();
+        Lake::create_in(storage_over(store.clone())).await.unwrap();
         let sound = text(&*store, MAIN).await;
         for (name, from, to, expected) in DAMAGES {
             let mut damaged = sound.replacen(from, to, 1);
@@ -143,14 +142,14 @@ fn what_is_no_pointer_of_this_lake_is_refused_by_kind() {
 fn a_pointer_without_its_lake_file_is_no_place_to_make_a_lake() {
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        Create::from_storage(storage_over(store.clone())).await.unwrap();
+        Lake::create_in(storage_over(store.clone())).await.unwrap();
         let file = text(&*store, "lake.json").await;
         let id = LakeFile::parse(file.as_bytes()).unwrap().id.to_string();
         put(&*store, "lake.json", file.replace(&id, "00000000-0000-4000-8000-000000000000")).await;
-        let error = Create::from_storage(seeded(store.clone(), 2)).await.unwrap_err();
+        let error = Lake::create_in(seeded(store.clone(), 2)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         store.delete(&Path::from("lake.json")).await.unwrap();
-        let error = Create::from_storage(seeded(store.clone(), 3)).await.unwrap_err();
+        let error = Lake::create_in(seeded(store.clone(), 3)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(error.message().contains(&id), "{error}");
     });
@@ -160,10 +159,10 @@ fn a_pointer_without_its_lake_file_is_no_place_to_make_a_lake() {
 fn an_unknown_feature_is_named() {
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        Create::from_storage(storage_over(store.clone())).await.unwrap();
+        Lake::create_in(storage_over(store.clone())).await.unwrap();
         let changed = text(&*store, MAIN).await.replacen(r#""read":[]"#, r#""read":["tea-leaves"]"#, 1);
         put(&*store, MAIN, changed).await;
-        let error = Open::from_storage(storage_over(store.clone())).await.unwrap_err();
+        let error = open(storage_over(store.clone())).await.unwrap_err();
         assert!(error.message().contains("tea-leaves"), "{error}");
     });
 }
@@ -174,12 +173,12 @@ fn an_unknown_feature_is_named() {
 fn whatever_fails_while_a_lake_is_made_the_outcome_is_told_truly() {
     paused(async {
         let recording = FaultyStore::recording(Arc::new(InMemory::new()));
-        Create::from_storage(storage_over(Arc::new(recording.clone()))).await.unwrap();
+        Lake::create_in(storage_over(Arc::new(recording.clone()))).await.unwrap();
         let mut told = std::collections::BTreeMap::new();
         for script in single_faults(&recording.requests()) {
             let faulty = FaultyStore::new(Arc::new(InMemory::new()), script.clone());
             let store: Arc<dyn ObjectStore> = Arc::new(faulty.clone());
-            let outcome = Create::from_storage(storage_over(store.clone())).await;
+            let outcome = Lake::create_in(storage_over(store.clone())).await;
             faulty.release_zombies().await;
             faulty.set_script(strandline_testkit::Script::empty());
             let found = kind_of_open(&store).await;
@@ -188,13 +187,13 @@ fn whatever_fails_while_a_lake_is_made_the_outcome_is_told_truly() {
                 // Either may be true; making it again, below, must settle it.
                 Err(error) if error.kind() == ErrorKind::CommitUnknown => {}
                 Err(_) => {
-                    assert_eq!(found, Some(ErrorKind::NotFound), "{script}: {outcome:?}\n{}", faulty.log())
+                    assert_eq!(found, Some(ErrorKind::NotFound), "{script}: {outcome:?}\n{}", faulty.log());
                 }
             }
             *told.entry(outcome.map_or_else(|error| error.kind().as_str(), |_| "made")).or_insert(0) += 1;
             if found.is_some() {
                 // Whatever stands there does not keep the next attempt from completing it.
-                Create::from_storage(seeded(store.clone(), 2)).await.unwrap();
+                Lake::create_in(seeded(store.clone(), 2)).await.unwrap();
                 assert_eq!(kind_of_open(&store).await, None, "{script}");
             }
             LakeFile::parse(text(&*store, "lake.json").await.as_bytes()).unwrap();

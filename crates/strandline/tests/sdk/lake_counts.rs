@@ -1,12 +1,12 @@
 //! What opening a lake and planning a table costs, in requests.
 
-use strandline::lake::{Create, Open};
+use strandline::Lake;
 use strandline::tree::{All, FileFilter};
 use strandline_format::{FieldId, FileEntry, FileId, Filter, RefName, Seq, TableName, TableSchema, Value};
 use strandline_testkit::commits::{TableEdit, commit};
 use strandline_testkit::generate::entries;
 
-use crate::fixture::{Counted, paused};
+use crate::fixture::{Counted, open, paused};
 
 fn table(number: u64) -> TableName {
     TableName::new(format!("sales.table_{number}")).unwrap()
@@ -20,12 +20,12 @@ fn edit(number: u64, files: u64) -> TableEdit {
 fn opening_a_lake_of_ten_small_tables_and_planning_one_is_one_request() {
     paused(async {
         let counted = Counted::new();
-        let lake = Create::from_storage(counted.storage.clone()).await.unwrap();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
         commit(&lake, lake.head(), (0..10).map(|number| edit(number, 8)).collect()).await.unwrap();
 
         let cold = counted.cold();
         let plan = async {
-            let lake = Open::from_storage(cold.storage.clone()).await.unwrap();
+            let lake = open(cold.storage.clone()).await.unwrap();
             let table = lake.head().table(&table(3)).await.unwrap();
             let TableSchema::Inline(schema) = &table.schema else {
                 panic!("a small schema stands in its table")
@@ -45,7 +45,7 @@ fn opening_a_lake_of_ten_small_tables_and_planning_one_is_one_request() {
 fn a_lake_of_many_commits_is_what_was_committed() {
     paused(async {
         let counted = Counted::new();
-        let lake = Create::from_storage(counted.storage.clone()).await.unwrap();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
         let mut head = lake.head().clone();
         for version in 1..=60_u64 {
             let puts = (0..20).map(|at| entries::file(version * 20 + at)).collect();
@@ -55,7 +55,7 @@ fn a_lake_of_many_commits_is_what_was_committed() {
                 .unwrap();
             assert_eq!(head.commit().seq.0, version);
         }
-        let cold = Open::from_storage(counted.cold().storage).await.unwrap();
+        let cold = open(counted.cold().storage).await.unwrap();
         let head = cold.branch(&RefName::new("main").unwrap()).await.unwrap();
         let past = head.trees().collect(&head.commit().history, &All).await.unwrap();
         assert_eq!(past.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(), (0..60).collect::<Vec<_>>());

@@ -220,10 +220,13 @@ impl CatalogMerge {
         ours: &ById<'_>,
         theirs: &ById<'_>,
     ) {
-        let names: HashSet<&NameKey> = merged.iter().map(|entry| entry.name.key()).collect();
+        // A table that took the name of a namespace holds nothing [CAT-4].
+        let is_namespace = |entry: &&MergedEntry| entry.entry_type == EntryType::Namespace;
+        let kept: HashSet<&NameKey> =
+            merged.iter().filter(is_namespace).map(|entry| entry.name.key()).collect();
         let namespaces = base.values().chain(ours.values()).chain(theirs.values());
         let lost: HashSet<&NameKey> = namespaces
-            .filter(|entry| entry.entry_type == EntryType::Namespace && !names.contains(entry.name.key()))
+            .filter(|entry| entry.entry_type == EntryType::Namespace && !kept.contains(entry.name.key()))
             .map(|entry| entry.name.key())
             .collect();
         for entry in merged {

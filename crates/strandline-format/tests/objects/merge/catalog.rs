@@ -87,6 +87,7 @@ fn changes_of_one_side_are_taken() {
     check("a=1.0", "a=1.0", "b=1.0 a=2.0", "a=2.0 b=1.0");
     check("a=1.0", "b=1.0", "a=1.0 c=2.0", "b=1.0 c=2.0");
     check("n/=1.0 n.a=2.0", "n/=1.0 n.a=2.0", "", "");
+    check("n/=1.0", "n/=3.0", "n/=1.0 n.a=2.0", "n=3.0 n.a=2.0");
 }
 
 #[test]
@@ -101,6 +102,9 @@ fn disagreements_are_told() {
     check_conflicts("n/=1.0", "n/=1.1", "n/=1.2", &[Kind::Changed]);
     check_conflicts("", "a=1.0", "a=1.1", &[Kind::Changed]);
     check_conflicts("n/=1.0", "", "n/=1.0 n.a=2.0", &[Kind::NamespaceInUse]);
+    // The name of a namespace went to something that holds nothing.
+    check_conflicts("n/=1.0", "n=3.0", "n/=1.0 n.a=2.0", &[Kind::NamespaceInUse]);
+    check_conflicts("n/=1.0", "N?=3.0", "n/=1.0 n.a=2.0", &[Kind::NamespaceInUse]);
     check_conflicts(
         "n/=1.0 a=2.0 b=3.0",
         "a=2.1",

@@ -91,7 +91,7 @@ fn examples_refer_to_each_other() {
     assert_none("wrong references between examples", &LINKS.iter().filter_map(fault).collect::<Vec<_>>());
     let pointer = Pointer::parse(examples["pointer"].as_bytes()).unwrap();
     let packed = |(_, text): (Hash, &str)| examples.values().any(|example| example == text);
-    assert!(pointer.pack().len() > 0 && pointer.pack().iter().all(packed));
+    assert!(!pointer.pack().is_empty() && pointer.pack().iter().all(packed));
 }
 
 /// The blocks of the text, by the names in the comments before them.

@@ -19,7 +19,7 @@ use strandline_format::{
 use crate::case::load_all;
 use crate::octets::octets;
 use crate::outcome::{Failure, Outcome, ok};
-use crate::topics::{documents, trees};
+use crate::topics::{Reader, documents, trees};
 
 /// The longest text that is broken; longer ones are about bounds, not about form.
 const MAX_TEXT: usize = 8 << 10;
@@ -30,13 +30,10 @@ const MAX_TIME: Duration = Duration::from_secs(5);
 /// How much memory the whole run may take: a claim of gigabytes in a few bytes must come to nothing.
 const MAX_MEMORY: u64 = 1 << 30;
 
-/// A parser with the name for messages.
-type Parser = (&'static str, fn(&[u8]) -> Outcome);
-
 /// All parsers of bytes and texts.
-fn parsers() -> Vec<Parser> {
-    let mut all: Vec<Parser> = documents::READERS.iter().chain(trees::READERS).copied().collect();
-    all.extend::<[Parser; 5]>([
+fn parsers() -> Vec<Reader> {
+    let mut all: Vec<Reader> = documents::READERS.iter().chain(trees::READERS).copied().collect();
+    all.extend::<[Reader; 5]>([
         ("deletion vector", vector),
         ("names", |text| in_text(text, names)),
         ("scalars", |text| in_text(text, scalars)),

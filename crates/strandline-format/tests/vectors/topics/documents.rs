@@ -6,6 +6,7 @@ use strandline_format::{Commit, Error, Lake, Namespace, Pointer, RefName, Schema
 
 use crate::octets::octets;
 use crate::outcome::{Failure, Outcome, json, ok, read};
+use crate::topics::Reader;
 
 /// What all kinds of objects can do.
 trait Document: Sized + PartialEq {
@@ -41,7 +42,7 @@ document!(tag, Tag);
 document!(view, View);
 
 /// What reads each kind of object, and writes it again.
-pub(crate) const READERS: &[(&str, fn(&[u8]) -> Outcome)] = &[
+pub(crate) const READERS: &[Reader] = &[
     ("commit", stands::<Commit>),
     ("lake", stands::<Lake>),
     ("namespace", stands::<Namespace>),

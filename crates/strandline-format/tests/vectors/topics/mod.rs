@@ -21,6 +21,9 @@ use crate::outcome::Outcome;
 /// What a topic makes of an input.
 pub(crate) type Topic = fn(&RawValue) -> Outcome;
 
+/// What reads texts of one kind, by the kind's name, and writes them again.
+pub(crate) type Reader = (&'static str, fn(&[u8]) -> Outcome);
+
 /// All topics, by the names of their files.
 pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("asked-names", documents::asked_name),

@@ -10,6 +10,7 @@ use strandline_format::{Catalog, Commit, Era, Files, Hash, History, NameKey, Fil
 
 use crate::octets::octets;
 use crate::outcome::{Failure, Outcome, json as outcome, ok, read};
+use crate::topics::Reader;
 
 /// A use of the tree whose keys can be given in a case.
 trait Use: TreeKind {
@@ -84,7 +85,7 @@ fn node_of<K: Use>(text: &[u8]) -> Outcome {
 }
 
 /// What reads nodes and roots of each tree, and writes them again.
-pub(crate) const READERS: &[(&str, fn(&[u8]) -> Outcome)] = &[
+pub(crate) const READERS: &[Reader] = &[
     ("node of files", node_of::<Files>),
     ("node of the catalog", node_of::<Catalog>),
     ("node of the history", node_of::<History>),

@@ -119,13 +119,19 @@ impl Observing {
 
 /// How many bytes a successful answer may have; `None`: as many as the object that is read.
 fn answer_bound(request: &HttpRequest) -> Option<u64> {
-    if request.method() != "GET" || request.uri().query().is_some() {
+    if request.method() != "GET" || is_listing(request.uri().query().unwrap_or_default()) {
         return Some(ANSWER_BYTES);
     }
     let range = request.headers().get("range").and_then(|range| range.to_str().ok());
     let (first, last) = range?.strip_prefix("bytes=")?.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
     Some(last.saturating_sub(first).saturating_add(1))
+}
+
+/// Whether a query asks for a listing: S3 and Google say `list-type`, Azure `comp=list`. Other queries belong to reads of
+/// objects as well, a shared access signature for instance.
+fn is_listing(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "comp=list" || pair.starts_with("list-type="))
 }
 
 async fn bounded(response: HttpResponse, bound: Option<u64>) -> HttpResponse {
@@ -210,6 +216,9 @@ mod tests {
         check("GET", "http://host/bucket/key", Some("bytes=10-19"), Some(10));
         check("GET", "http://host/bucket/key", Some("bytes=-8"), None);
         check("GET", "http://host/bucket?list-type=2", None, Some(ANSWER_BYTES));
+        check("GET", "http://host/c?restype=container&comp=list&sig=x", None, Some(ANSWER_BYTES));
+        check("GET", "http://host/c/key?sv=2024&sig=x", None, None);
+        check("GET", "http://host/c/key?sv=2024&sig=x", Some("bytes=0-33554431"), Some(32 << 20));
         check("PUT", "http://host/bucket/key", None, Some(ANSWER_BYTES));
         check("POST", "http://host/bucket?delete", None, Some(ANSWER_BYTES));
     }

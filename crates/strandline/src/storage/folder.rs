@@ -138,6 +138,11 @@ impl Folder {
     /// The root may lie several folders below the first that exists.
     fn make_root(&self) -> io::Result<()> {
         let missing: Vec<&Path> = self.root.ancestors().take_while(|path| !path.is_dir()).collect();
+        if let Some(existing) = self.root.ancestors().nth(missing.len()) {
+            // Another process may have made it and not have come to its fsync. A folder above it that we may not open
+            // we cannot fsync either; to refuse every write for that would not make it any more durable.
+            ignore_forbidden(self.sync_parent(existing))?;
+        }
         for folder in missing.into_iter().rev() {
             ignore_existing(fs::create_dir(folder))?;
             self.sync_parent(folder)?;
@@ -220,8 +225,17 @@ fn ignore_existing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+fn ignore_forbidden(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
+}
+
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    tests::SYNCED.with_borrow_mut(|synced| synced.push(folder.to_owned()));
     File::open(folder)?.sync_all()
 }
 
@@ -234,7 +248,35 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
     use std::io::Write;
+
+    thread_local! {
+        /// The folders that this test has fsynced, in order.
+        pub(super) static SYNCED: RefCell<Vec<PathBuf>> = RefCell::default();
+    }
+
+    /// What making the root fsyncs, given how many of its folders another process has made just before.
+    #[cfg(unix)]
+    #[test]
+    fn the_root_is_durable_in_its_parent_whoever_made_it() {
+        let check = |made: &str, expected: &[&str]| {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir_all(dir.path().join(made)).unwrap();
+            SYNCED.take();
+            let lake = folder(&dir.path().join("a/b"));
+            lake.make_folder(lake.root()).unwrap();
+            let above = dir.path().parent().unwrap();
+            let place = |folder: &&str| if *folder == ".." { above.into() } else { dir.path().join(folder) };
+            let expected: Vec<PathBuf> = expected.iter().map(place).collect();
+            assert_eq!(SYNCED.take(), expected, "{made}");
+            lake.make_folder(lake.root()).unwrap();
+            assert_eq!(SYNCED.take(), Vec::<PathBuf>::new(), "once per handle");
+        };
+        check("a/b", &["a"]);
+        check("a", &["", "a"]);
+        check("", &["..", "", "a"]);
+    }
 
     fn folder(root: &Path) -> Folder {
         Folder::new(root.to_owned(), Durability::Fsync, Runtime::system())

@@ -132,21 +132,22 @@ impl Default for Runtime {
 /// A moment after which waiting ends. It rides on tokio's clock, which stands still when a test pauses it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
-    at: Instant,
+    /// `None`: never, because it lies beyond what the clock can say.
+    at: Option<Instant>,
     allowed: Duration,
 }
 
 impl Deadline {
-    /// The moment this long from now.
+    /// The moment this long from now. `Duration::MAX` is no deadline at all.
     #[must_use]
     pub fn after(allowed: Duration) -> Self {
-        Self { at: Instant::now() + allowed, allowed }
+        Self { at: Instant::now().checked_add(allowed), allowed }
     }
 
-    /// The time that is left; zero once it has passed.
+    /// The time that is left; zero once it has passed, `Duration::MAX` if it never does.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.at.saturating_duration_since(Instant::now())
+        self.at.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the time is up.
@@ -166,7 +167,8 @@ impl Deadline {
     /// `Unavailable` if the time was up first, saying `what` took too long. What the future had begun may still
     /// happen.
     pub async fn run<F: Future>(&self, what: &str, future: F) -> Result<F::Output> {
-        tokio::time::timeout_at(self.at, future).await.map_err(|_| {
+        let Some(at) = self.at else { return Ok(future.await) };
+        tokio::time::timeout_at(at, future).await.map_err(|_| {
             Error::new(ErrorKind::Unavailable, format!("{what} took longer than {:?}", self.allowed))
         })
     }
@@ -247,5 +249,13 @@ mod tests {
         let never = deadline.run("waiting", std::future::pending::<()>()).await;
         assert_eq!(never.unwrap_err().kind(), ErrorKind::Unavailable);
         assert!(deadline.passed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_wait_is_no_deadline() {
+        let deadline = Deadline::after(Duration::MAX);
+        deadline.sleep(Duration::from_secs(1 << 40)).await;
+        assert!(!deadline.passed());
+        assert_eq!(deadline.run("nothing", std::future::ready(1)).await.unwrap(), 1);
     }
 }

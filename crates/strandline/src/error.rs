@@ -37,6 +37,8 @@ pub enum ErrorKind {
     SnapshotExpired,
     /// The store does not keep the conditions that commits rely on. Keep the lake in another store.
     StoreUnsuitable,
+    /// The disk, or the quota on it, is full. Make room; until then every write fails.
+    StoreFull,
     /// The store cannot be reached, is overloaded or took too long. Try again later.
     Unavailable,
 }
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::Unsupported => "unsupported",
             Self::SnapshotExpired => "snapshot expired",
             Self::StoreUnsuitable => "store unsuitable",
+            Self::StoreFull => "store full",
             Self::Unavailable => "unavailable",
         }
     }
@@ -189,6 +192,7 @@ mod tests {
         assert!(ErrorKind::Conflict.is_retryable());
         assert!(!ErrorKind::CommitUnknown.is_retryable());
         assert!(!ErrorKind::PermissionDenied.is_retryable());
+        assert!(!ErrorKind::StoreFull.is_retryable());
     }
 
     #[test]

@@ -34,6 +34,24 @@ pub(crate) fn key_is_missing(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. }) && !bucket_is_missing(error)
 }
 
+/// Whether a read went beyond the end of its object.
+pub(crate) fn range_is_beyond(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    let told = ["Wanted range starting at", "Requested range was invalid", "Out of range of file"];
+    Answer::of(&text).status == Some(416)
+        || chain(error).any(|cause| {
+            let cause = cause.to_string();
+            told.iter().any(|words| cause.contains(words))
+        })
+}
+
+/// Whether it is S3's 400 for a body that arrived too slowly: a time-out in spite of its status [STO-6].
+pub(crate) fn body_came_too_slowly(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    let answer = Answer::of(&text);
+    (answer.status, answer.code) == (Some(400), Some("RequestTimeout"))
+}
+
 /// What can be read from the text of an error. `object_store` keeps the status and the body to itself, so its text is
 /// the only way to them.
 struct Answer<'a> {
@@ -98,6 +116,7 @@ fn status_kind(answer: &Answer<'_>, text: &str) -> Option<ErrorKind> {
         // S3 sends 400 RequestTimeout when a body arrives too slowly.
         400 if answer.code == Some("RequestTimeout") => Some(ErrorKind::Unavailable),
         501 => Some(ErrorKind::StoreUnsuitable),
+        507 => Some(ErrorKind::StoreFull),
         408 | 425 | 429 | 500..=599 => Some(ErrorKind::Unavailable),
         300..=499 => Some(ErrorKind::InvalidInput),
         _ => None,
@@ -105,14 +124,12 @@ fn status_kind(answer: &Answer<'_>, text: &str) -> Option<ErrorKind> {
 }
 
 fn io_kind_within(error: &object_store::Error) -> Option<ErrorKind> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io_kind(io.kind()));
-        }
-        next = error.source();
-    }
-    None
+    chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(|error| io_kind(error.kind()))
+}
+
+/// The error and its causes, the outermost first.
+fn chain(error: &object_store::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source())
 }
 
 fn io_kind(kind: io::ErrorKind) -> ErrorKind {
@@ -123,6 +140,9 @@ fn io_kind(kind: io::ErrorKind) -> ErrorKind {
             ErrorKind::InvalidInput
         }
         io::ErrorKind::Unsupported => ErrorKind::StoreUnsuitable,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ErrorKind::StoreFull
+        }
         _ => ErrorKind::Unavailable,
     }
 }
@@ -290,7 +310,10 @@ mod tests {
             ErrorKind::InvalidInput,
         );
         check(&format!("{status}400 Bad Request: <Code>RequestTimeout</Code>"), ErrorKind::Unavailable);
+        check(&format!("{status}507 Insufficient Storage: "), ErrorKind::StoreFull);
         check(&format!("{status}501 Not Implemented: "), ErrorKind::StoreUnsuitable);
+        assert!(range_is_beyond(&generic(&format!("{status}416 Range Not Satisfiable: "))));
+        assert!(!range_is_beyond(&generic(&format!("{status}503 Service Unavailable: "))));
         check("Received redirect without LOCATION, this normally…", ErrorKind::InvalidInput);
         check("operation timed out", ErrorKind::Unavailable);
         check("{\"error\": \"invalid_grant\"} status code: 400 Bad", ErrorKind::PermissionDenied);
@@ -311,9 +334,19 @@ mod tests {
 
     #[test]
     fn a_local_folders_errors_are_found_in_the_chain() {
-        let source = io::Error::from(io::ErrorKind::PermissionDenied);
-        let error = object_store::Error::Generic { store: "Local", source: Box::new(source) };
-        assert_eq!(store_error(&error, "/lake").kind(), ErrorKind::PermissionDenied);
+        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, StorageFull, TimedOut};
+        for (kind, expected) in [
+            (PermissionDenied, ErrorKind::PermissionDenied),
+            (StorageFull, ErrorKind::StoreFull),
+            (QuotaExceeded, ErrorKind::StoreFull),
+            (FileTooLarge, ErrorKind::StoreFull),
+            (TimedOut, ErrorKind::Unavailable),
+        ] {
+            let source = Box::new(io::Error::from(kind));
+            let error = object_store::Error::Generic { store: "Local", source };
+            assert_eq!(store_error(&error, "/lake").kind(), expected);
+            assert_eq!(io_error(kind.into(), "/lake").kind(), expected);
+        }
     }
 
     #[test]

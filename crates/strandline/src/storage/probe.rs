@@ -82,7 +82,7 @@ impl Probe<'_> {
     async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, number: u64) -> Result<Option<Token>> {
         match self.refs.swap(path, expected, self.body(number)).await? {
             Swap::Swapped(token) => Ok(Some(token)),
-            Swap::Moved => Ok(None),
+            Swap::Moved(_) => Ok(None),
             Swap::Unknown(error) => Err(error),
         }
     }
@@ -199,7 +199,7 @@ mod tests {
             loop {
                 let current = self.inner.load(path).await?.map(|loaded| loaded.token);
                 let swap = self.inner.swap(path, current.as_ref(), bytes.clone()).await?;
-                if !matches!(swap, Swap::Moved) {
+                if !matches!(swap, Swap::Moved(_)) {
                     return Ok(swap);
                 }
             }
@@ -232,9 +232,9 @@ mod tests {
                 Broken::IgnoresCreate if expected.is_none() => self.force(path, &bytes).await,
                 Broken::IgnoresToken if expected.is_some() && there => self.force(path, &bytes).await,
                 Broken::CreatesOnSwap if !there => self.force(path, &bytes).await,
-                Broken::RefusesEverything => Ok(Swap::Moved),
+                Broken::RefusesEverything => Ok(Swap::Moved(None)),
                 Broken::RefusesButApplies if !there && expected.is_some() => {
-                    self.force(path, &bytes).await.map(|_| Swap::Moved)
+                    self.force(path, &bytes).await.map(|_| Swap::Moved(None))
                 }
                 Broken::RepeatsToken => {
                     self.force(path, &bytes).await.map(|_| Swap::Swapped(Token::new("same")))
@@ -294,6 +294,7 @@ mod tests {
     fn a_race_is_judged_by_what_stands_there() {
         let store = Store::new(Broken::Nothing);
         let probe = Probe { refs: &store, nonce: Nonce::from_bytes([1; 16]) };
+        let moved = || Swap::Moved(None);
         let won = || Swap::Swapped(Token::new("t"));
         let lost = || Swap::Unknown(Error::new(ErrorKind::Unavailable, "no answer"));
         let holds = |n: u64| Some(Loaded { bytes: probe.body(100 + n), token: Token::new("t") });
@@ -301,12 +302,12 @@ mod tests {
             let verdict = probe.judge_race(outcomes, found.as_ref());
             assert_eq!(verdict.map_err(|error| error.kind()).err(), expected, "{outcomes:?}");
         };
-        check(&[Swap::Moved, won()], holds(1), None);
-        check(&[Swap::Moved, lost()], holds(1), None);
+        check(&[moved(), won()], holds(1), None);
+        check(&[moved(), lost()], holds(1), None);
         check(&[won(), won()], holds(1), Some(ErrorKind::StoreUnsuitable));
-        check(&[won(), Swap::Moved], holds(1), Some(ErrorKind::StoreUnsuitable));
-        check(&[won(), Swap::Moved], None, Some(ErrorKind::StoreUnsuitable));
-        check(&[Swap::Moved, Swap::Moved], None, Some(ErrorKind::StoreUnsuitable));
-        check(&[Swap::Moved, lost()], None, Some(ErrorKind::Unavailable));
+        check(&[won(), moved()], holds(1), Some(ErrorKind::StoreUnsuitable));
+        check(&[won(), moved()], None, Some(ErrorKind::StoreUnsuitable));
+        check(&[moved(), moved()], None, Some(ErrorKind::StoreUnsuitable));
+        check(&[moved(), lost()], None, Some(ErrorKind::Unavailable));
     }
 }

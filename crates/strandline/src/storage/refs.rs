@@ -169,10 +169,11 @@ pub enum Swap {
     /// It was applied; the token is that of the bytes that stand there by it.
     Swapped(Token),
     /// This call was not applied: somebody else was faster, or is at it now. Read again, whether or not the token
-    /// turns out to be the same.
+    /// turns out to be the same. The error holds the store's own words, if it had any: a lost race is not the only reason
+    /// for which stores give this answer.
     ///
     /// If an *earlier* attempt of the same transaction ended unknown, this may well be its doing: look for it first.
-    Moved,
+    Moved(Option<Error>),
     /// It may have been applied, may still be, or may never be. The error says what was seen.
     Unknown(Error),
 }

@@ -109,7 +109,8 @@ impl Attempts<'_> {
             Ok(Ok(Swap::Swapped(token))) => {
                 return Ok(Some(Settled::Applied(Loaded { bytes: bytes.clone(), token })));
             }
-            Ok(Ok(Swap::Moved)) => {}
+            Ok(Ok(Swap::Moved(None))) => {}
+            Ok(Ok(Swap::Moved(Some(reason)))) => self.trouble = Some(kept_out(&reason)),
             Ok(Ok(Swap::Unknown(error))) => self.doubt = Some(error),
             Ok(Err(error)) => return self.fail(error),
             // The request was dropped on its way.
@@ -156,6 +157,11 @@ impl Attempts<'_> {
     }
 }
 
+/// Nobody else's change stands there, but the store did not take ours: it alone knows why.
+fn kept_out(reason: &Error) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("not taken until the time was up: {}", reason.message()))
+}
+
 /// Between half of the pause and all of it.
 fn jittered(pause: Duration, runtime: &Runtime) -> Result<Duration> {
     let [random] = runtime.random::<1>()?;
@@ -179,6 +185,8 @@ mod tests {
         Drop,
         Busy,
         Refuse,
+        Immutable,
+        Full,
         Overtaken,
     }
 
@@ -199,7 +207,7 @@ mod tests {
         fn apply(&self, expected: Option<&Token>, bytes: Bytes) -> Swap {
             let mut value = self.value.lock().unwrap();
             if value.as_ref().map(|(version, _)| Token::new(&version.to_string())).as_ref() != expected {
-                return Swap::Moved;
+                return Swap::Moved(None);
             }
             let next = value.as_ref().map_or(1, |(version, _)| version + 1);
             *value = Some((next, bytes));
@@ -232,10 +240,12 @@ mod tests {
                 }
                 Act::ApplyAndSayMoved => {
                     let _ = self.apply(expected, bytes);
-                    Ok(Swap::Moved)
+                    Ok(Swap::Moved(None))
                 }
                 Act::Drop => Ok(Swap::Unknown(lost())),
-                Act::Busy => Ok(Swap::Moved),
+                Act::Busy => Ok(Swap::Moved(None)),
+                Act::Immutable => Ok(Swap::Moved(Some(Error::new(ErrorKind::AlreadyExists, "immutable")))),
+                Act::Full => Err(Error::new(ErrorKind::StoreFull, "no space")),
                 Act::Refuse => Err(Error::new(ErrorKind::PermissionDenied, "no")),
                 Act::Overtaken => {
                     let _ = self.apply(expected, bytes.clone());
@@ -300,5 +310,20 @@ mod tests {
         assert_eq!(run(&refused, "0").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
         let busy = Scripted::new(&[Act::Busy; 64]);
         assert_eq!(run(&busy, "0").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_store_said_last_is_in_the_error() {
+        let immutable = Scripted::new(&[Act::Immutable; 64]);
+        let error = run(&immutable, "0").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.message().contains("immutable"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_ends_at_once() {
+        let begun = tokio::time::Instant::now();
+        let error = run(&Scripted::new(&[Act::Full; 64]), "0").await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::StoreFull, Duration::ZERO));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,13 +32,19 @@ const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration:
 pub(crate) struct LocalRefs {
     folder: Arc<Folder>,
     lock_wait: Duration,
-    /// Refs whose folder's fsync failed after the rename: what stands there must not be reported before it is durable.
-    unsynced: Arc<Mutex<HashSet<PathBuf>>>,
+}
+
+/// Refs whose folder's fsync failed after the rename: no handle of this process may report what stands there before it is
+/// durable [STO-12].
+static UNSYNCED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+
+fn unsynced() -> MutexGuard<'static, HashSet<PathBuf>> {
+    UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LocalRefs {
     pub(crate) fn new(folder: Arc<Folder>) -> Self {
-        Self { folder, lock_wait: LOCK_WAIT, unsynced: Arc::default() }
+        Self { folder, lock_wait: LOCK_WAIT }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -52,7 +58,8 @@ impl LocalRefs {
     }
 
     fn read(&self, target: &Path) -> Result<Option<Loaded>> {
-        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held over the fsync, so that a mark that is made meanwhile is not taken away by an fsync that began before it.
+        let mut unsynced = unsynced();
         if unsynced.contains(target) {
             self.folder.sync_parent(target).map_err(|error| io_error(error, target.display()))?;
             unsynced.remove(target);
@@ -70,7 +77,7 @@ impl LocalRefs {
         let _lock = Lock::take(target, self.lock_wait)?;
         let current = self.read(target)?;
         if current.as_ref().map(|loaded| &loaded.token) != expected {
-            return Ok(Swap::Moved);
+            return Ok(Swap::Moved(None));
         }
         let mut staged = self.folder.stage().map_err(failed)?;
         staged.file().write_all(bytes).map_err(failed)?;
@@ -78,7 +85,7 @@ impl LocalRefs {
             Ok(()) => Ok(Swap::Swapped(token_of(bytes))),
             Err(PlaceError::Before(error)) => Err(failed(error)),
             Err(PlaceError::After(error)) => {
-                self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned());
+                unsynced().insert(target.to_owned());
                 Ok(Swap::Unknown(failed(error)))
             }
         }
@@ -256,7 +263,7 @@ mod tests {
             let number: u64 = std::str::from_utf8(&current.bytes).unwrap().parse().unwrap();
             match refs.swap(&main(), Some(&current.token), (number + 1).to_string().into()).await.unwrap() {
                 Swap::Swapped(_) => return,
-                Swap::Moved => {}
+                Swap::Moved(_) => {}
                 Swap::Unknown(error) => panic!("{error}"),
             }
         }
@@ -331,8 +338,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let refs = refs(dir.path());
         assert!(matches!(refs.swap(&main(), None, "1".into()).await.unwrap(), Swap::Swapped(_)));
-        refs.unsynced.lock().unwrap().insert(refs.folder.locate(main().as_str()));
-        assert!(refs.load(&main()).await.unwrap().is_some());
-        assert!(refs.unsynced.lock().unwrap().is_empty());
+        let target = refs.folder.locate(main().as_str());
+        unsynced().insert(target.clone());
+        let another_handle = super::tests::refs(dir.path());
+        assert!(another_handle.load(&main()).await.unwrap().is_some());
+        assert!(!unsynced().contains(&target));
     }
 }

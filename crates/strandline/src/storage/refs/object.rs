@@ -18,7 +18,7 @@ use strandline_format::{MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 
 use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::classify::{bucket_is_missing, key_is_missing, store_error};
+use crate::storage::classify::{body_came_too_slowly, bucket_is_missing, key_is_missing, store_error};
 use crate::storage::http::{Attempt, Progress};
 
 /// What a store compares by.
@@ -137,8 +137,9 @@ impl ObjectRefs {
             // Also S3's 409 (somebody is at it now) and its 404 for a condition on an absent key.
             StoreError::Precondition { .. }
             | StoreError::AlreadyExists { .. }
-            | StoreError::NotModified { .. } => Ok(Swap::Moved),
-            StoreError::NotFound { .. } if !creates => Ok(Swap::Moved),
+            | StoreError::NotModified { .. } => Ok(Swap::Moved(Some(explained))),
+            StoreError::NotFound { .. } if !creates => Ok(Swap::Moved(Some(explained))),
+            _ if body_came_too_slowly(error) => Ok(Swap::Unknown(explained)),
             StoreError::NotFound { .. }
             | StoreError::PermissionDenied { .. }
             | StoreError::Unauthenticated { .. }
@@ -162,10 +163,10 @@ impl ObjectRefs {
     }
 }
 
-/// Statuses by which a server says that it did not take the request at all. Not among them: whatever a proxy may say
-/// of a request that it has already passed on (408, 429, 5xx).
+/// Statuses by which a server says that it did not take the request at all [STO-6]. Not among them: whatever a proxy may
+/// say of a request that it has already passed on (redirects, 408, 429, 5xx).
 fn is_refusal(status: u16) -> bool {
-    matches!(status, 300..=407 | 410..=417 | 501)
+    matches!(status, 400..=407 | 410 | 411 | 413..=417 | 501)
 }
 
 fn store_path(path: &ObjectPath) -> Path {

@@ -117,7 +117,7 @@ fn main() -> ObjectPath {
 fn outcome(result: &Result<Swap>) -> &'static str {
     match result {
         Ok(Swap::Swapped(_)) => "swapped",
-        Ok(Swap::Moved) => "moved",
+        Ok(Swap::Moved(_)) => "moved",
         Ok(Swap::Unknown(_)) => "unknown",
         Err(error) => error.kind().as_str(),
     }
@@ -137,9 +137,13 @@ async fn each_answer_to_a_swap_is_judged_and_none_is_repeated() {
         (Status(403, "", "AccessDenied"), "permission denied", "permission denied"),
         (Status(401, "", "Unauthorized"), "permission denied", "permission denied"),
         (Status(400, "", "ExpiredToken"), "permission denied", "permission denied"),
-        (Status(400, "", "RequestTimeout"), "unavailable", "unavailable"),
+        (Status(400, "", "RequestTimeout"), "unknown", "unknown"),
         (Status(400, "", "InvalidRequest"), "invalid input", "invalid input"),
-        (Status(301, "", "PermanentRedirect"), "invalid input", "invalid input"),
+        (Status(301, "", "PermanentRedirect"), "unknown", "unknown"),
+        (Status(307, "Location: ftp://elsewhere/", "TemporaryRedirect"), "unknown", "unknown"),
+        (Status(304, "", ""), "moved", "moved"),
+        (Status(405, "", "MethodNotAllowed"), "invalid input", "invalid input"),
+        (Status(418, "", "Teapot"), "unknown", "unknown"),
         (Status(501, "", "NotImplemented"), "store unsuitable", "store unsuitable"),
         (Status(408, "", "RequestTimeout"), "unknown", "unknown"),
         (Status(429, "", "SlowDown"), "unknown", "unknown"),

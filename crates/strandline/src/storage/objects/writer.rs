@@ -108,7 +108,7 @@ impl DataWriter {
             let mut spill = match (spill, folder) {
                 (Some(spill), _) => spill,
                 (None, Some(folder)) => Spill::Staged(folder.stage()?),
-                (None, None) => Spill::Unnamed(tempfile::tempfile()?),
+                (None, None) => Spill::Unnamed(unnamed_file()?),
             };
             spill.file().write_all(&bytes)?;
             Ok(spill)
@@ -134,6 +134,14 @@ impl DataWriter {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where spill files go is the system's say, and nothing depends on it"
+)]
+fn unnamed_file() -> io::Result<File> {
+    tempfile::tempfile()
+}
+
 /// A write that was dropped half-way leaves a file that is not what was hashed.
 fn check_length(file: &File, size: u64) -> io::Result<()> {
     if file.metadata()?.len() == size { Ok(()) } else { Err(dropped()) }
@@ -150,7 +158,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 impl Objects {
     /// Puts bytes in one request, or in parts if they are many.
     pub(super) async fn upload(&self, path: &ObjectPath, bytes: Bytes) -> Result<()> {
-        let part = self.0.options.part_bytes.max(1);
+        let part = self.0.options.part_bytes.get();
         if bytes.len() <= part {
             return self.put(path, bytes).await;
         }
@@ -164,7 +172,7 @@ impl Objects {
         check_length(&file, size)
             .and_then(|()| file.rewind())
             .map_err(|error| io_error(error, self.at(path)))?;
-        let part = self.0.options.part_bytes.max(1);
+        let part = self.0.options.part_bytes.get();
         let parts = stream::try_unfold(Arc::new(file), move |file| async move {
             let reader = Arc::clone(&file);
             let bytes = blocking(move || read_part(&reader, part)).await?;
@@ -205,7 +213,7 @@ impl Objects {
             let request = upload.put_part(bytes.into());
             async move { request.await.map_err(|error| store_error(&error, self.at(path))) }
         });
-        requests.try_buffered(self.0.options.parallel_parts.max(1)).try_collect().await
+        requests.try_buffered(self.0.options.parallel_parts.get()).try_collect().await
     }
 }
 
@@ -218,19 +226,21 @@ fn read_part(file: &File, part: usize) -> io::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::runtime::Runtime;
     use crate::storage::durable::DurableLocal;
     use crate::storage::folder::{Durability, Folder};
     use crate::storage::objects::ObjectOptions;
     use object_store::memory::InMemory;
+    use std::num::NonZeroUsize;
     use std::path::Path;
 
     const OPTIONS: ObjectOptions = ObjectOptions {
         cache_bytes: 1 << 20,
-        parallel_requests: 4,
+        parallel_requests: NonZeroUsize::new(4).unwrap(),
         spill_above: 1500,
-        part_bytes: 1000,
-        parallel_parts: 3,
+        part_bytes: NonZeroUsize::new(1000).unwrap(),
+        parallel_parts: NonZeroUsize::new(3).unwrap(),
         compression: 3,
     };
 
@@ -268,6 +278,11 @@ mod tests {
                 let object = write(&objects, size).await;
                 assert_eq!(object, Objects::meta_ref(&data(size), Era(1)), "{size}");
                 assert_eq!(objects.get_data(DataKind::File, table(), &object).await.unwrap(), data(size));
+                let (path, end) = (DataKind::File.path(table(), &object), object.size);
+                for beyond in [0..end + 1, end..end + 1, end + 9..end + 10] {
+                    let error = objects.get_ranges(&path, &[beyond]).await.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{size}: {error}");
+                }
             }
         }
         assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);

@@ -184,6 +184,7 @@ fn open_folder(
 }
 
 /// The absolute path, links resolved as far as it exists.
+#[expect(clippy::disallowed_methods, reason = "the place where a relative location meets the process's folder")]
 fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     for ancestor in path.ancestors() {

@@ -111,7 +111,8 @@ fn explain(kind: &str, text: &[u8], error: &serde_json::Error) -> Error {
     struct OnlyFormat {
         format: u64,
     }
-    let format = strict::from_slice::<OnlyFormat>(text).ok().and_then(|found| unknown_format(kind, found.format));
+    let format =
+        strict::from_slice::<OnlyFormat>(text).ok().and_then(|found| unknown_format(kind, found.format));
     let header = || strict::from_slice::<Header>(text).ok().and_then(|header| foreign(kind, &header));
     format.or_else(header).unwrap_or_else(|| from_serde(kind, error))
 }
@@ -122,31 +123,40 @@ pub(crate) fn check_bounds(text: &[u8], limit: usize) -> Result<()> {
         return Err(Error::too_large(format!("{} bytes of JSON, the limit is {limit}", text.len())));
     }
     let mut depth = 0_usize;
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
+    let mut rest = text;
+    loop {
+        rest = behind(rest, |byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'));
+        let Some((byte, tail)) = rest.split_first() else { return Ok(()) };
+        rest = tail;
         match byte {
-            b'"' => skip_string(&mut bytes),
+            b'"' => rest = behind_string(rest),
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+            _ => depth = depth.saturating_sub(1),
         }
         if depth > MAX_DEPTH {
             return Err(Error::too_large(format!("JSON nested deeper than {MAX_DEPTH}")));
         }
     }
-    Ok(())
 }
 
-fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => {
-                bytes.next();
-            }
-            b'"' => return,
-            _ => {}
+/// What comes after a string that has begun.
+fn behind_string(mut rest: &[u8]) -> &[u8] {
+    loop {
+        rest = behind(rest, |byte| matches!(byte, b'"' | b'\\'));
+        match rest {
+            [b'\\', _, tail @ ..] => rest = tail,
+            [b'"', tail @ ..] => return tail,
+            _ => return &[],
         }
     }
+}
+
+/// The text from the first byte that stops, looked for in steps that the compiler turns into vectors.
+fn behind(text: &[u8], stops: impl Fn(u8) -> bool) -> &[u8] {
+    const STEP: usize = 16;
+    let plain = |step: &&[u8]| !step.iter().fold(false, |found, byte| found | stops(*byte));
+    let rest = &text[text.chunks_exact(STEP).take_while(plain).count() * STEP..];
+    &rest[rest.iter().take_while(|byte| !stops(**byte)).count()..]
 }
 
 /// A member with a default, which it also has where `null` stands in its place [JSON-9].
@@ -207,4 +217,48 @@ where
         }
     }
     deserializer.deserialize_any(Unique(std::marker::PhantomData))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The depth by the letter: byte by byte, strings left out.
+    fn depth(text: &str) -> usize {
+        let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+        for letter in text.bytes() {
+            match letter {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+        deepest
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn depth_is_counted_outside_strings_wherever_they_lie(
+            parts in proptest::collection::vec("[a-z0-9,]{0,40}|\"([a-z{}\\[\\]]|\\\\\"|\\\\\\\\){0,40}\"?|\\[{1,20}|[\\]}]{1,9}", 0..40),
+        ) {
+            let text = parts.concat();
+            proptest::prop_assert_eq!(check_bounds(text.as_bytes(), text.len()).is_ok(), depth(&text) <= MAX_DEPTH);
+        }
+    }
+
+    #[test]
+    fn the_limits_are_inclusive() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let check =
+            |text: &str, limit, ok| assert_eq!(check_bounds(text.as_bytes(), limit).is_ok(), ok, "{text}");
+        check(&nested(MAX_DEPTH), 1000, true);
+        check(&nested(MAX_DEPTH + 1), 1000, false);
+        check("[]", 2, true);
+        check("[] ", 2, false);
+    }
 }

@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::hash::ObjectRef;
-use crate::id::TableId;
+use crate::hash::{Hash, ObjectRef};
+use crate::id::{Era, TableId};
 use crate::name::{NameKey, TableName};
 use crate::tree::wire::{self, RefColumns, WireKind};
-use crate::tree::{Children, Columns, Limits, Node, Root, TreeKind};
+use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
 
 /// The catalog's use of the tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,8 +156,10 @@ pub(crate) struct EntriesV1 {
     #[serde(rename = "type")]
     entry_type: Vec<String>,
     id: Vec<TableId>,
-    #[serde(flatten)]
-    node: RefColumns,
+    hash: Vec<Hash>,
+    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    era: Sparse<Era>,
+    size: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,8 +167,10 @@ pub(crate) struct ChildrenV1 {
     first: Vec<String>,
     last: Vec<String>,
     count: Vec<u64>,
-    #[serde(flatten)]
-    node: RefColumns,
+    hash: Vec<Hash>,
+    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    era: Sparse<Era>,
+    size: Vec<u64>,
 }
 
 impl WireKind for Catalog {
@@ -176,18 +180,21 @@ impl WireKind for Catalog {
 
     fn entries_to_wire(columns: &CatalogColumns) -> EntriesV1 {
         let rows = &columns.0;
+        let RefColumns { hash, era, size } = RefColumns::of(rows.iter().map(|row| &row.node));
         EntriesV1 {
             name: rows.iter().map(|row| row.name.as_str().to_owned()).collect(),
             entry_type: rows.iter().map(|row| row.entry_type.as_str().to_owned()).collect(),
             id: rows.iter().map(|row| row.id).collect(),
-            node: RefColumns::of(rows.iter().map(|row| &row.node)),
+            hash,
+            era,
+            size,
         }
     }
 
     fn entries_from_wire(wire: EntriesV1) -> Result<CatalogColumns> {
         let len = wire.name.len();
         wire::check_lens(len, &[("type", wire.entry_type.len()), ("id", wire.id.len())])?;
-        let nodes = wire.node.into_refs(len)?;
+        let nodes = RefColumns { hash: wire.hash, era: wire.era, size: wire.size }.into_refs(len)?;
         let rows = wire.name.into_iter().zip(wire.entry_type).zip(wire.id).zip(nodes);
         let row = |(((name, entry_type), id), node)| {
             Ok(CatalogEntry {
@@ -202,11 +209,14 @@ impl WireKind for Catalog {
 
     fn children_to_wire(children: &Children<Self>) -> ChildrenV1 {
         let text = |keys: &[NameKey]| keys.iter().map(|key| key.as_str().to_owned()).collect();
+        let RefColumns { hash, era, size } = RefColumns::of(children.node.iter());
         ChildrenV1 {
             first: text(&children.first),
             last: text(&children.last),
             count: children.count.clone(),
-            node: RefColumns::of(children.node.iter()),
+            hash,
+            era,
+            size,
         }
     }
 
@@ -217,7 +227,7 @@ impl WireKind for Catalog {
         Ok(Children {
             first: keys(wire.first)?,
             last: keys(wire.last)?,
-            node: wire.node.into_refs(len)?,
+            node: RefColumns { hash: wire.hash, era: wire.era, size: wire.size }.into_refs(len)?,
             count: wire.count,
             summary: CatalogSummaries(len),
         })

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::hash::ObjectRef;
-use crate::id::{Seq, TxnId};
+use crate::hash::{Hash, ObjectRef};
+use crate::id::{Era, Seq, TxnId};
 use crate::time::Timestamp;
 use crate::tree::wire::{self, RefColumns, WireKind};
 use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
@@ -191,8 +191,10 @@ impl TreeKind for History {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct EntriesV1 {
     seq: Vec<Seq>,
-    #[serde(flatten)]
-    commit: RefColumns,
+    hash: Vec<Hash>,
+    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    era: Sparse<Era>,
+    size: Vec<u64>,
     time: Vec<Timestamp>,
     txn: Vec<TxnId>,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
@@ -212,8 +214,10 @@ struct MergedV1 {
 pub(crate) struct ChildrenV1 {
     first: Vec<Seq>,
     last: Vec<Seq>,
-    #[serde(flatten)]
-    node: RefColumns,
+    hash: Vec<Hash>,
+    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    era: Sparse<Era>,
+    size: Vec<u64>,
     count: Vec<u64>,
     first_time: Vec<Timestamp>,
     last_time: Vec<Timestamp>,
@@ -231,9 +235,12 @@ impl WireKind for History {
     fn entries_to_wire(columns: &HistoryColumns) -> EntriesV1 {
         let rows = &columns.0;
         let merged = |merged: MergedCommit| MergedV1 { seq: merged.seq, commit: merged.commit.into() };
+        let RefColumns { hash, era, size } = RefColumns::of(rows.iter().map(|row| &row.commit));
         EntriesV1 {
             seq: rows.iter().map(|row| row.seq).collect(),
-            commit: RefColumns::of(rows.iter().map(|row| &row.commit)),
+            hash,
+            era,
+            size,
             time: rows.iter().map(|row| row.time).collect(),
             txn: rows.iter().map(|row| row.txn).collect(),
             keyed: Sparse::of(rows.iter().map(|row| row.keyed)),
@@ -246,7 +253,7 @@ impl WireKind for History {
         wire::check_lens(len, &[("time", wire.time.len()), ("txn", wire.txn.len())])?;
         wire.keyed.check("keyed", len)?;
         wire.merged.check("merged", len)?;
-        let commits = wire.commit.into_refs(len)?;
+        let commits = RefColumns { hash: wire.hash, era: wire.era, size: wire.size }.into_refs(len)?;
         let row = |at: usize| HistoryEntry {
             seq: wire.seq[at],
             commit: commits[at],
@@ -265,10 +272,13 @@ impl WireKind for History {
 
     fn children_to_wire(children: &Children<Self>) -> ChildrenV1 {
         let summaries = &children.summary.0;
+        let RefColumns { hash, era, size } = RefColumns::of(children.node.iter());
         ChildrenV1 {
             first: children.first.clone(),
             last: children.last.clone(),
-            node: RefColumns::of(children.node.iter()),
+            hash,
+            era,
+            size,
             count: children.count.clone(),
             first_time: summaries.iter().map(|run| run.first_time).collect(),
             last_time: summaries.iter().map(|run| run.last_time).collect(),
@@ -299,7 +309,7 @@ impl WireKind for History {
             summary: HistorySummaries((0..len).map(run).collect()),
             first: wire.first,
             last: wire.last,
-            node: wire.node.into_refs(len)?,
+            node: RefColumns { hash: wire.hash, era: wire.era, size: wire.size }.into_refs(len)?,
             count: wire.count,
         })
     }

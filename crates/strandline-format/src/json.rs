@@ -123,40 +123,31 @@ pub(crate) fn check_bounds(text: &[u8], limit: usize) -> Result<()> {
         return Err(Error::too_large(format!("{} bytes of JSON, the limit is {limit}", text.len())));
     }
     let mut depth = 0_usize;
-    let mut rest = text;
-    loop {
-        rest = behind(rest, |byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'));
-        let Some((byte, tail)) = rest.split_first() else { return Ok(()) };
-        rest = tail;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
         match byte {
-            b'"' => rest = behind_string(rest),
+            b'"' => skip_string(&mut bytes),
             b'{' | b'[' => depth += 1,
-            _ => depth = depth.saturating_sub(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
         }
         if depth > MAX_DEPTH {
             return Err(Error::too_large(format!("JSON nested deeper than {MAX_DEPTH}")));
         }
     }
+    Ok(())
 }
 
-/// What comes after a string that has begun.
-fn behind_string(mut rest: &[u8]) -> &[u8] {
-    loop {
-        rest = behind(rest, |byte| matches!(byte, b'"' | b'\\'));
-        match rest {
-            [b'\\', _, tail @ ..] => rest = tail,
-            [b'"', tail @ ..] => return tail,
-            _ => return &[],
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                bytes.next();
+            }
+            b'"' => return,
+            _ => {}
         }
     }
-}
-
-/// The text from the first byte that stops, looked for in steps that the compiler turns into vectors.
-fn behind(text: &[u8], stops: impl Fn(u8) -> bool) -> &[u8] {
-    const STEP: usize = 16;
-    let plain = |step: &&[u8]| !step.iter().fold(false, |found, byte| found | stops(*byte));
-    let rest = &text[text.chunks_exact(STEP).take_while(plain).count() * STEP..];
-    &rest[rest.iter().take_while(|byte| !stops(**byte)).count()..]
 }
 
 /// A member with a default, which it also has where `null` stands in its place [JSON-9].

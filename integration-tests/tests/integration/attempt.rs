@@ -76,7 +76,7 @@ pub(crate) async fn tried_swap(call: &'static str, swap: impl Future<Output = Re
     match said {
         None => tried,
         Some(Swap::Swapped(_)) => Tried { outcome: "swapped".to_owned(), ..tried },
-        Some(Swap::Moved) => Tried { outcome: "moved".to_owned(), ..tried },
+        Some(Swap::Moved(_)) => Tried { outcome: "moved".to_owned(), ..tried },
         Some(Swap::Unknown(error)) => Tried { outcome: "unknown".to_owned(), text: shown(&error), ..tried },
     }
 }

@@ -1,5 +1,7 @@
 //! Opening the places that tests work in.
 
+use std::num::NonZeroUsize;
+
 use strandline::Runtime;
 use strandline::storage::{Durability, ObjectOptions, Storage, StorageOptions, StoreLocation};
 use strandline_format::{ObjectPath, RefName};
@@ -7,7 +9,8 @@ use strandline_format::{ObjectPath, RefName};
 /// Opens a place as a user would, options from the environment.
 pub(crate) async fn open(location: &str, durability: Durability) -> Storage {
     // Small enough for a test to make files that spill and go up in parts.
-    let objects = ObjectOptions { spill_above: 256 << 10, part_bytes: 5 << 20, ..ObjectOptions::default() };
+    let part_bytes = NonZeroUsize::new(5 << 20).unwrap();
+    let objects = ObjectOptions { spill_above: 256 << 10, part_bytes, ..ObjectOptions::default() };
     let options = StorageOptions { durability, objects, ..StorageOptions::default() };
     let location = StoreLocation::parse(location).unwrap();
     Storage::open(&location, &options, Runtime::system()).await.unwrap()

@@ -88,7 +88,7 @@ pub(crate) async fn swap_until_done(arguments: &[String]) {
                 acknowledge(&next.to_string());
                 next += 1;
             }
-            Swap::Moved | Swap::Unknown(_) => {}
+            Swap::Moved(_) | Swap::Unknown(_) => {}
         }
     }
 }

@@ -96,7 +96,9 @@ fn varied(id: u64) -> FileEntry {
     }
     if id.is_multiple_of(7) {
         file.row_ids = RowIds::Stored;
-        file.shifts = NumberMap::new([(10, id.cast_signed()), (id + 20, -9)].map(|(from, by)| Step { from, by })).unwrap();
+        file.shifts =
+            NumberMap::new([(10, id.cast_signed()), (id + 20, -9)].map(|(from, by)| Step { from, by }))
+                .unwrap();
     }
     if id.is_multiple_of(4) {
         let field = file.stats.0.values_mut().nth((id % 8) as usize).unwrap();

@@ -113,7 +113,7 @@ fn refs(place: &Place) {
         let second = swapped(refs.swap(&lake::main(), Some(&first), "two".into()).await.unwrap());
         for stale in [None, Some(&first)] {
             let swap = refs.swap(&lake::main(), stale, "three".into()).await.unwrap();
-            assert!(matches!(swap, Swap::Moved), "{stale:?}: {swap:?}");
+            assert!(matches!(swap, Swap::Moved(_)), "{stale:?}: {swap:?}");
         }
         let Reloaded::Changed(loaded) = refs.load_if_changed(&lake::main(), &first).await.unwrap() else {
             panic!()

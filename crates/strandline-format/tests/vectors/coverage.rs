@@ -33,14 +33,17 @@ pub(crate) fn gaps(files: &[VectorFile]) -> Vec<String> {
 
 /// A reason that names a file of tests names one that is there.
 fn lost_files(rule: &str, reason: &str) -> Vec<String> {
-    let words = reason.split([' ', ',', ';', ':']).filter(|word| word.ends_with(".rs") || word.ends_with(".py"));
+    let words =
+        reason.split([' ', ',', ';', ':']).filter(|word| word.ends_with(".rs") || word.ends_with(".py"));
     let lost = words.filter(|word| !spec_folder().join("..").join(word).is_file());
     lost.map(|word| format!("  exemptions.json: {rule} names {word}, which is not there")).collect()
 }
 
 fn compare(rules: &Rules, shown: &BTreeSet<String>, exempt: &BTreeMap<String, String>) -> Vec<String> {
-    let open = rules.iter().filter(|(rule, must)| **must && !shown.contains(*rule) && !exempt.contains_key(*rule));
-    let mut gaps: Vec<String> = open.map(|(rule, _)| format!("  {rule} has neither a case nor an exemption")).collect();
+    let open =
+        rules.iter().filter(|(rule, must)| **must && !shown.contains(*rule) && !exempt.contains_key(*rule));
+    let mut gaps: Vec<String> =
+        open.map(|(rule, _)| format!("  {rule} has neither a case nor an exemption")).collect();
     for (rule, reason) in exempt {
         if !rules.contains_key(rule) {
             gaps.push(format!("  exemptions.json: there is no rule {rule}"));
@@ -75,7 +78,9 @@ fn rules() -> (Rules, Vec<String>) {
 
 fn rules_of(text: &str) -> Vec<(String, bool)> {
     let paragraphs = text.split("\n\n");
-    paragraphs.filter_map(|paragraph| Some((rule_id(paragraph.trim_start())?, paragraph.contains("MUST")))).collect()
+    paragraphs
+        .filter_map(|paragraph| Some((rule_id(paragraph.trim_start())?, paragraph.contains("MUST"))))
+        .collect()
 }
 
 /// The id of `**[ID]** `, which a rule begins with.

@@ -8,7 +8,9 @@ use std::fs;
 
 use serde_json::Value;
 use strandline_format::tree::{Node, TreeKind};
-use strandline_format::{Catalog, Commit, Error, Files, Hash, History, Lake, Namespace, Pointer, Schema, Table, Tag, View};
+use strandline_format::{
+    Catalog, Commit, Error, Files, Hash, History, Lake, Namespace, Pointer, Schema, Table, Tag, View,
+};
 
 use crate::assert_none;
 use crate::case::{folder, spec_folder};
@@ -67,14 +69,19 @@ fn every_example_is_written_as_it_stands() {
         Ok(again) => Some(format!("  {name}:\n    {text}\n    {}", String::from_utf8_lossy(&again))),
         Err(error) => Some(format!("  {name}: {error}")),
     };
-    assert_none("examples that this crate does not write so", &load().iter().filter_map(fault).collect::<Vec<_>>());
+    assert_none(
+        "examples that this crate does not write so",
+        &load().iter().filter_map(fault).collect::<Vec<_>>(),
+    );
 }
 
 /// Hash and size that stand at a place: of a reference, or of one element of columns (`@` and its number, else the first).
 fn reference(example: &Value, place: &str) -> (String, u64) {
     let (path, at) = place.split_once('@').unwrap_or((place, "0"));
     let found = example.pointer(path).unwrap_or_else(|| panic!("nothing stands at {place}"));
-    let of = |member: &Value| if member.is_array() { member[at.parse::<usize>().unwrap()].clone() } else { member.clone() };
+    let of = |member: &Value| {
+        if member.is_array() { member[at.parse::<usize>().unwrap()].clone() } else { member.clone() }
+    };
     (of(&found["hash"]).as_str().unwrap().to_owned(), of(&found["size"]).as_u64().unwrap())
 }
 
@@ -98,7 +105,8 @@ fn examples_refer_to_each_other() {
 fn blocks(text: &str) -> Vec<(String, String)> {
     let after_comments = text.split("<!-- example: ").skip(1);
     let block = |part: &str| {
-        let (name, rest) = part.split_once(" -->\n```json\n").unwrap_or_else(|| panic!("no block after {part:.40}"));
+        let (name, rest) =
+            part.split_once(" -->\n```json\n").unwrap_or_else(|| panic!("no block after {part:.40}"));
         (name.to_owned(), rest.split_once("\n```").unwrap().0.to_owned())
     };
     after_comments.map(block).collect()
@@ -135,7 +143,12 @@ fn the_text_shows_the_examples() {
             shown.insert(example);
         }
     }
-    faults.extend(examples.keys().filter(|name| !shown.contains(*name)).map(|name| format!("  {name} is shown nowhere")));
+    faults.extend(
+        examples
+            .keys()
+            .filter(|name| !shown.contains(*name))
+            .map(|name| format!("  {name} is shown nowhere")),
+    );
     assert_none("differences between the text and the examples", &faults);
 }
 

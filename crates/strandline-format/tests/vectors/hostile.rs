@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::value::RawValue;
 use strandline_format::{
-    ColumnName, DeletionVector, Hash, HashPrefix, LakeId, Nonce, ObjectPath, PrimitiveType, RefName, Reference, ReferenceRange,
-    ReferenceTime, StoreFingerprint, TableId, TableName, Timestamp, Transform, Value,
+    ColumnName, DeletionVector, Hash, HashPrefix, LakeId, Nonce, ObjectPath, PrimitiveType, RefName,
+    Reference, ReferenceRange, ReferenceTime, StoreFingerprint, TableId, TableName, Timestamp, Transform,
+    Value,
 };
 
 use crate::case::load_all;
@@ -60,10 +61,17 @@ fn in_text(bytes: &[u8], parse: fn(&str)) -> Outcome {
 }
 
 fn names(text: &str) {
-    for path in [RefName::new(text).map(|name| ObjectPath::branch(&name)), RefName::new(text).map(|name| ObjectPath::tag(&name))] {
-        assert!(path.is_err() || path.is_ok_and(|path| ObjectPath::parse(path.as_str()).is_some()), "{text:?}");
+    for path in [
+        RefName::new(text).map(|name| ObjectPath::branch(&name)),
+        RefName::new(text).map(|name| ObjectPath::tag(&name)),
+    ] {
+        assert!(
+            path.is_err() || path.is_ok_and(|path| ObjectPath::parse(path.as_str()).is_some()),
+            "{text:?}"
+        );
     }
-    let _ = (TableName::new(text).map(|name| name.namespace()), ColumnName::new(text), ObjectPath::parse(text));
+    let _ =
+        (TableName::new(text).map(|name| name.namespace()), ColumnName::new(text), ObjectPath::parse(text));
 }
 
 fn scalars(text: &str) {
@@ -79,8 +87,23 @@ fn scalars(text: &str) {
 
 fn values(text: &str) {
     const TYPES: [&str; 17] = [
-        "boolean", "int", "long", "float", "double", "decimal(9,2)", "decimal(38,0)", "date", "time", "timestamp", "timestamptz",
-        "timestamp_ns", "timestamptz_ns", "string", "uuid", "fixed(2)", "binary",
+        "boolean",
+        "int",
+        "long",
+        "float",
+        "double",
+        "decimal(9,2)",
+        "decimal(38,0)",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "timestamp_ns",
+        "timestamptz_ns",
+        "string",
+        "uuid",
+        "fixed(2)",
+        "binary",
     ];
     for ty in TYPES {
         let ty = ty.parse().unwrap();
@@ -145,9 +168,36 @@ enum Break {
 
 /// What means something to a parser, or might.
 const WORDS: [&str; 30] = [
-    "null", "true", "0", "-0", "-0.0", "-1", "1.0", "1e0", "1e999", "1e-999", "4294967296", "9223372036854775808",
-    "18446744073709551615", "18446744073709551616", "99999999999999999999999999", "\"\"", "\"\\ud800\"", "\"\\u0000\"", "[]", "{}",
-    "[[]]", ",", ":", "\"", "\\", "\u{feff}", "\u{0}", "..", "@{", "é",
+    "null",
+    "true",
+    "0",
+    "-0",
+    "-0.0",
+    "-1",
+    "1.0",
+    "1e0",
+    "1e999",
+    "1e-999",
+    "4294967296",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "99999999999999999999999999",
+    "\"\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "[]",
+    "{}",
+    "[[]]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "\u{feff}",
+    "\u{0}",
+    "..",
+    "@{",
+    "é",
 ];
 
 fn breaks() -> impl Strategy<Value = Vec<Break>> {
@@ -227,7 +277,8 @@ fn tokens(text: &[u8]) -> Vec<Range<usize>> {
     let mut in_string = false;
     for (at, byte) in text.iter().enumerate() {
         let quote = *byte == b'"';
-        let ends = if in_string { quote } else { matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b' ') };
+        let ends =
+            if in_string { quote } else { matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b' ') };
         match begun {
             Some(start) if ends => {
                 tokens.push(start..if in_string { at + 1 } else { at });

@@ -4,13 +4,21 @@
 //! specification that says MUST has a case, or an exemption that says where else it is shown. What does not belong here:
 //! expectations. They are data, and stand in the vectors.
 
+#[cfg(test)]
 mod case;
+#[cfg(test)]
 mod coverage;
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod json;
+#[cfg(test)]
 mod octets;
+#[cfg(test)]
 mod outcome;
+#[cfg(test)]
 mod topics;
 
 use case::{Case, VectorFile};
@@ -25,7 +33,9 @@ fn assert_none(what: &str, faults: &[String]) {
 /// Why a case fails, or `None`.
 fn fault(topic: topics::Topic, case: &Case) -> Option<String> {
     let found = match topic(&case.input) {
-        Ok(text) => Json::parse(&text).map_err(|error| Failure::Input(format!("the topic gave no JSON: {error}"))),
+        Ok(text) => {
+            Json::parse(&text).map_err(|error| Failure::Input(format!("the topic gave no JSON: {error}")))
+        }
         Err(failure) => Err(failure),
     };
     let (expected, found) = match (&case.expectation, found) {
@@ -49,7 +59,8 @@ fn faults(file: &VectorFile) -> Vec<String> {
     let Some(topic) = topics::find(&file.topic) else {
         return vec![format!("  {}: the topic {:?} is not known here", file.name, file.topic)];
     };
-    let fault = |case: &Case| Some(format!("  {}, case {:?}:\n       {}", file.name, case.name, fault(topic, case)?));
+    let fault =
+        |case: &Case| Some(format!("  {}, case {:?}:\n       {}", file.name, case.name, fault(topic, case)?));
     file.cases.iter().filter_map(fault).collect()
 }
 

@@ -39,7 +39,9 @@ pub(crate) fn octets(input: &RawValue) -> Result<Vec<u8>, Failure> {
 
 fn from_hex(hex: &str) -> Result<Vec<u8>, Failure> {
     let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap_or_default());
-    let byte = |pair: &str| u8::from_str_radix(pair, 16).map_err(|error| Failure::Input(format!("{pair:?}: {error}")));
+    let byte = |pair: &str| {
+        u8::from_str_radix(pair, 16).map_err(|error| Failure::Input(format!("{pair:?}: {error}")))
+    };
     digits.map(byte).collect()
 }
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use strandline_format::tree::{Columns, Node, TreeKind};
 use strandline_format::{
-    Absent, Comparison, Error, FieldId, FieldStats, FileColumns, FileId, Files, Filter, Hash, Mask, ObjectRef, PrimitiveType, Test, Value,
+    Absent, Comparison, Error, FieldId, FieldStats, FileColumns, FileId, Files, Filter, Hash, Mask,
+    ObjectRef, PrimitiveType, Test, Value,
 };
 
 use crate::outcome::{Failure, Outcome, json, read};
@@ -26,7 +27,8 @@ pub(crate) fn stats(input: &RawValue) -> Outcome {
     let StatsInput { stats, rows } = read(input)?;
     let leaf = Node::<Files>::Leaf(columns(&stats, &rows)?);
     let summary = leaf.describe(ObjectRef { hash: Hash::of(b""), era: Default::default(), size: 0 })?.summary;
-    let fields = summary.stats.0.iter().map(|(id, field)| Ok(format!("\"{id}\":{}", show(field, summary.rows)?)));
+    let fields =
+        summary.stats.0.iter().map(|(id, field)| Ok(format!("\"{id}\":{}", show(field, summary.rows)?)));
     Ok(format!("{{{}}}", fields.collect::<Result<Vec<_>, Error>>()?.join(",")))
 }
 
@@ -50,7 +52,8 @@ fn show(field: &FieldStats, rows: u64) -> Result<String, Error> {
 /// The columns of files with these statistics.
 fn columns(stats: &RawValue, rows: &[u64]) -> Result<FileColumns, Failure> {
     let same = |value: &str| vec![value; rows.len()].join(",");
-    let list = |of: &dyn Fn(usize) -> u64| serde_json::to_string(&(0..rows.len()).map(of).collect::<Vec<_>>());
+    let list =
+        |of: &dyn Fn(usize) -> u64| serde_json::to_string(&(0..rows.len()).map(of).collect::<Vec<_>>());
     let hash = serde_json::to_string(&Hash::of(b""))?;
     let text = format!(
         r#"{{"format":1,"kind":"files","level":0,"entries":{{"id":{},"hash":[{}],"size":[{}],"rows":{},"footer":[{}],"first_row":[{}],"added":[{}],"stats":{}}}}}"#,
@@ -137,7 +140,8 @@ fn filter_of(input: &RawValue) -> Result<Filter, Failure> {
         (_, [field]) => Filter::Field(read(field)?, test(&word, Vec::new())?),
         (_, [field, ty, literals @ ..]) => {
             let ty: String = read(ty)?;
-            let literals = literals.iter().map(|text| literal(&ty, text.get())).collect::<Result<Vec<_>, _>>()?;
+            let literals =
+                literals.iter().map(|text| literal(&ty, text.get())).collect::<Result<Vec<_>, _>>()?;
             Filter::Field(read(field)?, test(&word, literals)?)
         }
         _ => return Err(Failure::Input(format!("no filter: {}", input.get()))),

@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use strandline_format::merge::{
-    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, Lineage, ListMap, MergedNode, RowFate, RowMerge, TableConflict,
-    TableSide, TouchedTwice, common_ancestor, merge_catalogs, merge_tables,
+    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, Lineage, ListMap, MergedNode, RowFate,
+    RowMerge, TableConflict, TableSide, TouchedTwice, common_ancestor, merge_catalogs, merge_tables,
 };
 use strandline_format::tree::{Columns, Node, TreeKind};
 use strandline_format::{
-    CatalogEntry, DeletionVector, EntryType, Era, FileEntry, FileId, Files, Hash, HistoryEntry, MergedCommit, NumberMap, ObjectRef,
-    Pieces, Renumbering, RowId, RowIds, Seq, Stats, Step, Table, TableId, TableName, TableSchema, Timestamp, TxnId,
+    CatalogEntry, DeletionVector, EntryType, Era, FileEntry, FileId, Files, Hash, HistoryEntry, MergedCommit,
+    NumberMap, ObjectRef, Pieces, Renumbering, RowId, RowIds, Seq, Stats, Step, Table, TableId, TableName,
+    TableSchema, Timestamp, TxnId,
 };
 
 use super::deletes::{Range, of, ranges};
@@ -176,7 +177,12 @@ pub(crate) fn catalog(input: &RawValue) -> Outcome {
         return outcome(json!({ "conflicts": conflicts }));
     }
     let puts = merge.puts.iter().map(|put| {
-        json!([put.name.as_str(), put.entry_type.as_str(), put.id.as_bytes()[0], show_node(&put.node, &words)])
+        json!([
+            put.name.as_str(),
+            put.entry_type.as_str(),
+            put.id.as_bytes()[0],
+            show_node(&put.node, &words)
+        ])
     });
     let removes: Vec<&str> = merge.removes.iter().map(|key| key.as_str()).collect();
     outcome(json!({ "removes": removes, "puts": puts.collect::<Vec<_>>() }))
@@ -191,7 +197,12 @@ fn catalog_entry((name, sort, id, node): NamedInput, words: &mut Words) -> Resul
     };
     let object = object_of(&node);
     words.insert(object.hash, node);
-    Ok(CatalogEntry { name: TableName::new(name)?, entry_type, id: TableId::from_random([id; 16]), node: object })
+    Ok(CatalogEntry {
+        name: TableName::new(name)?,
+        entry_type,
+        id: TableId::from_random([id; 16]),
+        node: object,
+    })
 }
 
 fn object_of(word: &str) -> ObjectRef {
@@ -202,7 +213,9 @@ fn show_node(node: &MergedNode, words: &Words) -> Json {
     let word = |object: &ObjectRef| words.get(&object.hash).cloned();
     match node {
         MergedNode::Taken(object) => json!(word(object)),
-        MergedNode::Merge { base, ours, theirs } => json!({ "merge": [word(base), word(ours), word(theirs)] }),
+        MergedNode::Merge { base, ours, theirs } => {
+            json!({ "merge": [word(base), word(ours), word(theirs)] })
+        }
     }
 }
 
@@ -250,7 +263,10 @@ fn table_conflict(conflict: &TableConflict) -> Json {
         TableConflict::Schema(conflict) => json!(["schema", conflict.path]),
         TableConflict::Property { key, .. } => json!(["property", key.as_str()]),
         TableConflict::Constraint { ours, theirs } => {
-            json!(["constraint", ours.as_ref().or(theirs.as_ref()).map(|constraint| constraint.name.as_str())])
+            json!([
+                "constraint",
+                ours.as_ref().or(theirs.as_ref()).map(|constraint| constraint.name.as_str())
+            ])
         }
         TableConflict::Comment { .. } => json!(["comment"]),
         TableConflict::Key { .. } => json!(["key"]),
@@ -365,7 +381,8 @@ struct LineageInput {
 impl LineageInput {
     fn entries(&self) -> Result<Vec<HistoryEntry>, Failure> {
         let entry = |(seq, commit): (u64, &CommitInput)| {
-            let merged = |(seq, word): &(u64, String)| MergedCommit { seq: Seq(*seq), commit: object_of(word) };
+            let merged =
+                |(seq, word): &(u64, String)| MergedCommit { seq: Seq(*seq), commit: object_of(word) };
             Ok(HistoryEntry {
                 seq: Seq(seq),
                 commit: object_of(&commit.commit),
@@ -388,7 +405,8 @@ pub(crate) fn ancestor(input: &RawValue) -> Outcome {
         Ancestry::NeedOlder(seq) => json!({ "older than": seq.0 }),
         Ancestry::Common(found) => {
             let all = ours.commits.iter().chain(&theirs.commits);
-            let base = all.map(|commit| &commit.commit).find(|word| object_of(word).hash == found.base.commit.hash);
+            let base =
+                all.map(|commit| &commit.commit).find(|word| object_of(word).hash == found.base.commit.hash);
             let merged = |list: &[MergedCommit]| list.iter().map(|merged| merged.seq.0).collect::<Vec<_>>();
             json!({
                 "base": base,

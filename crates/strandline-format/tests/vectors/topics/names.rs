@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use strandline_format::{ColumnName, Era, Hash, NameKey, ObjectPath, ObjectRef, PathKind, RefName, TableId, TableName};
+use strandline_format::{
+    ColumnName, Era, Hash, NameKey, ObjectPath, ObjectRef, PathKind, RefName, TableId, TableName,
+};
 
 use crate::outcome::{Failure, Outcome, json, read};
 
@@ -24,7 +26,9 @@ pub(crate) fn name(input: &RawValue) -> Outcome {
         _ => return Err(Failure::Input(format!("{sort:?} is no sort of name"))),
     };
     if kept != name || NameKey::of(key.as_str()) != key {
-        return json(serde_json::json!({ "kept": kept, "key of the key": NameKey::of(key.as_str()).as_str() }));
+        return json(
+            serde_json::json!({ "kept": kept, "key of the key": NameKey::of(key.as_str()).as_str() }),
+        );
     }
     json(serde_json::json!({ "key": key.as_str() }))
 }
@@ -53,11 +57,13 @@ pub(crate) fn path(input: &RawValue) -> Outcome {
         PathInput { hash: Some(hash), era: Some(era), size: Some(size), .. } => {
             ObjectPath::meta(&ObjectRef { hash, era, size })
         }
-        PathInput { table: Some(table), kind: Some(kind), hash: Some(hash), era: Some(era), .. } => match kind.as_str() {
-            "data" => ObjectPath::data(table, &hash, era),
-            "dv" => ObjectPath::deletion_vector(table, &hash, era),
-            _ => return Err(Failure::Input(format!("{kind:?} is no kind of data"))),
-        },
+        PathInput { table: Some(table), kind: Some(kind), hash: Some(hash), era: Some(era), .. } => {
+            match kind.as_str() {
+                "data" => ObjectPath::data(table, &hash, era),
+                "dv" => ObjectPath::deletion_vector(table, &hash, era),
+                _ => return Err(Failure::Input(format!("{kind:?} is no kind of data"))),
+            }
+        }
         _ => return Err(Failure::Input("no object that has a path".to_owned())),
     };
     if classify(path.as_str()).is_none() {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use strandline_format::{
-    BranchStart, Era, Feature, Features, Hash, Label, LakeId, NewPin, Nonce, ObjectRef, Pack, PinId, Pointer, PointerUpdate, RefName,
-    Release, Seq, StoreFingerprint, Tag, TagTarget,
+    BranchStart, Era, Feature, Features, Hash, Label, LakeId, NewPin, Nonce, ObjectRef, Pack, PinId, Pointer,
+    PointerUpdate, RefName, Release, Seq, StoreFingerprint, Tag, TagTarget,
 };
 
 use crate::octets::octets;
@@ -60,7 +60,10 @@ pub(crate) fn changes(before: &[u8], after: &[u8]) -> Outcome {
     json(after.into_iter().filter(differs).collect::<BTreeMap<_, _>>())
 }
 
-fn one_update(next: PointerUpdate, update: &BTreeMap<String, Box<RawValue>>) -> Result<PointerUpdate, Failure> {
+fn one_update(
+    next: PointerUpdate,
+    update: &BTreeMap<String, Box<RawValue>>,
+) -> Result<PointerUpdate, Failure> {
     let (verb, input) = verb(update)?;
     Ok(match verb {
         "advance" => {
@@ -92,7 +95,9 @@ fn one_update(next: PointerUpdate, update: &BTreeMap<String, Box<RawValue>>) -> 
 
 fn verb(update: &BTreeMap<String, Box<RawValue>>) -> Result<(&str, &RawValue), Failure> {
     let first = update.first_key_value().filter(|_| update.len() == 1);
-    first.map(|(verb, input)| (verb.as_str(), &**input)).ok_or_else(|| Failure::Input("not one verb".to_owned()))
+    first
+        .map(|(verb, input)| (verb.as_str(), &**input))
+        .ok_or_else(|| Failure::Input("not one verb".to_owned()))
 }
 
 #[derive(Deserialize)]

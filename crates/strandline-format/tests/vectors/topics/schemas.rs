@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use strandline_format::{
-    ColumnName, Error, Field, FieldId, FieldSet, Position, Schema, SchemaConflictKind, SchemaEdit, SchemaMerge, Type, Value,
+    ColumnName, Error, Field, FieldId, FieldSet, Position, Schema, SchemaConflictKind, SchemaEdit,
+    SchemaMerge, Type, Value,
 };
 
 use crate::outcome::{Failure, Outcome, json as outcome, read};
@@ -218,6 +219,8 @@ fn show_type(ty: &Type) -> Result<Json, Error> {
             json!({ "struct": fields.iter().map(show_field).collect::<Result<Vec<_>, _>>()? })
         }
         Type::List(parts) => json!({ "list": show_part(&parts[0])? }),
-        Type::Map(parts) => json!({ "map": { "key": show_part(&parts[0])?, "value": show_part(&parts[1])? } }),
+        Type::Map(parts) => {
+            json!({ "map": { "key": show_part(&parts[0])?, "value": show_part(&parts[1])? } })
+        }
     })
 }

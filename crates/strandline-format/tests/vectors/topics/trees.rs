@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use strandline_format::tree::{Children, Columns, Flush, Node, NodeMap, NodeRef, Root, TreeKind, flush};
-use strandline_format::{Catalog, Commit, Era, Files, Hash, History, NameKey, FileId, ObjectRef, Seq};
+use strandline_format::{Catalog, Commit, Era, FileId, Files, Hash, History, NameKey, ObjectRef, Seq};
 
 use crate::octets::octets;
 use crate::outcome::{Failure, Outcome, json as outcome, ok, read};
@@ -200,8 +200,10 @@ fn keys_of<K: Use>(input: &TreeInput) -> Outcome {
                 }
             }
             Flush::Done(root, written) => {
-                let written: Vec<String> =
-                    written.into_iter().map(|node| String::from_utf8_lossy(&node.text).into_owned()).collect();
+                let written: Vec<String> = written
+                    .into_iter()
+                    .map(|node| String::from_utf8_lossy(&node.text).into_owned())
+                    .collect();
                 let texts = [&input.nodes[..], &written].concat();
                 let mut keys = BTreeSet::new();
                 collect::<K>(root.children(), &texts, &mut keys)?;
@@ -216,7 +218,11 @@ fn text_of<'t>(texts: &'t [String], hash: &Hash) -> Result<&'t str, Failure> {
     found.map(String::as_str).ok_or_else(|| Failure::Input(format!("there is no node {hash}")))
 }
 
-fn collect<K: Use>(children: &Children<K>, texts: &[String], keys: &mut BTreeSet<K::Key>) -> Result<(), Failure> {
+fn collect<K: Use>(
+    children: &Children<K>,
+    texts: &[String],
+    keys: &mut BTreeSet<K::Key>,
+) -> Result<(), Failure> {
     for object in &children.node {
         match Node::<K>::parse(text_of(texts, &object.hash)?.as_bytes())? {
             Node::Leaf(columns) => keys.extend((0..columns.len()).map(|at| K::key_at(&columns, at))),

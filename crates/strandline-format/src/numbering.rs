@@ -84,13 +84,12 @@ impl NumberMap {
         for (piece, end) in starts.zip(ends).filter(|(piece, end)| *end != Some(piece.from)) {
             let first = piece.from.checked_add_signed(piece.by).ok_or_else(|| piece.without_number())?;
             steps.push(piece.and(next.by(first))?);
-            // Where the steps of `next` begin, in ids before this translation; some begin where no id of this piece comes.
-            for step in &next.0 {
+            // Where the steps of `next` begin, in ids before this translation, as far as ids of this piece come there.
+            let inside = |from: &u64| end.is_none_or(|end| *from < end);
+            for step in &next.0[next.0.partition_point(|step| step.from <= first)..] {
                 let from = u64::try_from(i128::from(step.from) - i128::from(piece.by));
-                let inside = |from: &u64| *from > piece.from && end.is_none_or(|end| *from < end);
-                if let Some(from) = from.ok().filter(inside) {
-                    steps.push(Step { from, ..piece }.and(step.by)?);
-                }
+                let Some(from) = from.ok().filter(inside) else { break };
+                steps.push(Step { from, ..piece }.and(step.by)?);
             }
         }
         Ok(Self(without_repeats(steps)))
@@ -159,6 +158,8 @@ pub struct Piece {
 }
 
 /// What is known of a translation: the ids between its pieces are not translated.
+///
+/// Invariant: the pieces ascend and are disjoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pieces(Vec<Piece>);
 
@@ -192,7 +193,7 @@ impl Pieces {
     /// The same translation from the other branch to this one [MRG-3].
     ///
     /// # Errors
-    /// `Malformed` if a piece has no numbers on the other branch.
+    /// `Malformed` if a piece has no numbers on the other branch, or two pieces have the same ones.
     pub fn reversed(&self) -> Result<Self> {
         let reverse = |piece: &Piece| {
             let first = piece.first.checked_add_signed(piece.by);
@@ -205,18 +206,25 @@ impl Pieces {
                 ))),
             }
         };
-        Ok(Self::of(self.0.iter().map(reverse).collect::<Result<Vec<_>>>()?.into_iter()))
+        let reversed = Self::of(self.0.iter().map(reverse).collect::<Result<Vec<_>>>()?.into_iter());
+        match reversed.0.windows(2).find(|pair| pair[0].end > pair[1].first) {
+            Some(pair) => Err(Error::malformed(format!("two ids have the number {} alike", pair[1].first))),
+            None => Ok(reversed),
+        }
     }
 
     /// Both translations together; where both tell an id, this one's word counts.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let mut all = self.0.clone();
+        let mut at = 0;
         for piece in &other.0 {
             let mut first = piece.first;
-            for known in self.0.iter().filter(|known| known.end > piece.first && known.first < piece.end) {
-                all.push(Piece { first, end: known.first.min(piece.end), ..*piece });
-                first = first.max(known.end);
+            // Both lists ascend, so what ends before this piece also ends before the next one.
+            at += self.0[at..].iter().take_while(|known| known.end <= first).count();
+            for known in self.0[at..].iter().take_while(|known| known.first < piece.end) {
+                all.push(Piece { first, end: known.first, ..*piece });
+                first = known.end;
             }
             all.push(Piece { first, ..*piece });
         }
@@ -323,6 +331,44 @@ mod tests {
         );
     }
 
+    #[test]
+    fn many_pieces_are_put_together_in_one_walk() {
+        const COUNT: u64 = 200_000;
+        let pieces =
+            |from: u64, by| Pieces::of((0..COUNT).map(move |at| piece(from + 4 * at, from + 4 * at + 3, by)));
+        let both = pieces(0, 1).or(&pieces(2, 2));
+        assert_eq!(both.as_slice().len() as u64, 2 * COUNT);
+        assert_eq!(both.as_slice()[..2], [piece(0, 3, 1), piece(3, 4, 2)]);
+        let maps = [0, 2].map(|from| {
+            NumberMap::from_pairs((1..COUNT).map(|at| (from + 4 * at, at.cast_signed() % 2)).collect())
+        });
+        let [one, other] = maps.map(Result::unwrap);
+        assert_eq!(one.then(&other).unwrap().get(4 * COUNT), Some(4 * COUNT + 2));
+    }
+
+    #[test]
+    fn two_ids_with_one_number_have_no_way_back() {
+        let back = |pieces: &[Piece]| Pieces::of(pieces.iter().copied()).reversed();
+        assert_eq!(back(&[piece(0, 10, 0), piece(20, 30, -10)]).unwrap().get(10), Some(20));
+        assert!(back(&[piece(0, 10, 0), piece(20, 30, -11)]).is_err());
+        assert!(back(&[piece(0, 10, 5), piece(20, 30, -20)]).is_err());
+        assert!(back(&[piece(5, 10, -6)]).is_err());
+    }
+
+    /// Pieces that are disjoint, by gap and length.
+    fn some_pieces() -> impl Strategy<Value = Pieces> {
+        prop::collection::vec((0..6_u64, 1..8_u64, -9..9_i64), 0..8).prop_map(|parts| {
+            let mut end = 0;
+            let mut pieces = Vec::new();
+            for (gap, len, by) in parts {
+                let first = end + gap;
+                end = first + len;
+                pieces.push(piece(first, end, by));
+            }
+            Pieces::of(pieces.into_iter())
+        })
+    }
+
     fn map() -> impl Strategy<Value = NumberMap> {
         prop::collection::btree_map(0..60_u64, -5..60_i64, 0..6)
             .prop_map(|steps| NumberMap(steps.into_iter().map(|(from, by)| Step { from, by }).collect()))
@@ -363,6 +409,18 @@ mod tests {
             prop_assert!(both.steps_fit() && NumberMap::new(both.steps().iter().copied()).is_ok());
             for id in 0..200 {
                 prop_assert_eq!(both.get(id), first.get(id).and_then(|id| next.get(id)));
+            }
+        }
+
+        #[test]
+        fn what_one_does_not_tell_the_other_does(one in some_pieces(), other in some_pieces()) {
+            let both = one.or(&other);
+            let disjoint = both.as_slice().windows(2).all(|pair| pair[0].end <= pair[1].first);
+            prop_assert!(disjoint, "{both:?}");
+            let told = |pieces: &Pieces, id| pieces.as_slice().iter().any(|piece| (piece.first..piece.end).contains(&id));
+            for id in 0..120 {
+                let word = if told(&one, id) { &one } else { &other };
+                prop_assert_eq!((both.get(id), told(&both, id)), (word.get(id), told(word, id)));
             }
         }
 

@@ -9,47 +9,53 @@ use crate::value::{MICROS_PER_DAY, PrimitiveType, Value};
 
 /// Something that bounds can be compared as.
 pub(super) trait Key: Ord {
+    /// What `each` makes of all bounds in order, of meaningless ones too; `None` if they do not compare so.
+    fn map<T, C: FromIterator<T>>(column: &BoundColumn, each: impl Fn(&Self) -> T) -> Option<C>;
+
     /// Where a bound is known and passes a test.
-    fn hits(column: &BoundColumn, test: impl Fn(&Self) -> bool) -> Mask;
+    fn hits(column: &BoundColumn, test: impl Fn(&Self) -> bool) -> Mask {
+        let hits: Option<Mask> = Self::map(column, test);
+        hits.map_or_else(|| Mask::of(false, column.len()), |hits| hits.and(column.known()))
+    }
 }
 
 /// Integers, booleans, and floats by their total order.
 impl Key for i64 {
-    fn hits(column: &BoundColumn, test: impl Fn(&Self) -> bool) -> Mask {
+    fn map<T, C: FromIterator<T>>(column: &BoundColumn, each: impl Fn(&Self) -> T) -> Option<C> {
         match column {
-            BoundColumn::Boolean(bounds) => hits(bounds, |truth| test(&Self::from(truth))),
-            BoundColumn::I32(bounds) => hits(bounds, |number| test(&Self::from(number))),
-            BoundColumn::I64(bounds) => hits(bounds, |number| test(&number)),
-            BoundColumn::F32(bounds) => hits(bounds, |number| test(&total_order(f64::from(number)))),
-            BoundColumn::F64(bounds) => hits(bounds, |number| test(&total_order(number))),
-            BoundColumn::I128(_) | BoundColumn::Bytes(_) => Mask::of(false, column.len()),
+            BoundColumn::Boolean(bounds) => Some(all(bounds, |truth| each(&Self::from(truth)))),
+            BoundColumn::I32(bounds) => Some(all(bounds, |number| each(&Self::from(number)))),
+            BoundColumn::I64(bounds) => Some(all(bounds, |number| each(&number))),
+            BoundColumn::F32(bounds) => Some(all(bounds, |number| each(&total_order(f64::from(number))))),
+            BoundColumn::F64(bounds) => Some(all(bounds, |number| each(&total_order(number)))),
+            BoundColumn::I128(_) | BoundColumn::Bytes(_) => None,
         }
     }
 }
 
 /// Decimals, unscaled; dates and timestamps together, in microseconds, which may be more than 64 bits hold.
 impl Key for i128 {
-    fn hits(column: &BoundColumn, test: impl Fn(&Self) -> bool) -> Mask {
+    fn map<T, C: FromIterator<T>>(column: &BoundColumn, each: impl Fn(&Self) -> T) -> Option<C> {
         match column {
-            BoundColumn::I128(bounds) => hits(bounds, |number| test(&number)),
-            BoundColumn::I32(days) => hits(days, |days| test(&micros(days))),
-            BoundColumn::I64(bounds) => hits(bounds, |number| test(&Self::from(number))),
-            _ => Mask::of(false, column.len()),
+            BoundColumn::I128(bounds) => Some(all(bounds, |number| each(&number))),
+            BoundColumn::I32(days) => Some(all(days, |days| each(&micros(days)))),
+            BoundColumn::I64(bounds) => Some(all(bounds, |number| each(&Self::from(number)))),
+            _ => None,
         }
     }
 }
 
 impl Key for [u8] {
-    fn hits(column: &BoundColumn, test: impl Fn(&Self) -> bool) -> Mask {
+    fn map<T, C: FromIterator<T>>(column: &BoundColumn, each: impl Fn(&Self) -> T) -> Option<C> {
         match column {
-            BoundColumn::Bytes(bounds) => bounds.slices().map(test).collect::<Mask>().and(bounds.known()),
-            _ => Mask::of(false, column.len()),
+            BoundColumn::Bytes(bounds) => Some(bounds.slices().map(each).collect()),
+            _ => None,
         }
     }
 }
 
-fn hits<T: Copy + Default>(bounds: &Nullable<T>, test: impl Fn(T) -> bool) -> Mask {
-    bounds.values().iter().map(|bound| test(*bound)).collect::<Mask>().and(bounds.known())
+fn all<T, U: Copy + Default, C: FromIterator<T>>(bounds: &Nullable<U>, each: impl Fn(U) -> T) -> C {
+    bounds.values().iter().map(|bound| each(*bound)).collect()
 }
 
 fn micros(days: i32) -> i128 {
@@ -71,7 +77,7 @@ pub(super) struct Literal<K> {
 }
 
 impl<K: Clone> Literal<K> {
-    fn of(key: K) -> Self {
+    pub(super) fn of(key: K) -> Self {
         Self { least: key.clone(), exact: key.clone(), greatest: key }
     }
 }

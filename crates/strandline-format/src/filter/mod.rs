@@ -5,6 +5,7 @@
 //! business.
 
 mod key;
+mod literals;
 mod prune;
 
 #[cfg(test)]

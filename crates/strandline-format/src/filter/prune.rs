@@ -3,7 +3,10 @@
 //! For each test the entries are found that it rules out; whatever is not ruled out stays. So each case below has to argue
 //! only why no row can pass. `Not` is pushed down to the tests first, since "may not hold" is not the reverse of "may hold".
 
+use std::borrow::Borrow;
+
 use super::key::{AnyLiteral, Key, Literal};
+use super::literals::{Literals, Sorted};
 use super::{Comparison, Filter, Test};
 use crate::id::FieldId;
 use crate::mask::Mask;
@@ -122,10 +125,10 @@ fn ruled_out(field: &FieldColumns, rows: &[u64], len: usize, test: &Test, negate
 }
 
 /// The statistics of one field, of all entries.
-struct Column<'c> {
-    field: &'c FieldColumns,
-    rows: &'c [u64],
-    len: usize,
+pub(super) struct Column<'c> {
+    pub(super) field: &'c FieldColumns,
+    pub(super) rows: &'c [u64],
+    pub(super) len: usize,
 }
 
 impl Column<'_> {
@@ -135,14 +138,8 @@ impl Column<'_> {
             Test::IsNull => self.where_count(|nulls, _| nulls == 0),
             Test::IsNotNull => self.all_null(),
             Test::Compare(comparison, literal) => self.compare(*comparison, literal),
-            Test::In(literals) => {
-                let any = literals.iter().map(|literal| self.compare(Comparison::Equal, literal));
-                any.fold(Mask::of(true, self.len), |out, one| out.and(&one))
-            }
-            Test::NotIn(literals) => {
-                let all = literals.iter().map(|literal| self.compare(Comparison::NotEqual, literal));
-                all.fold(self.nowhere(), |out, one| out.or(&one))
-            }
+            Test::In(literals) => self.equal_none(literals),
+            Test::NotIn(literals) => self.equal_one(literals),
             Test::StartsWith(prefix) => self.starts_with(prefix).or(&self.void()),
             Test::NotStartsWith(prefix) => self.starts_otherwise(prefix).or(&self.all_null()),
             Test::Between(..) => self.nowhere(),
@@ -190,6 +187,64 @@ impl Column<'_> {
             Comparison::Equal => self.min(|min: &K| min > *greatest).or(&self.max(|max: &K| max < *least)),
             Comparison::NotEqual => self.min(|min: &K| min == *exact).and(&self.max(|max: &K| max == *exact)),
         }
+    }
+
+    /// Where no value equals any of the literals: the same as [`Self::compare`] says of each.
+    fn equal_none(&self, literals: &[Value]) -> Mask {
+        let literals = Literals::of(literals, self.field.ty());
+        let keys = self
+            .outside::<i64, _>(&literals.narrow)
+            .and(&self.outside::<i128, _>(&literals.wide))
+            .and(&self.outside::<[u8], _>(&literals.bytes));
+        let mut out = keys.or(&self.void());
+        if literals.nan {
+            out = out.and(&self.compare_nan(Comparison::Equal));
+        }
+        if literals.other { out.and(&self.all_null()) } else { out }
+    }
+
+    /// Where all values that are not null equal one of the literals: the same as [`Self::compare`] says of each.
+    fn equal_one(&self, literals: &[Value]) -> Mask {
+        if literals.is_empty() {
+            return self.nowhere();
+        }
+        let literals = Literals::of(literals, self.field.ty());
+        let keys = self
+            .exactly::<i64, _>(&literals.narrow)
+            .or(&self.exactly::<i128, _>(&literals.wide))
+            .or(&self.exactly::<[u8], _>(&literals.bytes));
+        keys.minus(&self.may_be_nan()).or(&self.all_null())
+    }
+
+    /// Where no literal lies between the bounds; an unknown bound may be any.
+    pub(super) fn outside<K: Key + ?Sized, L: Ord + Borrow<K>>(&self, literals: &Sorted<L>) -> Mask {
+        let from = self.places(self.field.min(), 0, |min: &K| literals.first_from(min));
+        let to = self.places(self.field.max(), literals.len(), |max: &K| literals.first_beyond(max));
+        from.iter().zip(&to).map(|(from, to)| from >= to).collect()
+    }
+
+    /// Where both bounds are the same literal.
+    fn exactly<K: Key + ?Sized, L: Ord + Borrow<K>>(&self, literals: &Sorted<L>) -> Mask {
+        let min = self.places(self.field.min(), None, |min: &K| literals.place(min));
+        let max = self.places(self.field.max(), None, |max: &K| literals.place(max));
+        min.iter().zip(&max).map(|(min, max)| min.is_some() && min == max).collect()
+    }
+
+    /// Where each bound stands among literals.
+    fn places<K: Key + ?Sized, T: Copy>(
+        &self,
+        bounds: Option<&BoundColumn>,
+        unknown: T,
+        place: impl Fn(&K) -> T,
+    ) -> Vec<T> {
+        let all = || vec![unknown; self.len];
+        let Some(bounds) = bounds else { return all() };
+        let places: Vec<T> = K::map(bounds, place).unwrap_or_else(all);
+        places
+            .into_iter()
+            .zip(bounds.known().iter())
+            .map(|(place, known)| if known { place } else { unknown })
+            .collect()
     }
 
     /// All strings with a prefix stand together: from the prefix itself on, and before whatever begins with more than it.

@@ -1,13 +1,17 @@
 //! Soundness: whatever rows there are, whatever is known of them, an entry with a row that passes is kept. The oracle below
 //! knows nothing of statistics; it evaluates rows, under every order of NaN and the zeros that engines have.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use proptest::prelude::*;
 
+use super::key::{Key, Literal};
+use super::literals::Sorted;
+use super::prune::Column;
 use super::*;
 use crate::mask::Mask;
-use crate::stats::{Bound, FieldStats, Stats, StatsColumns};
+use crate::stats::{Bound, BoundColumn, FieldStats, Stats, StatsColumns};
 use crate::value::PrimitiveType;
 
 const FIELDS: [FieldId; 2] = [FieldId(1), FieldId(2)];
@@ -174,6 +178,12 @@ fn of_family(types: Vec<PrimitiveType>) -> impl Strategy<Value = Value> {
     prop::sample::select(types).prop_flat_map(value)
 }
 
+/// Short lists and long ones, which repeat themselves.
+fn literals(types: &[PrimitiveType]) -> impl Strategy<Value = Vec<Value>> + use<> {
+    let literal = || of_family(types.to_vec());
+    prop_oneof![prop::collection::vec(literal(), 0..4), prop::collection::vec(literal(), 4..60)]
+}
+
 fn test(types: &[PrimitiveType]) -> impl Strategy<Value = Test> + use<> {
     let literal = || of_family(types.to_vec());
     let comparison = prop::sample::select(vec![
@@ -188,8 +198,8 @@ fn test(types: &[PrimitiveType]) -> impl Strategy<Value = Test> + use<> {
         1 => Just(Test::IsNull),
         1 => Just(Test::IsNotNull),
         4 => (comparison, literal()).prop_map(|(comparison, literal)| Test::Compare(comparison, literal)),
-        1 => prop::collection::vec(literal(), 0..4).prop_map(Test::In),
-        1 => prop::collection::vec(literal(), 0..4).prop_map(Test::NotIn),
+        1 => literals(types).prop_map(Test::In),
+        1 => literals(types).prop_map(Test::NotIn),
         1 => (literal(), literal()).prop_map(|(low, high)| Test::Between(low, high)),
         1 => literal().prop_map(Test::StartsWith),
         1 => literal().prop_map(Test::NotStartsWith),
@@ -278,7 +288,11 @@ fn field_of_entry(types: Vec<PrimitiveType>, rows: usize) -> impl Strategy<Value
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    (family(), prop::collection::vec(1..4_usize, 1..4)).prop_flat_map(|(types, rows)| {
+    family().prop_flat_map(case_of)
+}
+
+fn case_of(types: Vec<PrimitiveType>) -> impl Strategy<Value = Case> {
+    prop::collection::vec(1..4_usize, 1..4).prop_flat_map(move |rows| {
         // Types of one field that no promotion joins cannot meet in one table.
         let column_types =
             if types.contains(&PrimitiveType::String) { vec![PrimitiveType::String] } else { types.clone() };
@@ -357,6 +371,30 @@ proptest! {
         for entry in 0..case.entries.len() {
             prop_assert!(kept.get(entry) || !case.passes(entry), "entry {} was dropped", entry);
         }
+    }
+}
+
+impl Case {
+    /// The same entries, asked for something else about the first field.
+    fn kept_by(&self, test: Test) -> Mask {
+        Self { filter: Filter::Field(FIELDS[0], test), ..self.clone() }.kept()
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_list_keeps_what_its_literals_keep(
+        (case, literals) in family().prop_flat_map(|types| (case_of(types.clone()), literals(&types)))
+    ) {
+        let each = |comparison| {
+            let kept = |literal: &Value| case.kept_by(Test::Compare(comparison, literal.clone()));
+            literals.iter().map(kept).collect::<Vec<Mask>>()
+        };
+        let (none, every) = (Mask::of(false, case.entries.len()), Mask::of(true, case.entries.len()));
+        let any = each(Comparison::Equal).iter().fold(none, |kept, one| kept.or(one));
+        prop_assert_eq!(case.kept_by(Test::In(literals.clone())), any);
+        let all = each(Comparison::NotEqual).iter().fold(every, |kept, one| kept.and(one));
+        prop_assert_eq!(case.kept_by(Test::NotIn(literals.clone())), all);
     }
 }
 
@@ -444,4 +482,57 @@ fn prefixes_and_nulls_rule_out() {
     check(nothing(), Test::Compare(Comparison::NotEqual, text("x")), false);
     check(nothing(), Test::IsNull, true);
     check(FieldStats { values: Some(11), ..nothing() }, Test::IsNotNull, true);
+}
+
+thread_local! {
+    static COMPARISONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number that counts how often it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counted(i64);
+
+impl Ord for Counted {
+    fn cmp(&self, other: &Self) -> Ordering {
+        COMPARISONS.set(COMPARISONS.get() + 1);
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Counted {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Key for Counted {
+    fn map<T, C: FromIterator<T>>(column: &BoundColumn, each: impl Fn(&Self) -> T) -> Option<C> {
+        i64::map(column, |number| each(&Self(*number)))
+    }
+}
+
+/// Entries with the longs from ten times their place to nine above; each third literal lies in one of them.
+#[test]
+fn a_long_list_costs_one_pass_over_the_entries() {
+    const LITERALS: i64 = 10_000;
+    const ENTRIES: u64 = 20_000;
+    let first = |at: u64| 10 * at.cast_signed();
+    let stats: Vec<Stats> = (0..ENTRIES)
+        .map(|at| Stats([(FIELDS[0], between(Value::Long(first(at)), Value::Long(first(at) + 7)))].into()))
+        .collect();
+    let columns = StatsColumns::from_rows(&stats);
+    let literals = || (0..LITERALS).rev().map(|at| 20 * at + if at % 3 == 0 { 5 } else { 8 });
+    let expected: Mask = (0..ENTRIES).map(|at| at % 6 == 0).collect();
+
+    let rows = vec![10; stats.len()];
+    let filter = Filter::Field(FIELDS[0], Test::In(literals().map(Value::Long).collect()));
+    assert_eq!(filter.may_match(&columns, &rows, &|_| None), expected);
+
+    let keys = Sorted::of(literals().map(|key| Literal::of(Counted(key))).collect());
+    let column = Column { field: columns.field(FIELDS[0]).unwrap(), rows: &rows, len: stats.len() };
+    let outside = column.outside::<Counted, _>(&keys);
+    assert_eq!(Mask::of(true, stats.len()).minus(&outside), expected);
+    // To sort, and to search for two bounds: each about as often as the list can be halved.
+    let most = (3 * LITERALS.cast_unsigned() + 2 * ENTRIES) * 15;
+    assert!(COMPARISONS.get() <= most, "{} comparisons", COMPARISONS.get());
 }

@@ -157,7 +157,11 @@ pub(crate) struct EntriesV1 {
     entry_type: Vec<String>,
     id: Vec<TableId>,
     hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     era: Sparse<Era>,
     size: Vec<u64>,
 }
@@ -168,7 +172,11 @@ pub(crate) struct ChildrenV1 {
     last: Vec<String>,
     count: Vec<u64>,
     hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     era: Sparse<Era>,
     size: Vec<u64>,
 }

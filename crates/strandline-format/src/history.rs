@@ -192,14 +192,26 @@ impl TreeKind for History {
 pub(crate) struct EntriesV1 {
     seq: Vec<Seq>,
     hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     era: Sparse<Era>,
     size: Vec<u64>,
     time: Vec<Timestamp>,
     txn: Vec<TxnId>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     keyed: Sparse<bool>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     merged: Sparse<Option<MergedV1>>,
 }
 
@@ -215,15 +227,27 @@ pub(crate) struct ChildrenV1 {
     first: Vec<Seq>,
     last: Vec<Seq>,
     hash: Vec<Hash>,
-    #[serde(default, skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     era: Sparse<Era>,
     size: Vec<u64>,
     count: Vec<u64>,
     first_time: Vec<Timestamp>,
     last_time: Vec<Timestamp>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     keyed: Sparse<u64>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     merges: Sparse<u64>,
 }
 

@@ -139,6 +139,7 @@ fn io_kind(kind: io::ErrorKind) -> ErrorKind {
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
             ErrorKind::InvalidInput
         }
+        io::ErrorKind::InvalidData => ErrorKind::Corrupt,
         io::ErrorKind::Unsupported => ErrorKind::StoreUnsuitable,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             ErrorKind::StoreFull

@@ -22,7 +22,7 @@ use object_store::{
     RenameTargetMode, Result, UploadPart,
 };
 
-use super::folder::{Folder, PlaceError, Staged};
+use super::folder::{Folder, PlaceError, Staged, ensure_regular};
 
 const STORE: &str = "local folder";
 
@@ -125,10 +125,12 @@ impl ObjectStore for DurableLocal {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.blocking(location, |_, target| ensure_regular(&target)).await?;
         self.reader()?.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.blocking(location, |_, target| ensure_regular(&target)).await?;
         self.reader()?.get_ranges(location, ranges).await
     }
 

@@ -159,6 +159,14 @@ impl Folder {
     }
 }
 
+/// Refuses what is no regular file, before it is opened: opening a pipe, say, would wait for ever.
+pub(crate) fn ensure_regular(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "this is not a regular file: remove it, or restore it from a copy"))
+}
+
 /// How far putting a file into its place came.
 #[derive(Debug)]
 pub(crate) enum PlaceError {

@@ -61,7 +61,16 @@ impl StoreLocation {
             None => folder(text),
             Some((scheme, rest)) => of_url(&scheme.to_ascii_lowercase(), rest, text),
         };
-        place.map(Self).map_err(|why| Error::new(ErrorKind::InvalidInput, why).at(redact(text)))
+        place.map(Self).map_err(|why| Error::new(ErrorKind::InvalidInput, why).at(refused(text)))
+    }
+}
+
+/// A refused text, for its message: without anything behind its scheme if a secret may be in it.
+fn refused(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) if rest.contains(['@', '?', '#']) => format!("{scheme}://…"),
+        _ if text.is_empty() => "an empty location".to_owned(),
+        _ => redact(text),
     }
 }
 
@@ -86,11 +95,24 @@ impl Place {
     }
 }
 
+/// The schemes that a location may have; a path that begins like one is a slip.
+const SCHEMES: &[&str] =
+    &["s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "memory", "file", "http", "https"];
+
 type Parsed = std::result::Result<Place, String>;
 
 fn folder(text: &str) -> Parsed {
     if text.is_empty() || text.contains('\0') {
         return Err("a folder's path is not empty and has no NUL".to_owned());
+    }
+    if text == "~" || text.starts_with("~/") {
+        return Err("a home folder is not looked up here: write it out".to_owned());
+    }
+    let looks_like = |scheme: &&&str| {
+        text.strip_prefix(**scheme).is_some_and(|rest| rest.starts_with(':') || rest.starts_with("//"))
+    };
+    if let Some(scheme) = SCHEMES.iter().find(looks_like) {
+        return Err(format!("a URL begins with {scheme}://; for a folder of this name write ./{text}"));
     }
     Ok(Place::Folder(text.into()))
 }
@@ -213,5 +235,14 @@ mod tests {
         check("s3://bucket/x?aws_secret_access_key=SECRET", "no query");
         check("abfss://@account/x", "reads abfss://");
         check("file://host/x", "three slashes");
+        check("s3://key:SEC/RETSECRET@bucket/x", "no user");
+        check("s3://SECRET@bucket/x", "no user");
+        check("https://key:SECRET/a@host/x", "no such kind of store");
+        check("s3://bucket/x#SECRET", "no fragment");
+        check("s3:/bucket/x", "begins with s3://");
+        check("s3:bucket", "begins with s3://");
+        check("s3//bucket", "begins with s3://");
+        check("memory:x", "begins with memory://");
+        check("~/lake", "write it out");
     }
 }

@@ -155,6 +155,25 @@ fn a_pointer_without_its_lake_file_is_no_place_to_make_a_lake() {
     });
 }
 
+/// A pipe, or a device, in the place of an object: refused at once, where opening it would wait for ever.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        Lake::create(&path).await.unwrap();
+        let pointer = folder.path().join(MAIN);
+        std::fs::remove_file(&pointer).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &pointer).unwrap();
+        assert_eq!(Lake::open(&path).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        std::fs::remove_file(&pointer).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pointer).status().unwrap();
+        assert!(made.success());
+        assert_eq!(Lake::open(&path).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    });
+}
+
 #[test]
 fn an_unknown_feature_is_named() {
     paused(async {

@@ -20,7 +20,7 @@ use strandline_format::{Hash, MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::classify::io_error;
-use crate::storage::folder::{Folder, PlaceError};
+use crate::storage::folder::{Folder, PlaceError, ensure_regular};
 
 /// How long a swap waits for the lock before it gives up, with nothing changed.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -98,7 +98,7 @@ fn token_of(bytes: &[u8]) -> Token {
 
 fn read_bounded(target: &Path) -> Result<Option<Bytes>> {
     let failed = |error: io::Error| io_error(error, target.display());
-    let file = match File::open(target) {
+    let file = match ensure_regular(target).and_then(|()| File::open(target)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };

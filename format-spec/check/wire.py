@@ -430,7 +430,10 @@ class Folder:
 
     def open(self, path):
         try:
-            return open(os.path.join(self.root, *path.split("/")), "rb")
+            full = os.path.join(self.root, *path.split("/"))
+            if os.path.exists(full) and not os.path.isfile(full):
+                raise Fault("malformed", "not a regular file")
+            return open(full, "rb")
         except OSError as error:
             raise Fault("missing", f"cannot be read: {error.strerror}") from None
 

@@ -38,40 +38,42 @@ pub use catalog::{Catalog, CatalogColumns, CatalogEntry, CatalogSummaries, Entry
 pub use commit::{Commit, Counts, Operation, Parents, TableChange};
 pub use deletion_vector::DeletionVector;
 pub use error::{Error, ErrorKind, Result};
-pub use file::{
-    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds, Scalar, SplitValues,
-};
 pub use feature::{Feature, Features, KNOWN_FEATURES};
+pub use file::{
+    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds,
+    Scalar, SplitValues,
+};
 pub use filter::{Absent, Comparison, Filter, Test};
 pub use hash::{Hash, ObjectRef};
 pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
 pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
-pub use mask::Mask;
 pub use lake::Lake;
+pub use mask::Mask;
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
 pub use numbering::{NumberMap, Piece, Pieces, Renumbering, Step};
 pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
-pub use schema::{
-    Field, MAX_TYPE_DEPTH, Position, RANDOM_FIELD_IDS, Schema, SchemaConflict, SchemaConflictKind, SchemaEdit, SchemaId,
-    SchemaMerge, Type,
-};
-pub use stats::{
-    Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_BOUND_BYTES, MAX_SUMMARY_FIELDS, Nullable, Stats,
-    StatsColumns,
-};
 pub use pointer::{
-    BranchStart, ERA_SLACK, MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, NewPin, Pack, PackBuilder, Pin, Pointer, PointerUpdate,
-    RefState, Release, StoreFingerprint, SwapSeq,
+    BranchStart, ERA_SLACK, MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, NewPin, Pack, PackBuilder, Pin, Pointer,
+    PointerUpdate, RefState, Release, StoreFingerprint, SwapSeq,
 };
 pub use reference::{Base, HashPrefix, Reference, ReferenceRange, ReferenceTime, Suffix, Word};
+pub use schema::{
+    Field, MAX_TYPE_DEPTH, Position, RANDOM_FIELD_IDS, Schema, SchemaConflict, SchemaConflictKind,
+    SchemaEdit, SchemaId, SchemaMerge, Type,
+};
+pub use stats::{
+    Bound, BoundColumn, Bytes, DEFAULT_BOUND_BYTES, FieldColumns, FieldStats, MAX_SUMMARY_BOUND_BYTES,
+    MAX_SUMMARY_FIELDS, Nullable, Stats, StatsColumns,
+};
 pub use table::{
-    Constraint, Direction, FieldSet, Layout, MAX_INLINE_SCHEMA, NullOrder, OrderId, SortField, SortOrder, Split, SplitField,
-    SplitFieldId, SplitId, Table, TableSchema, Totals,
+    Constraint, Direction, FieldSet, Layout, MAX_INLINE_SCHEMA, NullOrder, OrderId, SortField, SortOrder,
+    Split, SplitField, SplitFieldId, SplitId, Table, TableSchema, Totals,
 };
 pub use tag::{Tag, TagTarget};
 pub use text::{
-    Author, Comment, CommitProperties, Label, Message, Properties, PropertyKey, PropertyValue, SqlText, TableProperties, Text,
+    Author, Comment, CommitProperties, Label, Message, Properties, PropertyKey, PropertyValue, SqlText,
+    TableProperties, Text,
 };
 pub use time::Timestamp;
 pub use transform::Transform;

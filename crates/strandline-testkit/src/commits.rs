@@ -15,8 +15,8 @@ use strandline::{Deadline, Error, ErrorKind, Head, Lake, Result};
 use strandline_format::tree::EncodedNode;
 use strandline_format::{
     Author, Catalog, CatalogEntry, Comment, Commit, CommitProperties, Counts, EntryType, Era, FileEntry,
-    FileId, Files, Message, Namespace, ObjectRef, Operation, Pack, Parents, RowId, Table,
-    TableChange, TableId, TableName, TableProperties, TableSchema, Totals, TxnId,
+    FileId, Files, Message, Namespace, ObjectRef, Operation, Pack, Parents, RowId, Table, TableChange,
+    TableId, TableName, TableProperties, TableSchema, Totals, TxnId,
 };
 
 use crate::generate::entries;

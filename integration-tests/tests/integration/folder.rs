@@ -215,7 +215,7 @@ fn full_disk() -> Outcome {
     let before = contents(&root);
     fs::write(&filler, vec![1; Disk::BYTES]).unwrap_err();
     let tried = lake::run(async { attempt::everything(&open(&root).await).await });
-    check("a full disk", &tried, WRITES, "unavailable");
+    check("a full disk", &tried, WRITES, "store full");
     let writes = tried.iter().filter(|tried| WRITES.contains(&tried.call));
     writes.for_each(|tried| assert!(tried.text.contains("No space left"), "{tried:?}"));
     assert_eq!(contents(&root), before);
@@ -232,7 +232,7 @@ fn limited_files() -> Outcome {
         return Outcome::Skipped("no shell to limit the size of files with".to_owned());
     };
     let tried = heard(&start.spawn().finish());
-    check("small files", &tried, &["put data", "write data", "swap"], "unavailable");
+    check("small files", &tried, &["put data", "write data", "swap"], "store full");
     assert_eq!(fs::read(lake.root().join("refs/branches/main.json")).unwrap(), before);
     assert_eq!(check_folder(&lake.root()).leftovers, 0);
     Outcome::Passed

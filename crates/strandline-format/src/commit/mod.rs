@@ -133,7 +133,9 @@ impl Commit {
             return if begins {
                 Ok(())
             } else {
-                Err(Error::invalid("a commit without parents begins at version 0, with nothing in it and no past"))
+                Err(Error::invalid(
+                    "a commit without parents begins at version 0, with nothing in it and no past",
+                ))
             };
         };
         if newest.and_then(|newest| newest.next().ok()) != Some(self.seq) {

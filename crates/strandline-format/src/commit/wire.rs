@@ -26,7 +26,11 @@ struct CommitV1 {
     parents: Vec<ParentV1>,
     time: Timestamp,
     txn: TxnId,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
     key: bool,
     author: String,
     message: String,
@@ -48,7 +52,12 @@ struct ParentV1 {
 struct ChangeV1 {
     table: TableId,
     name: String,
-    #[serde(rename = "type", default = "table", deserialize_with = "table_if_null", skip_serializing_if = "is_table")]
+    #[serde(
+        rename = "type",
+        default = "table",
+        deserialize_with = "table_if_null",
+        skip_serializing_if = "is_table"
+    )]
     entry_type: String,
     operation: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -220,8 +220,10 @@ impl TreeKind for Files {
 
     fn entry_weight(entry: &FileEntry) -> usize {
         const HASH_AND_COMMAS: usize = 67 + 7;
-        let numbers = [entry.id.0, entry.size, entry.rows, entry.footer, entry.first_row.0, entry.added.0, entry.era.0];
-        let rare = if entry.row_groups == [4] { 0 } else { entry.row_groups.iter().map(|at| digits(*at) + 1).sum() };
+        let numbers =
+            [entry.id.0, entry.size, entry.rows, entry.footer, entry.first_row.0, entry.added.0, entry.era.0];
+        let rare =
+            if entry.row_groups == [4] { 0 } else { entry.row_groups.iter().map(|at| digits(*at) + 1).sum() };
         let deletes = match &entry.deletes {
             None => 0,
             Some(Deletes::Inline { blob, .. }) => 30 + blob.len().div_ceil(3) * 4,

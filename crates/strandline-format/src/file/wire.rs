@@ -18,30 +18,70 @@ use crate::tree::{Children, Columns, Sparse};
 pub(crate) struct EntriesV1 {
     id: Vec<FileId>,
     hash: Vec<Hash>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     era: Sparse<Era>,
     size: Vec<u64>,
     rows: Vec<u64>,
     footer: Vec<u64>,
     first_row: Vec<RowId>,
     added: Vec<Seq>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     fields: Sparse<u32>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     deletes: Sparse<Option<DeletesV1>>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     row_groups: Sparse<RowGroups>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     order: Sparse<Option<u32>>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     split: Sparse<Option<SplitV1>>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     shifts: Sparse<Option<Vec<(u64, i64)>>>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     row_ids: Sparse<RowIdsV1>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     external: Sparse<Option<ExternalV1>>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "StatsV1::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "StatsV1::is_empty"
+    )]
     stats: StatsV1,
 }
 
@@ -50,15 +90,27 @@ pub(crate) struct ChildrenV1 {
     first: Vec<FileId>,
     last: Vec<FileId>,
     hash: Vec<Hash>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     era: Sparse<Era>,
     size: Vec<u64>,
     count: Vec<u64>,
     rows: Vec<u64>,
     bytes: Vec<u64>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     deleted: Sparse<u64>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "StatsV1::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "StatsV1::is_empty"
+    )]
     stats: StatsV1,
 }
 
@@ -165,7 +217,10 @@ impl TryFrom<DeletesV1> for Deletes {
                     Error::malformed(format!("an inline deletion vector is not standard base64: {error}"))
                 })?;
                 if blob.len() > MAX_INLINE_DELETES {
-                    return Err(Error::malformed(format!("an inline deletion vector of {} bytes", blob.len())));
+                    return Err(Error::malformed(format!(
+                        "an inline deletion vector of {} bytes",
+                        blob.len()
+                    )));
                 }
                 Ok(Self::Inline { rows: wire.rows, blob })
             }
@@ -218,7 +273,9 @@ impl Serialize for Scalar {
             Self::Int(value) => serializer.serialize_i64(*value),
             Self::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
             Self::Float(value) if value.is_nan() => serializer.serialize_str("NaN"),
-            Self::Float(value) => serializer.serialize_str(if *value > 0.0 { "Infinity" } else { "-Infinity" }),
+            Self::Float(value) => {
+                serializer.serialize_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
+            }
             Self::Text(value) => serializer.serialize_str(value),
         }
     }
@@ -308,7 +365,9 @@ impl WireKind for Files {
             row_groups: wire.row_groups,
             order: wire.order,
             split: wire.split.map(|values| values.clone().map(split)),
-            shifts: wire.shifts.try_map(|shifts| NumberMap::from_pairs(shifts.clone().unwrap_or_default()))?,
+            shifts: wire
+                .shifts
+                .try_map(|shifts| NumberMap::from_pairs(shifts.clone().unwrap_or_default()))?,
             row_ids: wire.row_ids.try_map(|row_ids| RowIds::try_from(row_ids.clone()))?,
             external: wire.external.map(|place| place.clone().map(external)),
         };
@@ -366,7 +425,8 @@ fn check_entry_lens(wire: &EntriesV1) -> Result<()> {
     let len = wire.id.len();
     let lens = [("hash", wire.hash.len()), ("size", wire.size.len()), ("rows", wire.rows.len())];
     check_lens(len, &lens)?;
-    let lens = [("footer", wire.footer.len()), ("first_row", wire.first_row.len()), ("added", wire.added.len())];
+    let lens =
+        [("footer", wire.footer.len()), ("first_row", wire.first_row.len()), ("added", wire.added.len())];
     check_lens(len, &lens)?;
     wire.era.check("era", len)?;
     wire.fields.check("fields", len)?;

@@ -131,7 +131,10 @@ impl Pointer {
             return Err(Error::malformed("a deleted branch has an empty pack"));
         }
         if let Some(pin) = self.pins.iter().find(|pin| pin.era > self.era) {
-            return Err(Error::malformed(format!("pin {} is of era {}, the pointer of {}", pin.id, pin.era, self.era)));
+            return Err(Error::malformed(format!(
+                "pin {} is of era {}, the pointer of {}",
+                pin.id, pin.era, self.era
+            )));
         }
         match self.head_version() {
             Some(head) if head < self.expired_before => Err(Error::malformed(format!(

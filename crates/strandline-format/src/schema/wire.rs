@@ -125,7 +125,12 @@ impl<'de> Visitor<'de> for TypeVisitor {
             "struct" => TypeWire::Struct(map.next_value()?),
             "list" => TypeWire::List(map.next_value()?),
             "map" => TypeWire::Map(map.next_value()?),
-            _ => return Err(through_serde(Error::unsupported(format!("the type {:?} is not known here", clip(&name))))),
+            _ => {
+                return Err(through_serde(Error::unsupported(format!(
+                    "the type {:?} is not known here",
+                    clip(&name)
+                ))));
+            }
         };
         match map.next_key::<String>()? {
             None => Ok(ty),

@@ -195,7 +195,8 @@ impl FieldColumns {
     }
 
     fn bounds_nothing(&self, index: usize, rows: &[u64]) -> bool {
-        let known = |bounds: &Option<BoundColumn>| bounds.as_ref().is_some_and(|bounds| bounds.known().get(index));
+        let known =
+            |bounds: &Option<BoundColumn>| bounds.as_ref().is_some_and(|bounds| bounds.known().get(index));
         let bounded = known(&self.min) || known(&self.max);
         bounded && self.counts(index).is_void(rows.get(index).copied().unwrap_or(0))
     }

@@ -40,7 +40,11 @@ struct TableV1 {
     orders: Vec<OrderV1>,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     splits: Vec<SplitV1>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "LayoutV1::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "LayoutV1::is_empty"
+    )]
     layout: LayoutV1,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     constraints: Vec<ConstraintV1>,

@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::id::Era;
 use crate::tree::split::split;
-use crate::tree::{Child, Children, Columns, Edit, EncodedNode, LEAST_CHILDREN, MAX_LEVEL, Node, NodeRef, Root, TreeKind};
+use crate::tree::{
+    Child, Children, Columns, Edit, EncodedNode, LEAST_CHILDREN, MAX_LEVEL, Node, NodeRef, Root, TreeKind,
+};
 
 /// A node with less than this part of its bound is merged with a neighbour once it has shrunk.
 const UNDER_FULL: usize = 4;

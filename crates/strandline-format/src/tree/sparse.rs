@@ -35,7 +35,10 @@ impl<T: Clone + Default + PartialEq> Sparse<T> {
     }
 
     /// [`Sparse::map`] where it may fail.
-    pub(crate) fn try_map<U: Clone + Default + PartialEq>(&self, turn: impl Fn(&T) -> Result<U>) -> Result<Sparse<U>> {
+    pub(crate) fn try_map<U: Clone + Default + PartialEq>(
+        &self,
+        turn: impl Fn(&T) -> Result<U>,
+    ) -> Result<Sparse<U>> {
         Ok(Sparse::of(self.0.iter().map(turn).collect::<Result<Vec<U>>>()?))
     }
 

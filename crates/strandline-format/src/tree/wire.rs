@@ -35,7 +35,11 @@ pub(crate) trait WireKind: TreeKind {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RefColumns {
     pub(crate) hash: Vec<Hash>,
-    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Sparse::is_left_out")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     pub(crate) era: Sparse<Era>,
     pub(crate) size: Vec<u64>,
 }
@@ -86,7 +90,11 @@ struct RootWire<K: WireKind> {
     children: Option<K::Children>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     puts: Option<K::Entries>,
-    #[serde(default = "Vec::new", deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default = "Vec::new",
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     removes: Vec<<K as WireKind>::Key>,
 }
 

@@ -359,7 +359,9 @@ pub(crate) fn table() -> impl Strategy<Value = Table> {
     let entries = prop::collection::vec(entry(), 0..5);
     (table_id(), time(), schema(), stored, texts, entries, any::<bool>()).prop_map(
         |(id, created, schema, stored, (comment, properties, checks), entries, laid_out)| {
-            let known = FieldSet::of(schema.leaves().into_iter().map(|(id, _)| id).chain(schema.dropped().iter().copied()));
+            let known = FieldSet::of(
+                schema.leaves().into_iter().map(|(id, _)| id).chain(schema.dropped().iter().copied()),
+            );
             let first = known.ranges()[0].0;
             let schema = stored.map_or(TableSchema::Inline(schema), TableSchema::Stored);
             let mut table = Table { comment, properties, ..Table::new(id, created, schema) };

@@ -123,7 +123,9 @@ fn what_is_let_go_stays_pinned() {
     let newest = ObjectRef { hash: Hash::of(b"six"), era: Era(4), size: 3 };
     let expire = |to| next(&fresh()).expire(Seq(to), Seq(7), newest, release(1)).unwrap().finish();
     assert_eq!(expire(3).pins(), [], "nothing is let go");
-    let kept = |pointer: &Pointer| pointer.pins().iter().map(|pin| (pin.commit, pin.from, pin.era)).collect::<Vec<_>>();
+    let kept = |pointer: &Pointer| {
+        pointer.pins().iter().map(|pin| (pin.commit, pin.from, pin.era)).collect::<Vec<_>>()
+    };
     assert_eq!(kept(&expire(7)), [(newest, Seq(3), Era(4))]);
     let dead = next(&expire(7)).tombstone(release(2)).unwrap().finish();
     assert_eq!(kept(&dead), [(newest, Seq(3), Era(4)), (fresh().head(), Seq(7), Era(4))]);

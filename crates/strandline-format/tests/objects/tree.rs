@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
-use strandline_format::tree::{MAX_LEVEL, 
-    Builder, Child, Columns, EncodedNode, Flush, Limits, Node, NodeMap, NodeRef, Root, TreeKind, flush,
+use strandline_format::tree::{
+    Builder, Child, Columns, EncodedNode, Flush, Limits, MAX_LEVEL, Node, NodeMap, NodeRef, Root, TreeKind,
+    flush,
 };
 use strandline_format::{
-    Bound, Era, FieldId, FieldStats, FileEntry, FileId, Files, Hash, History, HistoryEntry, ObjectRef, PrimitiveType, RowId,
-    RowIds, Seq, Stats, Timestamp, TxnId, Value,
+    Bound, Era, FieldId, FieldStats, FileEntry, FileId, Files, Hash, History, HistoryEntry, ObjectRef,
+    PrimitiveType, RowId, RowIds, Seq, Stats, Timestamp, TxnId, Value,
 };
 
 /// The nodes of a lake, by hash.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use strandline_format::{
-    Bound, ColumnName, Era, Field, FieldId, FieldSet, FieldStats, FileEntry, FileId, Hash, NumberMap, PrimitiveType,
-    Result, RowId, RowIds, Schema, Seq, Stats, Value,
+    Bound, ColumnName, Era, Field, FieldId, FieldSet, FieldStats, FileEntry, FileId, Hash, NumberMap,
+    PrimitiveType, Result, RowId, RowIds, Schema, Seq, Stats, Value,
 };
 
 /// How many fields the entries have statistics for.

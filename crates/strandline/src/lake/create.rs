@@ -21,7 +21,9 @@ use crate::lake::head::{Encoded, Found, Head};
 use crate::lake::open::Place;
 use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
 use crate::runtime::{Deadline, Runtime};
-use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions, probe, settle};
+use crate::storage::{
+    Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions, probe, settle,
+};
 
 /// How long an outcome is looked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,7 +105,8 @@ async fn begin(storage: &Storage) -> Result<Lake> {
 /// Says so if there is a lake, be it one whose `main` was deleted, or if what is there contradicts itself [INIT-3].
 async fn refuse_existing(storage: &Storage, main: &RefName) -> Result<()> {
     let Some(loaded) = storage.refs().load(&ObjectPath::branch(main)).await? else { return Ok(()) };
-    let pointer = Pointer::parse(&loaded.bytes).map_err(|error| Error::from(error).at(ObjectPath::branch(main)))?;
+    let pointer =
+        Pointer::parse(&loaded.bytes).map_err(|error| Error::from(error).at(ObjectPath::branch(main)))?;
     let file = storage.refs().load(&ObjectPath::lake()).await?;
     let named = file.map(|loaded| parse_file(&loaded)).transpose()?.map(|file| file.id);
     if named == Some(pointer.lake()) {
@@ -150,7 +153,8 @@ async fn ensure_file(storage: &Storage) -> Result<LakeFile> {
 
 /// The outcome of a step is not known: the next attempt finds out.
 fn not_known(error: &Error) -> Error {
-    let text = format!("it is not known whether the lake was made, making it again settles it: {}", error.message());
+    let text =
+        format!("it is not known whether the lake was made, making it again settles it: {}", error.message());
     Error::new(ErrorKind::CommitUnknown, text)
 }
 

@@ -100,7 +100,9 @@ impl Lake {
         match Found::load(&storage, branch).await.map_err(at)? {
             Found::Head(head) => Ok(Self::new(storage, *head)),
             Found::Absent => Err(at(why_not(&storage, branch).await.map_err(at)?)),
-            deleted @ Found::Deleted => deleted.head(branch).map_err(at).map(|head| Self::new(storage.clone(), head)),
+            deleted @ Found::Deleted => {
+                deleted.head(branch).map_err(at).map(|head| Self::new(storage.clone(), head))
+            }
         }
     }
 }

@@ -76,11 +76,7 @@ impl Trees {
     }
 
     /// One node, verified. At most one request.
-    async fn node<K: TreeKind>(
-        &self,
-        level: u8,
-        reference: NodeRef<K>,
-    ) -> Result<(NodeRef<K>, Node<K>)> {
+    async fn node<K: TreeKind>(&self, level: u8, reference: NodeRef<K>) -> Result<(NodeRef<K>, Node<K>)> {
         let text = self.text(&reference.node).await?;
         let node = Node::parse(&text).and_then(|node| reference.check(level, &node).map(|()| node));
         let node = node.map_err(|error| Error::from(error.stored().at(reference.node.hash)))?;

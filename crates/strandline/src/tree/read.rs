@@ -103,7 +103,9 @@ impl Trees {
     ) -> Result<Option<(K::Key, K::Columns)>> {
         let last = |children: &Children<K>| {
             let early = |at: usize| end.is_none_or(|end| children.first[at] < *end);
-            (0..children.len()).rfind(|at| early(*at) && may_hold(children, *at)).map(|at| children.reference(at))
+            (0..children.len())
+                .rfind(|at| early(*at) && may_hold(children, *at))
+                .map(|at| children.reference(at))
         };
         let mut level = root.level();
         let mut next = last(root.children());

@@ -16,7 +16,7 @@ use super::aws;
 use super::classify::redact;
 use super::http::ObservingConnector;
 use super::location::Place;
-use super::options::{Family, Resolved, StoreOptions};
+use super::options::{Family, Resolved, Rule, StoreOptions};
 use super::refs::TokenKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
@@ -91,8 +91,19 @@ fn is_true(value: Option<String>) -> bool {
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes" | "y"))
 }
 
+/// A bucket's name goes into URLs as it is.
+fn check_bucket(bucket: &str) -> Result<()> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=255).contains(&bucket.len()) && bucket.bytes().all(legal) {
+        return Ok(());
+    }
+    let text = "a bucket's name must be 1 to 255 characters, of letters, digits, \".\", \"_\" and \"-\" only";
+    Err(Error::new(ErrorKind::InvalidInput, text))
+}
+
 async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
     use AmazonS3ConfigKey as Key;
+    check_bucket(bucket)?;
     let resolved: Resolved<Key> = options.resolve(Family::Aws, runtime.environment())?;
     let seen = configured::<AmazonS3Builder>(&[], &resolved);
     let endpoint = seen.get_config_value(&Key::S3Endpoint).or(seen.get_config_value(&Key::Endpoint));
@@ -108,6 +119,8 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
         let hints = aws::Hints { profile: runtime.environment().variable("AWS_PROFILE"), region: known };
         let (found, found_region) = aws::find(&hints, runtime).await;
         (credentials, region) = (found.map(Arc::new), found_region);
+        // A profile's is as its file says.
+        region.iter().try_for_each(|region| Rule::Region.check("region", region))?;
     }
     let complete = |builder: AmazonS3Builder| {
         let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector);
@@ -133,6 +146,7 @@ fn needs_chain(resolved: &Resolved<AmazonS3ConfigKey>) -> bool {
 
 fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
     use GoogleConfigKey as Key;
+    check_bucket(bucket)?;
     let mut resolved: Resolved<Key> = options.resolve(Family::Google, runtime.environment())?;
     if let Some(path) = runtime.environment().variable("SERVICE_ACCOUNT") {
         resolved.from_environment.insert(0, (Key::ServiceAccount, path));
@@ -278,5 +292,59 @@ mod tests {
         check(StoreOptions::new().with("secret_access_key", "s3cr3t-key"), "options do not fit").await;
         check(static_keys().with("timeout", "s3cr3t-number"), "options do not fit").await;
         check(static_keys().with("endpiont", "s3cr3t"), "endpoint").await;
+    }
+
+    #[tokio::test]
+    async fn what_would_panic_at_the_first_request_is_refused() {
+        let azure = || StoreOptions::new().with("account_name", "me").with("account_key", "c2VjcmV0");
+        let google = || StoreOptions::new().with("skip_signature", "true");
+        let mut cases = Vec::new();
+        for endpoint in [
+            "s3cr3t",
+            "ftp://s3cr3t",
+            "http:s3cr3t",
+            "http://",
+            "http:///s3cr3t",
+            "https://me:s3cr3t@h",
+            "https://@s3cr3t",
+            "https://s3cr3t\n",
+            " https://s3cr3t",
+            "https://s3 cr3t",
+            "https://s3cr3t:99999",
+            "https://s3cr3t\\x",
+            "https://s3cr3t%41",
+            "https://s3cr3t\u{e9}",
+        ] {
+            for name in ["endpoint", "aws_endpoint", "endpoint_url", "aws_endpoint_url_s3"] {
+                cases.push(("s3://b", static_keys(), name, endpoint));
+            }
+            cases.push(("az://c", azure(), "azure_storage_endpoint", endpoint));
+            cases.push(("gs://b", google(), "google_base_url", endpoint));
+        }
+        for value in ["s3cr3t\n", "s3cr3t\r\nx: y", " s3cr3t", "s3cr3t x", "s3cr3t\0", "s3cr3t\u{e9}"] {
+            for name in ["access_key_id", "secret_access_key", "session_token", "region", "default_region"] {
+                cases.push(("s3://b", static_keys(), name, value));
+            }
+            cases.push(("az://c", azure(), "bearer_token", value));
+        }
+        cases.push(("s3://b", static_keys(), "region", "S3CR3T_1"));
+        for (location, options, name, value) in cases {
+            let error = open(location, options.with(name, value)).await.err();
+            let error = error.unwrap_or_else(|| panic!("{name} {value:?} was taken"));
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name} {value:?}");
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(&format!("{name:?}")), "{name} {value:?}: {shown}");
+            assert!(!shown.to_lowercase().contains("s3cr3t"), "{name} {value:?}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_named_in_few_characters() {
+        for legal in ["b", "My_bucket.0-x", &"b".repeat(255)] {
+            check_bucket(legal).unwrap();
+        }
+        for illegal in ["", "a b", "a\n", "a/b", "a%41", "b\u{fc}cket", "a?b", &"b".repeat(256)] {
+            assert_eq!(check_bucket(illegal).unwrap_err().kind(), ErrorKind::InvalidInput, "{illegal:?}");
+        }
     }
 }

@@ -184,7 +184,10 @@ fn open_folder(
 }
 
 /// The absolute path, links resolved as far as it exists.
-#[expect(clippy::disallowed_methods, reason = "the place where a relative location meets the process's folder")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the place where a relative location meets the process's folder"
+)]
 fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     for ancestor in path.ancestors() {
@@ -334,5 +337,20 @@ mod tests {
             let error = Storage::open(&location, &options, Runtime::system()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_shown_for_debugging_is_the_place_without_secrets() {
+        let store = StoreOptions::new()
+            .with("access_key_id", "s3cr3t-id")
+            .with("secret_access_key", "s3cr3t-key")
+            .with("session_token", "s3cr3t-token")
+            .with("region", "x");
+        let options = StorageOptions { store, ..StorageOptions::default() };
+        let location = StoreLocation::parse("s3://b/p").unwrap();
+        let storage = Storage::open(&location, &options, Runtime::system()).await.unwrap();
+        let shown = format!("{options:?} {storage:?} {:?} {:?}", storage.objects(), storage.refs());
+        assert!(shown.contains("s3://b/p") && !shown.contains("s3cr3t"), "{shown}");
+        assert!(!shown.contains("AmazonS3"), "{shown}");
     }
 }

@@ -8,6 +8,7 @@
 mod compression;
 mod writer;
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -88,10 +89,16 @@ impl DataKind {
 }
 
 /// Puts and gets objects by their hash. Cloning gives another handle to the same store and cache.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Objects(Arc<Inner>);
 
-#[derive(Debug)]
+/// The place only: a store's own shows its credentials.
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Objects").field(&self.0.place).finish()
+    }
+}
+
 struct Inner {
     store: Arc<dyn ObjectStore>,
     place: Arc<str>,

@@ -1,11 +1,17 @@
 //! Options of a store, under the names that `object_store` gives them and that users paste from its documentation.
 //!
 //! Invariants: what the caller gives comes before what the environment says; an option that no store of the kind knows is
-//! an error that names the nearest one that it does know; values are never shown, because most of them are secrets.
+//! an error that names the nearest one that it does know; values are never shown, because most of them are secrets; a value
+//! that `object_store` would panic at is refused here.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+use object_store::aws::AmazonS3ConfigKey;
+use object_store::azure::AzureConfigKey;
+use object_store::gcp::GoogleConfigKey;
+use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Environment;
@@ -39,21 +45,26 @@ impl StoreOptions {
     }
 
     /// The options as a store's own keys: those of the environment first, so that the caller's own come after and win.
-    pub(crate) fn resolve<K: FromStr>(
+    ///
+    /// An option that is empty where it has a [`Rule`] counts as unset; what the caller overrides is not checked.
+    pub(crate) fn resolve<K: StoreKey>(
         &self,
         family: Family,
         environment: &dyn Environment,
     ) -> Result<Resolved<K>> {
         let mut resolved = Resolved { from_environment: Vec::new(), given: Vec::new() };
-        for (name, value) in environment.variables(family.prefix()) {
-            // As `object_store` does it: variables that are not options are somebody else's.
-            if let Ok(key) = name.to_ascii_lowercase().parse() {
-                resolved.from_environment.push((key, value));
+        for (name, value) in &self.0 {
+            let key: K = name.parse().map_err(|_| unknown(name, family))?;
+            if is_set(&key, name, value)? {
+                resolved.given.push((key, value.clone()));
             }
         }
-        for (name, value) in &self.0 {
-            let key = name.parse().map_err(|_| unknown(name, family))?;
-            resolved.given.push((key, value.clone()));
+        for (name, value) in environment.variables(family.prefix()) {
+            // As `object_store` does it: variables that are not options are somebody else's.
+            let Ok(key) = name.to_ascii_lowercase().parse() else { continue };
+            if resolved.gives(&key) || is_set(&key, &name, &value)? {
+                resolved.from_environment.push((key, value));
+            }
         }
         Ok(resolved)
     }
@@ -99,6 +110,96 @@ impl<K: PartialEq> Resolved<K> {
     /// Whether the caller sets it.
     pub(crate) fn gives(&self, key: &K) -> bool {
         self.given.iter().any(|(found, _)| found == key)
+    }
+}
+
+/// What a value must be, lest `object_store` panic when it makes a request of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A URL of a server.
+    Endpoint,
+    /// The name of a region.
+    Region,
+    /// One word of a header.
+    Word,
+}
+
+impl Rule {
+    /// Refuses a value, without showing it.
+    pub(crate) fn check(self, name: &str, value: &str) -> Result<()> {
+        let (fits, needs) = match self {
+            Self::Endpoint => (
+                is_endpoint(value),
+                "a URL that starts with http:// or https://, with a host and without user or password",
+            ),
+            Self::Region => (is_region(value), "made of a-z, 0-9 and \"-\" only"),
+            Self::Word => (
+                value.bytes().all(|byte| byte.is_ascii_graphic()),
+                "visible ASCII, without spaces or line ends, also at its ends",
+            ),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidInput, format!("the store option {name:?} must be {needs}")))
+    }
+}
+
+fn is_region(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Stricter than [`Url`], which repairs what the client then takes as it was written.
+fn is_endpoint(value: &str) -> bool {
+    let Some(rest) = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://")) else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let written = value.bytes().all(|byte| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte));
+    written
+        && !authority.is_empty()
+        && !authority.contains(['@', '%'])
+        && Url::parse(value).is_ok_and(|url| url.has_host())
+}
+
+/// A store's own key of an option.
+pub(crate) trait StoreKey: FromStr + PartialEq {
+    /// What its value must be; `None`: whatever `object_store` itself takes.
+    fn rule(&self) -> Option<Rule>;
+}
+
+impl StoreKey for AmazonS3ConfigKey {
+    fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Endpoint | Self::S3Endpoint | Self::StsEndpoint => Some(Rule::Endpoint),
+            Self::Region | Self::DefaultRegion => Some(Rule::Region),
+            Self::AccessKeyId | Self::SecretAccessKey | Self::Token => Some(Rule::Word),
+            _ => None,
+        }
+    }
+}
+
+impl StoreKey for GoogleConfigKey {
+    fn rule(&self) -> Option<Rule> {
+        matches!(self, Self::BaseUrl).then_some(Rule::Endpoint)
+    }
+}
+
+impl StoreKey for AzureConfigKey {
+    fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Endpoint => Some(Rule::Endpoint),
+            Self::AccountName | Self::Token => Some(Rule::Word),
+            _ => None,
+        }
+    }
+}
+
+fn is_set<K: StoreKey>(key: &K, name: &str, value: &str) -> Result<bool> {
+    match key.rule() {
+        Some(_) if value.is_empty() => Ok(false),
+        Some(rule) => rule.check(name, value).map(|()| true),
+        None => Ok(true),
     }
 }
 
@@ -241,9 +342,6 @@ const CLIENT: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use object_store::aws::AmazonS3ConfigKey;
-    use object_store::azure::AzureConfigKey;
-    use object_store::gcp::GoogleConfigKey;
 
     #[derive(Debug)]
     struct Fixed(Vec<(&'static str, &'static str)>);
@@ -290,5 +388,17 @@ mod tests {
         let resolved = options.resolve::<AmazonS3ConfigKey>(Family::Aws, &environment).unwrap();
         let values: Vec<&str> = resolved.in_order().map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, ["from-env", "given"]);
+    }
+
+    #[test]
+    fn what_is_empty_is_unset_and_what_is_overridden_is_not_checked() {
+        let environment =
+            Fixed(vec![("AWS_ENDPOINT", ""), ("AWS_ENDPOINT_URL", ""), ("AWS_REGION", "b a d")]);
+        let options = StoreOptions::new().with("region", "good").with("session_token", "");
+        let resolved = options.resolve::<AmazonS3ConfigKey>(Family::Aws, &environment).unwrap();
+        assert!(!resolved.sets(&AmazonS3ConfigKey::Endpoint) && !resolved.sets(&AmazonS3ConfigKey::Token));
+        let error =
+            StoreOptions::new().resolve::<AmazonS3ConfigKey>(Family::Aws, &environment).err().unwrap();
+        assert!(error.to_string().contains("AWS_REGION") && !error.to_string().contains("b a d"), "{error}");
     }
 }

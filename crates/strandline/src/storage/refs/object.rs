@@ -4,6 +4,7 @@
 //! condition), and the transport's own record where they are not: an error without an answer, or with a 5xx, leaves the
 //! outcome unknown; one that was never sent, or that the server refused as such, does not.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,7 +41,6 @@ pub(crate) enum Transport {
 }
 
 /// Refs in an object store.
-#[derive(Debug)]
 pub(crate) struct ObjectRefs {
     /// Loads and lists; may retry.
     reads: Arc<dyn ObjectStore>,
@@ -49,6 +49,13 @@ pub(crate) struct ObjectRefs {
     transport: Transport,
     tokens: TokenKind,
     place: Arc<str>,
+}
+
+/// The place only: a store's own shows its credentials.
+impl fmt::Debug for ObjectRefs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ObjectRefs").field(&self.place).finish()
+    }
 }
 
 impl ObjectRefs {

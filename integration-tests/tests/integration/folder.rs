@@ -90,17 +90,17 @@ fn not_a_folder() -> Outcome {
     check("tmp", WRITES);
     check("refs", refs);
     check("refs/branches", refs);
-    file_is_a_folder("refs/branches/main.json", &["load", "swap"]);
-    file_is_a_folder("refs/branches/main.json.lock", &["swap"]);
+    file_is_a_folder("refs/branches/main.json", &["load", "swap"], "corrupt");
+    file_is_a_folder("refs/branches/main.json.lock", &["swap"], "invalid input");
     root_is_a_file();
     Outcome::Passed
 }
 
-fn file_is_a_folder(path: &str, failing: &[&str]) {
+fn file_is_a_folder(path: &str, failing: &[&str], kind: &str) {
     let lake = Lake::new();
     fs::remove_file(lake.root().join(path)).unwrap();
     fs::create_dir(lake.root().join(path)).unwrap();
-    check(path, &lake.everything(), failing, "invalid input");
+    check(path, &lake.everything(), failing, kind);
 }
 
 fn root_is_a_file() {

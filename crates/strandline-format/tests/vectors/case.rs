@@ -12,7 +12,7 @@ use crate::json::Json;
 const KINDS: [&str; 5] = ["invalid", "malformed", "unsupported", "corrupt", "too-large"];
 
 /// What else lies beside the files of cases.
-const OTHERS: [&str; 2] = ["exemptions.json", "examples"];
+const OTHERS: [&str; 3] = ["README.md", "exemptions.json", "examples"];
 
 /// One file of cases.
 pub(crate) struct VectorFile {

@@ -164,7 +164,10 @@ pub(crate) fn ensure_regular(path: &Path) -> io::Result<()> {
     if fs::metadata(path)?.is_file() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "this is not a regular file: remove it, or restore it from a copy"))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "this is not a regular file: remove it, or restore it from a copy",
+    ))
 }
 
 /// How far putting a file into its place came.

@@ -6,7 +6,7 @@ Parsers as in `wire`. The checks of a whole history, catalog or tree of files ta
 from transforms import result_type, transform
 from trees import (
     CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, number_map, root_of, same_object)
-from values import FIELD_ID, Schema, check_value
+from values import FIELD_ID, MAX_FIELD_ID, Schema, check_value
 from wire import (
     BOOLEAN, COLUMN_NAME, HEX32, REF, TABLE_NAME, U64, UUID, bounded, choice, ensure, fold, integer, listing, optional,
     properties, record, show, time)
@@ -234,12 +234,15 @@ def check_buffer(table, root):
 
 
 def check_file_of(table, file):
-    """An entry against its table: ids handed out, and its set, order and split are there [TBL-4, TBL-5]."""
+    """An entry against its table: ids handed out, its set, order and split are there, statistics of its fields only [TBL-4, TBL-5, STAT-12]."""
     name, split = f"file {file['id']}", file["split"]
     splits = {split["id"]: len(split["fields"]) for split in table["splits"]}
     ensure(file["id"] < table["next_file"], f"{name}: its id was never handed out")
     ensure(file["row_ids"] == "stored" or file["first_row"] + file["rows"] <= table["next_row"], f"{name}: its row ids were never handed out")
     ensure(file["fields"] < len(table["field_sets"]), f"{name}: its field set is not there")
+    ranges = [*table["field_sets"][file["fields"]], (MAX_FIELD_ID + 1, 2**31 - 1)]
+    ensure(all(any(first <= field <= last for first, last in ranges) for field in file["stats"]),
+           f"{name}: has statistics of a field that is not in its set")
     ensure(file["order"] in [None, *(order["id"] for order in table["orders"])], f"{name}: its order is not there")
     ensure(not split or splits.get(split["id"]) == len(split["values"]), f"{name}: its split does not fit")
 

@@ -257,6 +257,7 @@ WRONG = {
     "file id not handed out": ("table", setting(next_file=2), "malformed", "id was never"),
     "row id not handed out": ("table", setting(next_row=2), "malformed", "row ids were never"),
     "wrong totals": ("table", deeper("totals", "rows", to=3), "malformed", "totals"),
+    "statistics of a field that a file lacks": ("table", setting(field_sets=lambda sets: [[[1, 2]]] if sets == [[[1, 3], [6, 7], [9, 9]]] else sets), "malformed", "statistics of a field"),
     "no such field set": ("table", setting(field_sets=[]), "malformed", "field set"),
     "a split of another width": ("table", deeper("files", "puts", "split", 0, to={"id": 1, "values": []}), "malformed", "split does not fit"),
     "two meanings of a split field": ("table", setting(splits=lambda splits: splits + [{"id": 2, "fields": [{"id": 1000, "field": 3, "name": "x", "transform": "void"}]}]), "malformed", "two meanings"),

@@ -1,4 +1,4 @@
-//! Views and namespaces: what else a name of the catalog may stand for [TBL-9].
+//! Views and namespaces: what else a name of the catalog may stand for [TBL-7, TBL-8].
 //!
 //! What does not belong here: what a view's text means, which is for the engine whose dialect it is.
 

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use super::{SortOrder, Split, SplitField, SplitFieldId, SplitId, Table, TableSchema, Totals};
 use crate::error::{Error, Result};
 use crate::file::{FileEntry, RowIds};
-use crate::id::FieldId;
+use crate::id::{FieldId, RESERVED_FIELD_IDS};
 use crate::schema::Schema;
 use crate::transform::Transform;
 
@@ -100,19 +100,23 @@ impl Table {
         }
     }
 
-    /// [TBL-4] and [TBL-5] for one entry.
+    /// [TBL-4], [TBL-5] and [STAT-12] for one entry.
     pub(crate) fn check_entry(&self, entry: &FileEntry) -> Result<()> {
         let end = entry.first_row.0.saturating_add(entry.rows);
         let order = entry.order.is_none_or(|id| self.orders.iter().any(|order| order.id.0 == id));
         let split = entry.split.as_ref().is_none_or(|values| {
             self.split(SplitId(values.split)).is_some_and(|split| split.fields.len() == values.values.len())
         });
+        let set = usize::try_from(entry.fields).ok().and_then(|at| self.field_sets.get(at));
+        let has_field = |id: &FieldId| *id >= RESERVED_FIELD_IDS || set.is_some_and(|set| set.contains(*id));
         let wrong = if entry.id >= self.next_file {
             "has an id that was not handed out"
         } else if entry.row_ids == RowIds::Derived && end > self.next_row.0 {
             "has row ids that were not handed out"
-        } else if usize::try_from(entry.fields).is_ok_and(|at| at >= self.field_sets.len()) {
+        } else if set.is_none() {
             "has a set of fields that is not there"
+        } else if !entry.stats.0.keys().all(has_field) {
+            "has statistics of a field that is not in its set"
         } else if !order {
             "has an order that is not there"
         } else if !split {

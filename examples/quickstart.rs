@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
-use strandline::lake::ByNonce;
-use strandline::storage::{Settled, Storage};
+use strandline::storage::{Loaded, Settled, Storage};
 use strandline::{Deadline, Lake, Result};
 use strandline_format::Pointer;
 
@@ -59,7 +58,9 @@ async fn swap_is_stale(lake: &Lake) -> Result<()> {
 }
 
 async fn try_swap(lake: &Lake) -> Result<Settled> {
-    lake.swap(lake.head(), Ok, ByNonce, Deadline::after(Duration::from_secs(10))).await
+    // Nobody else is at this lake, so nobody builds upon the swap before it is read back: the nonce tells it.
+    let mine = |nonce| move |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.nonce() == nonce);
+    lake.swap(lake.head(), Ok, mine, Deadline::after(Duration::from_secs(10))).await
 }
 
 /// Lists what stands there, as any tool of the store's would.

@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use strandline::lake::ByNonce;
-use strandline::storage::{Objects, Settled};
+use strandline::storage::{Loaded, Objects, Settled};
 use strandline::tree::Edited;
 use strandline::{Deadline, Error, ErrorKind, Head, Lake, Result};
 use strandline_format::tree::EncodedNode;
 use strandline_format::{
     Author, Catalog, CatalogEntry, Comment, Commit, CommitProperties, Counts, EntryType, Era, FileEntry,
-    FileId, Files, Message, Namespace, ObjectRef, Operation, Pack, Parents, RowId, Table, TableChange,
-    TableId, TableName, TableProperties, TableSchema, Totals, TxnId,
+    FileId, Files, Message, Namespace, ObjectRef, Operation, Pack, Parents, Pointer, RowId, Table,
+    TableChange, TableId, TableName, TableProperties, TableSchema, Totals, TxnId,
 };
 
 use crate::generate::entries;
@@ -190,7 +189,9 @@ impl<'a> Maker<'a> {
 
     async fn swap(&self, to: ObjectRef, pack: Pack) -> Result<Head> {
         let deadline = Deadline::after(Duration::from_secs(10));
-        match self.lake.swap(self.head, |next| Ok(next.advance(to, pack)?), ByNonce, deadline).await? {
+        // Nobody else commits here, so nobody builds upon the swap before it is read back: the nonce tells it.
+        let mine = |nonce| move |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.nonce() == nonce);
+        match self.lake.swap(self.head, |next| Ok(next.advance(to, pack)?), mine, deadline).await? {
             Settled::Applied(_) => self.lake.branch(self.head.pointer().branch()).await,
             Settled::NotApplied(_) => Err(Error::new(ErrorKind::Conflict, "the branch has moved")),
             Settled::Unknown(error) => Err(error),

@@ -1,6 +1,5 @@
 //! The head of a branch: its pointer as it was read, the token to replace exactly that, and the newest commit.
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use strandline_format::{
     CatalogEntry, Commit, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName,
@@ -134,7 +133,8 @@ impl Lake {
     /// Replaces the pointer that `head` was read from, and finds out what came of it: the only way to change a branch.
     ///
     /// `update` is given the pointer that follows, with a fresh nonce, and changes it; `mine` tells whether a pointer that
-    /// was read back, or its history, holds the change, given that nonce. The first swap from this store probes its
+    /// was read back, or its history, holds the change, given that nonce: the nonce alone does not tell it once somebody has
+    /// built upon the change [UNK-1]. The first swap from this store probes its
     /// conditions, unless the pointer says that they were probed before; then it says so from this swap on [STO-9]. One
     /// request if nobody is in the way. A dropped future leaves the outcome unknown.
     ///
@@ -166,17 +166,6 @@ impl Lake {
             bytes: Bytes::from(next.finish().to_json()?),
         };
         settle(storage.refs(), &change, &mine(nonce), deadline, storage.runtime()).await
-    }
-}
-
-/// Knows a swap again by its nonce alone: for swaps that nobody builds a history upon, pins and fences say.
-#[derive(Clone, Copy, Debug)]
-pub struct ByNonce(pub Nonce);
-
-#[async_trait]
-impl Recognise for ByNonce {
-    async fn is_mine(&self, current: &Loaded) -> Result<bool> {
-        Ok(Pointer::parse(&current.bytes)?.nonce() == self.0)
     }
 }
 

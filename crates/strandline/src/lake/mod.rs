@@ -13,7 +13,7 @@ use std::sync::Arc;
 use strandline_format::{Feature, LakeId, RefName};
 
 pub use create::Create;
-pub use head::{ByNonce, Head};
+pub use head::Head;
 pub use open::Open;
 
 use crate::error::Result;

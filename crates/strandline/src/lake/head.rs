@@ -1,5 +1,7 @@
 //! The head of a branch: its pointer as it was read, the token to replace exactly that, and the newest commit.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use strandline_format::{
     CatalogEntry, Commit, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName,
@@ -9,6 +11,7 @@ use strandline_format::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
+use crate::snapshot::Snapshot;
 use crate::storage::{Change, Loaded, Recognise, Settled, Storage, Token, settle};
 use crate::tree::Trees;
 
@@ -104,6 +107,15 @@ impl Head {
     #[must_use]
     pub fn trees(&self) -> &Trees {
         &self.trees
+    }
+
+    /// The catalog of this head, to read.
+    pub(crate) fn snapshot(&self, lake: &Lake) -> Snapshot {
+        Snapshot {
+            objects: lake.storage().objects().clone(),
+            trees: Arc::new(self.trees.clone()),
+            catalog: self.commit.catalog.clone(),
+        }
     }
 
     /// What stands under a name. No request if the way there is in the pack.

@@ -1,0 +1,7 @@
+//! Versions: commits, and refs that lead to them.
+
+mod commit;
+mod version;
+
+pub use commit::Commit;
+pub use version::Ref;

@@ -1,0 +1,38 @@
+//! Offering the nearest names for one that does not exist.
+
+use strandline_format::NameKey;
+
+/// How many names are offered.
+const OFFERS: usize = 3;
+
+/// How similar a name must be, of 0 to 1.
+const SIMILAR: f64 = 0.7;
+
+/// The names nearest to one that does not exist, the nearest first.
+pub(crate) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let key = NameKey::of(wanted);
+    let score = |name: &str| strsim::jaro_winkler(NameKey::of(name).as_str(), key.as_str());
+    let mut scored: Vec<(f64, &str)> = names.into_iter().map(|name| (score(name), name)).collect();
+    scored.retain(|(score, _)| *score >= SIMILAR);
+    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(other.1)));
+    scored.into_iter().take(OFFERS).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// The end of a message: `, did you mean "a" or "b"?`, or nothing.
+pub(crate) fn offer(near: &[String]) -> String {
+    let quoted: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+    if quoted.is_empty() { String::new() } else { format!(", did you mean {}?", quoted.join(" or ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_offered_and_far_ones_are_not() {
+        let names = ["sales.orders", "sales.order_items", "people"];
+        assert_eq!(nearest("sales.ordres", names), ["sales.orders", "sales.order_items"]);
+        assert_eq!(offer(&nearest("Orders", ["orders"])), ", did you mean \"orders\"?");
+        assert_eq!(offer(&nearest("zzz", names)), "");
+    }
+}

@@ -1,0 +1,5 @@
+//! Tables as they are read.
+
+mod state;
+
+pub(crate) use state::TableState;

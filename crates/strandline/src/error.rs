@@ -8,6 +8,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use strandline_format::RefName;
+
+use crate::commit::Unresolved;
+use crate::merge::Conflict;
+
 /// A result of the SDK.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -93,12 +98,70 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    details: Details,
+}
+
+/// What a kind carries besides words.
+#[derive(Clone, Debug, Default)]
+enum Details {
+    #[default]
+    None,
+    Conflicts(Vec<Conflict>),
+    Unresolved(Box<Unresolved>),
 }
 
 impl Error {
     /// An error of this kind; the message says what is wrong and where, and holds no credential.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        let (message, details) = (message.into(), Details::default());
+        Self(Box::new(Inner { kind, message, source: None, details }))
+    }
+
+    /// What stands in the way of a commit, all of it.
+    pub(crate) fn of_conflicts(branch: &RefName, conflicts: Vec<Conflict>) -> Self {
+        let listed: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        let message = format!("branch {:?} has moved: {}", branch.as_str(), listed.join("; "));
+        let mut error = Self::new(ErrorKind::Conflict, message);
+        error.0.details = Details::Conflicts(conflicts);
+        error
+    }
+
+    /// A commit whose outcome is open.
+    pub(crate) fn of_unresolved(unresolved: Unresolved, doubt: &str) -> Self {
+        let message = format!(
+            "transaction {} on branch {:?} may or may not have committed, resolve it before anything else: {doubt}",
+            unresolved.txn,
+            unresolved.branch.as_str()
+        );
+        let mut error = Self::new(ErrorKind::CommitUnknown, message);
+        error.0.details = Details::Unresolved(Box::new(unresolved));
+        error
+    }
+
+    /// The same error for another one who waits for the same thing. Its source stays with the first.
+    pub(crate) fn again(&self) -> Self {
+        let mut error = Self::new(self.kind(), self.message());
+        error.0.details = self.0.details.clone();
+        error
+    }
+
+    /// What stands in the way, if this is a [`ErrorKind::Conflict`] of a commit: every conflict of every table.
+    #[must_use]
+    pub fn conflicts(&self) -> &[Conflict] {
+        match &self.0.details {
+            Details::Conflicts(conflicts) => conflicts,
+            _ => &[],
+        }
+    }
+
+    /// What to look for, if this is a [`ErrorKind::CommitUnknown`] of a commit: see
+    /// [`Lake::resolve`](crate::Lake::resolve).
+    #[must_use]
+    pub fn unresolved(&self) -> Option<&Unresolved> {
+        match &self.0.details {
+            Details::Unresolved(unresolved) => Some(unresolved),
+            _ => None,
+        }
     }
 
     /// The same error with its cause, which must hold no credential either.

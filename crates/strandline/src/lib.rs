@@ -3,19 +3,26 @@
 //! Layers, bottom up: [`runtime`] (time, randomness, environment), [`storage`] (objects by their hash, pointers by
 //! conditional swap), [`tree`] (walking and editing stored trees), [`lake`] (a lake and its branches' heads). What the bytes mean is `strandline-format`'s; this crate does the I/O.
 
+pub mod commit;
 pub mod error;
 pub mod history;
 pub mod lake;
+pub mod merge;
 mod near;
 pub mod runtime;
 mod snapshot;
 pub mod storage;
 mod table;
+pub mod transaction;
 pub mod tree;
 
+pub use commit::{Report, Resolution, Unresolved};
 pub use error::{Error, ErrorKind, Result};
 pub use history::{Commit, Ref};
 pub use lake::{Head, Lake};
+pub use merge::{Conflict, ConflictKind};
+pub use table::Table;
+pub use transaction::{Begin, Isolation, Transaction};
 pub use arrow;
 pub use strandline_format as format;
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::json::{self, Header, Wire};
+use crate::json::{self, Header, MAX_META_BYTES, Wire};
 use crate::schema::{Schema, SchemaWire};
+use crate::table::MAX_INLINE_SCHEMA;
 
 #[derive(Serialize, Deserialize)]
 struct SchemaObjectV1 {
@@ -21,6 +22,15 @@ impl Wire for SchemaObjectV1 {
 }
 
 impl Schema {
+    /// Whether its text is too long to stand in its table's node [TBL-2].
+    ///
+    /// # Errors
+    /// `TooLarge` beyond the bound for metadata.
+    pub fn wants_own_object(&self) -> Result<bool> {
+        let text = json::write_text("schema", MAX_META_BYTES, &SchemaWire::try_from(self)?)?;
+        Ok(text.len() > MAX_INLINE_SCHEMA)
+    }
+
     /// Reads the text of a schema that is an object of its own.
     ///
     /// ```

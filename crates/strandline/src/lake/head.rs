@@ -8,6 +8,7 @@ use strandline_format::{
     RefState, Table, TableName,
 };
 
+use crate::commit::build::Tip;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
@@ -23,11 +24,11 @@ pub struct Head {
     pointer: Pointer,
     token: Token,
     commit: Commit,
-    trees: Trees,
+    trees: Arc<Trees>,
 }
 
 /// What stands at a branch's path.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing: there never was such a branch.
     Absent,
     /// The tombstone of a branch that was deleted.
@@ -47,20 +48,14 @@ impl Found {
     }
 
     /// What a loaded pointer says, checked in this order [OPEN-1].
-    pub(super) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Self> {
+    pub(crate) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Self> {
         let pointer = Pointer::parse(&loaded.bytes)?;
         pointer.features().check_read(KNOWN_FEATURES)?;
         pointer.check_branch(name)?;
         if pointer.state() == RefState::Deleted {
             return Ok(Self::Deleted);
         }
-        let trees = Trees::with_pack(storage.objects().clone(), pointer.pack());
-        let commit = Commit::parse(&trees.text(&pointer.head()).await?)?;
-        if commit.seq < pointer.expired_before() {
-            let text = format!("its head is version {}, which it calls expired", commit.seq);
-            return Err(Error::new(ErrorKind::Corrupt, text));
-        }
-        Ok(Self::Head(Box::new(Head { pointer, token: loaded.token.clone(), commit, trees })))
+        Ok(Self::Head(Box::new(Head::read(storage, pointer, loaded.token.clone()).await?)))
     }
 
     /// The head, or why there is none.
@@ -75,6 +70,31 @@ impl Found {
 }
 
 impl Head {
+    async fn read(storage: &Storage, pointer: Pointer, token: Token) -> Result<Self> {
+        let trees = Arc::new(Trees::with_pack(storage.objects().clone(), pointer.pack()));
+        let commit = Commit::parse(&trees.text(&pointer.head()).await?)?;
+        if commit.seq < pointer.expired_before() {
+            let text = format!("its head is version {}, which it calls expired", commit.seq);
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        Ok(Self { pointer, token, commit, trees })
+    }
+
+    /// The head behind a pointer, even if the branch was deleted: whether something was committed before that, its history
+    /// tells. At most one request.
+    pub(crate) async fn behind(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Self> {
+        let pointer = Pointer::parse(&loaded.bytes)?;
+        pointer.features().check_read(KNOWN_FEATURES)?;
+        pointer.check_branch(name)?;
+        Self::read(storage, pointer, loaded.token.clone()).await
+    }
+
+    /// What a commit upon this head stands upon.
+    pub(crate) fn tip(&self, lake: &Lake) -> Tip {
+        let commit = crate::history::Commit::new(self.pointer.head(), self.commit.clone());
+        Tip { commit, snapshot: self.snapshot(lake) }
+    }
+
     pub(super) fn check_lake(&self, expected: LakeId) -> Result<()> {
         let found = self.pointer.lake();
         if found == expected {
@@ -113,7 +133,7 @@ impl Head {
     pub(crate) fn snapshot(&self, lake: &Lake) -> Snapshot {
         Snapshot {
             objects: lake.storage().objects().clone(),
-            trees: Arc::new(self.trees.clone()),
+            trees: Arc::clone(&self.trees),
             catalog: self.commit.catalog.clone(),
         }
     }

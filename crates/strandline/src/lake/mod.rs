@@ -8,16 +8,19 @@ mod create;
 mod head;
 mod open;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use strandline_format::{Feature, LakeId, RefName};
+use strandline_format::{Feature, LakeId, NameKey, ObjectPath, RefName};
 
 pub use create::Create;
+pub(crate) use head::Found;
 pub use head::Head;
 pub use open::Open;
 
+use crate::commit::Committers;
 use crate::error::Result;
-use crate::storage::Storage;
+use crate::storage::{Reloaded, Storage};
 
 /// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
 const KNOWN_FEATURES: &[Feature] = &[];
@@ -45,7 +48,10 @@ pub struct Lake(Arc<Inner>);
 struct Inner {
     id: LakeId,
     storage: Storage,
-    head: Head,
+    head: Arc<Head>,
+    /// The newest heads that this process has seen, by branch.
+    heads: Mutex<HashMap<NameKey, Arc<Head>>>,
+    committers: Committers,
 }
 
 impl Lake {
@@ -64,7 +70,57 @@ impl Lake {
     }
 
     fn new(storage: Storage, head: Head) -> Self {
-        Self(Arc::new(Inner { id: head.pointer().lake(), storage, head }))
+        let (id, head) = (head.pointer().lake(), Arc::new(head));
+        let heads = HashMap::from([(head.pointer().branch().key().clone(), Arc::clone(&head))]);
+        let committers = Committers::default();
+        Self(Arc::new(Inner { id, storage, head, heads: Mutex::new(heads), committers }))
+    }
+
+    fn heads(&self) -> MutexGuard<'_, HashMap<NameKey, Arc<Head>>> {
+        self.0.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest head of a branch that this process has seen. No request.
+    pub(crate) fn known(&self, branch: &RefName) -> Option<Arc<Head>> {
+        self.heads().get(branch.key()).cloned()
+    }
+
+    /// Remembers a head, unless a newer one is known; gives the newer one.
+    pub(crate) fn learn(&self, head: Head) -> Arc<Head> {
+        let head = Arc::new(head);
+        let mut heads = self.heads();
+        let known = heads.entry(head.pointer().branch().key().clone()).or_insert_with(|| Arc::clone(&head));
+        if known.pointer().seq() < head.pointer().seq() {
+            *known = head;
+        }
+        Arc::clone(known)
+    }
+
+    /// The present head of a branch. One request, which brings nothing if the head is the one that is known.
+    pub(crate) async fn newest(&self, branch: &RefName) -> Result<Arc<Head>> {
+        let path = ObjectPath::branch(branch);
+        let known = self.known(branch);
+        let loaded = match &known {
+            Some(known) => match self.storage().refs().load_if_changed(&path, known.token()).await? {
+                Reloaded::Unchanged => return Ok(Arc::clone(known)),
+                Reloaded::Changed(loaded) => Some(loaded),
+                Reloaded::Absent => None,
+            },
+            None => self.storage().refs().load(&path).await?,
+        };
+        let found = match loaded {
+            Some(loaded) => {
+                head::Found::of(self.storage(), branch, &loaded).await.map_err(|error| error.at(&path))?
+            }
+            None => head::Found::Absent,
+        };
+        let head = found.head(branch)?;
+        head.check_lake(self.id())?;
+        Ok(self.learn(head))
+    }
+
+    pub(crate) fn committers(&self) -> &Committers {
+        &self.0.committers
     }
 
     /// The lake's id, which it keeps wherever it is copied.

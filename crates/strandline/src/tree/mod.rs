@@ -57,6 +57,14 @@ impl Trees {
         Self { objects, staged: pack.iter().map(text).collect() }
     }
 
+    /// The same, with what another one has at hand as well.
+    #[must_use]
+    pub fn beside(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.staged.extend(other.staged.iter().map(|(hash, text)| (*hash, text.clone())));
+        both
+    }
+
     /// The text of a metadata object, verified. At most one request.
     ///
     /// # Errors

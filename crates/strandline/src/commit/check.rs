@@ -1,0 +1,176 @@
+//! What is checked on every read of a base, before anything is swapped upon it [TXN-4].
+//!
+//! Invariant: the order of the checks is that of the rule, and none is left out because of what the last answer was: an id
+//! that is in the history has committed, whatever its writer was told.
+
+use futures::TryStreamExt;
+use strandline_format::tree::{Children, Columns};
+use strandline_format::{History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
+
+use crate::commit::Member;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::Commit;
+use crate::lake::Head;
+use crate::storage::Objects;
+use crate::transaction::work::Work;
+use crate::tree::{KeyRange, Select};
+
+/// Where a transaction's id stands in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Landed {
+    pub(crate) version: Seq,
+    pub(crate) commit: ObjectRef,
+}
+
+impl From<HistoryEntry> for Landed {
+    fn from(entry: HistoryEntry) -> Self {
+        Self { version: entry.seq, commit: entry.commit }
+    }
+}
+
+/// Looks for a transaction in the history of a head, the head included: above the version that it began on, or, if its id
+/// stands for an idempotency key, everywhere [TXN-5, HIST-6].
+///
+/// No request as long as the head's buffer holds what came since; with a key, the nodes that hold keyed entries.
+pub(crate) async fn find(head: &Head, txn: TxnId, keyed: bool, start: Seq) -> Result<Option<Landed>> {
+    let commit = head.commit();
+    if commit.txn == txn {
+        return Ok(Some(Landed { version: commit.seq, commit: head.pointer().head() }));
+    }
+    if keyed {
+        return search(head, &Keyed(txn)).await;
+    }
+    if commit.seq <= start {
+        return Ok(None);
+    }
+    search(head, &Since(KeyRange::new(start..), txn)).await
+}
+
+async fn search(head: &Head, select: &impl Select<History>) -> Result<Option<Landed>> {
+    let mut batches = std::pin::pin!(head.trees().scan(&head.commit().history, select));
+    while let Some(batch) = batches.try_next().await? {
+        if let Some(entry) = batch.entries().next() {
+            return Ok(Some(entry.into()));
+        }
+    }
+    Ok(None)
+}
+
+/// The entry of a transaction with a key.
+struct Keyed(TxnId);
+
+impl Select<History> for Keyed {
+    fn children(&self, children: &Children<History>) -> Mask {
+        children.summary.as_slice().iter().map(|run| run.keyed > 0).collect()
+    }
+
+    fn entries(&self, entries: &HistoryColumns) -> Mask {
+        entries.as_slice().iter().map(|entry| entry.keyed && entry.txn == self.0).collect()
+    }
+}
+
+/// The entry of a transaction, from a version on.
+struct Since(KeyRange<Seq>, TxnId);
+
+impl Select<History> for Since {
+    fn children(&self, children: &Children<History>) -> Mask {
+        Select::<History>::children(&self.0, children)
+    }
+
+    fn entries(&self, entries: &HistoryColumns) -> Mask {
+        let recent = Select::<History>::entries(&self.0, entries);
+        let found = entries.as_slice().iter().map(|entry| entry.txn == self.1).collect();
+        recent.and(&found)
+    }
+}
+
+/// Refuses a base in whose first-parent history the start does not stand: the branch was deleted and made anew, and the
+/// transaction may have committed on the old one [TXN-4].
+pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
+    let (commit, version) = (head.commit(), start.version());
+    let found = if commit.seq == version {
+        Some(head.pointer().head().hash)
+    } else if commit.seq > version {
+        head.trees().get(&commit.history, &version).await?.map(|entry| entry.commit.hash)
+    } else {
+        None
+    };
+    if found == Some(start.hash()) {
+        return Ok(());
+    }
+    let branch = head.pointer().branch().as_str();
+    let message = format!("branch {branch:?} was made anew since this transaction began on it: begin again");
+    Err(Error::new(ErrorKind::Conflict, message))
+}
+
+/// Refuses a base that no longer keeps what the transaction reads and reuses [EXP-4].
+pub(crate) fn check_retained(head: &Head, start: &Commit) -> Result<()> {
+    let kept = head.pointer().expired_before();
+    if start.version() >= kept {
+        return Ok(());
+    }
+    let message = format!(
+        "this transaction began on version {}, and the versions before {kept} were expired since: begin again",
+        start.version()
+    );
+    Err(Error::new(ErrorKind::SnapshotExpired, message))
+}
+
+/// Puts again what was uploaded in an era that the base no longer allows, from a verified copy of the own upload [GC-4].
+///
+/// Two requests for each such object; its size in memory.
+pub(crate) async fn renew_uploads(work: &mut Work, head: &Head, objects: &Objects) -> Result<()> {
+    for draft in work.drafts_mut() {
+        let table = draft.table.id;
+        let outdated: Vec<_> =
+            draft.uploads.values().filter(|(_, object)| !head.pointer().allows(object.era)).copied().collect();
+        for (kind, object) in outdated {
+            let bytes = objects.get_data(kind, table, &object).await.map_err(|error| gone(&error))?;
+            let renewed = objects.put_data(kind, table, bytes, head.pointer().era()).await?;
+            draft.renew(kind, renewed);
+        }
+    }
+    Ok(())
+}
+
+/// An upload that a collection took while the transaction slept.
+fn gone(error: &Error) -> Error {
+    match error.kind() {
+        ErrorKind::Corrupt => {
+            let message = format!(
+                "two collections passed while this transaction was open, and took what it had uploaded: write it again ({})",
+                error.message()
+            );
+            Error::new(ErrorKind::Conflict, message)
+        }
+        kind => Error::new(kind, error.message()),
+    }
+}
+
+/// Whether a transaction has committed already, seen from a base.
+pub(crate) async fn landed(head: &Head, member: &Member) -> Result<Option<Landed>> {
+    find(head, member.txn, member.keyed, member.start.version()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strandline_format::HistoryEntry;
+
+    #[test]
+    fn entries_without_the_key_are_passed_over() {
+        let entry = |seq, txn: u8, keyed| HistoryEntry {
+            seq: Seq(seq),
+            commit: ObjectRef { hash: strandline_format::Hash::of(&[txn]), era: strandline_format::Era(0), size: 1 },
+            time: strandline_format::Timestamp::EPOCH,
+            txn: TxnId::from_bytes([txn; 16]),
+            keyed,
+            merged: None,
+        };
+        let columns = HistoryColumns::from_items(&[entry(0, 1, false), entry(1, 2, true), entry(2, 1, true)]);
+        let found = Select::<History>::entries(&Keyed(TxnId::from_bytes([1; 16])), &columns);
+        assert_eq!(found.ones().collect::<Vec<_>>(), [2]);
+        let since = Since(KeyRange::new(Seq(1)..), TxnId::from_bytes([1; 16]));
+        assert_eq!(since.entries(&columns).ones().collect::<Vec<_>>(), [2]);
+    }
+}

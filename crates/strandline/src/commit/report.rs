@@ -1,0 +1,115 @@
+//! What a commit tells of itself: what it did, what it cost, and how long each part of it took.
+
+use std::time::Duration;
+
+use strandline_format::{Operation, TableChange};
+
+use crate::history::Commit;
+
+/// A commit that has happened.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The version that was made.
+    pub commit: Commit,
+    /// Whether it had happened before: a transaction with the same idempotency key, or an attempt that was thought lost.
+    pub already: bool,
+    /// What it did to each table.
+    pub tables: Vec<TableReport>,
+    /// What was asked of the store, data files included.
+    pub requests: Requests,
+    /// The bytes of data files that were uploaded.
+    pub bytes_uploaded: u64,
+    /// Files that were to be written anew, but were there already, byte for byte.
+    pub files_reused: u64,
+    /// How often other writers were faster.
+    pub retries: u32,
+    /// How many transactions went with it in one swap, itself included.
+    pub group: usize,
+    /// How many commits of others it was checked against.
+    pub checked: u64,
+    /// How long each part took.
+    pub phases: Phases,
+}
+
+/// What a commit did to one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableReport {
+    /// Its name.
+    pub name: String,
+    /// What was done.
+    pub operation: Operation,
+    /// Live rows that came and went.
+    pub rows: (u64, u64),
+    /// Files that came and went.
+    pub files: (u64, u64),
+    /// The bytes of these files.
+    pub bytes: (u64, u64),
+}
+
+/// How many requests were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Data files that were put; a large one is sent in several.
+    pub data: u64,
+    /// Nodes and commits that were put, those of the whole group.
+    pub metadata: u64,
+    /// Reads of the pointer.
+    pub reads: u64,
+    /// Swaps of the pointer.
+    pub swaps: u64,
+}
+
+/// How long each part took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Encoding and uploading what was not yet when the commit began.
+    pub write: Duration,
+    /// Waiting for the group before.
+    pub wait: Duration,
+    /// Checking, rebasing and making the nodes.
+    pub build: Duration,
+    /// Uploading them.
+    pub upload: Duration,
+    /// Swapping the pointer, and finding out what came of it.
+    pub swap: Duration,
+}
+
+/// What the writing of data came to, before the commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) reused: u64,
+    pub(crate) took: Duration,
+}
+
+impl From<&TableChange> for TableReport {
+    fn from(change: &TableChange) -> Self {
+        Self {
+            name: change.name.as_str().to_owned(),
+            operation: change.operation,
+            rows: (change.rows.added, change.rows.removed),
+            files: (change.files.added, change.files.removed),
+            bytes: (change.bytes.added, change.bytes.removed),
+        }
+    }
+}
+
+impl Report {
+    /// What a commit says, with nothing known of its cost.
+    pub(crate) fn of(commit: Commit) -> Self {
+        let tables = commit.changes().iter().map(TableReport::from).collect();
+        Self {
+            commit,
+            tables,
+            already: false,
+            requests: Requests::default(),
+            bytes_uploaded: 0,
+            files_reused: 0,
+            retries: 0,
+            group: 1,
+            checked: 0,
+            phases: Phases::default(),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Finding out what became of a commit whose outcome was unknown [UNK-3, UNK-7].
+
+use std::time::Duration;
+
+use strandline_format::{Commit as CommitNode, ObjectRef, RefName, Seq, TxnId};
+
+use crate::commit::check::find;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::Commit;
+use crate::lake::{Head, Lake};
+use crate::runtime::Deadline;
+use crate::storage::{Loaded, Settled};
+use crate::tree::Trees;
+
+/// A commit whose outcome is open: what to look for, and where. Keep it until it is resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The branch that it was to go to.
+    pub branch: RefName,
+    /// The transaction.
+    pub txn: TxnId,
+    /// Whether its id stands for an idempotency key.
+    pub keyed: bool,
+    /// The version that it began on.
+    pub start: Seq,
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    /// It stands in the history.
+    Committed(Commit),
+    /// It does not, and never will: its branch was fenced.
+    Aborted,
+    /// It does not yet, but it still may.
+    Open,
+}
+
+/// How long a fence may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Lake {
+    /// Looks for a commit whose outcome was unknown. One request, and the nodes of the history since it began.
+    ///
+    /// # Errors
+    /// The store's errors; `NotFound` if the branch is gone.
+    pub async fn resolve(&self, unresolved: &Unresolved) -> Result<Resolution> {
+        let head = self.newest(&unresolved.branch).await?;
+        Ok(look(&head, unresolved).await?.map_or(Resolution::Open, Resolution::Committed))
+    }
+
+    /// The same, but ends the doubt: swaps the branch to itself, so that no request from before can land any more. The
+    /// writer must have stopped: one that goes on could commit upon the fence.
+    ///
+    /// # Errors
+    /// As [`Lake::resolve`]; `CommitUnknown` if the fence itself is in doubt.
+    pub async fn resolve_by_fence(&self, unresolved: &Unresolved) -> Result<Resolution> {
+        let deadline = Deadline::after(PATIENCE);
+        loop {
+            let head = self.newest(&unresolved.branch).await?;
+            if let Some(commit) = look(&head, unresolved).await? {
+                return Ok(Resolution::Committed(commit));
+            }
+            let nonce_stands = |nonce| {
+                move |loaded: &Loaded| Ok(strandline_format::Pointer::parse(&loaded.bytes)?.nonce() == nonce)
+            };
+            match self.swap(&head, Ok, nonce_stands, deadline).await? {
+                Settled::Applied(_) => break,
+                Settled::NotApplied(_) if !deadline.passed() => {}
+                Settled::NotApplied(_) => {
+                    let message = "other writers kept the branch busy while it was to be fenced";
+                    return Err(Error::new(ErrorKind::Unavailable, message));
+                }
+                Settled::Unknown(doubt) => {
+                    return Err(Error::of_unresolved(unresolved.clone(), doubt.message()));
+                }
+            }
+        }
+        let head = self.newest(&unresolved.branch).await?;
+        Ok(look(&head, unresolved).await?.map_or(Resolution::Aborted, Resolution::Committed))
+    }
+}
+
+async fn look(head: &Head, unresolved: &Unresolved) -> Result<Option<Commit>> {
+    match find(head, unresolved.txn, unresolved.keyed, unresolved.start).await? {
+        Some(found) => read_commit(head.trees(), &found.commit).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A commit by its reference. At most one request.
+pub(crate) async fn read_commit(trees: &Trees, object: &ObjectRef) -> Result<Commit> {
+    let node = CommitNode::parse(&trees.text(object).await?).map_err(|error| error.at(object.hash))?;
+    Ok(Commit::new(*object, node))
+}

@@ -1,0 +1,171 @@
+//! What two sides disagree on, as a value that names it [REB-14].
+
+use std::fmt;
+
+use strandline_format::merge::{CatalogConflict, CatalogConflictKind, TableConflict};
+use strandline_format::{FileId, Hash, Seq, TableId, TableName};
+
+/// Something that stands in the way of a commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// Which table, view or namespace; `None` where a name was read under which nothing stood.
+    pub table: Option<TableId>,
+    /// What it is called.
+    pub name: String,
+    /// What collided.
+    pub kind: ConflictKind,
+    /// The commit on the other side that did it, if it could be found.
+    pub commit: Option<(Seq, Hash)>,
+}
+
+/// What collided.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConflictKind {
+    /// The name, or what stands under it.
+    Catalog(CatalogConflictKind),
+    /// The schema, a property, a constraint, the comment or the key.
+    Table(TableConflict),
+    /// Files of which both sides changed the same rows, or that the other side wrote where this one overwrites.
+    Files(Vec<FileId>),
+    /// A constraint of the other side that new rows break: its name, and what is wrong.
+    Constraint(String, String),
+    /// Something that was read under the level `serializable`.
+    Read(ReadConflict),
+}
+
+/// What was read, and then changed by the other side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadConflict {
+    /// What stands under a name.
+    Name,
+    /// What stands in a namespace.
+    Listing,
+    /// The schema of a table.
+    Schema,
+    /// Rows that a scan could have given; the predicate as text.
+    Scan(String),
+}
+
+impl Conflict {
+    pub(super) fn of_catalog(conflict: &CatalogConflict) -> Self {
+        let entry = conflict.ours.as_ref().or(conflict.theirs.as_ref());
+        Self {
+            table: entry.map(|entry| entry.id),
+            name: entry.map_or_else(String::new, |entry| entry.name.as_str().to_owned()),
+            kind: ConflictKind::Catalog(conflict.kind),
+            commit: None,
+        }
+    }
+
+    pub(super) fn of_table(table: TableId, name: TableName, kind: ConflictKind) -> Self {
+        Self { table: Some(table), name: name.as_str().to_owned(), kind, commit: None }
+    }
+
+    pub(crate) fn of_read(table: Option<TableId>, name: &str, read: ReadConflict) -> Self {
+        Self { table, name: name.to_owned(), kind: ConflictKind::Read(read), commit: None }
+    }
+
+    /// What kind of thing collided, in a word or two, as programs tell it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match &self.kind {
+            ConflictKind::Catalog(_) => "catalog",
+            ConflictKind::Table(_) => "table",
+            ConflictKind::Files(_) => "files",
+            ConflictKind::Constraint(..) => "constraint",
+            ConflictKind::Read(_) => "read",
+        }
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.name, self.kind)?;
+        match &self.commit {
+            Some((version, hash)) => write!(f, ", in version {version} ({})", &hash.to_string()[..12]),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ConflictKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Catalog(kind) => f.write_str(catalog(*kind)),
+            Self::Table(conflict) => table(conflict, f),
+            Self::Files(files) => write!(f, "{}", Listed(files)),
+            Self::Constraint(name, why) => write!(f, "new rows break constraint {name:?}: {why}"),
+            Self::Read(read) => write!(f, "{read}"),
+        }
+    }
+}
+
+impl fmt::Display for ReadConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("this name was looked up, and stands for something else by now"),
+            Self::Listing => f.write_str("what stands in it was listed, and has changed"),
+            Self::Schema => f.write_str("its schema was read, and has changed"),
+            Self::Scan(filter) => write!(f, "rows for which {filter} were read, and some may have changed"),
+        }
+    }
+}
+
+fn catalog(kind: CatalogConflictKind) -> &'static str {
+    match kind {
+        CatalogConflictKind::Dropped => "one side dropped it, the other changed it",
+        CatalogConflictKind::Renamed => "both sides renamed it, to different names",
+        CatalogConflictKind::SameName => "both sides made something of this name",
+        CatalogConflictKind::NamespaceInUse => "its namespace was dropped on the other side",
+        CatalogConflictKind::Changed => "both sides changed it",
+        _ => "the sides disagree on it",
+    }
+}
+
+fn table(conflict: &TableConflict, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let shown = |side: Option<&str>| side.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"));
+    match conflict {
+        TableConflict::Schema(conflict) => write!(
+            f,
+            "field {:?}: {:?} differs: the branch has {}, this has {}",
+            conflict.path,
+            conflict.kind,
+            shown(conflict.ours.as_deref()),
+            shown(conflict.theirs.as_deref())
+        ),
+        TableConflict::Property { key, ours, theirs } => {
+            let text = |value: &Option<strandline_format::PropertyValue>| {
+                shown(value.as_ref().map(strandline_format::PropertyValue::as_str))
+            };
+            write!(f, "property {:?}: the branch has {}, this has {}", key.as_str(), text(ours), text(theirs))
+        }
+        TableConflict::Constraint { ours, theirs } => {
+            let text = |side: &Option<strandline_format::Constraint>| {
+                shown(side.as_ref().map(|constraint| constraint.check.as_str()))
+            };
+            let name = ours.as_ref().or(theirs.as_ref()).map_or("", |constraint| constraint.name.as_str());
+            write!(f, "constraint {name:?}: the branch has {}, this has {}", text(ours), text(theirs))
+        }
+        TableConflict::Comment { .. } => f.write_str("both sides changed the comment"),
+        TableConflict::Key { .. } => f.write_str("both sides changed the key"),
+    }
+}
+
+/// Some of many files.
+struct Listed<'a>(&'a [FileId]);
+
+/// How many are named.
+const NAMED: usize = 10;
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> = self.0.iter().take(NAMED).map(ToString::to_string).collect();
+        write!(f, "the same rows were written on both sides, in files {}", named.join(", "))?;
+        match self.0.len().checked_sub(NAMED) {
+            Some(more) if more > 0 => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}

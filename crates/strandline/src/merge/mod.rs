@@ -1,0 +1,226 @@
+//! The one merge, over stored trees: what a work did since its base is done to another snapshot [REB-1..16].
+//!
+//! The rules are pure and stand in `strandline_format::merge`; here is what they need read, and what they decide carried out.
+//! Invariants: a merge reads metadata, and rows of new files only for constraints that the other side made [REB-11]; it
+//! rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
+//! tries again (`commit`), and which commit on the other side it was (looked for once there is a conflict).
+
+mod conflict;
+mod files;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use strandline_format::merge::{CatalogMerge, MergedEntry, MergedNode, merge_catalogs};
+use strandline_format::{
+    Catalog, CatalogEntry, EntryType, Era, Hash, NameKey, ObjectRef, Operation, Seq, TableId, TxnId,
+};
+
+pub use conflict::{Conflict, ConflictKind, ReadConflict};
+pub(crate) use files::reaches;
+
+use crate::error::Result;
+use crate::snapshot::Snapshot;
+use crate::transaction::reads::ReadSet;
+use crate::transaction::work::{After, Node, Touched, Work};
+use crate::tree::Change;
+
+/// What a merge comes to.
+pub(crate) enum Rebased {
+    /// The same work upon the other snapshot.
+    Done(Work),
+    /// What the sides disagree on.
+    Conflicts(Vec<Conflict>),
+}
+
+/// What is merged into what.
+pub(crate) struct Rebase<'a> {
+    /// What was done, and since when.
+    pub(crate) work: &'a Work,
+    /// What the transaction read, if that counts [REB-12].
+    pub(crate) reads: Option<&'a ReadSet>,
+    /// Where it is done now.
+    pub(crate) onto: &'a Snapshot,
+    /// The version that it becomes [REB-5].
+    pub(crate) version: Seq,
+    /// The era in which it is stored.
+    pub(crate) era: Era,
+    /// Which transaction, to tell its unstored nodes from any other's.
+    pub(crate) txn: TxnId,
+}
+
+impl Rebase<'_> {
+    /// Carries the work over. Requests: those of the differences between the snapshots.
+    pub(crate) async fn run(&self) -> Result<Rebased> {
+        let onto = self.joined();
+        let base = self.work.base();
+        let changes = onto.trees.changes(&base.catalog, &onto.catalog).await?;
+        let mut conflicts = match self.reads {
+            Some(reads) => reads.conflicts(base, &onto, &changes).await?,
+            None => Vec::new(),
+        };
+        let sides = self.sides(&onto, changes).await?;
+        let merge = merge_catalogs(&sides.base, &sides.ours, &sides.theirs);
+        conflicts.extend(merge.conflicts.iter().map(Conflict::of_catalog));
+        let work = self.carry_over(&onto, &sides, merge, &mut conflicts).await?;
+        Ok(if conflicts.is_empty() { Rebased::Done(work) } else { Rebased::Conflicts(conflicts) })
+    }
+
+    /// The other snapshot, with the base's nodes at hand as well.
+    fn joined(&self) -> Snapshot {
+        let trees = self.onto.trees.beside(&self.work.base().trees);
+        Snapshot { trees: Arc::new(trees), ..self.onto.clone() }
+    }
+
+    /// All entries under names that either side touched.
+    async fn sides(&self, onto: &Snapshot, changes: Vec<Change<Catalog>>) -> Result<Sides> {
+        let mut base: BTreeMap<NameKey, CatalogEntry> = BTreeMap::new();
+        let mut ours = BTreeMap::new();
+        let mut theirs = BTreeMap::new();
+        let moved: BTreeSet<TableId> = self.work.touched().keys().copied().collect();
+        for change in changes {
+            if let Some(before) = change.before {
+                if !moved.contains(&before.id) {
+                    theirs.insert(change.key.clone(), before.clone());
+                }
+                base.insert(change.key.clone(), before);
+            }
+            if let Some(after) = change.after {
+                ours.insert(change.key, after);
+            }
+        }
+        for (id, touched) in self.work.touched() {
+            self.add_touched(onto, *id, touched, (&mut base, &mut ours, &mut theirs)).await?;
+        }
+        let list = |side: BTreeMap<NameKey, CatalogEntry>| side.into_values().collect();
+        Ok(Sides { base: list(base), ours: list(ours), theirs: list(theirs) })
+    }
+
+    async fn add_touched(
+        &self,
+        onto: &Snapshot,
+        id: TableId,
+        touched: &Touched,
+        (base, ours, theirs): (&mut ByName, &mut ByName, &mut ByName),
+    ) -> Result<()> {
+        if let Some(before) = &touched.before {
+            base.insert(before.name.key().clone(), before.clone());
+        }
+        if let Some(after) = &touched.after {
+            theirs.insert(after.name.key().clone(), self.stand_in(id, after)?);
+        }
+        let names = touched.before.iter().map(|entry| &entry.name);
+        for name in names.chain(touched.after.iter().map(|after| &after.name)) {
+            self.add_namespaces(onto, name, (base, ours, theirs)).await?;
+            if let Some(entry) = onto.entry(name).await? {
+                ours.insert(name.key().clone(), entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// The namespaces around a name, which must stand in the result [CAT-4].
+    async fn add_namespaces(
+        &self,
+        onto: &Snapshot,
+        name: &strandline_format::TableName,
+        (base, ours, theirs): (&mut ByName, &mut ByName, &mut ByName),
+    ) -> Result<()> {
+        let mut around = name.namespace();
+        while let Some(namespace) = around {
+            if let Some(entry) = self.work.base().entry(&namespace).await? {
+                if !self.work.touched().contains_key(&entry.id) {
+                    theirs.entry(namespace.key().clone()).or_insert_with(|| entry.clone());
+                }
+                base.entry(namespace.key().clone()).or_insert(entry);
+            }
+            if let Some(entry) = onto.entry(&namespace).await? {
+                ours.entry(namespace.key().clone()).or_insert(entry);
+            }
+            around = namespace.namespace();
+        }
+        Ok(())
+    }
+
+    /// The entry of a touched name, with a reference that no other side can have where its node is not stored yet.
+    fn stand_in(&self, id: TableId, after: &After) -> Result<CatalogEntry> {
+        let node = match &after.node {
+            Node::Kept(_, node) => *node,
+            Node::View(view) => reference(&view.to_json()?),
+            Node::Namespace(namespace) => reference(&namespace.to_json()?),
+            Node::Table(_) => reference(format!("unstored {} {id}", self.txn).as_bytes()),
+        };
+        Ok(CatalogEntry { name: after.name.clone(), entry_type: after.node.entry_type(), id, node })
+    }
+
+    async fn carry_over(
+        &self,
+        onto: &Snapshot,
+        sides: &Sides,
+        merge: CatalogMerge,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Work> {
+        let ours: BTreeMap<TableId, &CatalogEntry> = sides.ours.iter().map(|entry| (entry.id, entry)).collect();
+        let mut work = Work::on(onto.clone());
+        let put: BTreeSet<TableId> = merge.puts.iter().map(|entry| entry.id).collect();
+        for key in &merge.removes {
+            let gone = sides.ours.iter().find(|entry| entry.name.key() == key && !put.contains(&entry.id));
+            if let Some(entry) = gone {
+                let dropped = Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
+                work.touch(entry.id, dropped);
+            }
+        }
+        for entry in merge.puts {
+            let before = ours.get(&entry.id).map(|entry| (*entry).clone());
+            let operation = self.work.touched().get(&entry.id).map_or(Operation::Merge, |touched| touched.operation);
+            if let Some(node) = self.node(onto, &entry, conflicts).await? {
+                let after = After { name: entry.name, node };
+                work.touch(entry.id, Touched { before, after: Some(after), operation });
+            }
+        }
+        Ok(work)
+    }
+
+    /// The node of a merged entry.
+    async fn node(
+        &self,
+        onto: &Snapshot,
+        entry: &MergedEntry,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Option<Node>> {
+        let touched = self.work.touched().get(&entry.id).and_then(|touched| touched.after.as_ref());
+        Ok(match (&entry.node, touched) {
+            (MergedNode::Taken(node), Some(after)) if self.stand_in(entry.id, after)?.node.hash == node.hash => {
+                Some(after.node.clone())
+            }
+            (MergedNode::Taken(node), _) => Some(Node::Kept(entry.entry_type, *node)),
+            (MergedNode::Merge { base, ours, .. }, Some(After { node: Node::Table(draft), .. })) => {
+                let at = |node: ObjectRef| CatalogEntry {
+                    name: entry.name.clone(),
+                    entry_type: EntryType::Table,
+                    id: entry.id,
+                    node,
+                };
+                let (base, ours) =
+                    futures::try_join!(onto.table_of(&at(*base)), onto.table_of(&at(*ours)))?;
+                let merge = table::TableRebase { base: &base, ours: &ours, theirs: draft, version: self.version, era: self.era };
+                merge.run(conflicts).await?.map(|draft| Node::Table(Box::new(draft)))
+            }
+            (MergedNode::Merge { .. }, _) => None,
+        })
+    }
+}
+
+type ByName = BTreeMap<NameKey, CatalogEntry>;
+
+/// The entries of three catalogs under the names that were touched.
+struct Sides {
+    base: Vec<CatalogEntry>,
+    ours: Vec<CatalogEntry>,
+    theirs: Vec<CatalogEntry>,
+}
+
+fn reference(text: &[u8]) -> ObjectRef {
+    ObjectRef { hash: Hash::of(text), era: Era(0), size: text.len() as u64 }
+}

@@ -1,0 +1,75 @@
+//! A table that both sides changed: its node member by member, its files entry by entry [REB-2].
+
+use std::sync::Arc;
+
+use strandline_format::merge::{TableSide, merge_tables};
+use strandline_format::{Era, FileEntry, FileId, Pieces, Renumbering, RowId, Seq};
+
+use crate::error::Result;
+use crate::merge::conflict::{Conflict, ConflictKind};
+use crate::merge::files::FilesMerge;
+use crate::storage::DataKind;
+use crate::table::TableState;
+use crate::transaction::draft::Draft;
+
+/// One table on all sides.
+pub(super) struct TableRebase<'a> {
+    pub(super) base: &'a TableState,
+    pub(super) ours: &'a TableState,
+    pub(super) theirs: &'a Draft,
+    pub(super) version: Seq,
+    /// The era in which a united deletion vector is stored.
+    pub(super) era: Era,
+}
+
+impl TableRebase<'_> {
+    /// The draft upon our node; `None` if there are conflicts, which are added to the list.
+    pub(super) async fn run(&self, conflicts: &mut Vec<Conflict>) -> Result<Option<Draft>> {
+        let side = |state: &'_ TableState| (Arc::clone(&state.table), Arc::clone(&state.schema));
+        let ((base, base_schema), (ours, our_schema)) = (side(self.base), side(self.ours));
+        let merged = merge_tables(
+            TableSide { table: &base, schema: &base_schema },
+            TableSide { table: &ours, schema: &our_schema },
+            TableSide { table: &self.theirs.table, schema: &self.theirs.schema },
+        )?;
+        let found = conflicts.len();
+        conflicts.extend(merged.conflicts.iter().cloned().map(|conflict| self.conflict(ConflictKind::Table(conflict))));
+        let (numbers, next_file, next_row) = self.numbers()?;
+        let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
+        let (edits, stored) = files.run(conflicts).await?;
+        self.check_rows(&merged.ours_constraints, conflicts).await?;
+        if conflicts.len() > found {
+            return Ok(None);
+        }
+        let mut draft = Draft::new(ours.as_ref().clone(), Arc::new(merged.schema));
+        draft.uploads = self.theirs.uploads.clone();
+        draft.uploads.extend(stored.into_iter().map(|object| (object.hash, (DataKind::DeletionVector, object))));
+        draft.overwrites = self.theirs.overwrites.clone();
+        let (files, totals) = (draft.table.files.clone(), draft.table.totals);
+        draft.table = strandline_format::Table { files, totals, next_file, next_row, ..merged.table };
+        for edit in edits {
+            apply(&mut draft, edit.before.as_ref(), edit.after);
+        }
+        Ok(Some(draft))
+    }
+
+    pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {
+        Conflict::of_table(self.ours.table.id, self.ours.name.clone(), kind)
+    }
+
+    /// Which numbers of ours what theirs added gets, and the next ones after them [REB-3].
+    fn numbers(&self) -> Result<(Renumbering, FileId, RowId)> {
+        let (base, ours, theirs) = (&self.base.table, &self.ours.table, &self.theirs.table);
+        let files = Pieces::shared(base.next_file.0).complete(theirs.next_file.0, ours.next_file.0)?;
+        let rows = Pieces::shared(base.next_row.0).complete(theirs.next_row.0, ours.next_row.0)?;
+        Ok((Renumbering { files: files.0, rows: rows.0 }, FileId(files.1), RowId(rows.1)))
+    }
+}
+
+fn apply(draft: &mut Draft, before: Option<&FileEntry>, after: Option<FileEntry>) {
+    match (before, after) {
+        (before, Some(after)) => draft.put(before, after),
+        (Some(before), None) => draft.remove(before),
+        (None, None) => {}
+    }
+}

@@ -1,0 +1,190 @@
+//! A table in the middle of a transaction: its node as it is to become, with files that nobody else sees yet.
+//!
+//! Invariants: ids of files and rows are handed out in order from what the base had [TBL-4]; totals and counts always are what
+//! the entries add up to [TBL-6, COM-6]; `added` of new entries is set when the version is known [FILE-11].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strandline_format::tree::Root;
+use strandline_format::{
+    Counts, Deletes, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, RowId, RowIds, Schema, Seq, Table as TableNode,
+    TableName, Totals,
+};
+
+use crate::error::Result;
+use crate::snapshot::Snapshot;
+use crate::storage::DataKind;
+use crate::table::TableState;
+use crate::write::NewFile;
+
+/// What a table is to become.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) table: TableNode,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) moved: Moved,
+    /// The totals of the base.
+    base: Totals,
+    /// Files with this id and above are new.
+    first_new: FileId,
+    /// What was uploaded for it.
+    pub(crate) uploads: BTreeMap<Hash, (DataKind, ObjectRef)>,
+    /// What its overwrites replace: whoever else writes there meanwhile collides [REB-16].
+    pub(crate) overwrites: Vec<Filter>,
+}
+
+/// What came and went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) rows: Counts,
+    pub(crate) files: Counts,
+    pub(crate) bytes: Counts,
+}
+
+impl Draft {
+    /// A table that nothing was done to yet.
+    pub(crate) fn of(state: &TableState) -> Self {
+        Self::new((*state.table).clone(), Arc::clone(&state.schema))
+    }
+
+    /// A table that stands on this node.
+    pub(crate) fn new(table: TableNode, schema: Arc<Schema>) -> Self {
+        let (base, first_new) = (table.totals, table.next_file);
+        let (moved, uploads, overwrites) = (Moved::default(), BTreeMap::new(), Vec::new());
+        Self { table, schema, moved, base, first_new, uploads, overwrites }
+    }
+
+    /// The table as it is now, to be read.
+    pub(crate) fn state(&self, base: &Snapshot, name: &TableName) -> TableState {
+        TableState {
+            objects: base.objects.clone(),
+            trees: Arc::clone(&base.trees),
+            name: name.clone(),
+            table: Arc::new(self.table.clone()),
+            schema: Arc::clone(&self.schema),
+        }
+    }
+
+    /// Whether a file was added by this work.
+    pub(crate) fn is_new(&self, id: FileId) -> bool {
+        id >= self.first_new
+    }
+
+    /// The files that this work adds.
+    pub(crate) fn new_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.table.files.edits().range(self.first_new..).filter_map(|(_, edit)| edit.as_ref())
+    }
+
+    /// Adds a file that was just written, under the next ids.
+    pub(crate) fn add(&mut self, file: NewFile) -> Result<()> {
+        let (id, first_row) = (self.table.next_file, self.table.next_row);
+        let entry = FileEntry {
+            id,
+            hash: file.object.hash,
+            era: file.object.era,
+            size: file.object.size,
+            rows: file.rows,
+            footer: file.footer,
+            first_row,
+            added: Seq(0),
+            fields: self.table.field_set(&file.fields)?,
+            deletes: None,
+            row_groups: file.row_groups,
+            order: file.order.map(|order| order.0),
+            split: file.split,
+            shifts: NumberMap::default(),
+            row_ids: RowIds::Derived,
+            external: None,
+            stats: file.stats,
+        };
+        entry.check()?;
+        self.table.next_file = id.next()?;
+        self.table.next_row = RowId(first_row.0.saturating_add(entry.rows));
+        self.uploads.insert(file.object.hash, (DataKind::File, file.object));
+        self.put(None, entry);
+        Ok(())
+    }
+
+    /// Puts an entry, in the place of the one that stood under its id.
+    pub(crate) fn put(&mut self, before: Option<&FileEntry>, after: FileEntry) {
+        self.count(before, Some(&after));
+        self.table.files.edit([(after.id, Some(after))]);
+    }
+
+    /// Removes an entry.
+    pub(crate) fn remove(&mut self, before: &FileEntry) {
+        self.count(Some(before), None);
+        self.table.files.edit([(before.id, None)]);
+    }
+
+    /// Removes all files. No request, however many there are.
+    pub(crate) fn clear(&mut self) {
+        self.table.files = Root::default();
+        self.table.totals = Totals::default();
+        let gone = |total: u64| Counts { added: 0, removed: total };
+        self.moved = Moved {
+            rows: gone(self.base.rows),
+            files: gone(self.base.files),
+            bytes: gone(self.base.bytes),
+        };
+    }
+
+    fn count(&mut self, before: Option<&FileEntry>, after: Option<&FileEntry>) {
+        self.table.totals = self.table.totals.edited(before, after);
+        let id = before.or(after).map(|entry| entry.id);
+        let new = id.is_some_and(|id| self.is_new(id));
+        let sums = |entry: Option<&FileEntry>| Totals::of(entry);
+        let (old, now) = (sums(before), sums(after));
+        self.moved.rows.shift(old.rows, now.rows, new);
+        self.moved.files.shift(old.files, now.files, new);
+        self.moved.bytes.shift(old.bytes, now.bytes, new);
+    }
+
+    /// Refers to an upload under the era in which it was put again [GC-11].
+    pub(crate) fn renew(&mut self, kind: DataKind, object: ObjectRef) {
+        self.uploads.insert(object.hash, (kind, object));
+        let renewed = self.table.files.edits().iter().filter_map(|(id, edit)| {
+            let mut entry = edit.clone()?;
+            match (kind, &mut entry.deletes) {
+                (DataKind::File, _) if entry.hash == object.hash && self.is_new(*id) => entry.era = object.era,
+                (DataKind::DeletionVector, Some(Deletes::Stored { object: stored, .. }))
+                    if stored.hash == object.hash =>
+                {
+                    stored.era = object.era;
+                }
+                _ => return None,
+            }
+            Some((*id, Some(entry)))
+        });
+        let renewed: Vec<_> = renewed.collect();
+        self.table.files.edit(renewed);
+    }
+
+    /// Says of the new files in which version they came.
+    pub(crate) fn settle(&mut self, version: Seq) {
+        let edits = self.table.files.edits().range(self.first_new..);
+        let settled: Vec<_> = edits
+            .map(|(id, edit)| (*id, edit.clone().map(|entry| FileEntry { added: version, ..entry })))
+            .collect();
+        self.table.files.edit(settled);
+    }
+}
+
+/// How a sum changes what came and went.
+trait Shift {
+    fn shift(&mut self, before: u64, after: u64, new: bool);
+}
+
+impl Shift for Counts {
+    fn shift(&mut self, before: u64, after: u64, new: bool) {
+        if after >= before {
+            self.added = self.added.saturating_add(after - before);
+        } else if new {
+            // What the work itself had added goes again.
+            self.added = self.added.saturating_sub(before - after);
+        } else {
+            self.removed = self.removed.saturating_add(before - after);
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Transactions over any number of tables of one branch [TXN].
+//!
+//! A transaction pins the head that it begins on: all that it reads is of that commit, plus its own writes [TXN-14]. Data files
+//! are encoded and uploaded while they are produced; nothing of it is visible before the commit, and a transaction that is
+//! dropped leaves nothing but unreferenced objects. Invariants: its id is chosen once [TXN-1]; an operation happens whole or
+//! not at all, and one that was cut off in the middle makes the transaction refuse to commit. What does not belong here: the
+//! commit loop (`commit`), and encoding (`write`).
+
+mod alter;
+mod begin;
+mod create;
+pub(crate) mod draft;
+mod overwrite;
+pub(crate) mod reads;
+mod rows;
+mod splits;
+mod touch;
+pub(crate) mod work;
+
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline_format::{
+    Author, EntryType, Message, Operation, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId,
+};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
+use tokio::time::Instant;
+
+pub use alter::{AlterTable, Place};
+pub use begin::{Begin, Isolation};
+pub use create::CreateTable;
+pub use overwrite::{Overwrite, Overwritten};
+pub use rows::Rows;
+
+use crate::commit::build::Label;
+use crate::commit::{Member, Patience, Report, Unresolved, Written};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::Commit;
+use crate::lake::{Head, Lake};
+use crate::table::Table;
+use crate::transaction::reads::Reads;
+use crate::transaction::rows::Slot;
+use crate::transaction::work::{StandingId, Work};
+
+/// A transaction that is open. Cloning gives another handle to the same one.
+///
+/// ```
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// use strandline::Lake;
+/// use strandline::arrow::array::{Int64Array, RecordBatch};
+/// use std::sync::Arc;
+///
+/// let lake = Lake::create("memory://transactions").await?;
+/// let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as _)])?;
+/// let transaction = lake.begin().await?;
+/// transaction.create_table("orders").like(&batch.schema()).await?;
+/// transaction.append("orders", batch).await?;
+/// let report = transaction.commit().message("the first orders").await?;
+/// assert_eq!(report.commit.version().0, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Transaction(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    lake: Lake,
+    branch: RefName,
+    start: Arc<Head>,
+    commit: Commit,
+    txn: TxnId,
+    keyed: bool,
+    isolation: Isolation,
+    reads: Reads,
+    /// The commit of an earlier run with the same idempotency key.
+    already: Option<Commit>,
+    state: Mutex<State>,
+}
+
+/// What the transaction has done.
+#[derive(Debug)]
+struct State {
+    work: Work,
+    /// Rows that were appended and are being encoded, by table.
+    open: BTreeMap<TableId, Arc<Mutex<Slot>>>,
+    phase: Phase,
+    written: Written,
+}
+
+/// Whether the transaction still takes anything.
+#[derive(Clone, Debug)]
+enum Phase {
+    Open,
+    /// It was handed to the committer, or was given up.
+    Ended,
+    /// An operation was cut off half-way: what of it was done is not known.
+    Broken(String),
+}
+
+impl State {
+    fn check_open(&self) -> Result<()> {
+        match &self.phase {
+            Phase::Open => Ok(()),
+            Phase::Ended => Err(Error::new(ErrorKind::InvalidInput, "this transaction has ended: begin another")),
+            Phase::Broken(why) => {
+                let message = format!("this transaction cannot go on, begin another: {why}");
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+}
+
+impl Transaction {
+    /// Its id, which is found in the history once it has committed.
+    #[must_use]
+    pub fn id(&self) -> TxnId {
+        self.0.txn
+    }
+
+    /// The branch that it commits to.
+    #[must_use]
+    pub fn branch(&self) -> &RefName {
+        &self.0.branch
+    }
+
+    /// The commit that it reads.
+    #[must_use]
+    pub fn start(&self) -> &Commit {
+        &self.0.commit
+    }
+
+    /// The commit that an earlier run with the same idempotency key made: then there is nothing left to do, and committing
+    /// this one changes nothing.
+    #[must_use]
+    pub fn committed_before(&self) -> Option<&Commit> {
+        self.0.already.as_ref()
+    }
+
+    /// What to look for if this process loses sight of the commit.
+    #[must_use]
+    pub fn unresolved(&self) -> Unresolved {
+        Unresolved {
+            branch: self.0.branch.clone(),
+            txn: self.0.txn,
+            keyed: self.0.keyed,
+            start: self.0.commit.version(),
+        }
+    }
+
+    /// A table as the transaction sees it, its own writes included. What was appended to it and is still being encoded is
+    /// written to files first.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names; the store's errors.
+    pub async fn table(&self, name: &str) -> Result<Table> {
+        let name = TableName::new(name)?;
+        let mut state = self.open().await?;
+        self.0.reads.name(&name);
+        let id = state.work.expect(&name, EntryType::Table).await?.id();
+        self.finish_appends(&mut state, Some(id)).await?;
+        let table = state.work.table(&name).await?;
+        self.0.reads.schema(id);
+        Ok(Table::in_transaction(table, self.0.reads.clone()))
+    }
+
+    /// The names that stand, of a namespace or of the whole lake: tables, views and namespaces.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such namespace; the store's errors.
+    pub async fn list(&self, namespace: Option<&str>) -> Result<Vec<(String, EntryType)>> {
+        let namespace = namespace.map(TableName::new).transpose()?;
+        let state = self.open().await?;
+        self.0.reads.listing(namespace.as_ref());
+        if let Some(name) = &namespace {
+            state.work.expect(name, EntryType::Namespace).await?;
+        }
+        let within = |name: &TableName| match &namespace {
+            Some(namespace) => name.namespace().is_some_and(|around| around.key() == namespace.key()),
+            None => true,
+        };
+        let entries = state.work.entries().await?.into_iter().filter(|(name, ..)| within(name));
+        Ok(entries.map(|(name, entry_type, _)| (name.as_str().to_owned(), entry_type)).collect())
+    }
+
+    /// Drops a table or view. What it held stays readable at earlier versions.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names; `InvalidInput` for a namespace.
+    pub async fn drop_table(&self, name: &str) -> Result<()> {
+        self.drop_named(name, &[EntryType::Table, EntryType::View]).await
+    }
+
+    /// Drops a namespace that holds nothing.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `InvalidInput`, naming what it holds, if it is not empty.
+    pub async fn drop_namespace(&self, name: &str) -> Result<()> {
+        self.drop_named(name, &[EntryType::Namespace]).await
+    }
+
+    async fn drop_named(&self, name: &str, allowed: &[EntryType]) -> Result<()> {
+        let name = TableName::new(name)?;
+        let mut state = self.open().await?;
+        let standing = match state.work.standing(&name).await? {
+            Some(standing) if allowed.contains(&standing.entry_type()) => standing,
+            Some(other) => {
+                let message = format!("{:?} is a {}", name.as_str(), other.entry_type().as_str());
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            None => return Err(state.work.expect(&name, allowed[0]).await.err().unwrap_or_else(|| missing(&name))),
+        };
+        let (id, written, is_namespace) =
+            (standing.id(), standing.name().clone(), standing.entry_type() == EntryType::Namespace);
+        let standing = StandingId::from(standing);
+        if is_namespace {
+            refuse_members(&state.work, &name, "is not empty").await?;
+        }
+        state.open.remove(&id);
+        state.work.drop_standing(standing, &written);
+        Ok(())
+    }
+
+    /// Gives a table, view or empty namespace another name, in the same namespace or another one.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `AlreadyExists` if something has the new name; `InvalidInput` for a namespace that holds
+    /// something.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (TableName::new(from)?, TableName::new(to)?);
+        let mut state = self.open().await?;
+        let Some(standing) = state.work.standing(&from).await? else {
+            return Err(state.work.expect(&from, EntryType::Table).await.err().unwrap_or_else(|| missing(&from)));
+        };
+        let is_namespace = standing.entry_type() == EntryType::Namespace;
+        let (standing, written) = (standing.name().clone(), StandingId::from(standing));
+        if is_namespace {
+            refuse_members(&state.work, &from, "holds something, and can only be renamed empty").await?;
+        }
+        if from.key() != to.key() {
+            create::refuse_taken(&state.work, &to).await?;
+        }
+        create::require_namespace(&state.work, &to).await?;
+        state.work.rename(written, &standing, &to);
+        Ok(())
+    }
+
+    /// Ends the transaction without a commit. Dropping its last handle does the same.
+    pub async fn abandon(&self) {
+        let mut state = self.0.state.lock().await;
+        state.open.clear();
+        state.phase = Phase::Ended;
+    }
+
+    /// Commits; `.await` carries it out. See [`CommitTransaction`].
+    pub fn commit(&self) -> CommitTransaction {
+        CommitTransaction {
+            transaction: self.clone(),
+            label: Ok(Label::default()),
+            patience: Patience::default(),
+        }
+    }
+
+    async fn open(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.0.state.lock().await;
+        state.check_open()?;
+        Ok(state)
+    }
+}
+
+fn missing(name: &TableName) -> Error {
+    Error::new(ErrorKind::NotFound, format!("nothing is called {:?}", name.as_str()))
+}
+
+/// Refuses to take a namespace away from what stands in it [CAT-4].
+async fn refuse_members(work: &Work, namespace: &TableName, why: &str) -> Result<()> {
+    let entries = work.entries().await?;
+    let within = |name: &TableName| name.namespace().is_some_and(|around| around.key() == namespace.key());
+    let members: Vec<&str> =
+        entries.iter().filter(|(name, ..)| within(name)).map(|(name, ..)| name.as_str()).take(3).collect();
+    if members.is_empty() {
+        return Ok(());
+    }
+    let message = format!("namespace {:?} {why}: {}", namespace.as_str(), members.join(", "));
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
+/// A commit that is about to be made: `.await` it.
+///
+/// Two waves of requests after the last byte of data: all nodes and the commit at once, then one swap of the pointer. If the
+/// branch has moved, the work is carried over in metadata and tried again. Transactions of one process on one branch go in
+/// one swap. A dropped future leaves the outcome unknown: the commit goes on by itself, and its id tells later.
+///
+/// # Errors
+/// `Conflict`, with [`Error::conflicts`], if somebody else's commit stands in the way; `CommitUnknown`, with
+/// [`Error::unresolved`], if it could not be found out in time whether it happened; `Unavailable` if it certainly did not,
+/// because the store could not be reached or others were always faster; `SnapshotExpired` if the start was expired meanwhile;
+/// `InvalidInput` if the transaction has ended or was cut off in the middle of an operation; else what the store refuses.
+#[derive(Debug)]
+#[must_use = "a transaction commits when this is awaited"]
+pub struct CommitTransaction {
+    transaction: Transaction,
+    label: Result<Label>,
+    patience: Patience,
+}
+
+impl CommitTransaction {
+    /// Why; the log shows it.
+    pub fn message(self, message: impl Into<String>) -> Self {
+        self.labelled(|label| {
+            label.message = Message::new(message)?;
+            Ok(())
+        })
+    }
+
+    /// Who; the log shows it.
+    pub fn author(self, author: impl Into<String>) -> Self {
+        self.labelled(|label| {
+            label.author = Author::new(author)?;
+            Ok(())
+        })
+    }
+
+    /// Something that programs keep with the commit.
+    pub fn property(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labelled(|label| Ok(label.properties.set(PropertyKey::new(key)?, PropertyValue::new(value)?)?))
+    }
+
+    /// How often and how long it is tried.
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How long it is tried in all.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.patience.timeout = timeout;
+        self
+    }
+
+    fn labelled(mut self, set: impl FnOnce(&mut Label) -> Result<()>) -> Self {
+        self.label = self.label.and_then(|mut label| set(&mut label).map(|()| label));
+        self
+    }
+
+    async fn run(self) -> Result<Report> {
+        let label = self.label?;
+        let inner = &self.transaction.0;
+        if let Some(commit) = &inner.already {
+            return Ok(Report { already: true, ..Report::of(commit.clone()) });
+        }
+        let member = self.transaction.end(label, self.patience).await?;
+        let (member, outcome) = member;
+        inner.lake.committers().submit(&inner.lake, &inner.branch, member);
+        match outcome.await {
+            Ok(outcome) => outcome,
+            // The runtime that carried it through is gone.
+            Err(_) => Err(Error::of_unresolved(self.transaction.unresolved(), "the committer was stopped")),
+        }
+    }
+}
+
+impl IntoFuture for CommitTransaction {
+    type Output = Result<Report>;
+    type IntoFuture = BoxFuture<'static, Result<Report>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}
+
+impl Transaction {
+    /// Finishes what is being written and takes the work out, for the committer.
+    async fn end(
+        &self,
+        label: Label,
+        patience: Patience,
+    ) -> Result<(Member, oneshot::Receiver<Result<Report>>)> {
+        let begun = Instant::now();
+        let mut state = self.open().await?;
+        self.finish_appends(&mut state, None).await?;
+        state.phase = Phase::Ended;
+        state.written.took = begun.elapsed();
+        let (answer, outcome) = oneshot::channel();
+        let work = std::mem::replace(&mut state.work, Work::on(self.0.start.snapshot(&self.0.lake)));
+        let serializable = self.0.isolation == Isolation::Serializable;
+        let member = Member {
+            txn: self.0.txn,
+            keyed: self.0.keyed,
+            start: self.0.commit.clone(),
+            work,
+            reads: serializable.then(|| self.0.reads.so_far()),
+            label,
+            patience,
+            written: state.written,
+            answer,
+        };
+        Ok((member, outcome))
+    }
+
+    /// A draft of a table, to be changed.
+    async fn with_draft<T>(
+        &self,
+        state: &mut State,
+        name: &TableName,
+        operation: Operation,
+        change: impl FnOnce(&mut draft::Draft) -> Result<T>,
+    ) -> Result<T> {
+        let id = state.work.expect(name, EntryType::Table).await?.id();
+        self.finish_appends(state, Some(id)).await?;
+        change(state.work.draft(name, operation).await?)
+    }
+}

@@ -1,0 +1,216 @@
+//! Rows that take the place of others: of all, of those that pass a predicate, or of those in the same splits.
+//!
+//! Invariants: what goes and what comes is one change of the table; a file that comes out byte for byte as one that goes stays
+//! as it is, neither uploaded nor listed anew; whoever else writes rows meanwhile where an overwrite replaces all collides with
+//! it [REB-16]. What does not belong here: finding rows (`touch`), and encoding (`write`).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::IntoFuture;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
+use strandline_format::{FileId, Filter, Hash, ObjectRef, Operation, TableName};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Predicate;
+use crate::table::TableState;
+use crate::transaction::rows::Rows;
+use crate::transaction::touch::{self, Found};
+use crate::transaction::{State, Transaction, splits};
+use crate::write::NewFile;
+
+/// Rows that are about to take the place of others: `.await` it.
+///
+/// # Errors
+/// As [`Transaction::append`]; `InvalidInput` if a new row does not pass the predicate whose rows it replaces.
+#[derive(Debug)]
+#[must_use = "rows are replaced when this is awaited"]
+pub struct Overwrite {
+    transaction: Transaction,
+    table: String,
+    rows: Rows,
+    what: What,
+}
+
+/// Which rows go.
+#[derive(Clone, Debug)]
+enum What {
+    All,
+    Matching(Predicate),
+    Splits,
+}
+
+/// What an overwrite did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overwritten {
+    /// Rows that came.
+    pub rows: u64,
+    /// Files that came out as they had been, and were neither uploaded nor listed anew.
+    pub files_kept: u64,
+}
+
+impl Transaction {
+    /// Replaces all rows of a table; what this returns may be told to replace fewer, `.await` carries it out.
+    pub fn overwrite(&self, table: impl Into<String>, rows: impl Into<Rows>) -> Overwrite {
+        Overwrite { transaction: self.clone(), table: table.into(), rows: rows.into(), what: What::All }
+    }
+
+    /// Deletes the rows that pass a predicate: by deletion vectors, or by removing files none of whose rows is left.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names; `InvalidInput` if the predicate does not fit the table; the store's errors.
+    pub async fn delete(&self, table: &str, predicate: Predicate) -> Result<u64> {
+        let name = TableName::new(table)?;
+        let mut state = self.open().await?;
+        let now = self.touched_table(&mut state, &name).await?;
+        self.0.reads.scan(now.table.id, &predicate.bind(&now.schema)?, predicate.to_string());
+        let found = touch::matching(&now, &predicate).await?;
+        let draft = state.work.draft(&name, Operation::Delete).await?;
+        let before = draft.table.totals.rows;
+        let objects = self.objects().clone();
+        for found in found {
+            draft.take_out(found, &objects).await?;
+        }
+        Ok(before - draft.table.totals.rows)
+    }
+
+    /// A table as it is now, all appended rows in files.
+    async fn touched_table(&self, state: &mut State, name: &TableName) -> Result<TableState> {
+        let id = state.work.expect(name, strandline_format::EntryType::Table).await?.id();
+        self.finish_appends(state, Some(id)).await?;
+        state.work.table(name).await
+    }
+}
+
+impl Overwrite {
+    /// Replaces only the rows that pass. Every new row must pass as well.
+    pub fn matching(mut self, predicate: Predicate) -> Self {
+        self.what = What::Matching(predicate);
+        self
+    }
+
+    /// Replaces only the rows in splits into which a new row falls: the table must be split.
+    pub fn splits(mut self) -> Self {
+        self.what = What::Splits;
+        self
+    }
+
+    async fn run(self) -> Result<Overwritten> {
+        let name = TableName::new(self.table.as_str())?;
+        let (transaction, rows, what) = (self.transaction, self.rows, self.what);
+        let mut state = transaction.open().await?;
+        let done = transaction.overwrite_with(&mut state, &name, rows, &what).await;
+        done.map_err(|error| error.at(format_args!("table {:?}", name.as_str())))
+    }
+}
+
+impl Transaction {
+    async fn overwrite_with(
+        &self,
+        state: &mut State,
+        name: &TableName,
+        rows: Rows,
+        what: &What,
+    ) -> Result<Overwritten> {
+        let now = self.touched_table(state, name).await?;
+        let mut intake = self.intake(state, name, Operation::Overwrite).await?;
+        let mut going = match what {
+            What::All | What::Splits => touch::everything(&now).await?,
+            What::Matching(predicate) => touch::matching(&now, predicate).await?,
+        };
+        if let What::Matching(predicate) = what {
+            intake = intake.requiring(predicate.bind(&now.schema)?, predicate.to_string());
+        }
+        let split = intake.split().cloned();
+        let files = intake.reusing(known(&going)).write(rows.into_stream(), self.objects()).await?;
+        let reach = match what {
+            What::All => Filter::True,
+            What::Matching(predicate) => predicate.bind(&now.schema)?,
+            What::Splits => {
+                let Some(split) = split else {
+                    let message = "it is not split, so no split can be replaced: split it first, or give a predicate";
+                    return Err(Error::new(ErrorKind::InvalidInput, message));
+                };
+                going = splits::within(&now, &split, &files, going).await?;
+                {
+                    let source = |field: &strandline_format::SplitField| {
+                        now.schema.field(field.field).and_then(|field| field.ty.primitive())
+                    };
+                    splits::reach(&split, &files, source)
+                }
+            }
+        };
+        self.exchange(state, name, going, files, reach).await
+    }
+
+    /// Takes out what goes, and adds what comes; what is both stays.
+    async fn exchange(
+        &self,
+        state: &mut State,
+        name: &TableName,
+        going: Vec<Found>,
+        files: Vec<NewFile>,
+        reach: Filter,
+    ) -> Result<Overwritten> {
+        let rows = files.iter().map(|file| file.rows).sum();
+        let (kept, coming) = keep(&going, files);
+        let objects = self.objects().clone();
+        state.written.reused += kept.len() as u64;
+        state.count(&coming.iter().filter(|file| !file.reused).cloned().collect::<Vec<_>>());
+        let draft = state.work.draft(name, Operation::Overwrite).await?;
+        let whole = kept.is_empty() && reach == Filter::True;
+        if whole {
+            draft.clear();
+        } else {
+            let leaving = stream::iter(going).filter(|found| {
+                let stays = kept.contains(&found.entry.id);
+                async move { !stays }
+            });
+            let mut leaving = std::pin::pin!(leaving);
+            while let Some(found) = leaving.next().await {
+                draft.take_out(found, &objects).await?;
+            }
+        }
+        draft.overwrites.push(reach);
+        super::rows::add_files(draft, coming)?;
+        Ok(Overwritten { rows, files_kept: kept.len() as u64 })
+    }
+}
+
+/// The objects of the files that go as a whole: a new file with these bytes needs no upload.
+fn known(going: &[Found]) -> HashMap<Hash, ObjectRef> {
+    let whole = going.iter().filter(|found| found.is_whole());
+    let object = |found: &Found| ObjectRef { hash: found.entry.hash, era: found.entry.era, size: found.entry.size };
+    whole.map(|found| (found.entry.hash, object(found))).collect()
+}
+
+/// The entries that stay because a new file is the same to the byte, one for each, and the new files that are left.
+fn keep(going: &[Found], files: Vec<NewFile>) -> (HashSet<FileId>, Vec<NewFile>) {
+    let mut at_hand: BTreeMap<Hash, Vec<&Found>> = BTreeMap::new();
+    for found in going.iter().filter(|found| found.is_whole()) {
+        at_hand.entry(found.entry.hash).or_default().push(found);
+    }
+    let mut kept = HashSet::new();
+    let mut coming = Vec::new();
+    for file in files {
+        let same = |found: &&&Found| {
+            found.entry.split == file.split && found.entry.order == file.order.map(|order| order.0)
+        };
+        let place = at_hand.get(&file.object.hash).and_then(|all| all.iter().position(|found| same(&found)));
+        match (at_hand.get_mut(&file.object.hash), place) {
+            (Some(all), Some(place)) => drop(kept.insert(all.swap_remove(place).entry.id)),
+            _ => coming.push(file),
+        }
+    }
+    (kept, coming)
+}
+
+impl IntoFuture for Overwrite {
+    type Output = Result<Overwritten>;
+    type IntoFuture = BoxFuture<'static, Result<Overwritten>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}

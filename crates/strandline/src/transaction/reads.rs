@@ -1,0 +1,141 @@
+//! What a transaction has read, so that it can be told whether the other side has touched it since [REB-12].
+//!
+//! Invariant: what is in doubt counts as touched. What does not belong here: what was only written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::TryStreamExt;
+use strandline_format::{Catalog, CatalogEntry, EntryType, Filter, NameKey, TableId, TableName};
+
+use crate::error::Result;
+use crate::merge::{Conflict, ReadConflict, reaches};
+use crate::snapshot::Snapshot;
+use crate::table::TableState;
+use crate::tree::{Change, FileFilter};
+
+/// What one transaction has read so far; shared with the scans that it hands out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads(Arc<Mutex<ReadSet>>);
+
+/// Names, listings, schemas and rows that were read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadSet {
+    names: BTreeMap<NameKey, TableName>,
+    /// Namespaces whose members were listed; `None`: the whole lake.
+    listed: BTreeSet<Option<NameKey>>,
+    schemas: BTreeSet<TableId>,
+    /// With the predicate as its caller wrote it.
+    scans: BTreeMap<TableId, Vec<(Filter, String)>>,
+}
+
+impl Reads {
+    fn note(&self, note: impl FnOnce(&mut ReadSet)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A name was looked up, whether or not something stood there.
+    pub(crate) fn name(&self, name: &TableName) {
+        self.note(|reads| drop(reads.names.insert(name.key().clone(), name.clone())));
+    }
+
+    /// The names in a namespace were listed, or all.
+    pub(crate) fn listing(&self, namespace: Option<&TableName>) {
+        self.note(|reads| drop(reads.listed.insert(namespace.map(|name| name.key().clone()))));
+    }
+
+    /// A table was planned.
+    pub(crate) fn schema(&self, table: TableId) {
+        self.note(|reads| drop(reads.schemas.insert(table)));
+    }
+
+    /// Rows that pass a filter were asked for, whether or not there were any.
+    pub(crate) fn scan(&self, table: TableId, filter: &Filter, text: String) {
+        self.note(|reads| reads.scans.entry(table).or_default().push((filter.clone(), text)));
+    }
+
+    /// What was read up to now.
+    pub(crate) fn so_far(&self) -> ReadSet {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ReadSet {
+    /// What of it the other side has touched. Requests: the nodes of tables that were read and changed, and their files'
+    /// difference.
+    pub(crate) async fn conflicts(
+        &self,
+        base: &Snapshot,
+        onto: &Snapshot,
+        changes: &[Change<Catalog>],
+    ) -> Result<Vec<Conflict>> {
+        let mut conflicts = Vec::new();
+        for change in changes {
+            self.check_name(change, &mut conflicts);
+            if let (Some(before), Some(after)) = (&change.before, &change.after)
+                && before.id == after.id
+                && before.entry_type == EntryType::Table
+            {
+                self.check_table(base, onto, (before, after), &mut conflicts).await?;
+            }
+        }
+        Ok(conflicts)
+    }
+
+    fn check_name(&self, change: &Change<Catalog>, conflicts: &mut Vec<Conflict>) {
+        let identity = |entry: &Option<CatalogEntry>| entry.as_ref().map(|entry| (entry.id, entry.entry_type));
+        let Some(entry) = change.after.as_ref().or(change.before.as_ref()) else { return };
+        if identity(&change.before) == identity(&change.after) {
+            return;
+        }
+        if self.names.contains_key(&change.key) {
+            conflicts.push(Conflict::of_read(Some(entry.id), entry.name.as_str(), ReadConflict::Name));
+        }
+        let namespace = entry.name.namespace().map(|name| name.key().clone());
+        if self.listed.contains(&None) || (namespace.is_some() && self.listed.contains(&namespace)) {
+            conflicts.push(Conflict::of_read(Some(entry.id), entry.name.as_str(), ReadConflict::Listing));
+        }
+    }
+
+    async fn check_table(
+        &self,
+        base: &Snapshot,
+        onto: &Snapshot,
+        (before, after): (&CatalogEntry, &CatalogEntry),
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<()> {
+        let scans = self.scans.get(&before.id);
+        if scans.is_none() && !self.schemas.contains(&before.id) {
+            return Ok(());
+        }
+        let (before, after) = futures::try_join!(base.table_of(before), onto.table_of(after))?;
+        if self.schemas.contains(&before.table.id) && !before.schema.has_same_fields(&after.schema) {
+            let read = ReadConflict::Schema;
+            conflicts.push(Conflict::of_read(Some(after.table.id), after.name.as_str(), read));
+        }
+        for (filter, text) in scans.into_iter().flatten() {
+            if touches(&before, &after, onto, filter).await? {
+                let read = ReadConflict::Scan(text.clone());
+                conflicts.push(Conflict::of_read(Some(after.table.id), after.name.as_str(), read));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether files that came, went or lost rows may hold a row that passes.
+async fn touches(before: &TableState, after: &TableState, onto: &Snapshot, filter: &Filter) -> Result<bool> {
+    let (old, new) = (
+        FileFilter::new(filter.clone(), &before.table, &before.schema),
+        FileFilter::new(filter.clone(), &after.table, &after.schema),
+    );
+    let mut changes = std::pin::pin!(onto.trees.diff(&before.table.files, &after.table.files));
+    while let Some(change) = changes.try_next().await? {
+        let gone = change.before.is_some_and(|entry| reaches(&old, &entry));
+        let came = change.after.is_some_and(|entry| reaches(&new, &entry));
+        if gone || came {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,342 @@
+//! Rows that come into a table: conformed, checked, encoded while they come.
+//!
+//! Invariants: rows that do not fit are refused before any of their call is taken; small appends to one table go into the same
+//! files; a call that was cut off half-way in the middle of a write breaks the transaction, since nobody knows which of its
+//! rows are in. A stream of batches is written apart, so that one that fails leaves nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use serde::Serialize;
+use strandline_format::{EntryType, Operation, Schema, TableId, TableName};
+use tokio::sync::Mutex;
+
+use crate::columns::{Conform, batch_of_rows};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Checks;
+use crate::transaction::draft::Draft;
+use crate::transaction::{Phase, State, Transaction};
+use crate::write::{FileSpec, NewFile, TableWriter, WriteOptions};
+
+/// Rows to be written: a batch, several, or a stream of them.
+pub struct Rows(Source);
+
+enum Source {
+    Batches(Vec<RecordBatch>),
+    Stream(BoxStream<'static, Result<RecordBatch>>),
+}
+
+impl Rows {
+    /// A stream of batches. Whatever its error, it becomes an `InvalidInput` of the write, with the error as its source, unless
+    /// it is one of ours.
+    pub fn stream<E>(batches: impl Stream<Item = std::result::Result<RecordBatch, E>> + Send + 'static) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self(Source::Stream(batches.map_err(source_error).boxed()))
+    }
+
+    /// The rows as a stream.
+    pub(super) fn into_stream(self) -> BoxStream<'static, Result<RecordBatch>> {
+        match self.0 {
+            Source::Batches(batches) => stream::iter(batches.into_iter().map(Ok)).boxed(),
+            Source::Stream(batches) => batches,
+        }
+    }
+}
+
+fn source_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    match error.into().downcast::<Error>() {
+        Ok(ours) => *ours,
+        Err(other) => {
+            let message = format!("the rows to write could not be had: {other}");
+            Error::new(ErrorKind::InvalidInput, message).with_source(other)
+        }
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Batches(batches) => f.debug_tuple("Rows").field(&batches.len()).finish(),
+            Source::Stream(_) => f.write_str("Rows(..)"),
+        }
+    }
+}
+
+impl From<RecordBatch> for Rows {
+    fn from(batch: RecordBatch) -> Self {
+        Self(Source::Batches(vec![batch]))
+    }
+}
+
+impl From<&RecordBatch> for Rows {
+    fn from(batch: &RecordBatch) -> Self {
+        batch.clone().into()
+    }
+}
+
+impl From<Vec<RecordBatch>> for Rows {
+    fn from(batches: Vec<RecordBatch>) -> Self {
+        Self(Source::Batches(batches))
+    }
+}
+
+/// How a table's rows come in: what they must be, and where they go.
+#[derive(Clone, Debug)]
+pub(super) struct Intake {
+    pub(super) table: TableId,
+    pub(super) schema: Arc<Schema>,
+    checks: Checks,
+    spec: FileSpec,
+}
+
+/// The rows of one table that are being encoded.
+#[derive(Debug)]
+pub(super) struct Slot {
+    intake: Intake,
+    /// `None` before the first row.
+    writer: Option<TableWriter>,
+    /// Set while a batch is handed over: a future that was dropped then leaves it set.
+    taking: bool,
+    /// Its rows are in files; whoever finds it so takes a new one.
+    closed: bool,
+}
+
+impl Transaction {
+    /// Appends rows to a table. They are encoded and uploaded while the transaction goes on; small appends share files.
+    ///
+    /// Columns are found by name; those that are missing get their default, and types that widen without loss are widened.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names; `InvalidInput`, naming every difference, if the rows do not fit the table, have
+    /// a null where none may be, or break a constraint: then none of them is taken, and the transaction goes on. What the store
+    /// refuses: then the transaction cannot go on. A future that is dropped half-way may make it so as well.
+    pub async fn append(&self, table: &str, rows: impl Into<Rows>) -> Result<u64> {
+        let name = TableName::new(table)?;
+        match rows.into().0 {
+            Source::Batches(batches) => self.append_batches(&name, batches).await,
+            Source::Stream(batches) => self.append_stream(&name, batches).await,
+        }
+        .map_err(|error| error.at(format_args!("table {:?}", name.as_str())))
+    }
+
+    /// Appends rows that are values of a type with fields named as the table's columns.
+    ///
+    /// # Errors
+    /// As [`Transaction::append`].
+    pub async fn append_rows<T: Serialize>(&self, table: &str, rows: &[T]) -> Result<u64> {
+        let schema = {
+            let state = self.open().await?;
+            state.work.table(&TableName::new(table)?).await?.schema
+        };
+        self.append(table, batch_of_rows(&schema, rows)?).await
+    }
+
+    async fn append_batches(&self, name: &TableName, batches: Vec<RecordBatch>) -> Result<u64> {
+        loop {
+            let slot = {
+                let mut state = self.open().await?;
+                self.slot(&mut state, name).await?
+            };
+            let mut slot = slot.lock().await;
+            if slot.closed {
+                continue;
+            }
+            let fitting = slot.intake.fit_all(&batches)?;
+            let rows = fitting.iter().map(|batch| batch.num_rows() as u64).sum();
+            if let Err(error) = slot.take(fitting, self.objects()).await {
+                drop(slot);
+                self.0.state.lock().await.phase = Phase::Broken(error.message().to_owned());
+                return Err(error);
+            }
+            return Ok(rows);
+        }
+    }
+
+    async fn append_stream(
+        &self,
+        name: &TableName,
+        batches: BoxStream<'static, Result<RecordBatch>>,
+    ) -> Result<u64> {
+        let intake = {
+            let mut state = self.open().await?;
+            self.intake(&mut state, name, Operation::Append).await?
+        };
+        let files = intake.write(batches, self.objects()).await?;
+        let mut state = self.open().await?;
+        self.same_schema(&state, name, &intake).await?;
+        let draft = state.work.draft(name, Operation::Append).await?;
+        let rows = files.iter().map(|file| file.rows).sum();
+        add_files(draft, files.clone())?;
+        state.count(&files);
+        Ok(rows)
+    }
+
+    /// The rows that are being encoded for a table.
+    async fn slot(&self, state: &mut State, name: &TableName) -> Result<Arc<Mutex<Slot>>> {
+        let id = state.work.expect(name, EntryType::Table).await?.id();
+        if let Some(slot) = state.open.get(&id) {
+            return Ok(Arc::clone(slot));
+        }
+        let intake = self.intake(state, name, Operation::Append).await?;
+        let slot = Arc::new(Mutex::new(Slot { intake, writer: None, taking: false, closed: false }));
+        state.open.insert(id, Arc::clone(&slot));
+        Ok(slot)
+    }
+
+    /// How rows come into a table now.
+    pub(super) async fn intake(
+        &self,
+        state: &mut State,
+        name: &TableName,
+        operation: Operation,
+    ) -> Result<Intake> {
+        let era = self.0.start.pointer().era();
+        let draft = state.work.draft(name, operation).await?;
+        let (table, schema) = (&draft.table, Arc::clone(&draft.schema));
+        let checks = Checks::new(&table.constraints, &schema)?;
+        let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
+        let order = find(table.layout.order).cloned();
+        let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
+        let options = WriteOptions::of_table(table, &schema)?;
+        let spec = FileSpec { table: table.id, schema: Arc::clone(&schema), era, order, split, options };
+        Ok(Intake { table: table.id, schema, checks, spec })
+    }
+
+    /// Refuses files that were written for a schema that the transaction itself has changed since.
+    async fn same_schema(&self, state: &State, name: &TableName, intake: &Intake) -> Result<()> {
+        let now = state.work.table(name).await?;
+        if now.table.id == intake.table && *now.schema == *intake.schema {
+            return Ok(());
+        }
+        let message = "the table was altered while rows were written to it: write them again";
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+
+    /// Puts what is being encoded into files, of one table or of all.
+    pub(super) async fn finish_appends(&self, state: &mut State, table: Option<TableId>) -> Result<()> {
+        let ids: Vec<TableId> =
+            state.open.keys().copied().filter(|id| table.is_none_or(|table| table == *id)).collect();
+        for id in ids {
+            let Some(slot) = state.open.remove(&id) else { continue };
+            let finished = slot.lock().await.finish().await;
+            let files = finished.inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))?;
+            state.count(&files);
+            let draft = state.work.drafts_mut().find(|draft| draft.table.id == id);
+            if let Some(draft) = draft {
+                add_files(draft, files)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn objects(&self) -> &crate::storage::Objects {
+        self.0.lake.storage().objects()
+    }
+}
+
+impl State {
+    /// Counts files that were written.
+    pub(super) fn count(&mut self, files: &[NewFile]) {
+        self.written.files += files.len() as u64;
+        self.written.bytes += files.iter().map(|file| file.object.size).sum::<u64>();
+    }
+}
+
+pub(super) fn add_files(draft: &mut Draft, files: Vec<NewFile>) -> Result<()> {
+    files.into_iter().try_for_each(|file| draft.add(file))
+}
+
+impl Intake {
+    /// The batches as the table has them, if all of them fit.
+    fn fit_all(&self, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
+        let mut conform: Option<Conform> = None;
+        let mut before = 0_u64;
+        let mut fitting = Vec::with_capacity(batches.len());
+        for batch in batches {
+            fitting.push(self.fit(batch, &mut conform).map_err(|error| after(error, before))?);
+            before += batch.num_rows() as u64;
+        }
+        Ok(fitting)
+    }
+
+    /// A batch as the table has it; batches of one schema share what was found out about it.
+    fn fit(&self, batch: &RecordBatch, conform: &mut Option<Conform>) -> Result<RecordBatch> {
+        let known = match conform.take().filter(|known| known.fits(&batch.schema())) {
+            Some(known) => known,
+            None => Conform::new(&self.schema, &batch.schema())?,
+        };
+        let batch = conform.insert(known).apply(batch)?;
+        self.checks.verify(&batch)?;
+        Ok(batch)
+    }
+
+    /// Writes a stream of batches to files of its own.
+    pub(super) async fn write(
+        &self,
+        mut batches: BoxStream<'static, Result<RecordBatch>>,
+        objects: &crate::storage::Objects,
+    ) -> Result<Vec<NewFile>> {
+        let mut writer = TableWriter::new(objects.clone(), self.spec.clone())?;
+        let mut conform = None;
+        let mut before = 0_u64;
+        while let Some(batch) = batches.try_next().await? {
+            let batch = self.fit(&batch, &mut conform).map_err(|error| after(error, before))?;
+            before += batch.num_rows() as u64;
+            writer.write(batch).await?;
+        }
+        writer.finish().await
+    }
+
+    /// The same, with these files of the table at hand, which are not uploaded again.
+    pub(super) fn reusing(mut self, known: std::collections::HashMap<strandline_format::Hash, strandline_format::ObjectRef>) -> Self {
+        self.spec.known = Arc::new(known);
+        self
+    }
+
+    /// Whether rows go to files of one split each.
+    pub(super) fn split(&self) -> Option<&strandline_format::Split> {
+        self.spec.split.as_ref()
+    }
+}
+
+/// Says how many rows of the same call came before the batch that an error counts its row in.
+fn after(error: Error, rows: u64) -> Error {
+    if rows == 0 { error } else { error.at(format_args!("in a batch that begins at row {rows}")) }
+}
+
+impl Slot {
+    async fn take(&mut self, batches: Vec<RecordBatch>, objects: &crate::storage::Objects) -> Result<()> {
+        self.check_whole()?;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => self.writer.insert(TableWriter::new(objects.clone(), self.intake.spec.clone())?),
+        };
+        self.taking = true;
+        for batch in batches {
+            writer.write(batch).await?;
+        }
+        self.taking = false;
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<Vec<NewFile>> {
+        self.check_whole()?;
+        self.closed = true;
+        match self.writer.take() {
+            Some(writer) => writer.finish().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn check_whole(&self) -> Result<()> {
+        if self.taking {
+            let message = "an append was cut off half-way, and which of its rows were taken is not known";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Rows that a predicate finds, taken out of their files: whole files are removed, others get deletion vectors.
+//!
+//! Invariants: only live rows count; a file is read only where statistics leave it open whether all of its rows pass, and only
+//! the columns that the question asks for; deletes only ever grow [DV-5]. What does not belong here: which rows come instead.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use strandline_format::tree::Root;
+use strandline_format::{
+    Deletes, DeletionVector, FileEntry, Files, Filter, MAX_INLINE_DELETES, NumberMap, RowId, RowIds, Schema,
+    Table as TableNode, Test,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Checks, Predicate};
+use crate::merge::reaches;
+use crate::scan::{Scan, deletion_vector, row_ids_of};
+use crate::storage::{DataKind, Objects};
+use crate::table::TableState;
+use crate::transaction::draft::Draft;
+use crate::tree::{All, FileFilter};
+
+/// How many files are read at once.
+const FILES: usize = 8;
+
+/// A file of which some live rows pass.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) entry: FileEntry,
+    /// Which rows pass; `None`: all that are live.
+    pub(super) rows: Option<DeletionVector>,
+}
+
+impl Found {
+    /// Whether the file goes as a whole, and could come again as it is.
+    pub(super) fn is_whole(&self) -> bool {
+        let FileEntry { deletes, row_ids, external, .. } = &self.entry;
+        self.rows.is_none() && deletes.is_none() && *row_ids == RowIds::Derived && external.is_none()
+    }
+}
+
+/// All files, as they go when everything goes.
+pub(super) async fn everything(state: &TableState) -> Result<Vec<Found>> {
+    let entries = state.trees.collect(&state.table.files, &All).await?;
+    Ok(entries.into_iter().map(|entry| Found { entry, rows: None }).collect())
+}
+
+/// The rows that pass a predicate, file by file.
+pub(super) async fn matching(state: &TableState, predicate: &Predicate) -> Result<Vec<Found>> {
+    let filter = predicate.bind(&state.schema)?;
+    let certain = certainly(&filter);
+    let reach = FileFilter::new(filter.clone(), &state.table, &state.schema);
+    let doubt = FileFilter::new(certain, &state.table, &state.schema);
+    let entries = state.trees.collect(&state.table.files, &reach).await?;
+    let look = |entry: FileEntry| {
+        let in_doubt = reaches(&doubt, &entry);
+        async move {
+            if !in_doubt {
+                return Ok(Some(Found { entry, rows: None }));
+            }
+            let rows = positions(state, &entry, predicate).await?;
+            Ok::<_, Error>(found(entry, rows))
+        }
+    };
+    let all = stream::iter(entries).map(look).buffered(FILES);
+    all.try_filter_map(|found| async { Ok(found) }).try_collect().await
+}
+
+fn found(entry: FileEntry, rows: DeletionVector) -> Option<Found> {
+    let count = rows.cardinality();
+    if count == 0 {
+        return None;
+    }
+    let all = count >= entry.live_rows();
+    Some(Found { rows: (!all).then_some(rows), entry })
+}
+
+/// What some row must pass for a filter not to be true for all rows.
+fn certainly(filter: &Filter) -> Filter {
+    let unknown = filter.fields().into_iter().map(|field| Filter::Field(field, Test::IsNull));
+    Filter::Or(std::iter::once(Filter::Not(Box::new(filter.clone()))).chain(unknown).collect())
+}
+
+/// The positions of the live rows of one file that pass.
+async fn positions(state: &TableState, entry: &FileEntry, predicate: &Predicate) -> Result<DeletionVector> {
+    let scan = Scan::of(alone(state, entry)).columns::<String>([]).filter(predicate.clone()).row_ids(true);
+    let mut batches = scan.await?;
+    let mut rows = DeletionVector::new();
+    while let Some(batch) = batches.try_next().await? {
+        for position in row_ids_of(&batch) {
+            rows.insert(position)?;
+        }
+    }
+    Ok(rows)
+}
+
+/// The table with one file only, in which a row's id is its position.
+pub(super) fn alone(state: &TableState, entry: &FileEntry) -> TableState {
+    let entry = FileEntry {
+        first_row: RowId(0),
+        row_ids: RowIds::Derived,
+        shifts: NumberMap::default(),
+        ..entry.clone()
+    };
+    let mut files: Root<Files> = Root::default();
+    files.edit([(entry.id, Some(entry))]);
+    TableState { table: TableNode { files, ..(*state.table).clone() }.into(), ..state.clone() }
+}
+
+impl Draft {
+    /// Takes the rows out. Requests: deletion vectors that are objects are read, and put where they are too long for an entry.
+    pub(super) async fn take_out(&mut self, found: Found, objects: &Objects) -> Result<()> {
+        let Found { entry, rows: Some(rows) } = found else {
+            self.remove(&found.entry);
+            return Ok(());
+        };
+        let before = deletion_vector(objects, self.table.id, &entry).await?.unwrap_or_default();
+        let deletes = before.union(&rows);
+        if deletes.cardinality() >= entry.rows {
+            self.remove(&entry);
+            return Ok(());
+        }
+        let deletes = self.store_deletes(&deletes, objects).await?;
+        let after = FileEntry { deletes: Some(deletes), ..entry.clone() };
+        self.put(Some(&entry), after);
+        Ok(())
+    }
+
+    async fn store_deletes(&mut self, deletes: &DeletionVector, objects: &Objects) -> Result<Deletes> {
+        let (rows, blob) = (deletes.cardinality(), deletes.encode()?);
+        if blob.len() <= MAX_INLINE_DELETES {
+            return Ok(Deletes::Inline { rows, blob });
+        }
+        let kind = DataKind::DeletionVector;
+        let object = objects.put_data(kind, self.table.id, blob.into(), self.era).await?;
+        self.uploads.insert(object.hash, (kind, object));
+        Ok(Deletes::Stored { rows, object })
+    }
+}
+
+/// Holds all rows of a table against constraints, under the schema that the constraints are of.
+///
+/// # Errors
+/// `InvalidInput`, naming the constraint and a row that breaks it.
+pub(crate) async fn check_rows(
+    state: TableState,
+    table: &TableNode,
+    schema: &Schema,
+    checks: &Checks,
+) -> Result<()> {
+    let state = TableState { table: table.clone().into(), schema: schema.clone().into(), ..state };
+    let columns: Vec<String> =
+        checks.fields().filter_map(|id| state.schema.path(id)).map(|path| path.join(".")).collect();
+    let mut batches = Scan::of(state).columns(columns).row_ids(true).await?;
+    while let Some(batch) = batches.try_next().await? {
+        checks.verify(&batch).map_err(|error| {
+            let first = row_ids_of(&batch).next().unwrap_or_default();
+            let message = format!("{} (in a batch whose first row has the id {first})", error.message());
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
+    }
+    Ok(())
+}

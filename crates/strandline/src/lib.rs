@@ -3,19 +3,24 @@
 //! Layers, bottom up: [`runtime`] (time, randomness, environment), [`storage`] (objects by their hash, pointers by
 //! conditional swap), [`tree`] (walking and editing stored trees), [`lake`] (a lake and its branches' heads). What the bytes mean is `strandline-format`'s; this crate does the I/O.
 
+pub mod columns;
 pub mod commit;
 pub mod error;
+pub mod filter;
 pub mod history;
 pub mod lake;
 pub mod merge;
 mod near;
 pub mod runtime;
+pub mod scan;
 mod snapshot;
 pub mod storage;
 mod table;
 pub mod transaction;
 pub mod tree;
+pub mod write;
 
+pub use arrow;
 pub use commit::{Report, Resolution, Unresolved};
 pub use error::{Error, ErrorKind, Result};
 pub use history::{Commit, Ref};
@@ -23,7 +28,7 @@ pub use lake::{Head, Lake};
 pub use merge::{Conflict, ConflictKind};
 pub use table::Table;
 pub use transaction::{Begin, Isolation, Transaction};
-pub use arrow;
+pub use write::WriteOptions;
 pub use strandline_format as format;
 
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};

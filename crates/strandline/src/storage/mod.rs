@@ -9,6 +9,7 @@ mod classify;
 mod clients;
 mod durable;
 mod folder;
+mod footers;
 mod http;
 mod location;
 mod objects;

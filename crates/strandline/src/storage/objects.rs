@@ -26,6 +26,7 @@ use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, O
 
 use super::classify::{bucket_is_missing, key_is_missing, range_is_beyond, store_error};
 use super::folder::Folder;
+use super::footers::FooterCache;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use writer::DataWriter;
@@ -35,6 +36,8 @@ pub use writer::DataWriter;
 pub struct ObjectOptions {
     /// The most bytes of metadata text that the cache holds.
     pub cache_bytes: u64,
+    /// The most bytes that the footers of data files take in their cache, as they are in memory.
+    pub footer_cache_bytes: u64,
     /// How many requests of one call are in flight.
     pub parallel_requests: NonZeroUsize,
     /// How many bytes of a data file are held in memory before the rest goes to a spill file.
@@ -48,10 +51,12 @@ pub struct ObjectOptions {
 }
 
 impl Default for ObjectOptions {
-    /// A cache of 64 MiB, 16 requests in flight, files of up to 8 MiB in memory and in one request, 4 parts in flight.
+    /// Caches of 64 MiB of metadata and 32 MiB of footers, 16 requests in flight, files of up to 8 MiB in memory and in one
+    /// request, 4 parts in flight.
     fn default() -> Self {
         Self {
             cache_bytes: 64 << 20,
+            footer_cache_bytes: 32 << 20,
             parallel_requests: at_least_one(16),
             spill_above: 8 << 20,
             part_bytes: at_least_one(8 << 20),
@@ -104,6 +109,7 @@ struct Inner {
     place: Arc<str>,
     options: ObjectOptions,
     cache: Cache<Hash, Bytes, ByBytes>,
+    footers: FooterCache,
     /// Where a local lake stages its spill files, so that a rename puts them into place.
     folder: Option<Arc<Folder>>,
 }
@@ -130,7 +136,8 @@ impl Objects {
     ) -> Self {
         let items = usize::try_from(options.cache_bytes / TYPICAL_TEXT).unwrap_or(usize::MAX).max(16);
         let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
-        Self(Arc::new(Inner { store, place, options, cache, folder }))
+        let footers = FooterCache::new(options.footer_cache_bytes);
+        Self(Arc::new(Inner { store, place, options, cache, footers, folder }))
     }
 
     /// The reference that [`Objects::put_meta`] will give, so that a whole tree can be named before any of it is put.
@@ -277,6 +284,11 @@ impl Objects {
         &self.0.options
     }
 
+    /// The footers of data files that were read.
+    pub(crate) fn footers(&self) -> &FooterCache {
+        &self.0.footers
+    }
+
     async fn fetch_meta(&self, object: &ObjectRef) -> Result<Bytes> {
         let path = ObjectPath::meta(object);
         let Some(size) = usize::try_from(object.size).ok().filter(|size| *size <= MAX_META_BYTES) else {
@@ -365,7 +377,8 @@ impl Objects {
         store_error(error, self.at(path))
     }
 
-    fn at(&self, path: &ObjectPath) -> String {
+    /// An object as messages name it.
+    pub(crate) fn at(&self, path: &ObjectPath) -> String {
         format!("{}/{path}", self.0.place)
     }
 }

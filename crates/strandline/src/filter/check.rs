@@ -1,0 +1,103 @@
+//! `CHECK` constraints: what every row that is written must not make false [TBL-11].
+//!
+//! Invariants: a check that cannot be evaluated lets nothing be written; null is not false. What does not belong here: when
+//! rows are checked, and NOT NULL, which is the schema's.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use strandline_format::{ColumnName, Constraint, FieldId, Filter, Schema, SqlText};
+
+use super::literal::clip;
+use super::{Predicate, column, evaluate::evaluate};
+use crate::{Error, ErrorKind, Result};
+
+/// The constraints of a table, ready to be held against rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Checks(Vec<Check>);
+
+#[derive(Clone, Debug)]
+struct Check {
+    constraint: Constraint,
+    filter: Filter,
+    /// The columns that it asks for, each once, and what people call them.
+    columns: Vec<(FieldId, String)>,
+}
+
+/// A new constraint of a table.
+///
+/// # Errors
+/// `InvalidInput`: the name is none, or the text is beyond the language, names unknown columns or compares what does not
+/// compare.
+pub(crate) fn declare(name: &str, text: &str, schema: &Schema) -> Result<Constraint> {
+    let constraint = Constraint { name: ColumnName::new(name)?, check: SqlText::new(text)? };
+    Check::new(&constraint, schema).map(|check| check.constraint)
+}
+
+impl Checks {
+    /// The constraints of a table with this schema.
+    ///
+    /// # Errors
+    /// `Unsupported`: a check cannot be evaluated here, so no row may be written; it says which one and why.
+    pub(crate) fn new(constraints: &[Constraint], schema: &Schema) -> Result<Self> {
+        let unsupported =
+            |error: Error| Error::new(ErrorKind::Unsupported, error.message()).with_source(error);
+        let checks = constraints.iter().map(|constraint| Check::new(constraint, schema).map_err(unsupported));
+        checks.collect::<Result<_>>().map(Self)
+    }
+
+    /// The fields that the checks ask for.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = FieldId> + '_ {
+        self.0.iter().flat_map(|check| check.columns.iter().map(|(id, _)| *id))
+    }
+
+    /// Holds every row of a batch against every check.
+    ///
+    /// # Errors
+    /// `InvalidInput`: a check is false; it names the constraint, the first such row, counted from 0, and what the columns in
+    /// question have there.
+    pub(crate) fn verify(&self, batch: &RecordBatch) -> Result<()> {
+        self.0.iter().try_for_each(|check| check.verify(batch))
+    }
+}
+
+impl Check {
+    fn new(constraint: &Constraint, schema: &Schema) -> Result<Self> {
+        let bound = Predicate::parse(constraint.check.as_str()).and_then(|predicate| predicate.bind(schema));
+        let filter = bound.map_err(|error| error.at(format!("constraint {}", constraint.name)))?;
+        let mut ids = filter.fields();
+        ids.sort_unstable();
+        ids.dedup();
+        let columns = ids.into_iter().map(|id| (id, schema.describe(id))).collect();
+        Ok(Self { constraint: constraint.clone(), filter, columns })
+    }
+
+    fn verify(&self, batch: &RecordBatch) -> Result<()> {
+        let truth = evaluate(&self.filter, batch)?;
+        let is_false = |row: &usize| truth.is_valid(*row) && !truth.value(*row);
+        // Most batches hold no such row, and counting says so without looking at each.
+        if truth.null_count() + truth.true_count() == truth.len() {
+            return Ok(());
+        }
+        (0..truth.len()).find(is_false).map_or(Ok(()), |row| Err(self.violated(batch, row)))
+    }
+
+    fn violated(&self, batch: &RecordBatch, row: usize) -> Error {
+        let value = |(id, name): &(FieldId, String)| format!("{name} = {}", value_text(batch, *id, row));
+        let values: Vec<String> = self.columns.iter().map(value).collect();
+        let Constraint { name, check } = &self.constraint;
+        let message = format!("constraint {name} ({}) is violated by row {row}", clip(check.as_str()));
+        let shown = if values.is_empty() { String::new() } else { format!(": {}", values.join(", ")) };
+        Error::new(ErrorKind::InvalidInput, message + &shown)
+    }
+}
+
+/// A value for a message, its beginning if it is long.
+fn value_text(batch: &RecordBatch, id: FieldId, row: usize) -> String {
+    let Ok(found) = column::find(batch, id) else { return "?".to_owned() };
+    if found.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+        return "null".to_owned();
+    }
+    let options = FormatOptions::default();
+    let text = ArrayFormatter::try_new(&found.array, &options).map(|format| format.value(row).to_string());
+    text.map_or_else(|_| "?".to_owned(), |text| clip(&text))
+}

@@ -1,0 +1,144 @@
+//! The footer of a data file: what a query engine needs to know of a file before it reads any of it.
+//!
+//! Invariant: a footer that is handed out says as many rows and row groups, at the same places, as the entry does [READ-9].
+//! What does not belong here: keeping footers (`storage::footers`), and what is made of one (`file`).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use strandline_format::{FileEntry, ObjectPath, ObjectRef, TableId};
+
+use super::blocking::blocking;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{DataKind, Objects};
+
+/// What stands behind the metadata: its length in four bytes, and four of magic.
+const TAIL_BYTES: usize = 8;
+
+/// The footer of an entry's file. One request, or none if a file of this hash was read lately; parsing runs on a blocking thread.
+///
+/// Dropping the future leaves nothing.
+///
+/// # Errors
+/// `Corrupt`, naming the object, if the file is missing, ends early, is not Parquet or contradicts the entry; `Unsupported` for an
+/// `external` file; what the store refuses or cannot do.
+pub async fn footer(objects: &Objects, table: TableId, entry: &FileEntry) -> Result<Arc<ParquetMetaData>> {
+    let path = path(table, entry)?;
+    let place = objects.at(&path);
+    let fetch = async {
+        let range = entry.size.saturating_sub(entry.footer)..entry.size;
+        let bytes = objects.get_ranges(&path, &[range]).await?.pop().unwrap_or_default();
+        let place = place.clone();
+        blocking(move || parse(&bytes).map_err(|error| error.at(&place))).await
+    };
+    let footer = objects.footers().get_or(&entry.hash, fetch).await?;
+    check(&footer, entry).map_err(|error| error.at(&place))?;
+    Ok(footer)
+}
+
+/// The same out of the whole file, which was checked against its hash. No request.
+pub(super) async fn footer_within(
+    objects: &Objects,
+    place: &str,
+    entry: &FileEntry,
+    file: &Bytes,
+) -> Result<Arc<ParquetMetaData>> {
+    let fetch = async {
+        let start = file.len().saturating_sub(usize::try_from(entry.footer).unwrap_or(usize::MAX));
+        let (bytes, place) = (file.slice(start..), place.to_owned());
+        blocking(move || parse(&bytes).map_err(|error| error.at(place))).await
+    };
+    let footer = objects.footers().get_or(&entry.hash, fetch).await?;
+    check(&footer, entry).map_err(|error| error.at(place))?;
+    Ok(footer)
+}
+
+/// Where an entry's file lies.
+///
+/// # Errors
+/// `Unsupported` if it lies outside of the lake.
+pub(super) fn path(table: TableId, entry: &FileEntry) -> Result<ObjectPath> {
+    if let Some(external) = &entry.external {
+        let message = format!("file {} lies outside of the lake, which cannot be read here", entry.id);
+        return Err(Error::new(ErrorKind::Unsupported, message).at(&external.url));
+    }
+    let object = ObjectRef { hash: entry.hash, era: entry.era, size: entry.size };
+    Ok(DataKind::File.path(table, &object))
+}
+
+fn parse(bytes: &Bytes) -> Result<Arc<ParquetMetaData>> {
+    let Some((metadata, tail)) = bytes.split_last_chunk::<TAIL_BYTES>() else {
+        return Err(corrupt("it is too short for a Parquet file"));
+    };
+    let tail = FooterTail::try_new(tail).map_err(|error| unreadable(&error))?;
+    if tail.metadata_length() != metadata.len() {
+        return Err(corrupt(format!(
+            "its footer is of {} bytes, its entry says {}",
+            tail.metadata_length().saturating_add(TAIL_BYTES),
+            bytes.len()
+        )));
+    }
+    if tail.is_encrypted_footer() {
+        return Err(Error::new(ErrorKind::Unsupported, "its footer is encrypted"));
+    }
+    guarded(|| ParquetMetaDataReader::decode_metadata(metadata)).map(Arc::new)
+}
+
+/// Calls the Parquet reader on bytes that nobody vouches for: some of what they can say makes it panic.
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) => Err(unreadable(&error)),
+        Err(_) => Err(corrupt("what it says of itself makes no sense to the Parquet reader")),
+    }
+}
+
+fn unreadable(error: &ParquetError) -> Error {
+    match error {
+        ParquetError::NYI(what) => {
+            Error::new(ErrorKind::Unsupported, format!("its Parquet needs what is not known here: {what}"))
+        }
+        error => corrupt(format!("it cannot be read as Parquet: {error}")),
+    }
+}
+
+pub(super) fn corrupt(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+/// [READ-9].
+fn check(footer: &ParquetMetaData, entry: &FileEntry) -> Result<()> {
+    let said = |what: &str, found: String, entry: String| {
+        Err(corrupt(format!("its footer says {found} {what}, its entry says {entry}")))
+    };
+    let groups = footer.row_groups();
+    let rows = groups.iter().try_fold(0_u64, |sum, group| sum.checked_add(rows_of(group)?));
+    let all = u64::try_from(footer.file_metadata().num_rows()).ok();
+    if rows != Some(entry.rows) || all != rows {
+        return said("rows", rows.or(all).unwrap_or_default().to_string(), entry.rows.to_string());
+    }
+    // A file without rows may have no row group, for which its entry still has a place.
+    let starts: Option<Vec<u64>> = groups.iter().map(start_of).collect();
+    let fits = starts.as_ref() == Some(&entry.row_groups) || (groups.is_empty() && entry.rows == 0);
+    if fits {
+        return Ok(());
+    }
+    said("as places of row groups", format!("{starts:?}"), format!("{:?}", entry.row_groups))
+}
+
+/// The rows of a row group, unless the number makes no sense.
+pub(super) fn rows_of(group: &RowGroupMetaData) -> Option<u64> {
+    u64::try_from(group.num_rows()).ok()
+}
+
+/// The offset of a row group's first byte.
+fn start_of(group: &RowGroupMetaData) -> Option<u64> {
+    let starts = group.columns().iter().map(|column| {
+        let data = column.data_page_offset();
+        u64::try_from(column.dictionary_page_offset().map_or(data, |dictionary| dictionary.min(data))).ok()
+    });
+    starts.collect::<Option<Vec<_>>>()?.into_iter().min()
+}

@@ -1,0 +1,260 @@
+//! Reading a table without a query engine: as a stream of Arrow batches.
+//!
+//! A scan reads one state of one table: it plans the files from their entries, skips what a filter rules out (subtrees,
+//! files, row groups), and gives the rows that are left and pass in the table's present schema. Nothing is ever listed.
+//!
+//! Invariants: a scan gives the live rows of all entries, each counting for itself, and nothing else [READ-1]; columns are found by
+//! field id [READ-2]; what contradicts an entry is an error that names the object, never wrong rows [READ-9]. Order is not promised: with more
+//! than one piece in flight, whichever is ready comes first.
+//!
+//! # Requests and memory
+//!
+//! | for | requests |
+//! |---|---|
+//! | the plan | a node of the tree of files each, as far as the filter does not rule it out; none if the tree lies in the pack or the table's node |
+//! | a file of at most 1 MiB | one: it is read whole and verified |
+//! | a larger file | one for its footer, unless it was read lately, and one for the needed column chunks of each row group |
+//! | a deletion vector that is an object | one, at the same time as the footer |
+//!
+//! Column chunks of a row group that lie more than 1 MiB apart take a request each. At most [`Scan::prefetch`] files are being
+//! opened, and as many pieces (a row group; a small file) read and decoded at once. So a scan holds the kept entries and at most
+//! `prefetch` × (2 footers + 2 × 1 MiB or the needed chunks of a row group + a bit for each row of a file with deletes + 2 batches).
+//!
+//! What does not belong here: SQL, joins and aggregates (a query engine takes [`Scan::plan`]), and writing.
+
+mod adapt;
+mod batches;
+mod blocking;
+mod deletes;
+mod file;
+mod footer;
+mod leaf;
+mod piece;
+mod plan;
+mod prune;
+mod rows;
+mod select;
+mod shape;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::IntoFuture;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
+use futures::future::{BoxFuture, FutureExt};
+use strandline_format::Filter;
+
+pub use batches::Batches;
+pub use footer::footer;
+pub use plan::Plan;
+pub use rows::{LAST_UPDATED, ROW_ID};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Predicate;
+use crate::table::TableState;
+use file::{Task, Work};
+use select::Wanted;
+
+/// How many rows a batch has at most, unless told otherwise.
+const BATCH_ROWS: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+
+/// How many files and row groups are in flight, unless told otherwise.
+const PREFETCH: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+/// A scan that is being put together. Awaiting it plans the files and gives the [`Batches`].
+#[derive(Clone, Debug)]
+#[must_use = "a scan reads nothing before it is awaited"]
+pub struct Scan {
+    state: TableState,
+    columns: Option<Vec<String>>,
+    filter: Option<Predicate>,
+    limit: Option<u64>,
+    batch_rows: NonZeroUsize,
+    prefetch: NonZeroUsize,
+    row_ids: bool,
+    pruning: bool,
+}
+
+impl Scan {
+    /// All rows and columns of a table.
+    pub(crate) fn of(state: TableState) -> Self {
+        Self {
+            state,
+            columns: None,
+            filter: None,
+            limit: None,
+            batch_rows: BATCH_ROWS,
+            prefetch: PREFETCH,
+            row_ids: false,
+            pruning: true,
+        }
+    }
+
+    /// Only these columns, in this order; case does not matter. A path of names between dots is a part of a nested column (the
+    /// parts of lists and maps are called `element`, `key` and `value`; a map keeps its keys), and parts of one column come as
+    /// one. Only what is needed is read. No columns at all give batches of nothing but a number of rows.
+    pub fn columns<N: Into<String>>(mut self, columns: impl IntoIterator<Item = N>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only the rows that pass, besides those of an earlier call.
+    pub fn filter(mut self, predicate: Predicate) -> Self {
+        self.filter = Some(match self.filter {
+            Some(before) => before.and(predicate),
+            None => predicate,
+        });
+        self
+    }
+
+    /// At most this many rows, whichever come first. Files that are not needed for them are not opened.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// How many rows a batch has at most: 8192 unless told otherwise. A batch never spans row groups.
+    pub fn batch_rows(mut self, rows: NonZeroUsize) -> Self {
+        self.batch_rows = rows;
+        self
+    }
+
+    /// How many files are opened ahead, and how many pieces are read and decoded at once: 8 unless told otherwise. With 1, rows come in
+    /// the order of the files' ids and their places in them.
+    pub fn prefetch(mut self, pieces: NonZeroUsize) -> Self {
+        self.prefetch = pieces;
+        self
+    }
+
+    /// Whether each row comes with its id and the version that last updated it, as the last columns [`ROW_ID`] and [`LAST_UPDATED`],
+    /// unsigned and never null [READ-4] [READ-5].
+    pub fn row_ids(mut self, row_ids: bool) -> Self {
+        self.row_ids = row_ids;
+        self
+    }
+
+    /// Whether statistics may save reading: they may unless told otherwise. The rows are the same either way.
+    pub fn pruning(mut self, pruning: bool) -> Self {
+        self.pruning = pruning;
+        self
+    }
+
+    /// The files that the scan would read, without opening any. Requests as for the plan, see the [module](self).
+    ///
+    /// # Errors
+    /// `InvalidInput` if the filter does not fit the table; `Corrupt` for a node that is not what its reference says; what the store
+    /// refuses or cannot do. Dropping the future leaves nothing.
+    pub async fn plan(&self) -> Result<Plan> {
+        self.planned(self.bound()?.as_ref()).await
+    }
+
+    /// All rows, in memory.
+    ///
+    /// # Errors
+    /// Those of awaiting the scan and of its [`Batches`].
+    pub async fn collect(self) -> Result<Vec<RecordBatch>> {
+        self.await?.collect().await
+    }
+
+    /// How many rows there are. No request without a filter [READ-7]; else the columns that the filter asks for are read.
+    ///
+    /// # Errors
+    /// Those of awaiting the scan and of its [`Batches`].
+    pub async fn count(self) -> Result<u64> {
+        if self.bound()?.is_none() {
+            let rows = self.state.table.totals.rows;
+            return Ok(self.limit.map_or(rows, |limit| limit.min(rows)));
+        }
+        let batches = Self { row_ids: false, ..self.columns::<String>([]) }.await?;
+        let add = |sum: u64, batch: RecordBatch| async move { Ok(sum.saturating_add(batch.num_rows() as u64)) };
+        batches.try_fold(0, add).await
+    }
+
+    /// The filter in terms of the table, unless all rows pass.
+    fn bound(&self) -> Result<Option<Filter>> {
+        let filter = self.filter.as_ref().map(|predicate| predicate.bind(&self.state.schema)).transpose()?;
+        Ok(filter.filter(|filter| *filter != Filter::True))
+    }
+
+    async fn planned(&self, filter: Option<&Filter>) -> Result<Plan> {
+        let by = filter.filter(|_| self.pruning);
+        let limit = self.limit.filter(|_| filter.is_none());
+        plan::plan(&self.state, by, limit).await
+    }
+
+    async fn start(self) -> Result<Batches> {
+        let filter = self.bound()?;
+        let task = Arc::new(self.task(filter.clone())?);
+        if self.limit == Some(0) || filter == Some(Filter::False) {
+            return Ok(Batches::new(task, Vec::new(), 1, Some(0)));
+        }
+        let plan = self.planned(filter.as_ref()).await?;
+        let limit = self.limit.filter(|_| filter.is_none());
+        Ok(Batches::new(task, works(plan, limit), self.prefetch.get(), self.limit))
+    }
+
+    fn task(&self, filter: Option<Filter>) -> Result<Task> {
+        let schema = &self.state.schema;
+        let wanted = match &self.columns {
+            Some(columns) => Wanted::named(schema, columns)?,
+            None => Wanted::all(schema)?,
+        };
+        if self.row_ids {
+            check_row_ids(&wanted)?;
+        }
+        let output =
+            if self.row_ids { rows::schema_with(&wanted.schema) } else { Arc::clone(&wanted.schema) };
+        let asked = |filter: Filter| {
+            let wanted = Wanted::with_ids(schema, &filter.fields())?;
+            Ok::<_, Error>((filter, Arc::new(wanted)))
+        };
+        Ok(Task {
+            objects: self.state.objects.clone(),
+            table: Arc::clone(&self.state.table),
+            schema: Arc::clone(schema),
+            wanted: Arc::new(wanted),
+            filter: filter.map(asked).transpose()?,
+            output,
+            row_ids: self.row_ids,
+            batch_rows: self.batch_rows.get(),
+            pruning: self.pruning,
+        })
+    }
+}
+
+/// The files to read, each with how many of its rows are wanted.
+fn works(plan: Plan, limit: Option<u64>) -> Vec<Work> {
+    let mut left = limit.unwrap_or(u64::MAX);
+    let work = |entry: strandline_format::FileEntry| {
+        let rows = left;
+        left = left.saturating_sub(entry.live_rows());
+        Work { entry, rows }
+    };
+    plan.files.into_iter().map(work).collect()
+}
+
+fn check_row_ids(wanted: &Wanted) -> Result<()> {
+    let taken = [ROW_ID.0, LAST_UPDATED.0].into_iter().find(|name| wanted.schema.field_with_name(name).is_ok());
+    let Some(name) = taken else { return Ok(()) };
+    let message = format!("the table has a column {name:?} of its own, beside which row ids cannot be given");
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
+/// Plans the files, with the requests that the [module](self) says, and reads none of them yet.
+///
+/// # Errors
+/// `InvalidInput` for an unknown column, with the nearest ones, or a filter that does not fit the table; `Corrupt` for a node that is not what
+/// its reference says; what the store refuses or cannot do. Dropping the future leaves nothing. The stream's own errors are
+/// `Corrupt`, naming the object, `Unsupported` for files outside of the lake, and the store's.
+impl IntoFuture for Scan {
+    type Output = Result<Batches>;
+    type IntoFuture = BoxFuture<'static, Result<Batches>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start().boxed()
+    }
+}

@@ -1,0 +1,127 @@
+//! The row groups of a file that may hold a row that passes a filter, by the statistics in the file's footer.
+//!
+//! Invariant: pruning never changes results [READ-6]. Statistics of a footer are the writer's word alone, so whatever of them is
+//! not certain counts as unknown: bounds in an undefined order, bounds of values that are stored in another unit, counts that
+//! contradict each other. A footer does not count NaNs, so floats are pruned only where NaN cannot pass.
+//! What does not belong here: the rules of pruning themselves (`strandline_format::Filter`), and whole files (`plan`).
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use parquet::basic::{ColumnOrder, SortOrder, Type as PhysicalType};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
+use strandline_format::{
+    Absent, Bound, FieldId, FieldSet, FieldStats, Filter, Mask, PrimitiveType, Schema, Stats, StatsColumns,
+    Type, Value,
+};
+
+use super::footer::rows_of;
+use super::leaf;
+use super::shape::Node;
+
+/// What it takes to prune the row groups of one file.
+pub(super) struct Pruning<'p> {
+    pub(super) schema: &'p Schema,
+    /// What the file was written with.
+    pub(super) fields: &'p FieldSet,
+    pub(super) columns: &'p [Node],
+    pub(super) footer: &'p ParquetMetaData,
+}
+
+impl Pruning<'_> {
+    /// The row groups that may hold a row that passes.
+    pub(super) fn row_groups(&self, filter: &Filter) -> Mask {
+        let asked: BTreeSet<FieldId> = filter.fields().into_iter().collect();
+        let leaves: Vec<Leaf<'_>> = asked.iter().filter_map(|id| self.leaf(*id)).collect();
+        let groups = self.footer.row_groups();
+        let rows: Vec<u64> = groups.iter().map(|group| rows_of(group).unwrap_or(u64::MAX)).collect();
+        let stats: Vec<Stats> =
+            groups.iter().map(|group| Stats(leaves.iter().filter_map(|leaf| leaf.stats(group)).collect())).collect();
+        filter.may_match(&StatsColumns::from_rows(&stats), &rows, &|id| self.absent(id, groups.len()))
+    }
+
+    /// A column of the table that the file was written without has its initial default everywhere [READ-8].
+    fn absent(&self, id: FieldId, groups: usize) -> Option<Absent> {
+        let field = self.schema.fields().iter().find(|field| field.id == id)?;
+        let lacks = field.ty.primitive().is_some() && !self.fields.contains(id);
+        lacks.then(|| Absent { entries: Mask::of(true, groups), initial: field.initial.clone() })
+    }
+
+    /// The leaf of a field that the file was written with, if its statistics are of use.
+    fn leaf(&self, id: FieldId) -> Option<Leaf<'_>> {
+        let Type::Primitive(wanted) = self.schema.field(id)?.ty else { return None };
+        let node = find(self.columns, id).filter(|_| self.fields.contains(id))?;
+        let described = self.footer.file_metadata().schema_descr().column(node.leaves.start);
+        let stored = leaf::stored_type(&node.ty, wanted)?;
+        let usable = described.max_rep_level() == 0 && leaf::fits(&node.ty, described.physical_type(), wanted);
+        usable.then(|| Leaf {
+            id,
+            at: node.leaves.start,
+            ty: &node.ty,
+            physical: described.physical_type(),
+            stored,
+            wanted,
+            ordered: self.is_ordered(node.leaves.start, &node.ty),
+        })
+    }
+
+    /// Whether the bounds of a leaf are in the order of its values.
+    fn is_ordered(&self, leaf: usize, ty: &DataType) -> bool {
+        let orders = self.footer.file_metadata().column_orders();
+        let Some(ColumnOrder::TYPE_DEFINED_ORDER(order)) = orders.and_then(|orders| orders.get(leaf)) else {
+            return false;
+        };
+        let bytes = matches!(ty, DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_));
+        let unsigned = bytes || matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::Boolean);
+        *order == if unsigned { SortOrder::UNSIGNED } else { SortOrder::SIGNED }
+    }
+}
+
+fn find(nodes: &[Node], id: FieldId) -> Option<&Node> {
+    nodes.iter().find_map(|node| if node.id == id { Some(node) } else { find(&node.children, id) })
+}
+
+/// A leaf column of the file, and what its statistics mean.
+struct Leaf<'l> {
+    id: FieldId,
+    at: usize,
+    ty: &'l DataType,
+    physical: PhysicalType,
+    stored: PrimitiveType,
+    wanted: PrimitiveType,
+    ordered: bool,
+}
+
+impl Leaf<'_> {
+    /// What a row group's footer says of it that can be trusted.
+    fn stats(&self, group: &RowGroupMetaData) -> Option<(FieldId, FieldStats)> {
+        let found = group.columns().get(self.at)?.statistics()?;
+        let mut stats = FieldStats { nulls: found.null_count_opt(), ..FieldStats::unknown(self.stored) };
+        if self.ordered && !found.is_min_max_deprecated() {
+            stats.min = self.bound(found.min_bytes_opt(), found.min_is_exact(), -0.0);
+            stats.max = self.bound(found.max_bytes_opt(), found.max_is_exact(), 0.0);
+        }
+        let rows = rows_of(group)?;
+        (self.physical_is_whole(found) && stats.check(rows).is_ok()).then_some((self.id, stats))
+    }
+
+    /// `zero` is the zero that both may be: writers do not agree on which of the two is less.
+    fn bound(&self, bytes: Option<&[u8]>, exact: bool, zero: f32) -> Option<Bound> {
+        let value = leaf::bound(bytes?, self.ty, self.physical, self.wanted)?;
+        let cut_decimal = matches!(value, Value::Decimal { .. }) && self.physical == PhysicalType::BYTE_ARRAY;
+        match value {
+            Value::Float(number) if number == 0.0 => Some(Bound { value: Value::Float(zero), exact: false }),
+            Value::Double(number) if number == 0.0 => {
+                Some(Bound { value: Value::Double(f64::from(zero)), exact: false })
+            }
+            _ if cut_decimal && !exact => None,
+            value => Some(Bound { value, exact }),
+        }
+    }
+
+    /// Whether the statistics are of the column's physical type at all.
+    fn physical_is_whole(&self, found: &Statistics) -> bool {
+        found.physical_type() == self.physical
+    }
+}

@@ -77,6 +77,12 @@ impl Target {
             && self.path.as_ref().is_none_or(|path| *path == request.path)
     }
 
+    /// The number of the first matching request that it means.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        self.nth
+    }
+
     /// Whether the fault fires for the matching request with this number.
     pub(crate) fn covers(&self, number: usize) -> bool {
         (self.nth..self.nth.saturating_add(self.times)).contains(&number)

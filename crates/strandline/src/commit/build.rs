@@ -162,7 +162,7 @@ impl Builder<'_> {
         let table = touched.before.as_ref().filter(|entry| entry.entry_type == EntryType::Table);
         match table {
             Some(entry) => {
-                let mut draft = Draft::of(&self.on.snapshot.table_of(entry).await?);
+                let mut draft = Draft::of(&self.on.snapshot.table_of(entry).await?, self.era);
                 draft.clear();
                 Ok(draft.moved)
             }

@@ -4,7 +4,7 @@
 //! that is in the history has committed, whatever its writer was told.
 
 use futures::TryStreamExt;
-use strandline_format::tree::{Children, Columns};
+use strandline_format::tree::Children;
 use strandline_format::{History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
 
 use crate::commit::Member;
@@ -156,6 +156,7 @@ pub(crate) async fn landed(head: &Head, member: &Member) -> Result<Option<Landed
 mod tests {
     use super::*;
     use strandline_format::HistoryEntry;
+    use strandline_format::tree::Columns;
 
     #[test]
     fn entries_without_the_key_are_passed_over() {

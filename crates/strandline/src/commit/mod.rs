@@ -9,7 +9,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 mod group;
 mod report;
-mod resolve;
+pub(crate) mod resolve;
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use strandline_format::TxnId;
 use tokio::sync::oneshot;
 
 pub(crate) use group::Committers;
+pub(crate) use report::Written;
 pub use report::{Phases, Report, Requests, TableReport};
 pub use resolve::{Resolution, Unresolved};
 
@@ -55,7 +56,7 @@ pub(crate) struct Member {
     pub(crate) label: Label,
     pub(crate) patience: Patience,
     /// What the writing of its data came to.
-    pub(crate) written: report::Written,
+    pub(crate) written: Written,
     /// Who waits for the outcome.
     pub(crate) answer: oneshot::Sender<Result<Report>>,
 }

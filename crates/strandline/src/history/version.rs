@@ -18,13 +18,13 @@ struct Inner {
     branch: RefName,
     commit: Commit,
     /// What stood at the branch, if this is its head.
-    head: Option<Head>,
+    head: Option<Arc<Head>>,
     snapshot: Snapshot,
 }
 
 impl Ref {
     /// The head of a branch.
-    pub(crate) fn of_head(lake: Lake, head: Head) -> Self {
+    pub(crate) fn of_head(lake: Lake, head: Arc<Head>) -> Self {
         let commit = Commit::new(head.pointer().head(), head.commit().clone());
         let snapshot = head.snapshot(&lake);
         let branch = head.pointer().branch().clone();
@@ -50,7 +50,7 @@ impl Ref {
     }
 
     /// What stood at the branch, if this is its head: what a transaction can begin on.
-    pub(crate) fn head(&self) -> Option<&Head> {
+    pub(crate) fn head(&self) -> Option<&Arc<Head>> {
         self.0.head.as_ref()
     }
 

@@ -7,6 +7,7 @@
 mod create;
 mod head;
 mod open;
+mod shortcuts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ use crate::error::Result;
 use crate::storage::{Reloaded, Storage};
 
 /// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
-const KNOWN_FEATURES: &[Feature] = &[];
+pub(crate) const KNOWN_FEATURES: &[Feature] = &[];
 
 /// The branch that a lake begins with.
 pub const DEFAULT_BRANCH: &str = "main";

@@ -7,10 +7,10 @@ use strandline_format::{
     Deletes, DeletionVector, FileEntry, FileId, Files, Filter, MAX_INLINE_DELETES, ObjectRef, Renumbering, RowIds,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::table::TableRebase;
-use crate::scan::deletes::load_deletes;
+use crate::scan::deletion_vector;
 use crate::storage::DataKind;
 use crate::tree::{Change, FileFilter, KeyRange, Select};
 
@@ -116,8 +116,8 @@ impl FilesMerge<'_> {
             let entry = entry.cloned();
             async move {
                 match &entry {
-                    Some(entry) => load_deletes(&state.objects, state.table.id, entry).await,
-                    None => Ok(DeletionVector::new()),
+                    Some(entry) => Ok(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default()),
+                    None => Ok::<_, Error>(DeletionVector::new()),
                 }
             }
         };

@@ -162,7 +162,7 @@ impl Rebase<'_> {
         conflicts: &mut Vec<Conflict>,
     ) -> Result<Work> {
         let ours: BTreeMap<TableId, &CatalogEntry> = sides.ours.iter().map(|entry| (entry.id, entry)).collect();
-        let mut work = Work::on(onto.clone());
+        let mut work = Work::on(onto.clone(), self.era);
         let put: BTreeSet<TableId> = merge.puts.iter().map(|entry| entry.id).collect();
         for key in &merge.removes {
             let gone = sides.ours.iter().find(|entry| entry.name.key() == key && !put.contains(&entry.id));
@@ -202,8 +202,8 @@ impl Rebase<'_> {
                     id: entry.id,
                     node,
                 };
-                let (base, ours) =
-                    futures::try_join!(onto.table_of(&at(*base)), onto.table_of(&at(*ours)))?;
+                let (base, ours) = (at(*base), at(*ours));
+                let (base, ours) = futures::try_join!(onto.table_of(&base), onto.table_of(&ours))?;
                 let merge = table::TableRebase { base: &base, ours: &ours, theirs: draft, version: self.version, era: self.era };
                 merge.run(conflicts).await?.map(|draft| Node::Table(Box::new(draft)))
             }

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use strandline_format::merge::{TableSide, merge_tables};
-use strandline_format::{Era, FileEntry, FileId, Pieces, Renumbering, RowId, Seq};
+use strandline_format::tree::Root;
+use strandline_format::{
+    Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table,
+};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::filter::Checks;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::FilesMerge;
 use crate::storage::DataKind;
 use crate::table::TableState;
+use crate::transaction::check_rows;
 use crate::transaction::draft::Draft;
 
 /// One table on all sides.
@@ -37,20 +42,47 @@ impl TableRebase<'_> {
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
         let (edits, stored) = files.run(conflicts).await?;
-        self.check_rows(&merged.ours_constraints, conflicts).await?;
+        self.check_rows(&merged.ours_constraints, &merged.schema, conflicts).await?;
         if conflicts.len() > found {
             return Ok(None);
         }
-        let mut draft = Draft::new(ours.as_ref().clone(), Arc::new(merged.schema));
+        let mut draft = Draft::new(ours.as_ref().clone(), Arc::new(merged.schema), self.era);
         draft.uploads = self.theirs.uploads.clone();
         draft.uploads.extend(stored.into_iter().map(|object| (object.hash, (DataKind::DeletionVector, object))));
         draft.overwrites = self.theirs.overwrites.clone();
         let (files, totals) = (draft.table.files.clone(), draft.table.totals);
-        draft.table = strandline_format::Table { files, totals, next_file, next_row, ..merged.table };
+        draft.table = Table { files, totals, next_file, next_row, ..merged.table };
         for edit in edits {
             apply(&mut draft, edit.before.as_ref(), edit.after);
         }
         Ok(Some(draft))
+    }
+
+    /// The rows that theirs added, held against the constraints that ours added or changed since [REB-11]. Only files whose
+    /// statistics leave it open are read, and of them only what the constraints ask for.
+    async fn check_rows(
+        &self,
+        constraints: &[Constraint],
+        merged: &Schema,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<()> {
+        if constraints.is_empty() || self.theirs.new_files().next().is_none() {
+            return Ok(());
+        }
+        let mut files: Root<Files> = Root::default();
+        files.edit(self.theirs.new_files().map(|entry| (entry.id, Some(entry.clone()))));
+        let table = Table { files, ..self.theirs.table.clone() };
+        for constraint in constraints {
+            let checks = Checks::new(std::slice::from_ref(constraint), merged)?;
+            if let Err(error) = check_rows(self.ours.clone(), &table, merged, &checks).await {
+                if error.kind() != ErrorKind::InvalidInput {
+                    return Err(error);
+                }
+                let name = constraint.name.as_str().to_owned();
+                conflicts.push(self.conflict(ConflictKind::Constraint(name, error.message().to_owned())));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {

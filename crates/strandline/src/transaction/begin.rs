@@ -131,7 +131,7 @@ impl Begin {
             None => None,
         };
         let state = State {
-            work: Work::on(head.snapshot(&self.lake)),
+            work: Work::on(head.snapshot(&self.lake), head.pointer().era()),
             open: BTreeMap::new(),
             phase: Phase::Open,
             written: Written::default(),

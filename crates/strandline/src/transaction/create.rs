@@ -41,7 +41,7 @@ pub struct CreateTable {
 /// What a table is to be like.
 #[derive(Clone, Debug, Default)]
 struct Shape {
-    fields: Option<Result<Vec<Field>, String>>,
+    fields: Option<std::result::Result<Vec<Field>, String>>,
     key: Vec<String>,
     sorted_by: Vec<(String, Direction, NullOrder)>,
     split_by: Vec<(String, Transform)>,
@@ -267,7 +267,7 @@ impl Transaction {
         table.comment = Comment::new(shape.comment.as_str())?;
         table.layout.target_file_bytes = shape.target_file_bytes;
         crate::write::WriteOptions::of_table(&table, &schema)?;
-        Ok(Draft::new(table, Arc::new(schema)))
+        Ok(Draft::new(table, Arc::new(schema), self.0.start.pointer().era()))
     }
 }
 
@@ -281,7 +281,7 @@ impl IntoFuture for CreateTable {
 }
 
 /// The id of the field at a path of names between dots. A column whose name has dots is found by its whole name.
-pub(super) fn field_at(schema: &Schema, path: &str) -> Result<FieldId> {
+pub(crate) fn field_at(schema: &Schema, path: &str) -> Result<FieldId> {
     let found = schema.find([path]).or_else(|| schema.find(path.split('.')));
     found.map(|field| field.id).ok_or_else(|| {
         let names: Vec<String> =

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Counts, Deletes, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, RowId, RowIds, Schema, Seq, Table as TableNode,
+    Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, RowId, RowIds, Schema, Seq, Table as TableNode,
     TableName, Totals,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct Draft {
     base: Totals,
     /// Files with this id and above are new.
     first_new: FileId,
+    /// The era in which its data is uploaded.
+    pub(crate) era: Era,
     /// What was uploaded for it.
     pub(crate) uploads: BTreeMap<Hash, (DataKind, ObjectRef)>,
     /// What its overwrites replace: whoever else writes there meanwhile collides [REB-16].
@@ -44,15 +46,15 @@ pub(crate) struct Moved {
 
 impl Draft {
     /// A table that nothing was done to yet.
-    pub(crate) fn of(state: &TableState) -> Self {
-        Self::new((*state.table).clone(), Arc::clone(&state.schema))
+    pub(crate) fn of(state: &TableState, era: Era) -> Self {
+        Self::new((*state.table).clone(), Arc::clone(&state.schema), era)
     }
 
     /// A table that stands on this node.
-    pub(crate) fn new(table: TableNode, schema: Arc<Schema>) -> Self {
+    pub(crate) fn new(table: TableNode, schema: Arc<Schema>, era: Era) -> Self {
         let (base, first_new) = (table.totals, table.next_file);
         let (moved, uploads, overwrites) = (Moved::default(), BTreeMap::new(), Vec::new());
-        Self { table, schema, moved, base, first_new, uploads, overwrites }
+        Self { table, schema, moved, base, first_new, era, uploads, overwrites }
     }
 
     /// The table as it is now, to be read.

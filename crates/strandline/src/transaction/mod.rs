@@ -33,6 +33,8 @@ use tokio::time::Instant;
 pub use alter::{AlterTable, Place};
 pub use begin::{Begin, Isolation};
 pub use create::CreateTable;
+pub(crate) use create::field_at;
+pub(crate) use touch::check_rows;
 pub use overwrite::{Overwrite, Overwritten};
 pub use rows::Rows;
 
@@ -266,6 +268,11 @@ impl Transaction {
         }
     }
 
+    /// Refuses a name under which no table stands.
+    pub(crate) async fn require_table(&self, name: &TableName) -> Result<()> {
+        self.open().await?.work.expect(name, EntryType::Table).await.map(drop)
+    }
+
     async fn open(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.0.state.lock().await;
         state.check_open()?;
@@ -387,7 +394,7 @@ impl Transaction {
         state.phase = Phase::Ended;
         state.written.took = begun.elapsed();
         let (answer, outcome) = oneshot::channel();
-        let work = std::mem::replace(&mut state.work, Work::on(self.0.start.snapshot(&self.0.lake)));
+        let work = std::mem::replace(&mut state.work, Work::on(self.0.start.snapshot(&self.0.lake), self.0.start.pointer().era()));
         let serializable = self.0.isolation == Isolation::Serializable;
         let member = Member {
             txn: self.0.txn,

@@ -8,14 +8,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
-use strandline_format::{EntryType, Operation, Schema, TableId, TableName};
+use strandline_format::{EntryType, Filter, Operation, Schema, TableId, TableName};
 use tokio::sync::Mutex;
 
-use crate::columns::{Conform, batch_of_rows};
+use crate::columns::{Conform, arrow_schema, batch_of_rows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Checks;
+use crate::filter::{Checks, passes};
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
 use crate::write::{FileSpec, NewFile, TableWriter, WriteOptions};
@@ -33,7 +34,7 @@ impl Rows {
     /// it is one of ours.
     pub fn stream<E>(batches: impl Stream<Item = std::result::Result<RecordBatch, E>> + Send + 'static) -> Self
     where
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
         Self(Source::Stream(batches.map_err(source_error).boxed()))
     }
@@ -90,11 +91,12 @@ pub(super) struct Intake {
     pub(super) table: TableId,
     pub(super) schema: Arc<Schema>,
     checks: Checks,
+    /// What every row must pass besides, and its text.
+    required: Option<(Filter, String)>,
     spec: FileSpec,
 }
 
 /// The rows of one table that are being encoded.
-#[derive(Debug)]
 pub(super) struct Slot {
     intake: Intake,
     /// `None` before the first row.
@@ -103,6 +105,13 @@ pub(super) struct Slot {
     taking: bool,
     /// Its rows are in files; whoever finds it so takes a new one.
     closed: bool,
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { taking, closed, .. } = self;
+        f.debug_struct("Slot").field("taking", taking).field("closed", closed).finish_non_exhaustive()
+    }
 }
 
 impl Transaction {
@@ -202,8 +211,9 @@ impl Transaction {
         let order = find(table.layout.order).cloned();
         let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
         let options = WriteOptions::of_table(table, &schema)?;
-        let spec = FileSpec { table: table.id, schema: Arc::clone(&schema), era, order, split, options };
-        Ok(Intake { table: table.id, schema, checks, spec })
+        let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
+        let spec = FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
+        Ok(Intake { table: id, schema, checks, required: None, spec })
     }
 
     /// Refuses files that were written for a schema that the transaction itself has changed since.
@@ -253,7 +263,7 @@ pub(super) fn add_files(draft: &mut Draft, files: Vec<NewFile>) -> Result<()> {
 impl Intake {
     /// The batches as the table has them, if all of them fit.
     fn fit_all(&self, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
-        let mut conform: Option<Conform> = None;
+        let mut conform = None;
         let mut before = 0_u64;
         let mut fitting = Vec::with_capacity(batches.len());
         for batch in batches {
@@ -264,13 +274,15 @@ impl Intake {
     }
 
     /// A batch as the table has it; batches of one schema share what was found out about it.
-    fn fit(&self, batch: &RecordBatch, conform: &mut Option<Conform>) -> Result<RecordBatch> {
-        let known = match conform.take().filter(|known| known.fits(&batch.schema())) {
+    fn fit(&self, batch: &RecordBatch, conform: &mut Option<(SchemaRef, Conform)>) -> Result<RecordBatch> {
+        let incoming = batch.schema();
+        let known = match conform.take().filter(|(schema, _)| *schema == incoming) {
             Some(known) => known,
-            None => Conform::new(&self.schema, &batch.schema())?,
+            None => (Arc::clone(&incoming), Conform::new(&self.schema, &incoming)?),
         };
-        let batch = conform.insert(known).apply(batch)?;
+        let batch = conform.insert(known).1.apply(batch)?;
         self.checks.verify(&batch)?;
+        self.verify_required(&batch)?;
         Ok(batch)
     }
 
@@ -295,6 +307,21 @@ impl Intake {
     pub(super) fn reusing(mut self, known: std::collections::HashMap<strandline_format::Hash, strandline_format::ObjectRef>) -> Self {
         self.spec.known = Arc::new(known);
         self
+    }
+
+    fn verify_required(&self, batch: &RecordBatch) -> Result<()> {
+        let Some((filter, text)) = &self.required else { return Ok(()) };
+        let passing = passes(filter, batch)?;
+        let failing = (0..batch.num_rows()).find(|row| !passing.value(*row));
+        failing.map_or(Ok(()), |row| {
+            let message = format!("row {row} is not among those that are replaced: {text} is not true for it");
+            Err(Error::new(ErrorKind::InvalidInput, message))
+        })
+    }
+
+    /// The same, for rows that must pass a filter.
+    pub(super) fn requiring(self, filter: Filter, text: String) -> Self {
+        Self { required: Some((filter, text)), ..self }
     }
 
     /// Whether rows go to files of one split each.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use strandline_format::{
     DeletionVector, Filter, PrimitiveType, Scalar, Split, SplitField, SplitValues, Test, Transform, Value,
@@ -14,9 +14,9 @@ use strandline_format::{
 use crate::columns::value_at;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::find_column;
-use crate::scan::{Scan, row_ids_of};
+use crate::scan::Scan;
 use crate::table::TableState;
-use crate::transaction::touch::{Found, alone};
+use crate::transaction::touch::{Found, alone, row_ids_of};
 use crate::write::{NewFile, scalar};
 
 /// Of these files, the rows that fall into a split of one of the new files.

@@ -3,6 +3,8 @@
 //! Invariants: only live rows count; a file is read only where statistics leave it open whether all of its rows pass, and only
 //! the columns that the question asks for; deletes only ever grow [DV-5]. What does not belong here: which rows come instead.
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::UInt64Type;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use strandline_format::tree::Root;
 use strandline_format::{
@@ -13,7 +15,7 @@ use strandline_format::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Checks, Predicate};
 use crate::merge::reaches;
-use crate::scan::{Scan, deletion_vector, row_ids_of};
+use crate::scan::{ROW_ID, Scan, deletion_vector};
 use crate::storage::{DataKind, Objects};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
@@ -91,6 +93,12 @@ async fn positions(state: &TableState, entry: &FileEntry, predicate: &Predicate)
         }
     }
     Ok(rows)
+}
+
+/// The row ids of a batch that has them.
+pub(super) fn row_ids_of(batch: &RecordBatch) -> impl Iterator<Item = u64> + '_ {
+    let ids = batch.column_by_name(ROW_ID.0).and_then(|ids| ids.as_primitive_opt::<UInt64Type>());
+    ids.into_iter().flat_map(|ids| ids.values().iter().copied())
 }
 
 /// The table with one file only, in which a row's id is its position.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strandline_format::{
-    CatalogEntry, EntryType, NameKey, Namespace, ObjectRef, Operation, TableId, TableName, View,
+    CatalogEntry, EntryType, Era, NameKey, Namespace, ObjectRef, Operation, TableId, TableName, View,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +20,8 @@ use crate::transaction::draft::Draft;
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     base: Snapshot,
+    /// The era in which its data is uploaded.
+    era: Era,
     touched: BTreeMap<TableId, Touched>,
     /// The names that no longer stand for what they do in the base, and what they stand for.
     names: BTreeMap<NameKey, Option<TableId>>,
@@ -97,8 +99,8 @@ impl Standing<'_> {
 
 impl Work {
     /// Nothing done yet.
-    pub(crate) fn on(base: Snapshot) -> Self {
-        Self { base, touched: BTreeMap::new(), names: BTreeMap::new() }
+    pub(crate) fn on(base: Snapshot, era: Era) -> Self {
+        Self { base, era, touched: BTreeMap::new(), names: BTreeMap::new() }
     }
 
     /// What it stands on.
@@ -207,7 +209,7 @@ impl Work {
         };
         if !matches!(self.after(id), Some(After { node: Node::Table(_), .. })) {
             let state = self.table(name).await?;
-            let after = After { name: state.name.clone(), node: Node::Table(Box::new(Draft::of(&state))) };
+            let after = After { name: state.name.clone(), node: Node::Table(Box::new(Draft::of(&state, self.era))) };
             match before {
                 Some(before) => self.touch(id, Touched { before: Some(before), after: Some(after), operation }),
                 None => self.replace(id, after),

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod lake;
 #[cfg(test)]
 mod lake_counts;
+#[cfg(test)]
+mod transactions;
 #[cfg(test)]
 mod tree_counts;
 #[cfg(test)]

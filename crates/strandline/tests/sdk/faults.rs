@@ -1,0 +1,185 @@
+//! Every single fault and every pair of faults of every request of a commit over two tables, by one writer and by two: what a
+//! transaction is told is the truth, at once, after requests that were thought lost have landed, and for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use strandline::commit::Patience;
+use strandline::storage::{ObjectOptions, Storage, StoreLocation};
+use strandline::tree::All;
+use strandline::{ErrorKind, Lake, Report, Resolution, Result, Runtime, Unresolved};
+use strandline_format::TxnId;
+use strandline_testkit::{Fault, FaultyStore, Script, SeededRandom, VirtualClock, second_faults, single_faults};
+
+use crate::fixture::{open, paused};
+
+const TABLES: [&str; 2] = ["left", "right"];
+
+fn storage(store: Arc<dyn ObjectStore>, seed: u64) -> Storage {
+    let runtime = Runtime::system().with_random(SeededRandom::new(seed)).with_clock(VirtualClock::default());
+    let location = StoreLocation::parse("memory://test").unwrap();
+    Storage::from_stores(location, store.clone(), store, ObjectOptions::default(), runtime)
+}
+
+fn one_row(value: i64) -> RecordBatch {
+    RecordBatch::try_from_iter([("value", Arc::new(Int64Array::from(vec![value])) as _)]).unwrap()
+}
+
+/// A lake with both tables, each with one row.
+async fn prepared() -> InMemory {
+    let store = Arc::new(InMemory::new());
+    let lake = Lake::create_in(storage(store.clone(), 1)).await.unwrap();
+    let transaction = lake.begin().await.unwrap();
+    for table in TABLES {
+        transaction.create_table(table).like(&one_row(0).schema()).await.unwrap();
+        transaction.append(table, one_row(0)).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    store.fork()
+}
+
+/// What a writer was told.
+struct Told {
+    txn: TxnId,
+    unresolved: Unresolved,
+    outcome: Result<Report>,
+}
+
+/// Adds a row to both tables in one transaction. `None`: it failed before it could commit.
+async fn write(store: &FaultyStore, writer: u64) -> Option<Told> {
+    let lake = open(storage(Arc::new(store.clone()), 10 + writer)).await.ok()?;
+    let transaction = lake.begin().await.ok()?;
+    for table in TABLES {
+        transaction.append(table, one_row(writer.cast_signed() + 1)).await.ok()?;
+    }
+    let patience = Patience { attempts: 20, timeout: Duration::from_secs(20) };
+    let outcome = transaction.commit().patience(patience).await;
+    Some(Told { txn: transaction.id(), unresolved: transaction.unresolved(), outcome })
+}
+
+/// How often each transaction stands in the history, and how many rows there are. Both tables must have the same rows.
+async fn truth(store: &Arc<InMemory>) -> (BTreeMap<TxnId, usize>, usize) {
+    let lake = open(storage(store.clone(), 99)).await.unwrap();
+    let mut tables = Vec::new();
+    for table in TABLES {
+        let batches = lake.table(table).await.unwrap().scan().collect().await.unwrap();
+        let values = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
+        let mut values: Vec<i64> = values.collect();
+        values.sort_unstable();
+        tables.push(values);
+    }
+    assert_eq!(tables[0], tables[1], "a commit is seen whole or not at all");
+    let head = lake.head();
+    let mut seen = BTreeMap::from([(head.commit().txn, 1)]);
+    for entry in head.trees().collect(&head.commit().history, &All).await.unwrap() {
+        *seen.entry(entry.txn).or_insert(0) += 1;
+    }
+    (seen, tables[0].len())
+}
+
+/// Runs writers under a script, and holds what they were told against what is.
+async fn check(base: &InMemory, script: &Script, writers: u64, tally: &mut BTreeMap<&'static str, usize>) -> FaultyStore {
+    let inner = Arc::new(base.fork());
+    let store = FaultyStore::new(inner.clone(), script.clone());
+    let told = futures::future::join_all((0..writers).map(|writer| write(&store, writer))).await;
+    let told: Vec<Told> = told.into_iter().flatten().collect();
+    // The faults are over; the zombies are still on their way.
+    let (log, recorded) = (store.log(), store.requests());
+    store.set_script(Script::empty());
+    for told in &told {
+        let kind = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
+        *tally.entry(kind).or_default() += 1;
+        judge(&inner, &store, told).await.unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
+    }
+    // Whatever happened, the next writer goes on.
+    let next = open(storage(inner.clone(), 50)).await.unwrap();
+    next.append(TABLES[0], one_row(-1)).await.unwrap();
+    next.append(TABLES[1], one_row(-1)).await.unwrap();
+    store.set_script(Script::empty());
+    drop(recorded);
+    store
+}
+
+/// Whether a writer was told the truth, before and after the late requests have landed.
+async fn judge(inner: &Arc<InMemory>, store: &FaultyStore, told: &Told) -> std::result::Result<(), String> {
+    let before = truth(inner).await.0.get(&told.txn).copied().unwrap_or(0);
+    let resolved = match &told.outcome {
+        Err(error) if error.kind() == ErrorKind::CommitUnknown => {
+            let lake = open(storage(inner.clone(), 70)).await.unwrap();
+            match lake.resolve_by_fence(&told.unresolved).await.unwrap() {
+                Resolution::Committed(_) => 1,
+                Resolution::Aborted => 0,
+                Resolution::Open => return Err("a fence leaves nothing open".to_owned()),
+            }
+        }
+        Ok(_) => 1,
+        Err(_) => 0,
+    };
+    store.release_zombies().await;
+    let after = truth(inner).await.0.get(&told.txn).copied().unwrap_or(0);
+    if (told.outcome.is_ok() && before != 1) || after != resolved {
+        return Err(format!("told {resolved}, was {before} times in the history and is {after} times"));
+    }
+    Ok(())
+}
+
+/// The requests of a run under a script.
+async fn recorded(base: &InMemory, script: &Script, writers: u64) -> Vec<strandline_testkit::Request> {
+    let store = FaultyStore::new(Arc::new(base.fork()), script.clone());
+    futures::future::join_all((0..writers).map(|writer| write(&store, writer))).await;
+    store.requests()
+}
+
+fn every_single_fault(writers: u64) -> BTreeMap<&'static str, usize> {
+    paused(async {
+        let base = prepared().await;
+        let run = recorded(&base, &Script::empty(), writers).await;
+        let mut tally = BTreeMap::new();
+        for script in single_faults(&run) {
+            check(&base, &script, writers, &mut tally).await;
+        }
+        tally
+    })
+}
+
+fn every_pair_of_faults(writers: u64) -> BTreeMap<&'static str, usize> {
+    paused(async {
+        let base = prepared().await;
+        let run = recorded(&base, &Script::empty(), writers).await;
+        let mut tally = BTreeMap::new();
+        for first in single_faults(&run) {
+            let after = recorded(&base, &first, writers).await;
+            let fault: &Fault = &first.faults()[0];
+            for script in second_faults(fault, fault.target.first(), &after) {
+                check(&base, &script, writers, &mut tally).await;
+            }
+        }
+        tally
+    })
+}
+
+#[test]
+fn one_writer_is_told_the_truth_whatever_fails_once() {
+    let tally = every_single_fault(1);
+    println!("single faults, one writer: {tally:?}");
+    assert!(tally["committed"] > 50, "{tally:?}");
+}
+
+#[test]
+fn two_writers_are_told_the_truth_whatever_fails_once() {
+    let tally = every_single_fault(2);
+    println!("single faults, two writers: {tally:?}");
+    assert!(tally["committed"] > 100, "{tally:?}");
+}
+
+#[test]
+fn one_writer_is_told_the_truth_whatever_fails_twice() {
+    let tally = every_pair_of_faults(1);
+    println!("pairs of faults, one writer: {tally:?}");
+    assert!(tally["committed"] > 1000, "{tally:?}");
+}

@@ -1,0 +1,108 @@
+//! Transactions from outside: what is seen when, and what a commit costs.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+use strandline::filter::col;
+use strandline::{ErrorKind, Lake, Table};
+
+use crate::fixture::{Counted, paused};
+
+fn orders(ids: std::ops::Range<i64>) -> RecordBatch {
+    let names: Vec<String> = ids.clone().map(|id| format!("order {id}")).collect();
+    RecordBatch::try_from_iter([
+        ("id", Arc::new(Int64Array::from_iter_values(ids)) as _),
+        ("name", Arc::new(StringArray::from(names)) as _),
+    ])
+    .unwrap()
+}
+
+async fn ids(table: &Table) -> Vec<i64> {
+    let batches = table.scan().columns(["id"]).collect().await.unwrap();
+    let mut ids: Vec<i64> =
+        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+async fn with_table(lake: &Lake) {
+    let transaction = lake.begin().await.unwrap();
+    transaction.create_table("orders").like(&orders(0..0).schema()).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+#[test]
+fn two_tables_in_one_commit_are_read_back() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        let transaction = lake.begin().await.unwrap();
+        transaction.create_namespace("sales").await.unwrap();
+        for name in ["sales.orders", "sales.returns"] {
+            transaction.create_table(name).like(&orders(0..0).schema()).await.unwrap();
+        }
+        transaction.append("sales.orders", orders(0..10)).await.unwrap();
+        transaction.append("sales.returns", orders(3..5)).await.unwrap();
+        assert_eq!(ids(&transaction.table("sales.orders").await.unwrap()).await, (0..10).collect::<Vec<_>>());
+        assert_eq!(lake.table("sales.orders").await.unwrap_err().kind(), ErrorKind::NotFound);
+        let report = transaction.commit().message("first").await.unwrap();
+        assert_eq!(report.commit.version().0, 1);
+        let cold = crate::fixture::open(counted.cold().storage).await.unwrap();
+        assert_eq!(ids(&cold.table("sales.orders").await.unwrap()).await, (0..10).collect::<Vec<_>>());
+        assert_eq!(ids(&cold.table("sales.returns").await.unwrap()).await, [3, 4]);
+    });
+}
+
+#[test]
+fn an_append_costs_what_it_must() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        with_table(&lake).await;
+        for round in 0..3 {
+            let (report, counts) = counted.store.measure(lake.append("orders", orders(round..round + 1))).await;
+            let report = report.unwrap();
+            assert_eq!(counts.total().requests, 4, "{counts:?} {report:?}");
+            assert_eq!(counts.depth(), 3, "{counts:?}");
+        }
+        assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn deletes_and_overwrites() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        with_table(&lake).await;
+        lake.append("orders", orders(0..10)).await.unwrap();
+        let transaction = lake.begin().await.unwrap();
+        assert_eq!(transaction.delete("orders", col("id").lt(4)).await.unwrap(), 4);
+        assert_eq!(ids(&transaction.table("orders").await.unwrap()).await, (4..10).collect::<Vec<_>>());
+        transaction.overwrite("orders", orders(20..22)).matching(col("id").ge(20)).await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [4, 5, 6, 7, 8, 9, 20, 21]);
+        let transaction = lake.begin().await.unwrap();
+        transaction.overwrite("orders", orders(0..2)).await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [0, 1]);
+    });
+}
+
+#[test]
+fn concurrent_appends_both_stay() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        with_table(&lake).await;
+        let other = crate::fixture::open(counted.cold().storage).await.unwrap();
+        let (one, two) = (lake.begin().await.unwrap(), other.begin().await.unwrap());
+        one.append("orders", orders(0..2)).await.unwrap();
+        two.append("orders", orders(5..7)).await.unwrap();
+        one.commit().await.unwrap();
+        let report = two.commit().await.unwrap();
+        assert_eq!((report.retries, report.commit.version().0), (1, 3));
+        assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [0, 1, 5, 6]);
+    });
+}

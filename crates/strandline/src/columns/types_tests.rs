@@ -152,7 +152,7 @@ fn collect(fields: &Fields, seen: &mut Vec<String>) {
         match field.data_type() {
             DataType::Struct(inside) => collect(inside, seen),
             DataType::List(inside) | DataType::Map(inside, _) => {
-                collect(&Fields::from(vec![inside.clone()]), seen)
+                collect(&Fields::from(vec![inside.clone()]), seen);
             }
             _ => {}
         }

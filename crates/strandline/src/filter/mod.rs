@@ -17,12 +17,10 @@ mod bind;
 mod calendar;
 #[cfg_attr(not(test), expect(dead_code, reason = "whatever writes rows calls it"))]
 mod check;
-#[cfg_attr(not(test), expect(dead_code, reason = "evaluation calls it"))]
 mod column;
 mod display;
 #[cfg_attr(not(test), expect(dead_code, reason = "whatever reads or writes rows calls it"))]
 mod evaluate;
-#[cfg_attr(not(test), expect(dead_code, reason = "evaluation calls it"))]
 mod key;
 mod literal;
 mod parse;

@@ -12,14 +12,20 @@ mod snapshot;
 pub mod storage;
 mod table;
 pub mod tree;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the writer of files is used by what commits them")
+)]
+mod write;
 
+pub use arrow;
 pub use error::{Error, ErrorKind, Result};
 pub use history::{Commit, Ref};
 pub use lake::{Head, Lake};
-pub use arrow;
 pub use strandline_format as format;
 
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
+pub use write::{Compression, WriteOptions};
 
 /// The README's program, compiled.
 #[cfg(doctest)]

@@ -81,6 +81,21 @@ impl Transform {
         };
         result.map(Some).ok_or_else(|| Error::invalid(format!("{self} of {value} is not defined")))
     }
+
+    /// `bucket[N]` of a text or byte string, for columns that have its bytes at hand without a [`Value`] [XFM-3].
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use strandline_format::{Transform, Value};
+    /// let buckets = NonZeroU32::new(16).unwrap();
+    /// let bucket = Transform::bucket_of_bytes(buckets, b"iceberg");
+    /// assert_eq!(Transform::Bucket(buckets).apply(&Value::String("iceberg".into()))?, Some(Value::Int(bucket)));
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bucket_of_bytes(buckets: NonZeroU32, bytes: &[u8]) -> i32 {
+        bucket_of_hash(murmur3(bytes), buckets).cast_signed()
+    }
 }
 
 fn int(number: i64) -> Option<Value> {
@@ -144,8 +159,12 @@ fn truncate(value: &Value, width: NonZeroU32) -> Option<Value> {
 
 /// [XFM-3].
 fn bucket(value: &Value, buckets: NonZeroU32) -> Option<Value> {
-    let positive = hash(value)? & (i32::MAX as u32);
-    int(i64::from(positive % buckets.get()))
+    int(i64::from(bucket_of_hash(hash(value)?, buckets)))
+}
+
+/// Below 2^31, as the hash's sign is taken off.
+fn bucket_of_hash(hash: u32, buckets: NonZeroU32) -> u32 {
+    (hash & (i32::MAX as u32)) % buckets.get()
 }
 
 /// The 32-bit hash of Iceberg, Appendix B.

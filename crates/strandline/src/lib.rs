@@ -32,6 +32,7 @@ pub use write::WriteOptions;
 pub use strandline_format as format;
 
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
+pub use write::{Compression, WriteOptions};
 
 /// The README's program, compiled.
 #[cfg(doctest)]

@@ -79,6 +79,19 @@ impl DataWriter {
         self.size
     }
 
+    /// How many of them are in memory.
+    pub(crate) fn held(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
+    /// Moves what is in memory to the spill file, for who writes many files at once. No request.
+    ///
+    /// # Errors
+    /// As [`DataWriter::write`].
+    pub(crate) async fn spill(&mut self) -> Result<()> {
+        if self.buffer.is_empty() { Ok(()) } else { self.flush().await }
+    }
+
     /// Puts the object into the lake. One request up to [`part_bytes`](super::ObjectOptions::part_bytes), else one for
     /// each part and two more; none in a local folder.
     ///

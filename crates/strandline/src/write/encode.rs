@@ -1,0 +1,139 @@
+//! From rows to encoded column chunks: one job for each leaf of each row group.
+//!
+//! Invariants: what comes out depends on the rows alone, not on how many jobs ran at once; row groups come in order, and the
+//! chunks of each in the order of the columns. A float column with NaNs has no bounds in the file's own statistics: Parquet's pass
+//! over NaN without saying so, while engines order it above all numbers and would prune its rows away.
+//!
+//! Pages carry no checksums, as the encoder does not write any: the integrity of files is kept by their hashes. Where the
+//! chunks go is the business of `file`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::interleave;
+use futures::stream::{FuturesOrdered, TryStreamExt};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, compute_leaves};
+use parquet::file::statistics::Statistics;
+
+use super::buffer::Rows;
+use super::jobs::Cores;
+use super::options::invalid;
+use super::plan::{Plan, PlannedLeaf};
+use super::refused;
+use super::sort::{Order, Place};
+use super::stats::LeafStats;
+use crate::error::Result;
+
+/// One column of a row group, ready for a file.
+pub(super) struct EncodedLeaf {
+    pub(super) chunk: ArrowColumnChunk,
+    pub(super) stats: LeafStats,
+}
+
+/// A row group, ready for a file.
+pub(super) struct EncodedGroup {
+    pub(super) rows: usize,
+    pub(super) columns: Vec<EncodedLeaf>,
+}
+
+/// Encodes rows into row groups: sorted ones into as many as they need, others into one.
+pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<Vec<EncodedGroup>> {
+    let Rows { batches, rows, bytes } = rows;
+    let columns = Arc::new(Columns::of(&batches));
+    let (order, size) = match &plan.order {
+        None => (None, rows),
+        Some(_) => {
+            let (plan, batches) = (Arc::clone(&plan), batches.clone());
+            let order = cores.run(move || Order::of(&plan, &batches)).await?;
+            (Some(Arc::new(order)), 0)
+        }
+    };
+    drop(batches);
+    let size = if order.is_some() { plan.rows_in_group(rows, bytes) } else { size };
+    let ranges = (0..rows).step_by(size.max(1)).map(|start| start..rows.min(start + size));
+    let mut groups = FuturesOrdered::new();
+    for range in ranges {
+        groups.push_back(encode_group(&plan, &cores, &columns, order.as_ref(), range));
+    }
+    drop((columns, order));
+    groups.try_collect().await
+}
+
+/// The batches column by column, so that each is let go as soon as its last job is done.
+struct Columns(Vec<Arc<[ArrayRef]>>);
+
+impl Columns {
+    fn of(batches: &[RecordBatch]) -> Self {
+        let count = batches.first().map_or(0, RecordBatch::num_columns);
+        let column = |at: usize| batches.iter().map(|batch| Arc::clone(batch.column(at))).collect();
+        Self((0..count).map(column).collect())
+    }
+}
+
+fn encode_group(
+    plan: &Arc<Plan>,
+    cores: &Cores,
+    columns: &Columns,
+    order: Option<&Arc<Order>>,
+    range: Range<usize>,
+) -> impl Future<Output = Result<EncodedGroup>> + use<> {
+    let rows = range.len();
+    let mut jobs = FuturesOrdered::new();
+    for at in 0..plan.columns.len() {
+        let (plan, order, range) = (Arc::clone(plan), order.cloned(), range.clone());
+        let arrays = Arc::clone(&columns.0[plan.columns[at].leaf.column]);
+        let cores = cores.clone();
+        let job = move || {
+            let places = order.as_ref().map(|order| order.places(range));
+            encode_leaf(&plan.columns[at], &arrays, places)
+        };
+        jobs.push_back(async move { cores.run(job).await });
+    }
+    async move { Ok(EncodedGroup { rows, columns: jobs.try_collect().await? }) }
+}
+
+/// One job: a leaf of a row group. With places, of the rows there; else of all rows in order.
+fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place]>) -> Result<EncodedLeaf> {
+    let leaf = &column.leaf;
+    let narrowed = arrays.iter().map(|array| leaf.narrow(array)).collect::<Result<Vec<_>>>()?;
+    let narrowed = match places {
+        None => narrowed,
+        Some(places) => vec![gather(&narrowed, places)?],
+    };
+    let none = || invalid(format!("column {:?} has no encoder for one of its leaves", leaf.field.name()));
+    let encoders = column.encoders.create_column_writers(0).map_err(refused)?;
+    let mut encoder = encoders.into_iter().nth(leaf.position).ok_or_else(none)?;
+    let mut stats = LeafStats::new(leaf.ty);
+    for array in &narrowed {
+        let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
+        encoder.write(levels.get(leaf.position).ok_or_else(none)?).map_err(refused)?;
+        stats.add(&leaf.values(array)?);
+    }
+    let mut chunk = encoder.close().map_err(refused)?;
+    if stats.has_nans() {
+        drop_bounds(&mut chunk)?;
+    }
+    Ok(EncodedLeaf { chunk, stats })
+}
+
+fn gather(arrays: &[ArrayRef], places: &[Place]) -> Result<ArrayRef> {
+    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+    let places: Vec<(usize, usize)> = places.iter().map(|place| place.indices()).collect();
+    interleave(&arrays, &places).map_err(refused)
+}
+
+/// Takes the bounds out of a chunk's statistics, and its index of pages, which has bounds too.
+fn drop_bounds(chunk: &mut ArrowColumnChunk) -> Result<()> {
+    let close = chunk.close_mut();
+    close.column_index = None;
+    let nulls = close.metadata.statistics().and_then(Statistics::null_count_opt);
+    let bare = match close.metadata.statistics() {
+        Some(Statistics::Float(_)) => Statistics::float(None, None, None, nulls, false),
+        Some(Statistics::Double(_)) => Statistics::double(None, None, None, nulls, false),
+        _ => return Ok(()),
+    };
+    let metadata = close.metadata.clone().into_builder().set_statistics(bare).build();
+    close.metadata = metadata.map_err(refused)?;
+    Ok(())
+}

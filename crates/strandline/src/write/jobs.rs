@@ -1,0 +1,131 @@
+//! Work beside the caller: CPU work on blocking threads, at most so many at once, and tasks that end with their owner.
+//!
+//! Invariants: no task outlives its [`Task`], but for a job that is already running on its thread: it cannot be stopped, ends
+//! by itself with its column, and has effects nowhere. A panic of a job goes on in whoever waits for it.
+
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// So many jobs at once. Cloning gives another handle to the same.
+#[derive(Clone, Debug)]
+pub(super) struct Cores(Arc<Semaphore>);
+
+impl Cores {
+    pub(super) fn new(parallelism: NonZeroUsize) -> Self {
+        Self(Arc::new(Semaphore::new(parallelism.get().min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Runs a job when its turn comes, first come, first served.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| stopped())?;
+        let job = move || {
+            let result = job();
+            drop(turn);
+            result
+        };
+        blocking(job).await
+    }
+}
+
+/// Runs a job that takes its time on a thread of its own, whatever else runs.
+pub(super) async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    Task(tokio::task::spawn_blocking(job)).await
+}
+
+/// A task that is aborted when it is dropped.
+#[derive(Debug)]
+pub(super) struct Task<T>(JoinHandle<Result<T>>);
+
+impl<T: Send + 'static> Task<T> {
+    pub(super) fn spawn(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        Pin::new(&mut self.0).poll(context).map(|joined| joined.unwrap_or_else(|error| Err(failed(error))))
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn failed(error: JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => stopped(),
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Unavailable, "the runtime is shutting down")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_jobs_run_than_there_are_cores() {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let cores = Cores::new(NonZeroUsize::new(3).unwrap());
+        let jobs = (0..20).map(|number| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            cores.run(move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(number)
+            })
+        });
+        let results: Vec<i32> = join_all(jobs).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(results, (0..20).collect::<Vec<_>>());
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_task_ends() {
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let task = Task::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(sender);
+            Ok(())
+        });
+        assert!(!task.is_finished());
+        drop(task);
+        assert!(receiver.await.is_err());
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "as it was said")]
+    async fn a_panic_goes_on() {
+        let _ = blocking::<()>(|| panic!("as it was said")).await;
+    }
+}

@@ -1,0 +1,215 @@
+//! What is the same for all files of a writer: columns, Parquet's schema and settings, the order, the split.
+//!
+//! Invariants: every column and group of the Parquet schema has its field id [FILE-12], lists are of three levels, the parts of
+//! lists and maps have their standard names; nothing in the settings depends on the time, the machine or the number of cores, since the
+//! same rows are to give the same bytes.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::basic::LogicalType;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use strandline_format::{Direction, FieldId, FieldSet, NullOrder, OrderId, PrimitiveType, Schema, SortOrder};
+
+use super::FileSpec;
+use super::buffer::Limits;
+use super::leaf::Leaf;
+use super::options::{WriteOptions, invalid};
+use super::refused;
+use super::split::SplitPlan;
+use crate::error::Result;
+
+/// Who made a file, in the form that readers of Parquet expect.
+const CREATED_BY: &str = concat!("strandline version ", env!("CARGO_PKG_VERSION"));
+
+/// What each row of a run weighs besides its values: its place in the order.
+const PLACE_BYTES: u64 = 16;
+
+/// What is the same for all files.
+pub(super) struct Plan {
+    pub(super) arrow: SchemaRef,
+    pub(super) root: TypePtr,
+    pub(super) properties: WriterPropertiesPtr,
+    pub(super) columns: Vec<PlannedLeaf>,
+    pub(super) fields: FieldSet,
+    pub(super) order: Option<OrderPlan>,
+    pub(super) split: Option<SplitPlan>,
+    pub(super) limits: Limits,
+    pub(super) options: WriteOptions,
+}
+
+/// A leaf, and what makes encoders for it alone.
+pub(super) struct PlannedLeaf {
+    pub(super) leaf: Leaf,
+    pub(super) encoders: ArrowRowGroupWriterFactory,
+}
+
+/// How rows are sorted.
+pub(super) struct OrderPlan {
+    pub(super) id: OrderId,
+    pub(super) keys: Vec<OrderKey>,
+}
+
+/// One field of an order: which column of leaves, and how.
+pub(super) struct OrderKey {
+    pub(super) leaf: usize,
+    pub(super) options: SortOptions,
+}
+
+impl Plan {
+    pub(super) fn new(spec: FileSpec) -> Result<Self> {
+        let FileSpec { schema, arrow, order, split, options, .. } = spec;
+        options.check()?;
+        let leaves = Leaf::all(&arrow, &schema)?;
+        if leaves.is_empty() {
+            return Err(invalid("a table without columns has no data files"));
+        }
+        let order = order.map(|order| OrderPlan::new(&order, &leaves, &schema)).transpose()?;
+        let split = split.map(|split| SplitPlan::new(&split, &leaves, &schema)).transpose()?;
+        let root = parquet_root(&arrow, &leaves)?;
+        let properties = Arc::new(properties(&root, &leaves, order.as_ref(), &options)?);
+        let limits = limits(&options, order.is_some());
+        let fields = FieldSet::of(leaves.iter().filter(|leaf| !leaf.is_reserved()).map(|leaf| leaf.id));
+        let columns = leaves.into_iter().map(|leaf| PlannedLeaf::new(leaf, &properties));
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(Self { arrow, root, properties, columns, fields, order, split, limits, options })
+    }
+
+    /// How many rows of a run go into one row group.
+    pub(super) fn rows_in_group(&self, rows: usize, bytes: u64) -> usize {
+        let fit = u128::from(self.options.row_group_limit()) * rows as u128 / u128::from(bytes.max(1));
+        usize::try_from(fit).unwrap_or(usize::MAX).clamp(1, self.options.row_group_rows.get())
+    }
+}
+
+fn limits(options: &WriteOptions, sorted: bool) -> Limits {
+    if sorted {
+        let rows = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+        return Limits { rows, bytes: options.run_limit(), row_bytes: PLACE_BYTES };
+    }
+    Limits { rows: options.row_group_rows.get(), bytes: options.row_group_limit(), row_bytes: 0 }
+}
+
+impl PlannedLeaf {
+    fn new(leaf: Leaf, properties: &WriterPropertiesPtr) -> Result<Self> {
+        let arrow: SchemaRef = Arc::new(ArrowSchema::new(vec![Arc::clone(&leaf.field)]));
+        let root = parquet_root(&arrow, std::slice::from_ref(&leaf))?;
+        let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(properties)).map_err(refused)?;
+        Ok(Self { encoders: ArrowRowGroupWriterFactory::new(&writer, arrow), leaf })
+    }
+}
+
+impl OrderPlan {
+    fn new(order: &SortOrder, leaves: &[Leaf], schema: &Schema) -> Result<Self> {
+        let keys = order.fields.iter().map(|field| {
+            let leaf = single_leaf(field.field, leaves, schema)?;
+            let descending = field.direction == Direction::Descending;
+            Ok(OrderKey {
+                leaf,
+                options: SortOptions { descending, nulls_first: field.nulls == NullOrder::First },
+            })
+        });
+        Ok(Self { id: order.id, keys: keys.collect::<Result<_>>()? })
+    }
+
+    /// What Parquet says of the order: up to the first field that may be NaN, for which Parquet has no place.
+    fn sorting_columns(&self, leaves: &[Leaf]) -> Option<Vec<SortingColumn>> {
+        let keys = self.keys.iter().take_while(|key| !leaves[key.leaf].ty.is_floating());
+        let columns = keys.map_while(|key| {
+            Some(SortingColumn {
+                column_idx: i32::try_from(key.leaf).ok()?,
+                descending: key.options.descending,
+                nulls_first: key.options.nulls_first,
+            })
+        });
+        let columns: Vec<SortingColumn> = columns.collect();
+        (!columns.is_empty()).then_some(columns)
+    }
+}
+
+/// The leaf with this id, which has one value in each row.
+pub(super) fn single_leaf(id: FieldId, leaves: &[Leaf], schema: &Schema) -> Result<usize> {
+    let found = leaves.iter().position(|leaf| leaf.id == id && !leaf.is_repeated());
+    found.ok_or_else(|| {
+        let name = schema.describe(id);
+        invalid(format!("rows cannot be laid out by {name}: it has no single value in each row"))
+    })
+}
+
+/// Parquet's schema of an Arrow schema, with UUIDs said to be such.
+fn parquet_root(arrow: &SchemaRef, leaves: &[Leaf]) -> Result<TypePtr> {
+    let converter = ArrowSchemaConverter::new().with_coerce_types(true);
+    let root = converter.convert(arrow).map_err(refused)?.root_schema_ptr();
+    let uuids: Vec<i32> = leaves
+        .iter()
+        .filter(|leaf| leaf.ty == PrimitiveType::Uuid)
+        .filter_map(|leaf| i32::try_from(leaf.id.0).ok())
+        .collect();
+    if uuids.is_empty() { Ok(root) } else { mark_uuids(&root, &uuids) }
+}
+
+fn mark_uuids(ty: &TypePtr, uuids: &[i32]) -> Result<TypePtr> {
+    let info = ty.get_basic_info();
+    let id = info.has_id().then(|| info.id());
+    let marked = match ty.as_ref() {
+        Type::GroupType { fields, .. } => {
+            let fields = fields.iter().map(|field| mark_uuids(field, uuids)).collect::<Result<_>>()?;
+            let group = Type::group_type_builder(ty.name())
+                .with_logical_type(info.logical_type_ref().cloned())
+                .with_converted_type(info.converted_type())
+                .with_id(id)
+                .with_fields(fields);
+            let group = if info.has_repetition() { group.with_repetition(info.repetition()) } else { group };
+            group.build()
+        }
+        Type::PrimitiveType { physical_type, type_length, .. }
+            if id.is_some_and(|id| uuids.contains(&id)) =>
+        {
+            Type::primitive_type_builder(ty.name(), *physical_type)
+                .with_length(*type_length)
+                .with_repetition(info.repetition())
+                .with_logical_type(Some(LogicalType::Uuid))
+                .with_id(id)
+                .build()
+        }
+        Type::PrimitiveType { .. } => return Ok(Arc::clone(ty)),
+    };
+    marked.map(Arc::new).map_err(refused)
+}
+
+fn properties(
+    root: &TypePtr,
+    leaves: &[Leaf],
+    order: Option<&OrderPlan>,
+    options: &WriteOptions,
+) -> Result<WriterProperties> {
+    let mut builder = WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(options.compression.codec()?)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns(order.and_then(|order| order.sorting_columns(leaves)))
+        .set_coerce_types(true);
+    let paths = column_paths(root);
+    for id in &options.bloom_filters {
+        let at = leaves.iter().position(|leaf| leaf.id == *id);
+        let Some(path) = at.and_then(|at| paths.get(at)) else {
+            return Err(invalid(format!("there is no column with field id {id} to have a Bloom filter")));
+        };
+        builder = builder
+            .set_column_bloom_filter_fpp(path.clone(), options.bloom_fpp)
+            .set_column_bloom_filter_max_ndv(path.clone(), options.row_group_rows.get() as u64);
+    }
+    Ok(builder.build())
+}
+
+/// The paths of all columns, in order.
+fn column_paths(root: &TypePtr) -> Vec<ColumnPath> {
+    let descriptor = parquet::schema::types::SchemaDescriptor::new(Arc::clone(root));
+    descriptor.columns().iter().map(|column| column.path().clone()).collect()
+}

@@ -28,10 +28,8 @@ pub use lake::{Head, Lake};
 pub use merge::{Conflict, ConflictKind};
 pub use table::Table;
 pub use transaction::{Begin, Isolation, Transaction};
-pub use write::WriteOptions;
-pub use strandline_format as format;
-
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
+pub use strandline_format as format;
 pub use write::{Compression, WriteOptions};
 
 /// The README's program, compiled.

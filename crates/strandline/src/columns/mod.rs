@@ -49,6 +49,7 @@ mod parquet_schema;
 mod rows;
 mod types;
 
+pub(crate) use literal::{constant, value_at};
 pub use conform::Conform;
 pub use from_arrow::fields_from_arrow;
 pub use parquet_schema::parquet_schema;

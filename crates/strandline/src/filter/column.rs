@@ -9,14 +9,14 @@ use strandline_format::FieldId;
 use crate::{Error, ErrorKind, Result};
 
 /// A column, or a field in columns of structs.
-pub(super) struct Found {
-    pub(super) array: ArrayRef,
+pub(crate) struct Found {
+    pub(crate) array: ArrayRef,
     /// Where it, or a struct around it, is null.
-    pub(super) nulls: Option<NullBuffer>,
+    pub(crate) nulls: Option<NullBuffer>,
 }
 
 /// The field with this id; lists and maps are not looked into.
-pub(super) fn find(batch: &RecordBatch, id: FieldId) -> Result<Found> {
+pub(crate) fn find(batch: &RecordBatch, id: FieldId) -> Result<Found> {
     let schema = batch.schema_ref();
     find_in(schema.fields(), batch.columns(), None, id).ok_or_else(|| {
         Error::new(ErrorKind::InvalidInput, format!("the batch has no column with the field id {id}"))

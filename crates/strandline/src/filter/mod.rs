@@ -32,6 +32,7 @@ mod simplify;
 mod tests;
 
 #[cfg_attr(not(test), expect(unused_imports, reason = "whatever writes rows calls it"))]
+pub(crate) use column::find as find_column;
 pub(crate) use check::{Checks, declare};
 #[cfg_attr(not(test), expect(unused_imports, reason = "whatever reads or writes rows calls it"))]
 pub(crate) use evaluate::{evaluate, passes};

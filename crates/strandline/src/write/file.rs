@@ -131,7 +131,11 @@ impl Files {
         }
         let slot = file.slot;
         let (data, describe) = file.finish(Arc::clone(&self.plan)).await?;
-        let upload = async move { data.finish().await.map(describe) };
+        let known = Arc::clone(&self.plan.known);
+        let upload = async move {
+            let (object, reused) = data.finish_unless(|hash| known.get(hash).copied()).await?;
+            Ok(NewFile { reused, ..describe(object) })
+        };
         self.uploads.push_back((slot, Task::spawn(upload)));
         Ok(())
     }
@@ -242,6 +246,7 @@ impl Facts {
         let stats = stats.map(|(column, stats)| (column.leaf.id, stats.finish(column.leaf.is_repeated())));
         NewFile {
             object,
+            reused: false,
             rows: self.rows,
             footer,
             row_groups: self.row_groups,

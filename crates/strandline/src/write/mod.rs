@@ -20,6 +20,7 @@ mod jobs;
 mod leaf;
 mod options;
 mod plan;
+mod properties;
 mod size;
 mod sort;
 mod split;
@@ -31,14 +32,16 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use strandline_format::{
-    Era, FieldSet, ObjectRef, OrderId, Schema, SortOrder, Split, SplitValues, Stats, TableId,
+    Era, FieldSet, Hash, ObjectRef, OrderId, Schema, SortOrder, Split, SplitValues, Stats, TableId,
 };
 
+pub(crate) use split::scalar;
 pub use options::{Compression, WriteOptions};
 pub(crate) use writer::TableWriter;
 
@@ -63,6 +66,8 @@ pub(crate) struct FileSpec {
     pub(crate) split: Option<Split>,
     /// Everything else.
     pub(crate) options: WriteOptions,
+    /// Objects that are in the store for certain: a file that comes out as one of them is not uploaded [TXN-3].
+    pub(crate) known: Arc<HashMap<Hash, ObjectRef>>,
 }
 
 /// A file that was written and is in the store: what its entry says of it.
@@ -70,6 +75,8 @@ pub(crate) struct FileSpec {
 pub(crate) struct NewFile {
     /// The object.
     pub(crate) object: ObjectRef,
+    /// Whether it was in the store already.
+    pub(crate) reused: bool,
     /// How many rows it has.
     pub(crate) rows: u64,
     /// The length of the Parquet footer with the eight bytes behind it.

@@ -4,6 +4,7 @@
 //! lists and maps have their standard names; nothing in the settings depends on the time, the machine or the number of cores, since the
 //! same rows are to give the same bytes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
@@ -15,7 +16,7 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
-use strandline_format::{Direction, FieldId, FieldSet, NullOrder, OrderId, PrimitiveType, Schema, SortOrder};
+use strandline_format::{Direction, FieldId, FieldSet, NullOrder, OrderId, PrimitiveType, Schema, SortOrder, Hash, ObjectRef};
 
 use super::FileSpec;
 use super::buffer::Limits;
@@ -42,6 +43,7 @@ pub(super) struct Plan {
     pub(super) split: Option<SplitPlan>,
     pub(super) limits: Limits,
     pub(super) options: WriteOptions,
+    pub(super) known: Arc<HashMap<Hash, ObjectRef>>,
 }
 
 /// A leaf, and what makes encoders for it alone.
@@ -64,7 +66,7 @@ pub(super) struct OrderKey {
 
 impl Plan {
     pub(super) fn new(spec: FileSpec) -> Result<Self> {
-        let FileSpec { schema, arrow, order, split, options, .. } = spec;
+        let FileSpec { schema, arrow, order, split, options, known, .. } = spec;
         options.check()?;
         let leaves = Leaf::all(&arrow, &schema)?;
         if leaves.is_empty() {
@@ -78,7 +80,7 @@ impl Plan {
         let fields = FieldSet::of(leaves.iter().filter(|leaf| !leaf.is_reserved()).map(|leaf| leaf.id));
         let columns = leaves.into_iter().map(|leaf| PlannedLeaf::new(leaf, &properties));
         let columns = columns.collect::<Result<_>>()?;
-        Ok(Self { arrow, root, properties, columns, fields, order, split, limits, options })
+        Ok(Self { arrow, root, properties, columns, fields, order, split, limits, options, known })
     }
 
     /// How many rows of a run go into one row group.

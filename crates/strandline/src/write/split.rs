@@ -141,7 +141,7 @@ impl SplitPlan {
 }
 
 /// A value in the JSON form of its type (chapter 16); NaN has none.
-fn scalar(value: Value) -> Result<Option<Scalar>> {
+pub(crate) fn scalar(value: Value) -> Result<Option<Scalar>> {
     Ok(Some(match value {
         Value::Boolean(truth) => Scalar::Bool(truth),
         Value::Int(number) | Value::Date(number) => Scalar::Int(i64::from(number)),

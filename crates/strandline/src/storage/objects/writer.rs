@@ -98,9 +98,24 @@ impl DataWriter {
     /// # Errors
     /// What the store refuses or cannot do. A dropped future may leave an unreferenced object, or an upload that was
     /// begun and not ended, which a lifecycle rule of the bucket removes.
-    pub async fn finish(mut self) -> Result<ObjectRef> {
+    pub async fn finish(self) -> Result<ObjectRef> {
+        self.finish_unless(|_| None).await.map(|(object, _)| object)
+    }
+
+    /// The same, unless an object with this content is known to be in the lake: then nothing is put, and that one is meant
+    /// [TXN-3]. Says whether it was so. The caller vouches that what he refers to keeps the object.
+    ///
+    /// # Errors
+    /// As [`DataWriter::finish`].
+    pub async fn finish_unless(
+        mut self,
+        known: impl FnOnce(&Hash) -> Option<ObjectRef> + Send,
+    ) -> Result<(ObjectRef, bool)> {
         let hash = Hash::from_bytes(*self.hasher.finalize().as_bytes());
         let object = ObjectRef { hash, era: self.era, size: self.size };
+        if let Some(known) = known(&hash).filter(|known| known.size == self.size) {
+            return Ok((known, true));
+        }
         let path = self.kind.path(self.table, &object);
         if self.spill.is_some() {
             self.flush().await?;
@@ -111,7 +126,7 @@ impl DataWriter {
             Some(Spill::Staged(staged)) => self.move_into_place(staged, &path).await?,
             Some(Spill::Unnamed(file)) => self.objects.upload_file(&path, file, self.size).await?,
         }
-        Ok(object)
+        Ok((object, false))
     }
 
     async fn flush(&mut self) -> Result<()> {

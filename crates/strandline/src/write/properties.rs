@@ -1,0 +1,104 @@
+//! How a table says that its files are to be written: by its layout, and by properties that begin with `strandline.`.
+//!
+//! | property | value |
+//! |---|---|
+//! | `strandline.compression` | `none`, `snappy`, `gzip(0-9)`, `brotli(0-11)`, `lz4`, `zstd(1-22)`; the level may be left out |
+//! | `strandline.bloom-filters` | columns, paths of names between dots, separated by commas |
+//! | `strandline.bloom-fpp` | how often a Bloom filter may be wrong, between 0 and 1 |
+//! | `strandline.row-group-rows` | how many rows a row group has at most |
+//!
+//! Invariant: a property of this prefix that is not known is refused where it is set, so that a slip does not pass in silence.
+
+use std::num::NonZeroUsize;
+
+use strandline_format::{Schema, Table};
+
+use super::options::{Compression, WriteOptions, invalid};
+use crate::error::Result;
+
+/// What all of these properties begin with.
+const PREFIX: &str = "strandline.";
+
+const COMPRESSION: &str = "strandline.compression";
+const BLOOM_FILTERS: &str = "strandline.bloom-filters";
+const BLOOM_FPP: &str = "strandline.bloom-fpp";
+const ROW_GROUP_ROWS: &str = "strandline.row-group-rows";
+
+const KNOWN: [&str; 4] = [COMPRESSION, BLOOM_FILTERS, BLOOM_FPP, ROW_GROUP_ROWS];
+
+impl WriteOptions {
+    /// How a table's files are written, by its layout and its properties: `strandline.compression` (`none`, `snappy`,
+    /// `gzip(6)`, `brotli(5)`, `lz4`, `zstd(3)`), `strandline.bloom-filters` (columns, separated by commas),
+    /// `strandline.bloom-fpp`, `strandline.row-group-rows`.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the property, if it is not known or its value cannot be.
+    pub fn of_table(table: &Table, schema: &Schema) -> Result<Self> {
+        let mut options = Self::default();
+        if let Some(bytes) = table.layout.target_file_bytes {
+            options.target_file_bytes = bytes;
+        }
+        for (key, value) in table.properties.iter().filter(|(key, _)| key.as_str().starts_with(PREFIX)) {
+            options.set(key.as_str(), value.as_str(), schema)?;
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    fn set(&mut self, key: &str, value: &str, schema: &Schema) -> Result<()> {
+        let wrong = || invalid(format!("property {key:?} cannot be {value:?}"));
+        match key {
+            COMPRESSION => self.compression = compression(value).ok_or_else(wrong)?,
+            BLOOM_FILTERS => {
+                let columns = value.split(',').map(str::trim).filter(|path| !path.is_empty());
+                self.bloom_filters =
+                    columns.map(|path| crate::transaction::field_at(schema, path)).collect::<Result<_>>()?;
+            }
+            BLOOM_FPP => self.bloom_fpp = value.parse().map_err(|_| wrong())?,
+            ROW_GROUP_ROWS => self.row_group_rows = value.parse::<NonZeroUsize>().map_err(|_| wrong())?,
+            _ => {
+                let near = crate::near::offer(&crate::near::nearest(key, KNOWN));
+                return Err(invalid(format!("no property {key:?} is known to say how files are written{near}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A compression by its name, with a level if it has one.
+fn compression(text: &str) -> Option<Compression> {
+    let (name, level) = match text.split_once('(') {
+        Some((name, rest)) => (name, Some(rest.strip_suffix(')')?)),
+        None => (text, None),
+    };
+    let or = |default: u32| level.map_or(Some(default), |level| level.parse().ok());
+    match name {
+        "none" if level.is_none() => Some(Compression::None),
+        "snappy" if level.is_none() => Some(Compression::Snappy),
+        "lz4" if level.is_none() => Some(Compression::Lz4Raw),
+        "gzip" => or(6).map(Compression::Gzip),
+        "brotli" => or(5).map(Compression::Brotli),
+        "zstd" => or(1).and_then(|level| i32::try_from(level).ok()).map(Compression::Zstd),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressions_by_name() {
+        let check = |text, expected| assert_eq!(compression(text), expected, "{text}");
+        check("none", Some(Compression::None));
+        check("zstd", Some(Compression::Zstd(1)));
+        check("zstd(19)", Some(Compression::Zstd(19)));
+        check("gzip(9)", Some(Compression::Gzip(9)));
+        check("brotli", Some(Compression::Brotli(5)));
+        check("lz4", Some(Compression::Lz4Raw));
+        check("snappy", Some(Compression::Snappy));
+        for wrong in ["", "zstd(", "zstd(x)", "snappy(1)", "none(0)", "lzo", "zstd 3"] {
+            check(wrong, None);
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub mod history;
 pub mod lake;
 mod near;
 pub mod runtime;
+pub mod scan;
 mod snapshot;
 pub mod storage;
 mod table;

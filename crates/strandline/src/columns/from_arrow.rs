@@ -82,7 +82,9 @@ pub(super) fn plain(mut ty: &DataType) -> &DataType {
 fn primitive(ty: &DataType, field: &ArrowField) -> std::result::Result<PrimitiveType, &'static str> {
     Ok(match ty {
         DataType::Boolean => PrimitiveType::Boolean,
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => PrimitiveType::Int,
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => {
+            PrimitiveType::Int
+        }
         DataType::Int64 | DataType::UInt32 => PrimitiveType::Long,
         DataType::UInt64 => PrimitiveType::Decimal { precision: 20, scale: 0 },
         DataType::Float16 | DataType::Float32 => PrimitiveType::Float,
@@ -164,7 +166,9 @@ impl Reading {
                 Type::map(key?, of, !value.is_nullable())
             }
             Ok(Shape::Nulls) => return self.refuse(format!("{path} is Null: give it a type")),
-            Err(instead) => return self.refuse(format!("{path} is {}: {instead}", describe(field.data_type()))),
+            Err(instead) => {
+                return self.refuse(format!("{path} is {}: {instead}", describe(field.data_type())));
+            }
         };
         match made {
             Ok(ty) => Some(ty),

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
-    StringArray, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray,
+    PrimitiveArray, StringArray, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{
@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// `InvalidInput` if the array is not the canonical one of the type, or has no such row.
+#[cfg_attr(not(test), expect(dead_code, reason = "for filters, checks and statistics"))]
 pub(crate) fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Result<Option<Value>> {
     if *array.data_type() != primitive(ty) || row >= array.len() {
         let message = format!("row {row} of {} rows of {} is no {ty}", array.len(), array.data_type());
@@ -80,7 +81,9 @@ pub(crate) fn constant(value: Option<&Value>, field_type: &Type, rows: usize) ->
         Value::Decimal { unscaled, .. } => repeat::<Decimal128Type>(*unscaled, *ty, rows),
         Value::Date(days) => repeat::<Date32Type>(*days, *ty, rows),
         Value::Time(micros) => repeat::<Time64MicrosecondType>(*micros, *ty, rows),
-        Value::Timestamp(time) | Value::TimestampTz(time) => repeat::<TimestampMicrosecondType>(*time, *ty, rows),
+        Value::Timestamp(time) | Value::TimestampTz(time) => {
+            repeat::<TimestampMicrosecondType>(*time, *ty, rows)
+        }
         Value::TimestampNs(time) | Value::TimestampTzNs(time) => {
             repeat::<TimestampNanosecondType>(*time, *ty, rows)
         }
@@ -127,7 +130,8 @@ fn check_bytes(length: usize, rows: usize) -> Result<()> {
     if length.checked_mul(rows).is_some_and(|bytes| i32::try_from(bytes).is_ok()) {
         return Ok(());
     }
-    let message = format!("{rows} rows of {length} bytes each are more than an array holds: take fewer rows at once");
+    let message =
+        format!("{rows} rows of {length} bytes each are more than an array holds: take fewer rows at once");
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 

@@ -50,7 +50,9 @@ fn field(field: &Field) -> Made {
         Type::List(element) => {
             group(field, vec![repeated(LIST, fields(element.as_slice())?)?], Some(LogicalType::List))
         }
-        Type::Map(pair) => group(field, vec![repeated(PAIR, fields(pair.as_slice())?)?], Some(LogicalType::Map)),
+        Type::Map(pair) => {
+            group(field, vec![repeated(PAIR, fields(pair.as_slice())?)?], Some(LogicalType::Map))
+        }
     }
 }
 
@@ -69,7 +71,8 @@ fn group(field: &Field, inside: Vec<TypePtr>, logical: Option<LogicalType>) -> M
 
 /// The group in the middle of a list or map, which is no field and has no id.
 fn repeated(name: &str, inside: Vec<TypePtr>) -> Made {
-    let builder = ParquetType::group_type_builder(name).with_repetition(Repetition::REPEATED).with_fields(inside);
+    let builder =
+        ParquetType::group_type_builder(name).with_repetition(Repetition::REPEATED).with_fields(inside);
     Ok(Arc::new(builder.build()?))
 }
 
@@ -116,8 +119,8 @@ fn types(ty: PrimitiveType) -> (PhysicalType, Option<LogicalType>) {
 
 fn decimal(precision: u8) -> PhysicalType {
     match precision {
-        ..=INT32_DIGITS => PhysicalType::INT32,
-        ..=INT64_DIGITS => PhysicalType::INT64,
+        digits if digits <= INT32_DIGITS => PhysicalType::INT32,
+        digits if digits <= INT64_DIGITS => PhysicalType::INT64,
         _ => PhysicalType::FIXED_LEN_BYTE_ARRAY,
     }
 }
@@ -125,7 +128,9 @@ fn decimal(precision: u8) -> PhysicalType {
 /// The length of a value of fixed length.
 fn fixed_length(ty: PrimitiveType) -> Option<i32> {
     match ty {
-        PrimitiveType::Decimal { precision, .. } if precision > INT64_DIGITS => Some(decimal_length(precision)),
+        PrimitiveType::Decimal { precision, .. } if precision > INT64_DIGITS => {
+            Some(decimal_length(precision))
+        }
         PrimitiveType::Uuid => Some(16),
         PrimitiveType::Fixed(length) => i32::try_from(length).ok(),
         _ => None,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Fields, Schema as ArrowSchema};
+use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Fields, Schema as ArrowSchema, TimeUnit};
 use serde::Serialize;
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 use strandline_format::{Field, NameKey, PrimitiveType, Schema, Type};
@@ -20,10 +20,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// A batch of rows, in exactly the Arrow schema of a table.
 ///
 /// Fields are matched by name, whatever its case; what is `None` or missing in some rows is null, and a column that no row has gets
-/// its default. Numbers may be of any type that holds the value. Dates, times and timestamps are given as texts
-/// (`"2026-01-31"`, `"12:30:00.5"`, `"2026-01-31T12:30:00"`, with a `Z` behind it for those in UTC) or as the integers that the
-/// table keeps; decimals as texts or floats; UUIDs as texts or 16 bytes; bytes as byte strings or arrays of `u8`; enums without
-/// data as texts. Structs that are flattened, and maps for rows, work too, as long as their maps have one type of values.
+/// its default. Numbers may be of any type as long as the value is exactly one of the column's. Dates, times and timestamps are given
+/// as texts (`"2026-01-31"`, `"12:30:00.5"`, `"2026-01-31T12:30:00"`, with a `Z` or an offset behind it if and only if the column is
+/// in UTC) or as the integers that the table keeps; decimals as texts, since a float is seldom the number that it is written as;
+/// UUIDs as texts or 16 bytes; bytes as byte strings or arrays of `u8`; enums without data as texts of their names. Structs that are flattened, and maps for rows, work too, as long as their maps have one type of values.
 ///
 /// Goes through the rows twice, and takes memory for the batch.
 ///
@@ -125,19 +125,46 @@ fn aligned(fields: &[Field], traced: &Fields) -> Result<Fields> {
 
 fn aligned_type(ty: &Type, traced: &ArrowField) -> Result<DataType> {
     Ok(match (ty, traced.data_type()) {
-        (Type::Primitive(PrimitiveType::Uuid), DataType::Utf8) => DataType::Utf8,
-        (Type::Primitive(ty), _) => primitive(*ty),
+        (Type::Primitive(ty), given) => single_type(*ty, given),
         (Type::Struct(members), DataType::Struct(given)) => DataType::Struct(aligned(members, given)?),
         (Type::List(element), DataType::List(given)) => list_of(aligned_type(&element[0].ty, given)?),
         // A Rust array is a tuple to serde, and a tuple has fields.
-        (Type::List(element), DataType::Struct(given)) => list_of(of_all(&element[0].ty, traced.name(), given)?),
+        (Type::List(element), DataType::Struct(given)) => {
+            list_of(of_all(&element[0].ty, traced.name(), given)?)
+        }
         (Type::Map(pair), DataType::Map(given, _)) => match given.data_type() {
-            DataType::Struct(parts) if parts.len() == 2 => map_of(pair, aligned_type(&pair[1].ty, &parts[1])?),
+            DataType::Struct(parts) if parts.len() == 2 => {
+                map_of(pair, aligned_type(&pair[1].ty, &parts[1])?)
+            }
             _ => arrow_type(ty),
         },
-        (Type::Map(pair), DataType::Struct(given)) => map_of(pair, of_all(&pair[1].ty, traced.name(), given)?),
+        (Type::Map(pair), DataType::Struct(given)) => {
+            map_of(pair, of_all(&pair[1].ty, traced.name(), given)?)
+        }
         _ => arrow_type(ty),
     })
+}
+
+/// The type that values of a row are written in. Where `serde_arrow` would round or reinterpret them, and where they are of no use
+/// for the column, they stay as they are: then `conform` decides.
+fn single_type(ty: PrimitiveType, given: &DataType) -> DataType {
+    let texts = matches!(given, DataType::Utf8 | DataType::Dictionary(..));
+    let integers = given.is_integer();
+    let as_the_tables = match ty {
+        _ if given.is_null() => true,
+        PrimitiveType::Boolean
+        | PrimitiveType::Float
+        | PrimitiveType::Double
+        | PrimitiveType::Decimal { .. } => false,
+        // Down to the nanosecond, so that what a microsecond cannot say is seen.
+        PrimitiveType::Time if texts => return DataType::Time64(TimeUnit::Nanosecond),
+        PrimitiveType::Int | PrimitiveType::Long | PrimitiveType::Time => integers,
+        PrimitiveType::Timestamp | PrimitiveType::TimestampTz => integers,
+        PrimitiveType::String => texts,
+        PrimitiveType::Date | PrimitiveType::TimestampNs | PrimitiveType::TimestampTzNs => texts || integers,
+        PrimitiveType::Uuid | PrimitiveType::Fixed(_) | PrimitiveType::Binary => !texts,
+    };
+    if as_the_tables { primitive(ty) } else { given.clone() }
 }
 
 /// The one type of the elements of a tuple, or of the values of a map, each of which was traced by itself.
@@ -148,7 +175,9 @@ fn of_all(ty: &Type, name: &str, given: &Fields) -> Result<DataType> {
     let one = aligned_type(ty, first)?;
     for other in others {
         if aligned_type(ty, other)? != one {
-            let message = format!("the rows: what is in {name} has different fields in different places: give it a struct's type");
+            let message = format!(
+                "the rows: what is in {name} has different fields in different places: give it a struct's type"
+            );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
     }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Field as ArrowField, FieldRef, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit,
+};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use strandline_format::{Field, PrimitiveType, Schema, Type};
 
@@ -95,3 +97,7 @@ pub(super) fn primitive(ty: PrimitiveType) -> DataType {
         PrimitiveType::Binary => DataType::Binary,
     }
 }
+
+#[cfg(test)]
+#[path = "types_tests.rs"]
+mod tests;

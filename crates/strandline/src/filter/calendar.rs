@@ -7,6 +7,8 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub(super) const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
 /// Days in 400 years, after which the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
+/// Years beyond which no column has a day, so that arithmetic on hostile ones stays within 64 bits.
+const LAST_YEARS: std::ops::RangeInclusive<i64> = -9_999_999..=9_999_999;
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH: i64 = 719_468;
 
@@ -26,7 +28,8 @@ fn split_year(text: &str) -> Option<(i64, &str)> {
     let length = digits.bytes().take_while(u8::is_ascii_digit).count();
     let (year, rest) = text.split_at(signed + length);
     let number: i64 = year.parse().ok()?;
-    (format_year(number) == year).then_some(())?;
+    let written_so = format_year(number) == year && LAST_YEARS.contains(&number);
+    written_so.then_some(())?;
     Some((number, rest.strip_prefix('-')?))
 }
 
@@ -43,7 +46,8 @@ pub(super) fn format_date(days: i64) -> String {
     format!("{}-{month:02}-{day:02}", format_year(year))
 }
 
-/// Days since the epoch of the first of March of the year that a day belongs to, counted from there: leap days come last.
+/// Days since the epoch. Years are counted from the first of March, so that leap days come last; for a month or a day that
+/// there is not it gives some other day, which [`civil`] tells.
 fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));

@@ -45,17 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Predicate> {
     parsed.map_err(|error| error.at(format!("the predicate {:?}", clip(text))))
 }
 
-/// `Predicate::parse`.
-///
-/// - `column = literal`, `<>`, `<`, `<=`, `>`, `>=`, either side first; `column` by itself, if it is boolean;
-/// - `column [NOT] IN (literal, …)`, `column [NOT] BETWEEN literal AND literal`, `column IS [NOT] NULL`;
-/// - `column [NOT] LIKE 'prefix%'`, with `\` or an `ESCAPE` of its own before a `%`, `_` or escape that is meant;
-///   `starts_with(column, X'…')`;
-/// - `TRUE`, `FALSE`, `AND`, `OR`, `NOT`, parentheses.
-///
-/// Literals are numbers, with an exponent those of a double; strings; `TRUE` and `FALSE`; `X'…'`; `DATE '2026-01-31'`, `TIME
-/// '23:59:59'`, `TIMESTAMP '2026-01-31 23:59:59Z'`, `UUID '…'`, `DECIMAL '1.50'`, `DOUBLE 'NaN'`. Names stand in `"…"` if they
-/// are no plain words, with dots between those of nested fields. Case matters in strings only.
+/// As [`Predicate::parse`] does.
 impl std::str::FromStr for Predicate {
     type Err = Error;
 
@@ -306,7 +296,7 @@ impl Parser {
         }
         let literal = self.literal()?;
         literal.ok_or_else(|| match self.peek() {
-            Token::Word(word) if !is_reserved(&word.value) => {
+            Token::Word(word) if !is_reserved(&word.value) && *self.peek_after(1) != Token::LParen => {
                 self.beyond(&format!("{}, which is not a literal,", clip(&word.value)))
             }
             _ => self.unexpected("a literal"),
@@ -345,6 +335,9 @@ impl Parser {
             "TRUE" => return Some(Ok(true.into())),
             "FALSE" => return Some(Ok(false.into())),
             _ => {}
+        }
+        if is_reserved(&word) {
+            return None;
         }
         let Token::SingleQuotedString(text) = self.next() else { return None };
         Some(match word.as_str() {

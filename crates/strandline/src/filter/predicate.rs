@@ -209,10 +209,29 @@ impl Predicate {
         }
     }
 
-    /// Reads a predicate from SQL text: see the list of what there is at [`Predicate`]'s `FromStr`.
+    /// Reads a predicate from SQL text, the whole of it:
+    ///
+    /// - `column = literal`, `<>`, `<`, `<=`, `>`, `>=`, either side first; `column` by itself, if it is boolean;
+    /// - `column [NOT] IN (literal, …)`, `column [NOT] BETWEEN literal AND literal`, `column IS [NOT] NULL`;
+    /// - `column [NOT] LIKE 'prefix%'`, with `\` or an `ESCAPE` of its own before a `%`, `_` or escape that is meant;
+    ///   `starts_with(column, X'…')`;
+    /// - `TRUE`, `FALSE`, `AND`, `OR`, `NOT`, parentheses.
+    ///
+    /// Literals are numbers, with an exponent those of a double; strings; `TRUE` and `FALSE`; `X'…'`; `DATE '2026-01-31'`, `TIME
+    /// '23:59:59'`, `TIMESTAMP '2026-01-31 23:59:59Z'`, `UUID '…'`, `DECIMAL '1.50'`, `DOUBLE 'NaN'`. Names stand in `"…"` if they
+    /// are no plain words, with dots between those of nested fields. Case matters in strings only.
     ///
     /// # Errors
-    /// `InvalidInput`, naming what is not understood, or is beyond this language.
+    /// `InvalidInput`, naming what is not understood or is beyond this language, and its place.
+    ///
+    /// ```
+    /// use strandline::filter::{Predicate, col};
+    /// let read = Predicate::parse("NOT (city LIKE 'B%' OR zip IN ('8000', '8001'))")?;
+    /// assert_eq!(read, !col("city").starts_with("B").or(col("zip").is_in(["8000", "8001"])));
+    /// let refused = Predicate::parse("amount * 2 > 5").unwrap_err();
+    /// assert!(refused.message().contains("line 1, column 8: the operator * is beyond this language"));
+    /// # Ok::<(), strandline::Error>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self> {
         super::parse::parse(text)
     }

@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, GenericByteArray, PrimitiveArray, StringArray,
-};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, GenericByteArray, PrimitiveArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowNativeType, BinaryType, ByteArrayType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
-    Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    LargeBinaryType, LargeUtf8Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
-    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, Utf8Type,
+    ArrowNativeType, BinaryType, ByteArrayType, DataType, Date32Type, Date64Type, Decimal32Type,
+    Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, LargeBinaryType, LargeUtf8Type, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type, Utf8Type,
 };
 use arrow::error::ArrowError;
 use strandline_format::{MICROS_PER_DAY, PrimitiveType};
@@ -50,7 +49,9 @@ type Converted = Result<ArrayRef, Wrong>;
 pub(super) fn fits(natural: PrimitiveType, to: PrimitiveType) -> bool {
     const SIXTEEN: PrimitiveType = PrimitiveType::Fixed(16);
     let pair = (natural, to);
-    natural.promotes_to(to) || pair == (SIXTEEN, PrimitiveType::Uuid) || pair == (PrimitiveType::Uuid, SIXTEEN)
+    natural.promotes_to(to)
+        || pair == (SIXTEEN, PrimitiveType::Uuid)
+        || pair == (PrimitiveType::Uuid, SIXTEEN)
 }
 
 /// The array in the canonical type of `to`. `valid` says which values count, `None` that all do.
@@ -63,29 +64,6 @@ pub(super) fn convert(
     let cells = Cells { array, valid };
     let array = cells.naturalize(natural)?;
     Cells { array: &array, valid }.widen(natural, to)
-}
-
-/// UUIDs of texts: 32 hexadecimal digits of either case, with hyphens after the 8th, 12th, 16th and 20th.
-pub(super) fn uuids(texts: &StringArray, valid: Option<&NullBuffer>) -> Converted {
-    let mut bytes = Vec::with_capacity(texts.len() * 16);
-    for row in 0..texts.len() {
-        let counts = texts.is_valid(row) && valid.is_none_or(|valid| valid.is_valid(row));
-        let uuid = if counts { parse_uuid(texts.value(row)).ok_or(Wrong::Row(row))? } else { 0 };
-        bytes.extend(uuid.to_be_bytes());
-    }
-    Ok(Arc::new(FixedSizeBinaryArray::try_new(16, bytes.into(), texts.nulls().cloned())?))
-}
-
-fn parse_uuid(text: &str) -> Option<u128> {
-    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-    let well_formed = |(at, byte): (usize, u8)| match HYPHENS.contains(&at) {
-        true => byte == b'-',
-        false => byte.is_ascii_hexdigit(),
-    };
-    if text.len() != 36 || !text.bytes().enumerate().all(well_formed) {
-        return None;
-    }
-    u128::from_str_radix(&text.replace('-', ""), 16).ok()
 }
 
 /// An array, and which of its values count.
@@ -107,10 +85,18 @@ impl Cells<'_> {
             DataType::UInt32 => self.map::<UInt32Type, Int64Type>(to, |value| Some(value.into())),
             DataType::UInt64 => self.map::<UInt64Type, Decimal128Type>(to, |value| Some(value.into())),
             DataType::Float16 => self.map::<Float16Type, Float32Type>(to, |value| Some(value.to_f32())),
-            DataType::Decimal32(..) => self.decimal::<Decimal32Type>(natural, |value| Some(value.into())),
-            DataType::Decimal64(..) => self.decimal::<Decimal64Type>(natural, |value| Some(value.into())),
-            DataType::Decimal128(..) => self.check::<Decimal128Type>(|value| has_digits(value, natural)),
-            DataType::Decimal256(..) => self.decimal::<Decimal256Type>(natural, |value| value.to_i128()),
+            DataType::Decimal32(precision, _) => {
+                self.decimal::<Decimal32Type>(*precision, to, |value| Some(value.into()))
+            }
+            DataType::Decimal64(precision, _) => {
+                self.decimal::<Decimal64Type>(*precision, to, |value| Some(value.into()))
+            }
+            DataType::Decimal128(precision, _) => {
+                self.check::<Decimal128Type>(|value| has_digits(value, *precision))
+            }
+            DataType::Decimal256(precision, _) => {
+                self.decimal::<Decimal256Type>(*precision, to, |value| value.to_i128())
+            }
             DataType::Date64 => self.map::<Date64Type, Date32Type>(to, whole_day),
             DataType::Time32(TimeUnit::Second) => {
                 self.map::<Time32SecondType, Time64MicrosecondType>(to, |value| time_of(value, 1_000_000))
@@ -152,7 +138,9 @@ impl Cells<'_> {
                 let midnight = |days: i32| i64::from(days).checked_mul(MICROS_PER_DAY);
                 self.map::<Date32Type, TimestampMicrosecondType>(arrow, midnight)
             }
-            (PrimitiveType::Decimal { .. }, PrimitiveType::Decimal { .. }) => self.named::<Decimal128Type>(arrow),
+            (PrimitiveType::Decimal { .. }, PrimitiveType::Decimal { .. }) => {
+                self.named::<Decimal128Type>(arrow)
+            }
             _ => Ok(Arc::clone(self.array)),
         }
     }
@@ -181,12 +169,12 @@ impl Cells<'_> {
 
     fn decimal<F: ArrowPrimitiveType>(
         &self,
-        natural: PrimitiveType,
+        precision: u8,
+        to: &DataType,
         image: impl Fn(F::Native) -> Option<i128>,
     ) -> Converted {
-        self.map::<F, Decimal128Type>(&primitive(natural), |value| {
-            image(value).filter(|value| has_digits(*value, natural))
-        })
+        let image = |value| image(value).filter(|unscaled| has_digits(*unscaled, precision));
+        self.map::<F, Decimal128Type>(to, image)
     }
 
     /// The array itself, if all its values are what its type promises.
@@ -213,12 +201,9 @@ impl Cells<'_> {
     }
 }
 
-fn has_digits(value: i128, ty: PrimitiveType) -> bool {
-    match ty {
-        // Below 10^38, which fits.
-        PrimitiveType::Decimal { precision, .. } => value.unsigned_abs() < 10_u128.saturating_pow(precision.into()),
-        _ => false,
-    }
+/// Whether a decimal has at most so many digits, up to 38 of them.
+pub(super) fn has_digits(unscaled: i128, precision: u8) -> bool {
+    unscaled.unsigned_abs() < 10_u128.saturating_pow(precision.into())
 }
 
 fn is_time_of_day(micros: i64) -> bool {
@@ -248,6 +233,7 @@ where
     let short = offsets.iter().map(|offset| i32::try_from(offset - first));
     let short: Vec<i32> = short.collect::<Result<_, _>>().map_err(|_| Wrong::TooLong)?;
     let values = array.values().slice_with_length(first.as_usize(), (last - first).as_usize());
-    let made = GenericByteArray::<S>::try_new(OffsetBuffer::new(short.into()), values, array.nulls().cloned());
+    let made =
+        GenericByteArray::<S>::try_new(OffsetBuffer::new(short.into()), values, array.nulls().cloned());
     Ok(Arc::new(made?))
 }

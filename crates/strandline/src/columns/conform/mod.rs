@@ -4,9 +4,11 @@
 //! the canonical types, no null where none may be, and every value that went in. Columns that need nothing are passed on without
 //! a copy. What does not belong here: constraints other than NOT NULL, and ids of rows.
 //!
-//! `plan` decides, `run` converts, `leaf` knows the primitive types and `elements` the forms of lists.
+//! `plan` decides, `run` converts, `leaf` knows the primitive types, `exact` what rows have for them, and
+//! `elements` the forms of lists.
 
 mod elements;
+mod exact;
 mod leaf;
 mod plan;
 mod run;
@@ -65,9 +67,9 @@ impl Conform {
         Self::with(schema, incoming, Planner::default())
     }
 
-    /// The same, taking UUIDs as texts too.
+    /// The same, taking what rows have for values, too.
     pub(super) fn of_rows(schema: &Schema, incoming: &ArrowSchema) -> Result<Self> {
-        Self::with(schema, incoming, Planner::with_uuid_texts())
+        Self::with(schema, incoming, Planner::of_rows())
     }
 
     fn with(schema: &Schema, incoming: &ArrowSchema, mut planner: Planner) -> Result<Self> {
@@ -102,7 +104,8 @@ impl Conform {
             return Ok(());
         }
         let list = |fields: &arrow::datatypes::Fields| {
-            let texts = fields.iter().map(|field| format!("{} {}", field.name(), describe(field.data_type())));
+            let texts =
+                fields.iter().map(|field| format!("{} {}", field.name(), describe(field.data_type())));
             texts.collect::<Vec<_>>().join(", ")
         };
         let message = format!(

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Fields};
 use strandline_format::{Field, NameKey, PrimitiveType, Type, Value};
 
-use super::leaf;
+use super::{exact, leaf};
 use crate::columns::from_arrow::{Shape, describe, shape};
 use crate::columns::types::{arrow_type, fields, pair_field};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,8 +41,8 @@ pub(super) enum Plan {
     Same,
     /// From what the table calls their type to a type that it widens to.
     Leaf { natural: PrimitiveType, to: PrimitiveType },
-    /// From texts to UUIDs.
-    UuidText,
+    /// From what rows have for it, value by value.
+    Exact(PrimitiveType),
     /// From nulls without a type.
     Nulls(DataType),
     /// Member by member.
@@ -58,12 +58,13 @@ pub(super) enum Plan {
 pub(super) struct Planner {
     differences: Vec<String>,
     offers: usize,
-    uuid_texts: bool,
+    of_rows: bool,
 }
 
 impl Planner {
-    pub(super) fn with_uuid_texts() -> Self {
-        Self { uuid_texts: true, ..Self::default() }
+    /// Takes what rows have for values, too.
+    pub(super) fn of_rows() -> Self {
+        Self { of_rows: true, ..Self::default() }
     }
 
     /// Whether anything differs.
@@ -117,9 +118,12 @@ impl Planner {
 
     fn report_missing(&mut self, missing: &[(String, &Field)], unknown: &[usize], given: &Fields) {
         for (path, field) in missing {
-            let offer = self.offer(field.name.as_str(), || unknown.iter().map(|at| given[*at].name().as_str()));
+            let offer =
+                self.offer(field.name.as_str(), || unknown.iter().map(|at| given[*at].name().as_str()));
             let ty = field.ty.describe();
-            self.differ(format!("{path}: the table has {ty}, required and without a default, the batch has none{offer}"));
+            self.differ(format!(
+                "{path}: the table has {ty}, required and without a default, the batch has none{offer}"
+            ));
         }
     }
 
@@ -156,11 +160,11 @@ impl Planner {
         let inside = |name: &str| format!("{path}.{name}");
         match (ty, shape(given)) {
             (_, Ok(Shape::Nulls)) => Some(Plan::Nulls(arrow_type(ty))),
-            (Type::Primitive(PrimitiveType::Uuid), Ok(Shape::Primitive(PrimitiveType::String))) if self.uuid_texts => {
-                Some(Plan::UuidText)
-            }
             (Type::Primitive(to), Ok(Shape::Primitive(natural))) if leaf::fits(natural, *to) => {
                 Some(Plan::Leaf { natural, to: *to })
+            }
+            (Type::Primitive(to), _) if self.of_rows && exact::fits(given.data_type(), *to) => {
+                Some(Plan::Exact(*to))
             }
             (Type::Struct(members), Ok(Shape::Struct(given))) => {
                 let slots = self.members(members, given, &inside(""));

@@ -11,9 +11,9 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
-use strandline_format::PrimitiveType;
 
 use super::elements::Elements;
+use super::exact;
 use super::leaf::{self, Wrong};
 use super::plan::{Part, Plan, Slot};
 use crate::columns::from_arrow::{describe, plain};
@@ -88,7 +88,7 @@ fn convert(part: &Part, array: &ArrayRef, outer: Option<&NullBuffer>) -> Convert
         Plan::Leaf { natural, to } => {
             leaf::convert(array, valid, *natural, *to).map_err(|wrong| fault(part, array, wrong))
         }
-        Plan::UuidText => uuids(array, valid).map_err(|wrong| fault(part, array, wrong)),
+        Plan::Exact(to) => exact::convert(array, valid, *to).map_err(|wrong| fault(part, array, wrong)),
         Plan::Struct(fields, slots) => structs(part, fields, slots, array, valid),
         Plan::List(element, of) => list(part, element, of, array, valid),
         Plan::Map(pair, of) => map(part, pair, of, array, valid),
@@ -115,29 +115,43 @@ fn unpacked(array: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
     unpacked(&unpacked_once)
 }
 
-fn uuids(array: &ArrayRef, valid: Option<&NullBuffer>) -> std::result::Result<ArrayRef, Wrong> {
-    let texts = leaf::convert(array, valid, PrimitiveType::String, PrimitiveType::String)?;
-    leaf::uuids(texts.as_string::<i32>(), valid)
-}
-
 /// Nulls of what surrounds a struct become its own, so that those of required members stand under a null.
-fn structs(part: &Part, fields: &Fields, of: &[Slot], array: &ArrayRef, valid: Option<&NullBuffer>) -> Converted {
+fn structs(
+    part: &Part,
+    fields: &Fields,
+    of: &[Slot],
+    array: &ArrayRef,
+    valid: Option<&NullBuffer>,
+) -> Converted {
     let columns = slots(of, array.as_struct().columns(), array.len(), valid)?;
     let made = StructArray::try_new_with_length(fields.clone(), columns, valid.cloned(), array.len());
     Ok(Arc::new(made.map_err(|error| fault(part, array, error.into()))?))
 }
 
-fn list(part: &Part, element: &FieldRef, of: &Part, array: &ArrayRef, valid: Option<&NullBuffer>) -> Converted {
+fn list(
+    part: &Part,
+    element: &FieldRef,
+    of: &Part,
+    array: &ArrayRef,
+    valid: Option<&NullBuffer>,
+) -> Converted {
     let elements = Elements::of(array, valid).map_err(|wrong| fault(part, array, wrong))?;
     let values = convert(of, &elements.values, None).map_err(|fault| fault.of_list(&elements))?;
     let made = ListArray::try_new(Arc::clone(element), elements.offsets, values, array.nulls().cloned());
     Ok(Arc::new(made.map_err(|error| fault(part, array, error.into()))?))
 }
 
-fn map(part: &Part, pair: &FieldRef, of: &[Part; 2], array: &ArrayRef, valid: Option<&NullBuffer>) -> Converted {
+fn map(
+    part: &Part,
+    pair: &FieldRef,
+    of: &[Part; 2],
+    array: &ArrayRef,
+    valid: Option<&NullBuffer>,
+) -> Converted {
     let elements = Elements::of(array, valid).map_err(|wrong| fault(part, array, wrong))?;
     let [keys, values] = [0, 1].map(|at| {
-        convert(&of[at], elements.values.as_struct().column(at), None).map_err(|fault| fault.of_list(&elements))
+        convert(&of[at], elements.values.as_struct().column(at), None)
+            .map_err(|fault| fault.of_list(&elements))
     });
     let wrong = |error: ArrowError| fault(part, array, error.into());
     let DataType::Struct(fields) = pair.data_type() else {
@@ -151,18 +165,21 @@ fn map(part: &Part, pair: &FieldRef, of: &[Part; 2], array: &ArrayRef, valid: Op
 fn fault(part: &Part, array: &ArrayRef, wrong: Wrong) -> Fault {
     match wrong {
         Wrong::Row(row) => {
+            // Arrow has no text for what is out of range, nor for a time in a named zone.
             let value = array_value_to_string(array, row).unwrap_or_else(|_| "the value".to_owned());
-            let what = match &part.plan {
-                Plan::Leaf { to, .. } => format!("{value} of {} has no exact value of type {to}", array.data_type()),
-                _ => format!("{value:?} is no uuid"),
+            let to = match &part.plan {
+                Plan::Leaf { to, .. } | Plan::Exact(to) => to.to_string(),
+                _ => "of the table".to_owned(),
             };
-            Fault::in_row(part, row, what)
+            Fault::in_row(part, row, format!("{value} of {} is no value of type {to}", array.data_type()))
         }
         Wrong::TooLong => {
             let ty = describe(plain(array.data_type()));
-            Fault::of_all(part, format!("more than 2^31 bytes or elements of {ty} in one batch: write smaller batches"))
+            Fault::of_all(
+                part,
+                format!("more than 2^31 bytes or elements of {ty} in one batch: write smaller batches"),
+            )
         }
         Wrong::Arrow(error) => Fault::of_all(part, error.to_string()),
     }
 }
-

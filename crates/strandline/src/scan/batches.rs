@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use super::file::{Task, Work, open};
 use super::piece::Piece;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The batches of a scan, each of the schema that [`Batches::schema`] says and none of them empty.
 ///
@@ -32,7 +32,7 @@ impl Batches {
         let batches = stream::iter(files)
             .map(move |work| open(Arc::clone(&task), work))
             .buffered(prefetch)
-            .map_ok(|pieces| stream::iter(pieces).map(Ok))
+            .map_ok(|pieces| stream::iter(pieces).map(Ok::<_, Error>))
             .try_flatten()
             .map_ok(Piece::batches)
             .try_flatten_unordered(prefetch)

@@ -88,7 +88,7 @@ fn parse(bytes: &Bytes) -> Result<Arc<ParquetMetaData>> {
 }
 
 /// Calls the Parquet reader on bytes that nobody vouches for: some of what they can say makes it panic.
-pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+pub(super) fn guarded<T>(read: impl FnOnce() -> std::result::Result<T, ParquetError>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(error)) => Err(unreadable(&error)),

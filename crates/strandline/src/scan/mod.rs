@@ -46,7 +46,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt};
-use strandline_format::Filter;
+use strandline_format::{FileEntry, Filter, Stats};
 
 pub use batches::Batches;
 pub use footer::footer;
@@ -186,8 +186,8 @@ impl Scan {
         plan::plan(&self.state, by, limit).await
     }
 
-    async fn start(self) -> Result<Batches> {
-        let filter = self.bound()?;
+    /// Starts with a filter that is bound already.
+    async fn start(self, filter: Option<Filter>) -> Result<Batches> {
         let task = Arc::new(self.task(filter.clone())?);
         if self.limit == Some(0) || filter == Some(Filter::False) {
             return Ok(Batches::new(task, Vec::new(), 1, Some(0)));
@@ -229,10 +229,11 @@ impl Scan {
 /// The files to read, each with how many of its rows are wanted.
 fn works(plan: Plan, limit: Option<u64>) -> Vec<Work> {
     let mut left = limit.unwrap_or(u64::MAX);
-    let work = |entry: strandline_format::FileEntry| {
+    let work = |entry: FileEntry| {
         let rows = left;
         left = left.saturating_sub(entry.live_rows());
-        Work { entry, rows }
+        // Statistics have done their part, and are most of an entry.
+        Work { entry: FileEntry { stats: Stats::default(), ..entry }, rows }
     };
     plan.files.into_iter().map(work).collect()
 }
@@ -255,6 +256,10 @@ impl IntoFuture for Scan {
     type IntoFuture = BoxFuture<'static, Result<Batches>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        self.start().boxed()
+        async {
+            let filter = self.bound()?;
+            self.start(filter).await
+        }
+        .boxed()
     }
 }

@@ -136,7 +136,7 @@ impl Reading {
         })
     }
 
-    fn decode(&mut self) -> Result<Option<Decoded>, ParquetError> {
+    fn decode(&mut self) -> std::result::Result<Option<Decoded>, ParquetError> {
         loop {
             if let Some(batch) = self.reader.as_mut().and_then(Iterator::next) {
                 return Ok(Some(Decoded::Batch(batch?)));

@@ -104,7 +104,7 @@ pub(super) fn schema_with(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// A batch with the two columns behind its own, of the schema that has them.
-pub(super) fn with(schema: &SchemaRef, batch: &RecordBatch, ids: [ArrayRef; 2]) -> Result<RecordBatch, ArrowError> {
+pub(super) fn with(schema: &SchemaRef, batch: &RecordBatch, ids: [ArrayRef; 2]) -> std::result::Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = batch.columns().iter().cloned().chain(ids).collect();
     RecordBatch::try_new(Arc::clone(schema), columns)
 }

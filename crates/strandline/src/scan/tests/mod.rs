@@ -1,0 +1,8 @@
+//! Scans of tables that are put together by hand.
+
+mod corrupt;
+mod evolution;
+mod fixture;
+mod pruning;
+mod requests;
+mod rows;

@@ -1,0 +1,91 @@
+//! Pruning never changes results [READ-6]: random tables under random filters, pruned, not pruned, and row by row.
+
+use std::num::NonZeroUsize;
+
+use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
+use futures::TryStreamExt;
+use proptest::prelude::*;
+use strandline_format::{Comparison, FieldId, Filter, PrimitiveType, Schema, Test, Value};
+use strandline_testkit::generate::batches;
+use strandline_testkit::generate::typed::value;
+
+use super::fixture::{Lake, Written, joined};
+use crate::columns::{Conform, fields_from_arrow, value_at};
+
+/// A filter of one or two tests over columns that are no part of others, with literals that rows have, or that no row need have.
+fn filter(batch: &RecordBatch, leaves: &[(FieldId, PrimitiveType, usize)], seeds: &[(u64, u8)]) -> Filter {
+    let tests: Vec<Filter> = seeds.iter().map(|(seed, kind)| test(batch, leaves, *seed, *kind)).collect();
+    match seeds[0].1 % 3 {
+        0 => Filter::And(tests),
+        1 => Filter::Or(tests),
+        _ => Filter::Not(Box::new(Filter::Or(tests))),
+    }
+}
+
+fn test(batch: &RecordBatch, leaves: &[(FieldId, PrimitiveType, usize)], seed: u64, kind: u8) -> Filter {
+    let at = |count: usize| usize::try_from(seed).unwrap_or(0) % count;
+    let (id, ty, column) = leaves[at(leaves.len())];
+    let stored = (batch.num_rows() > 0 && kind % 2 == 0)
+        .then(|| value_at(batch.column(column), at(batch.num_rows()), ty).unwrap())
+        .flatten();
+    let literal: Value = stored.unwrap_or_else(|| value(ty, seed));
+    let compare = |comparison| Test::Compare(comparison, literal.clone());
+    let test = match kind % 9 {
+        0 => compare(Comparison::Equal),
+        1 => compare(Comparison::NotEqual),
+        2 => compare(Comparison::Less),
+        3 => compare(Comparison::LessOrEqual),
+        4 => compare(Comparison::Greater),
+        5 => compare(Comparison::GreaterOrEqual),
+        6 => Test::IsNull,
+        7 => Test::IsNotNull,
+        _ => Test::In(vec![literal.clone(), value(ty, seed ^ 1)]),
+    };
+    Filter::Field(id, test)
+}
+
+/// Every file of a table: the parts of a batch.
+async fn lake_of(schema: &Schema, batch: &RecordBatch, row_group_rows: usize) -> Lake {
+    let mut lake = Lake::new(schema.clone());
+    for start in (0..batch.num_rows()).step_by(17) {
+        let part = batch.slice(start, 17.min(batch.num_rows() - start));
+        lake.add(&part, Written { row_group_rows: Some(row_group_rows), ..Written::default() }).await;
+    }
+    lake
+}
+
+async fn rows_of(lake: &Lake, filter: Option<&Filter>, pruning: bool) -> RecordBatch {
+    let scan = lake.scan().pruning(pruning).prefetch(NonZeroUsize::MIN);
+    let stream = scan.start(filter.cloned()).await.unwrap();
+    let schema = stream.schema().clone();
+    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    joined(&schema, &batches)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn a_pruned_scan_gives_what_a_naive_one_does(
+        batch in batches::batches(60),
+        row_group_rows in 1..20_usize,
+        seeds in prop::collection::vec((any::<u64>(), any::<u8>()), 1..=2),
+    ) {
+        let schema = Schema::numbered(fields_from_arrow(&batch.schema()).unwrap()).unwrap();
+        let batch = Conform::new(&schema, &batch.schema()).unwrap().apply(&batch).unwrap();
+        let leaves: Vec<_> = schema.fields().iter().enumerate()
+            .filter_map(|(at, field)| Some((field.id, field.ty.primitive()?, at)))
+            .collect();
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let lake = lake_of(&schema, &batch, row_group_rows).await;
+            prop_assert_eq!(&rows_of(&lake, None, true).await, &batch);
+            prop_assume!(!leaves.is_empty());
+            let filter = filter(&batch, &leaves, &seeds);
+            let expected = filter_record_batch(&batch, &crate::filter::passes(&filter, &batch).unwrap()).unwrap();
+            prop_assert_eq!(&rows_of(&lake, Some(&filter), false).await, &expected, "{:?}", &filter);
+            prop_assert_eq!(&rows_of(&lake, Some(&filter), true).await, &expected, "{:?}", &filter);
+            Ok(())
+        })?;
+    }
+}

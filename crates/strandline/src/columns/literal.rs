@@ -23,7 +23,6 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// `InvalidInput` if the array is not the canonical one of the type, or has no such row.
-#[cfg_attr(not(test), expect(dead_code, reason = "for filters, checks and statistics"))]
 pub(crate) fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Result<Option<Value>> {
     if *array.data_type() != primitive(ty) || row >= array.len() {
         let message = format!("row {row} of {} rows of {} is no {ty}", array.len(), array.data_type());

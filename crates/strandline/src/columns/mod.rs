@@ -49,7 +49,6 @@ mod parquet_schema;
 mod rows;
 mod types;
 
-pub(crate) use literal::{constant, value_at};
 pub use conform::Conform;
 pub use from_arrow::fields_from_arrow;
 pub(crate) use literal::{constant, value_at};

@@ -15,11 +15,9 @@
 
 mod bind;
 mod calendar;
-#[cfg_attr(not(test), expect(dead_code, reason = "whatever writes rows calls it"))]
 mod check;
 mod column;
 mod display;
-#[cfg_attr(not(test), expect(dead_code, reason = "whatever reads or writes rows calls it"))]
 mod evaluate;
 mod key;
 mod literal;
@@ -31,13 +29,9 @@ mod simplify;
 #[cfg(test)]
 mod tests;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "whatever writes rows calls it"))]
-pub(crate) use column::find as find_column;
 pub(crate) use check::{Checks, declare};
-#[cfg_attr(not(test), expect(unused_imports, reason = "whatever reads or writes rows calls it"))]
-pub(crate) use evaluate::{evaluate, passes};
+pub(crate) use column::find as find_column;
+pub(crate) use evaluate::passes;
 pub use literal::Literal;
 pub use predicate::{Column, Predicate, col, col_path};
-#[cfg_attr(not(test), expect(unused_imports, reason = "read sets are put together by it"))]
-pub(crate) use simplify::{conjunction, disjunction};
 pub use strandline_format::Filter;

@@ -14,7 +14,7 @@ use crate::storage::{DataKind, Objects};
 ///
 /// # Errors
 /// `Corrupt` if the vector is missing, is not what its hash says, or contradicts the entry; what the store refuses or cannot do.
-pub(super) async fn deletion_vector(
+pub(crate) async fn deletion_vector(
     objects: &Objects,
     table: TableId,
     entry: &FileEntry,

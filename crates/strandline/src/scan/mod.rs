@@ -49,6 +49,7 @@ use futures::future::{BoxFuture, FutureExt};
 use strandline_format::{FileEntry, Filter, Stats};
 
 pub use batches::Batches;
+pub(crate) use deletes::deletion_vector;
 pub use footer::footer;
 pub use plan::Plan;
 pub use rows::{LAST_UPDATED, ROW_ID};
@@ -56,6 +57,7 @@ pub use rows::{LAST_UPDATED, ROW_ID};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Predicate;
 use crate::table::TableState;
+use crate::transaction::reads::Reads;
 use file::{Task, Work};
 use select::Wanted;
 
@@ -77,6 +79,8 @@ pub struct Scan {
     prefetch: NonZeroUsize,
     row_ids: bool,
     pruning: bool,
+    /// Where a transaction notes what it reads.
+    reads: Option<Reads>,
 }
 
 impl Scan {
@@ -91,7 +95,14 @@ impl Scan {
             prefetch: PREFETCH,
             row_ids: false,
             pruning: true,
+            reads: None,
         }
+    }
+
+    /// The same, noted by a transaction as something that it has read.
+    pub(crate) fn noted_in(mut self, reads: Reads) -> Self {
+        self.reads = Some(reads);
+        self
     }
 
     /// Only these columns, in this order; case does not matter. A path of names between dots is a part of a nested column (the
@@ -177,6 +188,10 @@ impl Scan {
     /// The filter in terms of the table, unless all rows pass.
     fn bound(&self) -> Result<Option<Filter>> {
         let filter = self.filter.as_ref().map(|predicate| predicate.bind(&self.state.schema)).transpose()?;
+        if let Some(reads) = &self.reads {
+            let text = self.filter.as_ref().map_or_else(|| "TRUE".to_owned(), ToString::to_string);
+            reads.scan(self.state.table.id, filter.as_ref().unwrap_or(&Filter::True), text);
+        }
         Ok(filter.filter(|filter| *filter != Filter::True))
     }
 

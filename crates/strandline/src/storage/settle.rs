@@ -73,7 +73,7 @@ pub async fn settle(
     deadline: Deadline,
     runtime: &Runtime,
 ) -> Result<Settled> {
-    let mut attempts = Attempts { refs, change, mine, deadline, doubt: None, trouble: None };
+    let mut attempts = Attempts { refs, change, mine, deadline, doubt: None, unread: false, trouble: None };
     let (mut pause, longest) = PAUSES;
     loop {
         if let Some(settled) = attempts.send().await? {
@@ -97,6 +97,9 @@ struct Attempts<'a> {
     deadline: Deadline,
     /// Why an earlier request may still be applied.
     doubt: Option<Error>,
+    /// Whether the ref was not read since the last sending. An answer of "moved" is then no proof that nothing was applied: a
+    /// proxy may have sent the request twice, and passed on what its own success made of the second one.
+    unread: bool,
     /// What last kept us from an answer, where nothing is in doubt.
     trouble: Option<Error>,
 }
@@ -105,6 +108,7 @@ impl Attempts<'_> {
     async fn send(&mut self) -> Result<Option<Settled>> {
         let Change { path, expected, bytes } = self.change;
         let swap = self.refs.swap(path, expected.as_ref(), bytes.clone());
+        let unread = std::mem::replace(&mut self.unread, true);
         match self.deadline.run("the swap", swap).await {
             Ok(Ok(Swap::Swapped(token))) => {
                 return Ok(Some(Settled::Applied(Loaded { bytes: bytes.clone(), token })));
@@ -112,7 +116,11 @@ impl Attempts<'_> {
             Ok(Ok(Swap::Moved(None))) => {}
             Ok(Ok(Swap::Moved(Some(reason)))) => self.trouble = Some(kept_out(&reason)),
             Ok(Ok(Swap::Unknown(error))) => self.doubt = Some(error),
-            Ok(Err(error)) => return self.fail(error),
+            Ok(Err(error)) => {
+                // It was never sent, or refused.
+                self.unread = unread;
+                return self.fail(error);
+            }
             // The request was dropped on its way.
             Err(late) => self.doubt = Some(late.at(path)),
         }
@@ -131,13 +139,14 @@ impl Attempts<'_> {
                 Ok(Err(error)) | Err(error) => return self.fail(error),
             }
         }
+        self.unread = false;
         let untouched = current.as_ref().map(|loaded| &loaded.token) == self.change.expected.as_ref();
         Ok((!untouched).then_some(Settled::NotApplied(current)))
     }
 
     /// Something went wrong that did not apply anything by itself.
     fn fail(&mut self, error: Error) -> Result<Option<Settled>> {
-        match (error.is_retryable(), self.doubt.is_some()) {
+        match (error.is_retryable(), self.doubt.is_some() || self.unread) {
             (true, _) => {
                 self.trouble = Some(error);
                 Ok(None)
@@ -148,12 +157,12 @@ impl Attempts<'_> {
     }
 
     fn give_up(self) -> Result<Settled> {
-        match self.doubt {
-            Some(doubt) => Ok(Settled::Unknown(doubt)),
-            None => Err(self.trouble.unwrap_or_else(|| {
-                Error::new(ErrorKind::Unavailable, "other writers kept it busy").at(&self.change.path)
-            })),
+        if let Some(doubt) = self.doubt {
+            return Ok(Settled::Unknown(doubt));
         }
+        let busy = || Error::new(ErrorKind::Unavailable, "other writers kept it busy").at(&self.change.path);
+        let error = self.trouble.unwrap_or_else(busy);
+        if self.unread { Ok(Settled::Unknown(error)) } else { Err(error) }
     }
 }
 

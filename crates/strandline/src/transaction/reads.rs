@@ -41,12 +41,16 @@ impl Reads {
 
     /// The names in a namespace were listed, or all.
     pub(crate) fn listing(&self, namespace: Option<&TableName>) {
-        self.note(|reads| drop(reads.listed.insert(namespace.map(|name| name.key().clone()))));
+        self.note(|reads| {
+            reads.listed.insert(namespace.map(|name| name.key().clone()));
+        });
     }
 
     /// A table was planned.
     pub(crate) fn schema(&self, table: TableId) {
-        self.note(|reads| drop(reads.schemas.insert(table)));
+        self.note(|reads| {
+            reads.schemas.insert(table);
+        });
     }
 
     /// Rows that pass a filter were asked for, whether or not there were any.

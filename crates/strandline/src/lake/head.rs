@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
 use crate::snapshot::Snapshot;
-use crate::storage::{Change, Loaded, Recognise, Settled, Storage, Token, settle};
+use crate::storage::{Loaded, Recognise, Settled, Storage, Token};
 use crate::tree::Trees;
 
 /// What stood at the head of a branch at one moment.
@@ -27,7 +27,7 @@ pub struct Head {
 }
 
 /// What stands at a branch's path.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing: there never was such a branch.
     Absent,
     /// The tombstone of a branch that was deleted.
@@ -38,7 +38,7 @@ pub(super) enum Found {
 
 impl Found {
     /// Reads a branch. One request, and one more if the newest commit is too large for the pack.
-    pub(super) async fn load(storage: &Storage, name: &RefName) -> Result<Self> {
+    pub(crate) async fn load(storage: &Storage, name: &RefName) -> Result<Self> {
         let path = ObjectPath::branch(name);
         match storage.refs().load(&path).await? {
             Some(loaded) => Self::of(storage, name, &loaded).await.map_err(|error| error.at(&path)),
@@ -47,7 +47,7 @@ impl Found {
     }
 
     /// What a loaded pointer says, checked in this order [OPEN-1].
-    pub(super) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Self> {
+    pub(crate) async fn of(storage: &Storage, name: &RefName, loaded: &Loaded) -> Result<Self> {
         let pointer = Pointer::parse(&loaded.bytes)?;
         pointer.features().check_read(KNOWN_FEATURES)?;
         pointer.check_branch(name)?;
@@ -64,7 +64,7 @@ impl Found {
     }
 
     /// The head, or why there is none.
-    pub(super) fn head(self, name: &RefName) -> Result<Head> {
+    pub(crate) fn head(self, name: &RefName) -> Result<Head> {
         let why = match self {
             Self::Head(head) => return Ok(*head),
             Self::Absent => "there is no branch",
@@ -161,23 +161,7 @@ impl Lake {
         mine: impl FnOnce(Nonce) -> M + Send,
         deadline: Deadline,
     ) -> Result<Settled> {
-        if head.pointer.lake() != self.id() {
-            return Err(Error::new(ErrorKind::InvalidInput, "this head is of another lake"));
-        }
-        head.pointer.features().check_write(KNOWN_FEATURES)?;
-        let storage = self.storage();
-        let nonce = storage.runtime().nonce()?;
-        let mut next = update(head.pointer.next(nonce)?.drop_outdated_pins())?;
-        if !head.pointer.probed().contains(&storage.fingerprint()) {
-            deadline.run("the probe", storage.probe()).await??;
-            next = next.probed(storage.fingerprint());
-        }
-        let change = Change {
-            path: ObjectPath::branch(head.pointer.branch()),
-            expected: Some(head.token.clone()),
-            bytes: Bytes::from(next.finish().to_json()?),
-        };
-        settle(storage.refs(), &change, &mine(nonce), deadline, storage.runtime()).await
+        self.replace((&head.pointer, &head.token), update, mine, deadline).await
     }
 }
 

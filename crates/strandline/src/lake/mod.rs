@@ -7,20 +7,23 @@
 mod create;
 mod head;
 mod open;
+mod standing;
 
 use std::sync::Arc;
 
 use strandline_format::{Feature, LakeId, RefName};
 
 pub use create::Create;
+pub(crate) use head::Found;
 pub use head::Head;
 pub use open::Open;
+pub(crate) use standing::{Standing, StandingTag};
 
 use crate::error::Result;
 use crate::storage::Storage;
 
 /// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
-const KNOWN_FEATURES: &[Feature] = &[];
+pub(crate) const KNOWN_FEATURES: &[Feature] = &[];
 
 /// The branch that a lake begins with.
 pub const DEFAULT_BRANCH: &str = "main";

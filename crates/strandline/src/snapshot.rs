@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use strandline_format::tree::Root;
 use strandline_format::{
-    Catalog, CatalogEntry, EntryType, Namespace, Schema, Table as TableNode, TableName, TableSchema, View,
+    Catalog, CatalogEntry, EntryType, Schema, Table as TableNode, TableName, TableSchema, View,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -84,13 +84,6 @@ impl Snapshot {
         let entry = self.expect(name, EntryType::View).await?;
         let text = self.trees.text(&entry.node).await?;
         Ok(View::parse(&text).map_err(|error| error.at(entry.node.hash))?)
-    }
-
-    /// The namespace under a name.
-    pub(crate) async fn namespace(&self, name: &TableName) -> Result<Namespace> {
-        let entry = self.expect(name, EntryType::Namespace).await?;
-        let text = self.trees.text(&entry.node).await?;
-        Ok(Namespace::parse(&text).map_err(|error| error.at(entry.node.hash))?)
     }
 
     /// The entry under a name, which must be of this type.

@@ -121,7 +121,7 @@ enum Attempt {
     /// Everybody of the chain was answered.
     Done,
     /// Nothing was applied; the members are tried again, on this base if it is known.
-    Again(Vec<Waiting>, Option<Head>),
+    Again(Vec<Waiting>, Option<Arc<Head>>),
 }
 
 impl Group<'_> {
@@ -292,7 +292,7 @@ impl Group<'_> {
     /// The swap was applied: everybody of the chain has committed.
     async fn landed(&mut self, chain: Chain, loaded: &Loaded) {
         match Found::of(self.lake.storage(), self.branch, loaded).await {
-            Ok(Found::Head(head)) => drop(self.lake.learn(*head)),
+            Ok(Found::Head(head)) => drop(self.lake.learn(head)),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the pointer after a commit is read again later"),
         }
@@ -311,7 +311,7 @@ impl Group<'_> {
             None => Ok(Found::Absent),
         };
         match found {
-            Ok(Found::Head(head)) => Attempt::Again(chain.members, Some(*head)),
+            Ok(Found::Head(head)) => Attempt::Again(chain.members, Some(head)),
             Ok(Found::Deleted) => {
                 let message = format!("branch {:?} was deleted meanwhile", self.branch.as_str());
                 fail(chain.members, &Error::new(ErrorKind::Conflict, message))

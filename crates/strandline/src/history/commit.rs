@@ -2,7 +2,18 @@
 
 use std::sync::Arc;
 
-use strandline_format::{Commit as CommitNode, Hash, ObjectRef, Seq, TableChange, Timestamp, TxnId};
+use strandline_format::{
+    Commit as CommitNode, CommitProperties, Hash, ObjectRef, Seq, TableChange, Timestamp, TxnId,
+};
+
+/// A commit that a merge brought in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergedParent {
+    /// Its hash.
+    pub hash: Hash,
+    /// The version that it has on the branch that it came from.
+    pub version: Seq,
+}
 
 /// A version of a branch: who changed what, and when. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -60,6 +71,36 @@ impl Commit {
     #[must_use]
     pub fn message(&self) -> &str {
         self.node.message.as_str()
+    }
+
+    /// The hash of the commit before it on its branch; the lake's first commit has none.
+    #[must_use]
+    pub fn parent(&self) -> Option<Hash> {
+        self.node.parents.first().map(|parent| parent.hash)
+    }
+
+    /// What it merged, if it is a merge. Nothing keeps that commit: it may be gone [COM-8].
+    #[must_use]
+    pub fn merged(&self) -> Option<MergedParent> {
+        let merged = self.node.parents.merged()?;
+        Some(MergedParent { hash: merged.commit.hash, version: merged.seq })
+    }
+
+    /// The hashes of all commits that it follows: the one before it on its branch, then what it merged.
+    pub fn parents(&self) -> impl Iterator<Item = Hash> + use<> {
+        self.parent().into_iter().chain(self.merged().map(|merged| merged.hash))
+    }
+
+    /// What programs keep with it.
+    #[must_use]
+    pub fn properties(&self) -> &CommitProperties {
+        &self.node.properties
+    }
+
+    /// Whether its transaction came with an idempotency key.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        self.node.keyed
     }
 
     /// What it did to each table, view and namespace.

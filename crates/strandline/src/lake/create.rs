@@ -4,6 +4,7 @@
 //! crash leaves before the pointer is completed by the next attempt, under the same id.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -175,7 +176,7 @@ fn root_commit(runtime: &Runtime) -> Result<Commit> {
 }
 
 /// Puts the pointer of `main` where none stands: from here on there is a lake.
-async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &Encoded) -> Result<Head> {
+async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &Encoded) -> Result<Arc<Head>> {
     let start = BranchStart {
         branch: main.clone(),
         features: file.features.clone(),

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
 use crate::snapshot::Snapshot;
-use crate::storage::{Change, Loaded, Recognise, Settled, Storage, Token, settle};
+use crate::storage::{Loaded, Recognise, Settled, Storage, Token};
 use crate::tree::Trees;
 
 /// What stood at the head of a branch at one moment.
@@ -34,12 +34,12 @@ pub(crate) enum Found {
     /// The tombstone of a branch that was deleted.
     Deleted,
     /// A branch.
-    Head(Box<Head>),
+    Head(Arc<Head>),
 }
 
 impl Found {
     /// Reads a branch. One request, and one more if the newest commit is too large for the pack.
-    pub(super) async fn load(storage: &Storage, name: &RefName) -> Result<Self> {
+    pub(crate) async fn load(storage: &Storage, name: &RefName) -> Result<Self> {
         let path = ObjectPath::branch(name);
         match storage.refs().load(&path).await? {
             Some(loaded) => Self::of(storage, name, &loaded).await.map_err(|error| error.at(&path)),
@@ -55,13 +55,13 @@ impl Found {
         if pointer.state() == RefState::Deleted {
             return Ok(Self::Deleted);
         }
-        Ok(Self::Head(Box::new(Head::read(storage, pointer, loaded.token.clone()).await?)))
+        Ok(Self::Head(Arc::new(Head::read(storage, pointer, loaded.token.clone()).await?)))
     }
 
     /// The head, or why there is none.
-    pub(super) fn head(self, name: &RefName) -> Result<Head> {
+    pub(crate) fn head(self, name: &RefName) -> Result<Arc<Head>> {
         let why = match self {
-            Self::Head(head) => return Ok(*head),
+            Self::Head(head) => return Ok(head),
             Self::Absent => "there is no branch",
             Self::Deleted => "this branch was deleted:",
         };
@@ -138,6 +138,10 @@ impl Head {
         }
     }
 
+    pub(crate) fn shared_trees(&self) -> Arc<Trees> {
+        Arc::clone(&self.trees)
+    }
+
     /// What stands under a name. No request if the way there is in the pack.
     ///
     /// # Errors
@@ -181,23 +185,7 @@ impl Lake {
         mine: impl FnOnce(Nonce) -> M + Send,
         deadline: Deadline,
     ) -> Result<Settled> {
-        if head.pointer.lake() != self.id() {
-            return Err(Error::new(ErrorKind::InvalidInput, "this head is of another lake"));
-        }
-        head.pointer.features().check_write(KNOWN_FEATURES)?;
-        let storage = self.storage();
-        let nonce = storage.runtime().nonce()?;
-        let mut next = update(head.pointer.next(nonce)?.drop_outdated_pins())?;
-        if !head.pointer.probed().contains(&storage.fingerprint()) {
-            deadline.run("the probe", storage.probe()).await??;
-            next = next.probed(storage.fingerprint());
-        }
-        let change = Change {
-            path: ObjectPath::branch(head.pointer.branch()),
-            expected: Some(head.token.clone()),
-            bytes: Bytes::from(next.finish().to_json()?),
-        };
-        settle(storage.refs(), &change, &mine(nonce), deadline, storage.runtime()).await
+        self.replace((&head.pointer, &head.token), update, mine, deadline).await
     }
 }
 

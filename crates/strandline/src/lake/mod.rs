@@ -8,20 +8,22 @@ mod create;
 mod head;
 mod open;
 mod shortcuts;
+mod standing;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use strandline_format::{Feature, LakeId, NameKey, ObjectPath, RefName};
+use strandline_format::{Feature, LakeId, NameKey, RefName};
 
 pub use create::Create;
 pub(crate) use head::Found;
 pub use head::Head;
 pub use open::Open;
+pub(crate) use standing::{Standing, StandingTag};
 
 use crate::commit::Committers;
 use crate::error::Result;
-use crate::storage::{Reloaded, Storage};
+use crate::storage::Storage;
 
 /// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
 pub(crate) const KNOWN_FEATURES: &[Feature] = &[];
@@ -70,8 +72,8 @@ impl Lake {
         Open::new(location.into())
     }
 
-    fn new(storage: Storage, head: Head) -> Self {
-        let (id, head) = (head.pointer().lake(), Arc::new(head));
+    fn new(storage: Storage, head: Arc<Head>) -> Self {
+        let id = head.pointer().lake();
         let heads = HashMap::from([(head.pointer().branch().key().clone(), Arc::clone(&head))]);
         let committers = Committers::default();
         Self(Arc::new(Inner { id, storage, head, heads: Mutex::new(heads), committers }))
@@ -87,8 +89,7 @@ impl Lake {
     }
 
     /// Remembers a head, unless a newer one is known; gives the newer one.
-    pub(crate) fn learn(&self, head: Head) -> Arc<Head> {
-        let head = Arc::new(head);
+    pub(crate) fn learn(&self, head: Arc<Head>) -> Arc<Head> {
         let mut heads = self.heads();
         let known = heads.entry(head.pointer().branch().key().clone()).or_insert_with(|| Arc::clone(&head));
         if known.pointer().seq() < head.pointer().seq() {
@@ -99,25 +100,7 @@ impl Lake {
 
     /// The present head of a branch. One request, which brings nothing if the head is the one that is known.
     pub(crate) async fn newest(&self, branch: &RefName) -> Result<Arc<Head>> {
-        let path = ObjectPath::branch(branch);
-        let known = self.known(branch);
-        let loaded = match &known {
-            Some(known) => match self.storage().refs().load_if_changed(&path, known.token()).await? {
-                Reloaded::Unchanged => return Ok(Arc::clone(known)),
-                Reloaded::Changed(loaded) => Some(loaded),
-                Reloaded::Absent => None,
-            },
-            None => self.storage().refs().load(&path).await?,
-        };
-        let found = match loaded {
-            Some(loaded) => {
-                head::Found::of(self.storage(), branch, &loaded).await.map_err(|error| error.at(&path))?
-            }
-            None => head::Found::Absent,
-        };
-        let head = found.head(branch)?;
-        head.check_lake(self.id())?;
-        Ok(self.learn(head))
+        self.look(branch).await?.head(branch)
     }
 
     pub(crate) fn committers(&self) -> &Committers {
@@ -148,8 +131,6 @@ impl Lake {
     /// `NotFound` if there is no such branch, `Unsupported` if it requires a feature that is not known, `Corrupt` if it
     /// is of another lake or broken. Dropping the future leaves nothing.
     pub async fn branch(&self, name: &RefName) -> Result<Head> {
-        let head = head::Found::load(self.storage(), name).await?.head(name)?;
-        head.check_lake(self.id())?;
-        Ok(head)
+        Ok((*self.newest(name).await?).clone())
     }
 }

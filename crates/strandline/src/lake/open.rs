@@ -98,7 +98,7 @@ impl Lake {
     pub async fn open_in(storage: Storage, branch: &RefName) -> Result<Self> {
         let at = |error: Error| error.at(storage.location());
         match Found::load(&storage, branch).await.map_err(at)? {
-            Found::Head(head) => Ok(Self::new(storage, *head)),
+            Found::Head(head) => Ok(Self::new(storage, head)),
             Found::Absent => Err(at(why_not(&storage, branch).await.map_err(at)?)),
             deleted @ Found::Deleted => {
                 deleted.head(branch).map_err(at).map(|head| Self::new(storage.clone(), head))

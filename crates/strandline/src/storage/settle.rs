@@ -28,6 +28,15 @@ pub trait Recognise: Send + Sync {
     /// # Errors
     /// If it could not be found out; a retryable one is tried again until the deadline.
     async fn is_mine(&self, current: &Loaded) -> Result<bool>;
+
+    /// The same, once a sending has gone unanswered: what others can bring about as well, such as a branch that is live at
+    /// some commit, passes for ours only then [BR-1].
+    ///
+    /// # Errors
+    /// As [`Recognise::is_mine`].
+    async fn is_mine_in_doubt(&self, current: &Loaded) -> Result<bool> {
+        self.is_mine(current).await
+    }
 }
 
 #[async_trait]
@@ -133,7 +142,7 @@ impl Attempts<'_> {
             Ok(Err(error)) | Err(error) => return self.fail(error),
         };
         if let Some(loaded) = &current {
-            match self.deadline.run("looking for the change", self.mine.is_mine(loaded)).await {
+            match self.deadline.run("looking for the change", self.recognise(loaded)).await {
                 Ok(Ok(true)) => return Ok(current.map(Settled::Applied)),
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) | Err(error) => return self.fail(error),
@@ -142,6 +151,14 @@ impl Attempts<'_> {
         self.unread = false;
         let untouched = current.as_ref().map(|loaded| &loaded.token) == self.change.expected.as_ref();
         Ok((!untouched).then_some(Settled::NotApplied(current)))
+    }
+
+    async fn recognise(&self, current: &Loaded) -> Result<bool> {
+        if self.doubt.is_some() {
+            self.mine.is_mine_in_doubt(current).await
+        } else {
+            self.mine.is_mine(current).await
+        }
     }
 
     /// Something went wrong that did not apply anything by itself.

@@ -121,14 +121,6 @@ impl Work {
         })
     }
 
-    /// The drafts of tables.
-    pub(crate) fn drafts(&self) -> impl Iterator<Item = &Draft> {
-        self.touched.values().filter_map(|touched| match &touched.after.as_ref()?.node {
-            Node::Table(draft) => Some(&**draft),
-            _ => None,
-        })
-    }
-
     /// What stands under a name now.
     pub(crate) async fn standing(&self, name: &TableName) -> Result<Option<Standing<'_>>> {
         match self.names.get(name.key()) {

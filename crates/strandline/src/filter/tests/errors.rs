@@ -4,7 +4,8 @@ use strandline_format::{ColumnName, Field, PrimitiveType, Schema, Type};
 
 use crate::ErrorKind;
 use crate::filter::parse::MAX_DEPTH;
-use crate::filter::{Literal, Predicate, col, evaluate};
+use crate::filter::evaluate::evaluate;
+use crate::filter::{Literal, Predicate, col};
 
 fn schema() -> Schema {
     let field = |name: &str, ty: Type| Field::optional(ColumnName::new(name).unwrap(), ty);

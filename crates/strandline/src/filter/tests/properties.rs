@@ -11,7 +11,8 @@ use super::batch::{Values, array, batch, structs};
 use super::model;
 use crate::filter::literal::{Exact, Kind, Literal};
 use crate::filter::predicate::{Column, Predicate, Test, col};
-use crate::filter::{evaluate, passes};
+use crate::filter::evaluate::evaluate;
+use crate::filter::passes;
 
 /// A table of two columns and one in a struct, its values, and a predicate over it.
 #[derive(Clone, Debug)]

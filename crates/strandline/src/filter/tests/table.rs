@@ -3,7 +3,8 @@
 use strandline_format::{ColumnName, Field, PrimitiveType, Schema, Value};
 
 use super::batch::{Values, array, batch};
-use crate::filter::{Filter, Predicate, col, evaluate};
+use crate::filter::evaluate::evaluate;
+use crate::filter::{Filter, Predicate, col};
 
 /// The rows for which a text over the one column `x` is true, false and null, each as a letter.
 fn truth(ty: PrimitiveType, values: &[Option<Value>], text: &str) -> String {

@@ -1,0 +1,167 @@
+//! What stands at a ref, live or a tombstone, and the one way in which it is replaced.
+//!
+//! Invariants: what is read is checked before anything is concluded from it [OPEN-1]; nothing is swapped into a store whose
+//! conditions were not probed [STO-9]; a tag and a pointer are replaced by the token that was read with them and by nothing
+//! else. What does not belong here: which change is allowed when (`refs`, `transaction`).
+
+use bytes::Bytes;
+use strandline_format::{
+    LakeId, Nonce, ObjectPath, ObjectRef, Pointer, PointerUpdate, RefName, RefState, Tag,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::head::{Found, Head};
+use crate::lake::{KNOWN_FEATURES, Lake};
+use crate::runtime::Deadline;
+use crate::storage::{Change, Loaded, Recognise, Reloaded, Settled, Token, settle};
+
+/// A branch's pointer, be it a tombstone, and the token that replaces exactly it.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) pointer: Pointer,
+    pub(crate) token: Token,
+}
+
+impl Standing {
+    /// What a loaded pointer says, checked in the order of [OPEN-1].
+    pub(crate) fn of(lake: &Lake, name: &RefName, loaded: &Loaded) -> Result<Self> {
+        Self::parse(lake, name, loaded).map_err(|error| error.at(ObjectPath::branch(name)))
+    }
+
+    fn parse(lake: &Lake, name: &RefName, loaded: &Loaded) -> Result<Self> {
+        let pointer = Pointer::parse(&loaded.bytes)?;
+        pointer.features().check_read(KNOWN_FEATURES)?;
+        pointer.check_branch(name)?;
+        check_lake("branch", name, pointer.lake(), lake.id())?;
+        Ok(Self { pointer, token: loaded.token.clone() })
+    }
+
+    /// The same of a head that was read.
+    pub(crate) fn of_head(head: &Head) -> Self {
+        Self { pointer: head.pointer().clone(), token: head.token().clone() }
+    }
+
+    /// Whether the branch is there.
+    pub(crate) fn is_live(&self) -> bool {
+        self.pointer.state() == RefState::Live
+    }
+}
+
+/// A tag, be it deleted, and the token that replaces exactly it.
+#[derive(Clone, Debug)]
+pub(crate) struct StandingTag {
+    pub(crate) tag: Tag,
+    pub(crate) token: Token,
+}
+
+impl StandingTag {
+    /// What a loaded tag says, checked as a pointer is [OPEN-1].
+    pub(crate) fn of(lake: &Lake, name: &RefName, loaded: &Loaded) -> Result<Self> {
+        Self::parse(lake, name, loaded).map_err(|error| error.at(ObjectPath::tag(name)))
+    }
+
+    fn parse(lake: &Lake, name: &RefName, loaded: &Loaded) -> Result<Self> {
+        let tag = Tag::parse(&loaded.bytes)?;
+        tag.target().features.check_read(KNOWN_FEATURES)?;
+        tag.check_name(name)?;
+        check_lake("tag", name, tag.lake(), lake.id())?;
+        Ok(Self { tag, token: loaded.token.clone() })
+    }
+
+    /// Whether the tag is there.
+    pub(crate) fn is_live(&self) -> bool {
+        self.tag.state() == RefState::Live
+    }
+
+    /// The commit that it names.
+    pub(crate) fn commit(&self) -> ObjectRef {
+        self.tag.target().commit
+    }
+}
+
+fn check_lake(kind: &str, name: &RefName, found: LakeId, expected: LakeId) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let text = format!("{kind} {:?} is of lake {found}, not of {expected}", name.as_str());
+    Err(Error::new(ErrorKind::Corrupt, text))
+}
+
+impl Lake {
+    /// The branch that versions and times are of where nobody names one: that which the lake was opened at.
+    #[must_use]
+    pub fn default_branch(&self) -> &RefName {
+        self.head().pointer().branch()
+    }
+
+    /// What stands at a branch. One request, answered without a body if the head is the newest that this process knows; one
+    /// more if the newest commit is too large for the pack.
+    pub(crate) async fn look(&self, name: &RefName) -> Result<Found> {
+        let path = ObjectPath::branch(name);
+        let loaded = match self.known(name) {
+            Some(known) => match self.storage().refs().load_if_changed(&path, known.token()).await? {
+                Reloaded::Unchanged => return Ok(Found::Head(known)),
+                Reloaded::Changed(loaded) => Some(loaded),
+                Reloaded::Absent => None,
+            },
+            None => self.storage().refs().load(&path).await?,
+        };
+        let Some(loaded) = loaded else { return Ok(Found::Absent) };
+        match Found::of(self.storage(), name, &loaded).await.map_err(|error| error.at(&path))? {
+            Found::Head(head) => {
+                head.check_lake(self.id())?;
+                Ok(Found::Head(self.learn(head)))
+            }
+            gone => Ok(gone),
+        }
+    }
+
+    /// The pointer of a branch, tombstones too, with its token. `None`: there never was such a branch. One request.
+    pub(crate) async fn standing(&self, name: &RefName) -> Result<Option<Standing>> {
+        let loaded = self.storage().refs().load(&ObjectPath::branch(name)).await?;
+        loaded.map(|loaded| Standing::of(self, name, &loaded)).transpose()
+    }
+
+    /// A tag, deleted ones too, with its token. `None`: there never was such a tag. One request.
+    pub(crate) async fn standing_tag(&self, name: &RefName) -> Result<Option<StandingTag>> {
+        let loaded = self.storage().refs().load(&ObjectPath::tag(name)).await?;
+        loaded.map(|loaded| StandingTag::of(self, name, &loaded)).transpose()
+    }
+
+    /// What [`Lake::swap`] does, to any pointer: tombstones are swapped too.
+    pub(crate) async fn replace<M: Recognise>(
+        &self,
+        (pointer, token): (&Pointer, &Token),
+        update: impl FnOnce(PointerUpdate) -> Result<PointerUpdate> + Send,
+        mine: impl FnOnce(Nonce) -> M + Send,
+        deadline: Deadline,
+    ) -> Result<Settled> {
+        if pointer.lake() != self.id() {
+            return Err(Error::new(ErrorKind::InvalidInput, "this head is of another lake"));
+        }
+        pointer.features().check_write(KNOWN_FEATURES)?;
+        let storage = self.storage();
+        let nonce = storage.runtime().nonce()?;
+        let mut next = update(pointer.next(nonce)?.drop_outdated_pins())?;
+        if !pointer.probed().contains(&storage.fingerprint()) {
+            deadline.run("the probe", storage.probe()).await??;
+            next = next.probed(storage.fingerprint());
+        }
+        let change = Change {
+            path: ObjectPath::branch(pointer.branch()),
+            expected: Some(token.clone()),
+            bytes: Bytes::from(next.finish().to_json()?),
+        };
+        settle(storage.refs(), &change, &mine(nonce), deadline, storage.runtime()).await
+    }
+
+    /// Probes the store, unless the pointer that the lake was opened by says that it was [STO-9]: before a ref is put or
+    /// swapped that has no such member itself.
+    pub(crate) async fn ensure_probed(&self, deadline: Deadline) -> Result<()> {
+        let storage = self.storage();
+        if !self.head().pointer().probed().contains(&storage.fingerprint()) {
+            deadline.run("the probe", storage.probe()).await??;
+        }
+        Ok(())
+    }
+}

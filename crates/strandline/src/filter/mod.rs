@@ -37,6 +37,6 @@ pub(crate) use check::{Checks, declare};
 pub(crate) use evaluate::{evaluate, passes};
 pub use literal::Literal;
 pub use predicate::{Column, Predicate, col, col_path};
-#[cfg_attr(not(test), expect(unused_imports, reason = "read sets are put together by it"))]
+#[expect(unused_imports, reason = "read sets are put together by it")]
 pub(crate) use simplify::{conjunction, disjunction};
 pub use strandline_format::Filter;

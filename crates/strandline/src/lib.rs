@@ -14,10 +14,10 @@ pub mod storage;
 mod table;
 pub mod tree;
 
-pub use arrow;
 pub use error::{Error, ErrorKind, Result};
 pub use history::{Commit, Ref};
 pub use lake::{Head, Lake};
+pub use arrow;
 pub use strandline_format as format;
 
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};

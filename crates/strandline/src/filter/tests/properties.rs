@@ -223,9 +223,9 @@ proptest! {
         let filter = case.predicate.bind(&case.schema()).unwrap();
         let batch = case.batch();
         let expected = case.expected();
-        prop_assert_eq!(evaluate(&filter, &batch).unwrap().iter().collect::<Vec<_>>(), expected.clone());
+        prop_assert_eq!(evaluate(&filter, &batch).unwrap().iter().collect::<Vec<_>>(), &expected[..]);
         let passing: Vec<_> = expected.iter().map(|truth| Some(*truth == Some(true))).collect();
-        prop_assert_eq!(passes(&filter, &batch).unwrap().iter().collect::<Vec<_>>(), passing.clone());
+        prop_assert_eq!(passes(&filter, &batch).unwrap().iter().collect::<Vec<_>>(), &passing[..]);
         let kept = filter.may_match(&case.stats(), &[case.valid.len() as u64], &|_| None);
         prop_assert!(kept.get(0) || !passing.contains(&Some(true)), "{:?} was pruned", filter);
     }

@@ -1,8 +1,8 @@
 //! What is the same for all files of a writer: columns, Parquet's schema and settings, the order, the split.
 //!
-//! Invariants: every column and group of the Parquet schema has its field id [FILE-12], lists are of three levels, the parts of
-//! lists and maps have their standard names; nothing in the settings depends on the time, the machine or the number of cores, since the
-//! same rows are to give the same bytes.
+//! Invariants: every column and group of the Parquet schema has its field id [FILE-12], lists are of three levels, the
+//! parts of lists and maps have their standard names; nothing in the settings depends on the time, the machine or the
+//! number of cores, since the same rows are to give the same bytes.
 
 use std::sync::Arc;
 

@@ -146,11 +146,8 @@ pub(super) fn single_leaf(id: FieldId, leaves: &[Leaf], schema: &Schema) -> Resu
 fn parquet_root(arrow: &SchemaRef, leaves: &[Leaf]) -> Result<TypePtr> {
     let converter = ArrowSchemaConverter::new().with_coerce_types(true);
     let root = converter.convert(arrow).map_err(refused)?.root_schema_ptr();
-    let uuids: Vec<i32> = leaves
-        .iter()
-        .filter(|leaf| leaf.ty == PrimitiveType::Uuid)
-        .filter_map(|leaf| i32::try_from(leaf.id.0).ok())
-        .collect();
+    let uuids: Vec<i32> =
+        leaves.iter().filter(|leaf| leaf.ty == PrimitiveType::Uuid).map(|leaf| leaf.id.0).collect();
     if uuids.is_empty() { Ok(root) } else { mark_uuids(&root, &uuids) }
 }
 

@@ -199,7 +199,8 @@ async fn files_have_the_rows_of_one_split() {
     ];
     for (seed, split) in (0..).zip(splits) {
         let (objects, written) = (objects(), batches(&schema, &[100, 30, 60], seed * 50));
-        let spec = FileSpec { split: Some(split.clone()), ..spec(&schema, options(20)) };
+        let options = WriteOptions { open_files: count(1000), ..options(20) };
+        let spec = FileSpec { split: Some(split.clone()), ..spec(&schema, options) };
         let files = write(&objects, spec, &written).await.unwrap();
         check_split(&schema, &split, &objects, &files).await;
         assert_eq!(bag(&schema, &read_all(&objects, &files).await), bag(&schema, &together(&written)));
@@ -255,7 +256,7 @@ async fn sorted_runs_respect_the_target() {
     let options = WriteOptions { target_file_bytes: 8000, ..options(200) };
     let spec = FileSpec { order: Some(order.clone()), ..spec(&schema, options) };
     let files = write(&objects, spec, &written).await.unwrap();
-    assert!(files.len() > 3);
+    assert!(files.len() > 2, "{files:?}");
     for file in &files {
         assert!(file.object.size < 16_000, "{}", file.object.size);
         check_sorted(&schema, &order, &read(&objects, file).await);

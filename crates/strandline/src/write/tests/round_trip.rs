@@ -84,7 +84,7 @@ async fn columns_and_groups_have_their_ids_and_names() {
 
 fn check_field(field: &Field, parquet: &ParquetType) {
     let info = parquet.get_basic_info();
-    assert_eq!((info.name(), info.id()), (field.name.as_str(), i32::try_from(field.id.0).unwrap()));
+    assert_eq!((info.name(), info.id()), (field.name.as_str(), field.id.0));
     let repetition = if field.required { Repetition::REQUIRED } else { Repetition::OPTIONAL };
     assert_eq!(info.repetition(), repetition, "{}", field.name);
     let inside: Vec<&ParquetType> = match &field.ty {

@@ -78,7 +78,6 @@ async fn a_large_batch_becomes_several_row_groups() {
     assert_eq!(read(&objects, &files[0]).await, written);
 }
 
-/// A few rows cut out of large batches do not keep them alive.
 #[tokio::test]
 async fn memory_is_bounded_for_long_streams() {
     let (objects, schema) = (objects(), longs());
@@ -97,6 +96,7 @@ async fn memory_is_bounded_for_long_streams() {
     assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), 400_000);
 }
 
+/// A few rows cut out of a large batch do not keep it alive.
 #[test]
 fn slices_of_large_batches_are_copied() {
     let large = noise(&longs(), 100_000, 0);

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array};
+use arrow::datatypes::Int32Type;
 use proptest::prelude::*;
 use strandline_format::{
     Direction, FieldId, NullOrder, OrderId, Scalar, SortField, SortOrder, Split, SplitField, SplitFieldId,
@@ -246,6 +247,28 @@ async fn split_files_are_the_same_whatever_the_parallelism_and_memory_is_bounded
         }
         assert!(found[0] == found[1]);
     }
+}
+
+/// Arrow puts a NaN with a sign below all numbers.
+#[tokio::test]
+async fn every_nan_is_above_all_numbers_and_equal_rows_stay_as_they_came() {
+    let (objects, schema) = (objects(), flat(&[("f", "float"), ("d", "double"), ("n", "int")]));
+    let order = order(&[
+        (FieldId(1), Direction::Ascending, NullOrder::Last),
+        (FieldId(2), Direction::Descending, NullOrder::First),
+    ]);
+    let floats = [-f32::NAN, 0.0, -0.0, f32::NAN, f32::INFINITY, -f32::NAN, 0.0, 0.0];
+    let doubles = [-f64::NAN, 1.0, 5.0, 2.0, 0.0, 3.0, -f64::NAN, 1.0];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Float32Array::from_iter_values(floats)),
+        Arc::new(Float64Array::from_iter_values(doubles)),
+        Arc::new((0..8).collect::<Int32Array>()),
+    ];
+    let written = RecordBatch::try_new(arrow_schema(&schema), columns).unwrap();
+    let spec = FileSpec { order: Some(order), ..spec(&schema, options(3)) };
+    let files = write(&objects, spec, &[written.slice(0, 5), written.slice(5, 3)]).await.unwrap();
+    let found = read(&objects, &files[0]).await;
+    assert_eq!(found.column(2).as_primitive::<Int32Type>().values(), &[2, 6, 1, 7, 4, 0, 5, 3]);
 }
 
 #[tokio::test]

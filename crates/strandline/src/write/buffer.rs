@@ -1,7 +1,7 @@
 //! Rows that wait until there are enough of them for a row group, or for a run to be sorted.
 //!
-//! Invariants: rows keep their order; no more rows wait in one buffer than its limits allow. Many small batches are put together
-//! tier by tier, so that each row is copied a few times at most and there are never many small arrays.
+//! Invariants: rows keep their order; no more rows wait in one buffer than its limits allow. Many small batches are put
+//! together tier by tier, so that each row is copied a few times at most and there are never many small arrays.
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -54,16 +54,15 @@ impl Buffer {
     pub(super) fn push(&mut self, batch: RecordBatch, limits: &Limits) -> Result<Vec<Rows>> {
         let mut full = Vec::new();
         let mut rest = batch;
-        while rest.num_rows() > 0 {
+        loop {
             let fit = self.room(&rest, limits);
-            if fit < rest.num_rows() {
-                self.add(rest.slice(0, fit), limits)?;
-                full.extend(self.take());
-                rest = rest.slice(fit, rest.num_rows() - fit);
-            } else {
-                let done = rest.slice(0, 0);
-                self.add(std::mem::replace(&mut rest, done), limits)?;
+            if fit >= rest.num_rows() {
+                self.add(rest, limits)?;
+                break;
             }
+            self.add(rest.slice(0, fit), limits)?;
+            full.extend(self.take());
+            rest = rest.slice(fit, rest.num_rows() - fit);
         }
         if self.rows >= limits.rows || self.bytes >= limits.bytes {
             full.extend(self.take());

@@ -1,11 +1,12 @@
 //! From rows to encoded column chunks: one job for each leaf of each row group.
 //!
-//! Invariants: what comes out depends on the rows alone, not on how many jobs ran at once; row groups come in order, and the
-//! chunks of each in the order of the columns. A float column with NaNs has no bounds in the file's own statistics: Parquet's pass
-//! over NaN without saying so, while engines order it above all numbers and would prune its rows away.
+//! Invariants: what comes out depends on the rows alone, not on how many jobs ran at once; row groups come in order,
+//! and the chunks of each in the order of the columns. A float column with NaNs has no bounds in the file's own
+//! statistics: Parquet's pass over NaN without saying so, while engines order it above all numbers and would prune its
+//! rows away.
 //!
-//! Pages carry no checksums, as the encoder does not write any: the integrity of files is kept by their hashes. Where the
-//! chunks go is the business of `file`.
+//! Pages carry no checksums, as the encoder does not write any: the integrity of files is kept by their hashes. Where
+//! the chunks go is the business of `file`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,18 +41,16 @@ pub(super) struct EncodedGroup {
 /// Encodes rows into row groups: sorted ones into as many as they need, others into one.
 pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<Vec<EncodedGroup>> {
     let Rows { batches, rows, bytes } = rows;
-    let columns = Arc::new(Columns::of(&batches));
-    let (order, size) = match &plan.order {
-        None => (None, rows),
+    let columns = Columns::of(&batches);
+    let order = match &plan.order {
+        None => None,
         Some(_) => {
-            let (plan, batches) = (Arc::clone(&plan), batches.clone());
-            let order = cores.run(move || Order::of(&plan, &batches)).await?;
-            (Some(Arc::new(order)), 0)
+            let plan = Arc::clone(&plan);
+            Some(Arc::new(cores.run(move || Order::of(&plan, &batches)).await?))
         }
     };
-    drop(batches);
-    let size = if order.is_some() { plan.rows_in_group(rows, bytes) } else { size };
-    let ranges = (0..rows).step_by(size.max(1)).map(|start| start..rows.min(start + size));
+    let size = if order.is_some() { plan.rows_in_group(rows, bytes) } else { rows.max(1) };
+    let ranges = (0..rows).step_by(size).map(|start| start..rows.min(start + size));
     let mut groups = FuturesOrdered::new();
     for range in ranges {
         groups.push_back(encode_group(&plan, &cores, &columns, order.as_ref(), range));

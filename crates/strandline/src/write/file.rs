@@ -1,9 +1,10 @@
 //! Putting files together, and getting them into the store.
 //!
-//! Invariants: row groups are appended in the order in which they were given, and when a file is finished follows from what it holds
-//! alone; so the same rows give the same files. At most [`WriteOptions::open_files`](super::WriteOptions::open_files) files are
-//! being written and [`WriteOptions::parallel_uploads`](super::WriteOptions::parallel_uploads) uploaded. What a file's entry
-//! says of the file is read off the file's own metadata. Nothing here knows what a row is.
+//! Invariants: row groups are appended in the order in which they were given, and when a file is finished follows from
+//! what it holds alone; so the same rows give the same files. At most
+//! [`WriteOptions::open_files`](super::WriteOptions::open_files) files are being written and
+//! [`WriteOptions::parallel_uploads`](super::WriteOptions::parallel_uploads) uploaded. What a file's entry says of the
+//! file is read off the file's own metadata. Nothing here knows what a row is.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -118,9 +119,7 @@ impl Files {
         let chunks: usize =
             self.open.values().map(|file| file.facts.row_groups.len() * self.plan.columns.len()).sum();
         let options = &self.plan.options;
-        // One file alone is never too many: its footer is as large as its columns make it.
-        self.open.len() > options.open_files.get()
-            || (self.open.len() > 1 && chunks as u64 * CHUNK_BYTES > options.footers_limit())
+        self.open.len() > options.open_files.get() || chunks as u64 * CHUNK_BYTES > options.footers_limit()
     }
 
     /// Finishes a file, if there is one, and begins to upload it.
@@ -192,7 +191,8 @@ impl OpenFile {
         Ok(Self { slot, parquet, data, facts })
     }
 
-    /// Writes the footer. Gives the bytes that are to be uploaded, and how their entry is made of the object they become.
+    /// Writes the footer. Gives the bytes that are to be uploaded, and how their entry is made of the object they
+    /// become.
     async fn finish(self, plan: Arc<Plan>) -> Result<(DataWriter, impl FnOnce(ObjectRef) -> NewFile + Send)> {
         let Self { mut parquet, mut data, facts, .. } = self;
         let end = blocking(move || {

@@ -1,7 +1,7 @@
 //! Work beside the caller: CPU work on blocking threads, at most so many at once, and tasks that end with their owner.
 //!
-//! Invariants: no task outlives its [`Task`], but for a job that is already running on its thread: it cannot be stopped, ends
-//! by itself with its column, and has effects nowhere. A panic of a job goes on in whoever waits for it.
+//! Invariants: no task outlives its [`Task`], but for a job that is already running on its thread: it cannot be
+//! stopped, ends by itself with its column, and has effects nowhere. A panic of a job goes on in whoever waits for it.
 
 use std::num::NonZeroUsize;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! The leaf fields of a table within Arrow arrays: where each is, what it is, how to get at its values alone.
 //!
-//! Invariants: leaves come in the order of Parquet's columns; a column that was cut down to one leaf keeps the levels of
-//! that leaf, so it encodes to the same bytes as the whole. What does not belong here: how types are mapped to Arrow (it was
-//! done before), and what is made of the values.
+//! Invariants: leaves come in the order of Parquet's columns; a column that was cut down to one leaf keeps the levels
+//! of that leaf, so it encodes to the same bytes as the whole. What does not belong here: how types are mapped to Arrow
+//! (it was done before), and what is made of the values.
 
 use std::sync::Arc;
 

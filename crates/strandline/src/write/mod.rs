@@ -6,12 +6,14 @@
 //!                       buffer)                                         sort, stats)
 //! ```
 //!
-//! Invariants: the same batches with the same options give the same bytes, whatever the number of cores and however requests
-//! interleave, so that a write that changes nothing is known by its hashes: what is decided by weight is decided over rows in the
-//! order in which they came, and whatever is encoded is appended in the order in which it was begun. Nothing of a file is visible before all of it is
-//! there; a writer that failed, or whose `write` was dropped half-way, gives no files. Memory is bounded as [`WriteOptions`] says.
+//! Invariants: the same batches with the same options give the same bytes, whatever the number of cores and however
+//! requests interleave, so that a write that changes nothing is known by its hashes: what is decided by weight is
+//! decided over rows in the order in which they came, and whatever is encoded is appended in the order in which it was
+//! begun. Nothing of a file is visible before all of it is there; a writer that failed, or whose `write` was dropped
+//! half-way, gives no files. Memory is bounded as [`WriteOptions`] says.
 //!
-//! What does not belong here: making batches conform to a table's schema, row ids, and which commit refers to the files.
+//! What does not belong here: making batches conform to a table's schema, row ids, and which commit refers to the
+//! files.
 
 mod buffer;
 mod encode;
@@ -55,8 +57,8 @@ pub(crate) struct FileSpec {
     pub(crate) table: TableId,
     /// The fields. All of them are in the files.
     pub(crate) schema: Arc<Schema>,
-    /// The same as an Arrow schema, each field with its id in `PARQUET:field_id`; besides, the columns of stored row ids
-    /// may be there [FILE-8]. Batches have this schema.
+    /// The same as an Arrow schema, each field with its id in `PARQUET:field_id`; besides, the columns of stored row
+    /// ids may be there [FILE-8]. Batches have this schema.
     pub(crate) arrow: SchemaRef,
     /// The era in which the files are uploaded.
     pub(crate) era: Era,

@@ -1,7 +1,7 @@
 //! How data files are written: sizes, compression, and how much is done and held at once.
 //!
-//! Invariant: what an option says is checked before anything is written. What does not belong here: what a table is laid
-//! out by (orders and splits are the table's), and anything that changes what a row means.
+//! Invariant: what an option says is checked before anything is written. What does not belong here: what a table is
+//! laid out by (orders and splits are the table's), and anything that changes what a row means.
 
 use std::num::NonZeroUsize;
 
@@ -49,13 +49,13 @@ impl Compression {
 /// memory_bytes + 4 · B + parallelism · E + parallel_uploads · U
 /// ```
 ///
-/// where B is the largest batch that it was given, E what encoding one column takes beside its rows (a dictionary and a page, of at
-/// most 1 MiB each, a Bloom filter if there is one, and in sorted files the column of one row group), and U what one upload takes (see
-/// [`ObjectOptions`](crate::storage::ObjectOptions): the greater of `spill_above` and `part_bytes · (parallel_parts + 1)`).
-/// Of `memory_bytes`, a quarter is for rows that wait for their row group, an eighth for batches that are being split, a half for row groups
-/// that are sorted and encoded (counted twice: as rows, and as what becomes of them) and an eighth for files that are
-/// not finished. Rows weigh what their values take, and a constant for each array; a batch that keeps much larger buffers alive
-/// is copied first.
+/// where B is the largest batch that it was given, E what encoding one column takes beside its rows (a dictionary and a
+/// page, of at most 1 MiB each, a Bloom filter if there is one, and in sorted files the column of one row group), and U
+/// what one upload takes (see [`ObjectOptions`](crate::storage::ObjectOptions): the greater of `spill_above` and
+/// `part_bytes · (parallel_parts + 1)`). Of `memory_bytes`, a quarter is for rows that wait for their row group, an
+/// eighth for batches that are being split, a half for row groups that are sorted and encoded (counted twice: as rows,
+/// and as what becomes of them) and an eighth for files that are not finished. Rows weigh what their values take, and a
+/// constant for each array; a batch that keeps much larger buffers alive is copied first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteOptions {
     /// About how large files become; the last one of a stream, and those of a split with few rows, stay smaller.
@@ -67,8 +67,8 @@ pub struct WriteOptions {
     /// About how many bytes of memory the rows of a row group take at most, before they are encoded; never more than a
     /// quarter of [`Self::memory_bytes`] or than [`Self::target_file_bytes`].
     pub row_group_bytes: u64,
-    /// About how many bytes of memory are collected to be sorted, where files are sorted: one run makes one file, or several if it is
-    /// larger than the target. Never more than a quarter of [`Self::memory_bytes`].
+    /// About how many bytes of memory are collected to be sorted, where files are sorted: one run makes one file, or
+    /// several if it is larger than the target. Never more than a quarter of [`Self::memory_bytes`].
     pub sort_run_bytes: u64,
     /// For which fields Bloom filters are written.
     pub bloom_filters: Vec<FieldId>,
@@ -85,7 +85,8 @@ pub struct WriteOptions {
 }
 
 impl Default for WriteOptions {
-    /// Files of 128 MiB in zstd 1, row groups of at most 1 Mi rows and 128 MiB, all cores, 4 uploads, 64 open files, 1 GiB.
+    /// Files of 128 MiB in zstd 1, row groups of at most 1 Mi rows and 128 MiB, all cores, 4 uploads, 64 open files, 1
+    /// GiB.
     fn default() -> Self {
         Self {
             target_file_bytes: 128 << 20,

@@ -1,8 +1,8 @@
 //! What is the same for all files of a writer: columns, Parquet's schema and settings, the order, the split.
 //!
-//! Invariants: every column and group of the Parquet schema has its field id [FILE-12], lists are of three levels, the parts of
-//! lists and maps have their standard names; nothing in the settings depends on the time, the machine or the number of cores, since the
-//! same rows are to give the same bytes.
+//! Invariants: every column and group of the Parquet schema has its field id [FILE-12], lists are of three levels, the
+//! parts of lists and maps have their standard names; nothing in the settings depends on the time, the machine or the
+//! number of cores, since the same rows are to give the same bytes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -148,11 +148,8 @@ pub(super) fn single_leaf(id: FieldId, leaves: &[Leaf], schema: &Schema) -> Resu
 fn parquet_root(arrow: &SchemaRef, leaves: &[Leaf]) -> Result<TypePtr> {
     let converter = ArrowSchemaConverter::new().with_coerce_types(true);
     let root = converter.convert(arrow).map_err(refused)?.root_schema_ptr();
-    let uuids: Vec<i32> = leaves
-        .iter()
-        .filter(|leaf| leaf.ty == PrimitiveType::Uuid)
-        .filter_map(|leaf| i32::try_from(leaf.id.0).ok())
-        .collect();
+    let uuids: Vec<i32> =
+        leaves.iter().filter(|leaf| leaf.ty == PrimitiveType::Uuid).map(|leaf| leaf.id.0).collect();
     if uuids.is_empty() { Ok(root) } else { mark_uuids(&root, &uuids) }
 }
 

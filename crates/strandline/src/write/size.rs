@@ -1,7 +1,7 @@
 //! What rows weigh in memory: the bytes of their values, whatever larger buffers they are slices of.
 //!
-//! Invariant: the weight of a batch follows from its rows and its batch alone, never from who else shares its buffers, so that
-//! what is decided by weight is the same for the same batches.
+//! Invariant: the weight of a batch follows from its rows and its batch alone, never from who else shares its buffers,
+//! so that what is decided by weight is the same for the same batches.
 
 use arrow::array::{Array, ArrayRef, AsArray, MutableArrayData, RecordBatch, make_array};
 use arrow::datatypes::DataType;
@@ -58,7 +58,8 @@ fn span(offsets: &[i32]) -> u64 {
     }
 }
 
-/// The same rows, copied if they keep several times as much memory alive as they need: a few rows cut out of a large batch.
+/// The same rows, copied if they keep several times as much memory alive as they need: a few rows cut out of a large
+/// batch.
 pub(super) fn compact(batch: RecordBatch) -> Result<RecordBatch> {
     let kept = batch.get_array_memory_size() as u64;
     if kept <= 4 * weight(&batch) + SLACK {

@@ -1,7 +1,7 @@
 //! The order of a run: which row comes where, without moving any.
 //!
-//! Invariants: the order is that of the format (VAL-6, NaN above all numbers, nulls where the order says), and rows that it does not
-//! tell apart stay as they came. Rows are moved column by column, when each is encoded.
+//! Invariants: the order is that of the format (VAL-6, NaN above all numbers, nulls where the order says), and rows
+//! that it does not tell apart stay as they came. Rows are moved column by column, when each is encoded.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,8 +84,8 @@ fn sort_keys(plan: &Plan, order: &OrderPlan, batch: &RecordBatch) -> Result<Sort
     converter.convert_columns(&columns).map_err(refused)
 }
 
-/// A leaf's values as one array, null where anything around them is null, and with one NaN that is above all numbers: Arrow puts those with a
-/// sign below.
+/// A leaf's values as one array, null where anything around them is null, and with one NaN that is above all numbers:
+/// Arrow puts those with a sign below.
 pub(super) fn comparable(values: &Values) -> Result<ArrayRef> {
     let Values { array, nulls } = values;
     Ok(match array.data_type() {

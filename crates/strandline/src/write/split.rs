@@ -1,8 +1,8 @@
 //! Splitting rows by the values of transforms: each group of a batch as a batch of its own.
 //!
-//! Invariants: rows of a group keep their order; groups come in the order of their first rows; a group is copied out, so that it
-//! does not keep its batch alive. Rows whose values JSON cannot say (NaN) are a group without split values: their files just
-//! say nothing of a split, as any file may [TBL-5].
+//! Invariants: rows of a group keep their order; groups come in the order of their first rows; a group is copied out,
+//! so that it does not keep its batch alive. Rows whose values JSON cannot say (NaN) are a group without split values:
+//! their files just say nothing of a split, as any file may [TBL-5].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use super::transform::transform;
 use super::{Plan, refused};
 use crate::error::Result;
 
-/// What tells a group from all others, in the order of the transforms' values. All rows of a writer without a split have the
-/// empty one.
+/// What tells a group from all others, in the order of the transforms' values. All rows of a writer without a split
+/// have the empty one.
 pub(super) type Key = Arc<[u8]>;
 
 /// Rows of one group.

@@ -1,7 +1,8 @@
 //! What is known of a leaf's values: counted and compared as they are encoded, exactly.
 //!
-//! Invariants: NaN is never a bound, -0.0 is below +0.0 [STAT-5]; what is merged is what would have been counted at once; a
-//! long value is kept only as far as the bound that is cut from it shows [STAT-6], so memory does not depend on the values.
+//! Invariants: NaN is never a bound, -0.0 is below +0.0 [STAT-5]; what is merged is what would have been counted at
+//! once; a long value is kept only as far as the bound that is cut from it shows [STAT-6], so memory does not depend on
+//! the values.
 
 use std::cmp::Ordering;
 
@@ -20,8 +21,8 @@ use strandline_format::{
 
 use super::leaf::Values;
 
-/// How much of a long text or byte string is kept: a whole character more than a bound has, so that the bound that is cut
-/// from what is kept is the one of the whole.
+/// How much of a long text or byte string is kept: a whole character more than a bound has, so that the bound that is
+/// cut from what is kept is the one of the whole.
 const KEPT_BYTES: usize = DEFAULT_BOUND_BYTES + 4;
 
 /// Counts and bounds so far.

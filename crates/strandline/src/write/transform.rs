@@ -1,7 +1,8 @@
 //! Split transforms of whole columns.
 //!
-//! Invariant: each value is what [`Transform::apply`] gives of it; numbers go through it one by one, texts and byte strings are cut and
-//! hashed where they lie. NaN becomes one NaN, so that rows are not told apart by its bits. What is made of the results is the business of `split`.
+//! Invariant: each value is what [`Transform::apply`] gives of it; numbers go through it one by one, texts and byte
+//! strings are cut and hashed where they lie. NaN becomes one NaN, so that rows are not told apart by its bits. What is
+//! made of the results is the business of `split`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

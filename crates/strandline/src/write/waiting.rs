@@ -1,7 +1,8 @@
 //! The rows of all groups that wait to become row groups or runs.
 //!
 //! Invariants: what waits is within its share of memory; if it is not, the largest groups go first, until half of the
-//! share is free, so that groups with few rows get the time to grow. All of it follows from the rows in their order alone.
+//! share is free, so that groups with few rows get the time to grow. All of it follows from the rows in their order
+//! alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! The writer of a table's files: takes batches, keeps the stages busy, waits where too much is under way.
 //!
-//! Invariants: whoever writes holds the only handle, so the stages need no locks; a stage is entered only if its share of memory allows
-//! it (or it is empty, so that whatever comes gets through); after an error, or a `write` that was dropped half-way, nothing is
-//! written any more and no file is given out. Dropping the writer ends its tasks and leaves nothing but unreferenced objects.
+//! Invariants: whoever writes holds the only handle, so the stages need no locks; a stage is entered only if its share
+//! of memory allows it (or it is empty, so that whatever comes gets through); after an error, or a `write` that was
+//! dropped half-way, nothing is written any more and no file is given out. Dropping the writer ends its tasks and
+//! leaves nothing but unreferenced objects.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -52,8 +53,10 @@ struct Encoding {
 #[derive(Debug, Default)]
 struct UnderWay {
     splitting: u64,
+    /// What waited, and is about to be encoded.
+    next: u64,
     encoding: u64,
-    /// The most that there ever was, with what waited.
+    /// The most that there ever was, with what waits.
     most: u64,
 }
 
@@ -73,12 +76,12 @@ impl TableWriter {
         Ok(Self { plan, cores, splitting, waiting, encoding, files, under_way, broken: false })
     }
 
-    /// Takes a batch in. It returns as soon as the batch is taken, unless too much is under way. Requests are made in the
-    /// background, for files that are finished.
+    /// Takes a batch in. It returns as soon as the batch is taken, unless too much is under way. Requests are made in
+    /// the background, for files that are finished.
     ///
     /// # Errors
-    /// `InvalidInput` for rows that are not of the schema; what the store refuses or cannot do, of any batch before. The
-    /// writer is of no more use then, nor after a future that was dropped.
+    /// `InvalidInput` for rows that are not of the schema; what the store refuses or cannot do, of any batch before.
+    /// The writer is of no more use then, nor after a future that was dropped.
     pub(crate) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         self.enter()?;
         self.take(batch).await?;
@@ -86,8 +89,8 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Writes all that is left. Gives the files in the order in which they were begun, which without split or order is that of
-    /// the rows; no file if there were none.
+    /// Writes all that is left. Gives the files in the order in which they were begun, which without split or order is
+    /// that of the rows; no file if there were none.
     ///
     /// # Errors
     /// As [`TableWriter::write`]. A future that is dropped leaves unreferenced objects at most.
@@ -165,19 +168,23 @@ impl TableWriter {
     async fn split(&mut self) -> Result<bool> {
         let Some(splitting) = self.splitting.front_mut() else { return Ok(false) };
         let parts = (&mut splitting.parts).await?;
-        self.under_way.splitting -= splitting.weight;
+        let weight = splitting.weight;
         self.splitting.pop_front();
         for part in parts {
             self.wait(part).await?;
         }
+        self.under_way.splitting -= weight;
         Ok(true)
     }
 
     async fn wait(&mut self, part: Part) -> Result<()> {
         let sections = self.waiting.push(part)?;
+        self.under_way.next = sections.iter().map(|section| section.rows.bytes).sum();
         self.note();
         for section in sections {
+            let bytes = section.rows.bytes;
             self.encode(section).await?;
+            self.under_way.next -= bytes;
         }
         Ok(())
     }
@@ -200,7 +207,8 @@ impl TableWriter {
         Ok(())
     }
 
-    /// How many row groups or runs are encoded at once: as many as it takes to have two jobs for each core, and one more.
+    /// How many row groups or runs are encoded at once: as many as it takes to have two jobs for each core, and one
+    /// more.
     fn most_sections(&self) -> usize {
         let jobs = 2 * self.plan.options.parallelism.get();
         1 + jobs.div_ceil(self.plan.columns.len())
@@ -219,8 +227,8 @@ impl TableWriter {
     }
 
     fn note(&mut self) {
-        let UnderWay { splitting, encoding, most } = &mut self.under_way;
-        *most = (*most).max(2 * *splitting + self.waiting.bytes() + *encoding);
+        let UnderWay { splitting, next, encoding, most } = &mut self.under_way;
+        *most = (*most).max(2 * *splitting + self.waiting.bytes() + *next + *encoding);
     }
 
     /// The most bytes of rows, and of what became of them, that were ever held.

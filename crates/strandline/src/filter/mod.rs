@@ -19,7 +19,6 @@ mod calendar;
 mod check;
 mod column;
 mod display;
-#[cfg_attr(not(test), expect(dead_code, reason = "whatever reads or writes rows calls it"))]
 mod evaluate;
 mod key;
 mod literal;

@@ -71,7 +71,8 @@ impl Adapter {
     /// `Corrupt` if a field is missing that the file was written with, or has a type that does not widen to the table's.
     pub(super) fn new(wanted: &Arc<Wanted>, file: &FileFields<'_>, leaves: &mut Leaves) -> Result<Self> {
         let mut search = Search { file, leaves };
-        let sources = wanted.fields.iter().map(|field| search.source(field, file.columns)).collect::<Result<_>>()?;
+        let sources =
+            wanted.fields.iter().map(|field| search.source(field, file.columns)).collect::<Result<_>>()?;
         Ok(Self { wanted: Arc::clone(wanted), sources })
     }
 
@@ -110,7 +111,11 @@ impl Search<'_> {
             _ if field.ty.primitive().is_some() && !written(field.id) => Ok(initial(field)),
             Some(at) => self.stored(field, at, &siblings[at]),
             None if any_leaf(field, self.file.set) => {
-                let message = format!("it was written with column {:?} (id {}) and lacks it", field.name.as_str(), field.id);
+                let message = format!(
+                    "it was written with column {:?} (id {}) and lacks it",
+                    field.name.as_str(),
+                    field.id
+                );
                 Err(corrupt(message))
             }
             None => Ok(initial(field)),
@@ -121,9 +126,7 @@ impl Search<'_> {
         let inner = match (&field.ty, &node.ty) {
             (Type::Primitive(ty), stored) => {
                 let schema = self.file.footer.file_metadata().schema_descr();
-                if !node.children.is_empty()
-                    || !leaf::fits(stored, schema.column(node.leaves.start).physical_type(), *ty)
-                {
+                if !node.children.is_empty() || !leaf::fits(stored, &schema.column(node.leaves.start), *ty) {
                     return Err(other_type(field, node));
                 }
                 self.leaves.insert(node.leaves.start);
@@ -161,9 +164,12 @@ impl Search<'_> {
         let schema = self.file.footer.file_metadata().schema_descr();
         let bytes = |leaf: usize| {
             let groups = self.file.footer.row_groups().iter();
-            groups.filter_map(|group| group.columns().get(leaf)).fold(0_i64, |sum, column| sum.saturating_add(column.compressed_size()))
+            groups
+                .filter_map(|group| group.columns().get(leaf))
+                .fold(0_i64, |sum, column| sum.saturating_add(column.compressed_size()))
         };
-        let cheapest = node.leaves.clone().min_by_key(|leaf| (schema.column(*leaf).max_rep_level(), bytes(*leaf)));
+        let cheapest =
+            node.leaves.clone().min_by_key(|leaf| (schema.column(*leaf).max_rep_level(), bytes(*leaf)));
         self.leaves.extend(cheapest);
     }
 }
@@ -269,7 +275,9 @@ fn map_array(pair: &[Source; 2], to: &ArrowField, array: &ArrayRef) -> Result<Ar
 /// An initial default is nested too: it is null where what is around it is null.
 fn masked(array: ArrayRef, around: Option<&NullBuffer>) -> Result<ArrayRef> {
     match around {
-        Some(nulls) if nulls.null_count() > 0 => fit(nullif(&array, &BooleanArray::new(!nulls.inner(), None))),
+        Some(nulls) if nulls.null_count() > 0 => {
+            fit(nullif(&array, &BooleanArray::new(!nulls.inner(), None)))
+        }
         _ => Ok(array),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::{Array, AsArray};
 use serde::Serialize;
 use strandline_format::{
     ColumnName, Field, FieldId, Position, PrimitiveType, Schema, SchemaEdit, SchemaId, Type, Value,
@@ -169,10 +170,24 @@ async fn structs_change() {
     check(&[SchemaEdit::Rename(AT, name("x"))], "x", ["{x: 1, label: a}", "", "{x: 4, label: }"]).await;
     check(&[SchemaEdit::Move(AT_X, Position::Last)], "at", ["{label: a, x: 1}", "", "{label: , x: 4}"]).await;
     check(&[SchemaEdit::Drop(AT_LABEL)], "at", ["{x: 1}", "", "{x: 4}"]).await;
-    check(&[SchemaEdit::Widen(AT_X, PrimitiveType::Long)], "at", ["{x: 1, label: a}", "", "{x: 4, label: }"]).await;
+    check(&[SchemaEdit::Widen(AT_X, PrimitiveType::Long)], "at", ["{x: 1, label: a}", "", "{x: 4, label: }"])
+        .await;
     let added = [add(Some(AT), initial(long("z"), Value::Long(7)))];
     check(&added, "at", ["{x: 1, label: a, z: 7}", "", "{x: 4, label: , z: 7}"]).await;
     check(&added, "at.z", ["{z: 7}", "", "{z: 7}"]).await;
+}
+
+/// What is around it says it too, but not everybody asks there.
+#[tokio::test]
+async fn an_initial_default_is_null_where_its_struct_is() {
+    let mut lake = Lake::new(old_schema());
+    let batch = batch_of_rows(&lake.schema, &rows()).unwrap();
+    lake.add(&batch, Written::default()).await;
+    let edits = [add(Some(AT), initial(long("z"), Value::Long(7)))];
+    lake.schema = lake.schema.edited(&edits, &[], &mut || 1).unwrap();
+    let batch = &lake.scan().columns(["at.z"]).collect().await.unwrap()[0];
+    let nulls = batch.column(0).as_struct().column(0).nulls().unwrap();
+    assert_eq!(nulls.iter().collect::<Vec<_>>(), [true, false, true]);
 }
 
 /// Nothing of the struct is stored that is wanted, but where it is null.
@@ -180,7 +195,11 @@ async fn structs_change() {
 async fn a_struct_keeps_its_nulls_when_all_its_parts_are_others() {
     let other = [SchemaEdit::Drop(AT_X), SchemaEdit::Drop(AT_LABEL), add(Some(AT), long("z"))];
     check(&other, "at", ["{z: }", "", "{z: }"]).await;
-    let within = [SchemaEdit::Drop(POINT_X), SchemaEdit::Drop(POINT_LABEL), add(Some(POINT), initial(long("z"), Value::Long(7)))];
+    let within = [
+        SchemaEdit::Drop(POINT_X),
+        SchemaEdit::Drop(POINT_LABEL),
+        add(Some(POINT), initial(long("z"), Value::Long(7))),
+    ];
     check(&within, "path", ["[{z: 7}, ]", "[]", ""]).await;
 }
 
@@ -189,13 +208,15 @@ async fn a_struct_that_is_added_is_null() {
     let within = Field::required(name("z"), PrimitiveType::Long);
     let structure = Field::optional(name("extra"), Type::Struct(vec![within]));
     check(&[add(None, structure.clone())], "extra", ["", "", ""]).await;
-    check(&[add(Some(AT), structure)], "at", ["{x: 1, label: a, extra: }", "", "{x: 4, label: , extra: }"]).await;
+    check(&[add(Some(AT), structure)], "at", ["{x: 1, label: a, extra: }", "", "{x: 4, label: , extra: }"])
+        .await;
 }
 
 #[tokio::test]
 async fn lists_change_within() {
     check(&[], "path", ["[{x: 2, label: }, ]", "[]", ""]).await;
-    check(&[SchemaEdit::Widen(POINT_X, PrimitiveType::Long)], "path", ["[{x: 2, label: }, ]", "[]", ""]).await;
+    check(&[SchemaEdit::Widen(POINT_X, PrimitiveType::Long)], "path", ["[{x: 2, label: }, ]", "[]", ""])
+        .await;
     check(&[SchemaEdit::Drop(POINT_X)], "path", ["[{label: }, ]", "[]", ""]).await;
     check(&[SchemaEdit::Rename(PATH, name("way"))], "way", ["[{x: 2, label: }, ]", "[]", ""]).await;
     let added = [add(Some(POINT), initial(long("z"), Value::Long(7)))];
@@ -208,7 +229,12 @@ async fn lists_change_within() {
 #[tokio::test]
 async fn maps_change_within() {
     check(&[], "named", ["{k: {x: 3, label: c}, n: }", "{}", ""]).await;
-    check(&[SchemaEdit::Widen(NAMED_X, PrimitiveType::Long)], "named", ["{k: {x: 3, label: c}, n: }", "{}", ""]).await;
+    check(
+        &[SchemaEdit::Widen(NAMED_X, PrimitiveType::Long)],
+        "named",
+        ["{k: {x: 3, label: c}, n: }", "{}", ""],
+    )
+    .await;
     check(&[SchemaEdit::Rename(NAMED, name("by"))], "by", ["{k: {x: 3, label: c}, n: }", "{}", ""]).await;
     let added = [add(Some(NAMED_POINT), initial(long("z"), Value::Long(7)))];
     check(&added, "named", ["{k: {x: 3, label: c, z: 7}, n: }", "{}", ""]).await;

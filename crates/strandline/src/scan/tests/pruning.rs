@@ -26,7 +26,7 @@ fn filter(batch: &RecordBatch, leaves: &[(FieldId, PrimitiveType, usize)], seeds
 fn test(batch: &RecordBatch, leaves: &[(FieldId, PrimitiveType, usize)], seed: u64, kind: u8) -> Filter {
     let at = |count: usize| usize::try_from(seed).unwrap_or(0) % count;
     let (id, ty, column) = leaves[at(leaves.len())];
-    let stored = (batch.num_rows() > 0 && kind % 2 == 0)
+    let stored = (batch.num_rows() > 0 && kind.is_multiple_of(2))
         .then(|| value_at(batch.column(column), at(batch.num_rows()), ty).unwrap())
         .flatten();
     let literal: Value = stored.unwrap_or_else(|| value(ty, seed));

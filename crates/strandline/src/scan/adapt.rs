@@ -223,7 +223,7 @@ impl Source {
         let array = siblings.get(at).ok_or_else(|| corrupt("it has fewer columns than its footer says"))?;
         let adapted = match inner {
             Inner::Leaf => fit(leaf::widen(array, to.data_type())),
-            Inner::Struct(parts) => struct_array(parts, to, array),
+            Inner::Struct(parts) => struct_array(parts, to, array, around),
             Inner::List(element) => list_array(element, to, array),
             Inner::Map(pair) => map_array(pair, to, array),
         };
@@ -242,11 +242,17 @@ fn fields_of(
     sources.iter().zip(to).map(|(source, field)| source.array(field, siblings, rows, around)).collect()
 }
 
-fn struct_array(parts: &[Source], to: &ArrowField, array: &ArrayRef) -> Result<ArrayRef> {
+fn struct_array(
+    parts: &[Source],
+    to: &ArrowField,
+    array: &ArrayRef,
+    around: Option<&NullBuffer>,
+) -> Result<ArrayRef> {
     let (Some(array), DataType::Struct(fields)) = (array.as_struct_opt(), to.data_type()) else {
         return Err(not_of(array));
     };
-    let nulls = array.nulls().cloned();
+    // The reader leaves it to what is around a required struct to say where that is null; what is required within it asks here.
+    let nulls = NullBuffer::union(array.nulls(), around);
     let columns = fields_of(parts, fields, array.columns(), array.len(), nulls.as_ref())?;
     Ok(Arc::new(fit(StructArray::try_new_with_length(fields.clone(), columns, nulls, array.len()))?))
 }

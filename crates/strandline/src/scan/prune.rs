@@ -121,3 +121,52 @@ impl Leaf<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(ty: &DataType, physical: PhysicalType, stored: PrimitiveType) -> Leaf<'_> {
+        Leaf { id: FieldId(1), at: 0, ty, physical, stored, wanted: stored, ordered: true }
+    }
+
+    #[test]
+    fn bounds_are_taken_as_far_as_they_are_certain() {
+        let check = |ty: DataType,
+                     physical,
+                     stored: &str,
+                     bytes: &[u8],
+                     exact,
+                     expected: Option<(Value, bool)>| {
+            let found = leaf(&ty, physical, stored.parse().unwrap()).bound(Some(bytes), exact, -0.0);
+            assert_eq!(found, expected.map(|(value, exact)| Bound { value, exact }), "{stored} {bytes:?}");
+        };
+        let double = |number: f64| number.to_le_bytes();
+        let as_double = |bytes: &[u8], expected| {
+            check(DataType::Float64, PhysicalType::DOUBLE, "double", bytes, true, expected)
+        };
+        as_double(&double(1.5), Some((Value::Double(1.5), true)));
+        as_double(&double(0.0), Some((Value::Double(-0.0), false)));
+        as_double(&double(-0.0), Some((Value::Double(-0.0), false)));
+        as_double(&double(f64::NAN), None);
+        as_double(&[1, 2], None);
+        let text = Value::String("ab".into());
+        check(DataType::Utf8, PhysicalType::BYTE_ARRAY, "string", b"ab", false, Some((text, false)));
+        check(DataType::Utf8, PhysicalType::BYTE_ARRAY, "string", b"\xFF", false, None);
+        let uuid = DataType::FixedSizeBinary(16);
+        check(
+            uuid.clone(),
+            PhysicalType::FIXED_LEN_BYTE_ARRAY,
+            "uuid",
+            &[7; 16],
+            true,
+            Some((Value::Uuid([7; 16]), true)),
+        );
+        check(uuid, PhysicalType::FIXED_LEN_BYTE_ARRAY, "uuid", &[7; 9], false, None);
+        let decimal = DataType::Decimal128(5, 2);
+        let value = Value::Decimal { unscaled: 258, scale: 2 };
+        check(decimal.clone(), PhysicalType::BYTE_ARRAY, "decimal(5,2)", &[1, 2], true, Some((value, true)));
+        check(decimal.clone(), PhysicalType::BYTE_ARRAY, "decimal(5,2)", &[1, 2], false, None);
+        check(decimal, PhysicalType::INT32, "decimal(5,2)", &99_999_999_i32.to_le_bytes(), true, None);
+    }
+}

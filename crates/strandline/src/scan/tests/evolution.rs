@@ -1,8 +1,9 @@
 //! Old files under newer schemas: every change that a schema may have, at every depth [SCH-10] [READ-2].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StructArray};
 use serde::Serialize;
 use strandline_format::{
     ColumnName, Field, FieldId, Position, PrimitiveType, Schema, SchemaEdit, SchemaId, Type, Value,
@@ -175,6 +176,36 @@ async fn structs_change() {
     let added = [add(Some(AT), initial(long("z"), Value::Long(7)))];
     check(&added, "at", ["{x: 1, label: a, z: 7}", "", "{x: 4, label: , z: 7}"]).await;
     check(&added, "at.z", ["{z: 7}", "", "{z: 7}"]).await;
+}
+
+/// Required within required within a struct that is null: nothing between it and the leaf says so in the file.
+#[tokio::test]
+async fn what_is_required_is_null_where_a_struct_far_around_it_is() {
+    let leaf = Field::required(name("leaf"), PrimitiveType::Long);
+    let middle = Field::required(name("middle"), Type::Struct(vec![leaf]));
+    let outer = Field::optional(name("outer"), Type::Struct(vec![middle]));
+    let mut lake = Lake::new(Schema::numbered(vec![outer]).unwrap());
+    let schema = crate::columns::arrow_schema(&lake.schema);
+    let outer: ArrayRef = Arc::new(StructArray::new(
+        struct_fields(schema.field(0)),
+        vec![Arc::new(StructArray::new(
+            struct_fields(&struct_fields(schema.field(0))[0]),
+            vec![Arc::new(Int64Array::from(vec![1, 2]))],
+            None,
+        ))],
+        Some(vec![true, false].into()),
+    ));
+    let batch = RecordBatch::try_new(schema, vec![outer]).unwrap();
+    lake.add(&batch, Written::default()).await;
+    let found = lake.scan().collect().await.unwrap();
+    assert_eq!(texts(&found[0], 0), ["{middle: {leaf: 1}}", ""]);
+}
+
+fn struct_fields(field: &arrow::datatypes::Field) -> arrow::datatypes::Fields {
+    match field.data_type() {
+        arrow::datatypes::DataType::Struct(fields) => fields.clone(),
+        other => panic!("{other} is no struct"),
+    }
 }
 
 /// What is around it says it too, but not everybody asks there.

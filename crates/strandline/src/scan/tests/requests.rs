@@ -161,6 +161,9 @@ fn files_beyond_a_limit_are_not_opened() {
         let (batches, counts) = measured(&large, large.scan().limit(120).prefetch(NonZeroUsize::MIN)).await;
         assert_eq!(longs(&batches, 0), (0..120).collect::<Vec<_>>());
         assert_eq!(data(&counts), 2 + 3, "two footers, and three of four row groups: {counts}");
+        let (batches, counts) = measured(&large, large.scan().limit(120)).await;
+        assert_eq!(longs(&batches, 0).len(), 120);
+        assert!(data(&counts) <= 2 + 3, "no row group more is ever asked for: {counts}");
     });
 }
 

@@ -71,7 +71,8 @@ impl Adapter {
     /// `Corrupt` if a field is missing that the file was written with, or has a type that does not widen to the table's.
     pub(super) fn new(wanted: &Arc<Wanted>, file: &FileFields<'_>, leaves: &mut Leaves) -> Result<Self> {
         let mut search = Search { file, leaves };
-        let sources = wanted.fields.iter().map(|field| search.source(field, file.columns)).collect::<Result<_>>()?;
+        let sources =
+            wanted.fields.iter().map(|field| search.source(field, file.columns)).collect::<Result<_>>()?;
         Ok(Self { wanted: Arc::clone(wanted), sources })
     }
 
@@ -110,7 +111,11 @@ impl Search<'_> {
             _ if field.ty.primitive().is_some() && !written(field.id) => Ok(initial(field)),
             Some(at) => self.stored(field, at, &siblings[at]),
             None if any_leaf(field, self.file.set) => {
-                let message = format!("it was written with column {:?} (id {}) and lacks it", field.name.as_str(), field.id);
+                let message = format!(
+                    "it was written with column {:?} (id {}) and lacks it",
+                    field.name.as_str(),
+                    field.id
+                );
                 Err(corrupt(message))
             }
             None => Ok(initial(field)),
@@ -121,9 +126,7 @@ impl Search<'_> {
         let inner = match (&field.ty, &node.ty) {
             (Type::Primitive(ty), stored) => {
                 let schema = self.file.footer.file_metadata().schema_descr();
-                if !node.children.is_empty()
-                    || !leaf::fits(stored, schema.column(node.leaves.start).physical_type(), *ty)
-                {
+                if !node.children.is_empty() || !leaf::fits(stored, &schema.column(node.leaves.start), *ty) {
                     return Err(other_type(field, node));
                 }
                 self.leaves.insert(node.leaves.start);
@@ -161,9 +164,12 @@ impl Search<'_> {
         let schema = self.file.footer.file_metadata().schema_descr();
         let bytes = |leaf: usize| {
             let groups = self.file.footer.row_groups().iter();
-            groups.filter_map(|group| group.columns().get(leaf)).fold(0_i64, |sum, column| sum.saturating_add(column.compressed_size()))
+            groups
+                .filter_map(|group| group.columns().get(leaf))
+                .fold(0_i64, |sum, column| sum.saturating_add(column.compressed_size()))
         };
-        let cheapest = node.leaves.clone().min_by_key(|leaf| (schema.column(*leaf).max_rep_level(), bytes(*leaf)));
+        let cheapest =
+            node.leaves.clone().min_by_key(|leaf| (schema.column(*leaf).max_rep_level(), bytes(*leaf)));
         self.leaves.extend(cheapest);
     }
 }
@@ -217,7 +223,7 @@ impl Source {
         let array = siblings.get(at).ok_or_else(|| corrupt("it has fewer columns than its footer says"))?;
         let adapted = match inner {
             Inner::Leaf => fit(leaf::widen(array, to.data_type())),
-            Inner::Struct(parts) => struct_array(parts, to, array),
+            Inner::Struct(parts) => struct_array(parts, to, array, around),
             Inner::List(element) => list_array(element, to, array),
             Inner::Map(pair) => map_array(pair, to, array),
         };
@@ -236,11 +242,17 @@ fn fields_of(
     sources.iter().zip(to).map(|(source, field)| source.array(field, siblings, rows, around)).collect()
 }
 
-fn struct_array(parts: &[Source], to: &ArrowField, array: &ArrayRef) -> Result<ArrayRef> {
+fn struct_array(
+    parts: &[Source],
+    to: &ArrowField,
+    array: &ArrayRef,
+    around: Option<&NullBuffer>,
+) -> Result<ArrayRef> {
     let (Some(array), DataType::Struct(fields)) = (array.as_struct_opt(), to.data_type()) else {
         return Err(not_of(array));
     };
-    let nulls = array.nulls().cloned();
+    // The reader leaves it to what is around a required struct to say where that is null; what is required within it asks here.
+    let nulls = NullBuffer::union(array.nulls(), around);
     let columns = fields_of(parts, fields, array.columns(), array.len(), nulls.as_ref())?;
     Ok(Arc::new(fit(StructArray::try_new_with_length(fields.clone(), columns, nulls, array.len()))?))
 }
@@ -269,7 +281,9 @@ fn map_array(pair: &[Source; 2], to: &ArrowField, array: &ArrayRef) -> Result<Ar
 /// An initial default is nested too: it is null where what is around it is null.
 fn masked(array: ArrayRef, around: Option<&NullBuffer>) -> Result<ArrayRef> {
     match around {
-        Some(nulls) if nulls.null_count() > 0 => fit(nullif(&array, &BooleanArray::new(!nulls.inner(), None))),
+        Some(nulls) if nulls.null_count() > 0 => {
+            fit(nullif(&array, &BooleanArray::new(!nulls.inner(), None)))
+        }
         _ => Ok(array),
     }
 }

@@ -90,7 +90,11 @@ pub(super) async fn open(task: Arc<Task>, work: Work) -> Result<Vec<Piece>> {
     .await
 }
 
-async fn contents(task: &Task, entry: &FileEntry, place: &str) -> Result<(Option<Bytes>, Arc<ParquetMetaData>)> {
+async fn contents(
+    task: &Task,
+    entry: &FileEntry,
+    place: &str,
+) -> Result<(Option<Bytes>, Arc<ParquetMetaData>)> {
     if entry.size > SMALL_FILE {
         return Ok((None, footer::footer(&task.objects, task.table.id, entry).await?));
     }
@@ -149,7 +153,8 @@ impl Opening {
     fn reader(&self) -> Result<ArrowReaderMetadata> {
         let positions = if self.task.row_ids { vec![rows::position_field()] } else { Vec::new() };
         guarded(|| {
-            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_virtual_columns(positions)?;
+            let options =
+                ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_virtual_columns(positions)?;
             ArrowReaderMetadata::try_new(Arc::clone(&self.footer), options)
         })
     }
@@ -157,7 +162,9 @@ impl Opening {
     fn field_set(&self) -> Result<&FieldSet> {
         let entry = &self.work.entry;
         let set = usize::try_from(entry.fields).ok().and_then(|at| self.task.table.field_sets.get(at));
-        set.ok_or_else(|| corrupt(format!("its entry refers to set {} of field ids, which the table lacks", entry.fields)))
+        set.ok_or_else(|| {
+            corrupt(format!("its entry refers to set {} of field ids, which the table lacks", entry.fields))
+        })
     }
 
     fn kept(&self, columns: &[Node], fields: &FieldSet) -> Mask {
@@ -177,7 +184,11 @@ impl Opening {
             Some(deletes) => left(deletes, &ranges),
             None => vec![None; ranges.len()],
         };
-        let groups = ranges.iter().zip(left).enumerate().map(|(at, (rows, left))| Group { at, rows: rows.len(), left });
+        let groups = ranges.iter().zip(left).enumerate().map(|(at, (rows, left))| Group {
+            at,
+            rows: rows.len(),
+            left,
+        });
         let mut wanted = self.work.rows;
         let mut out = Vec::new();
         for group in groups.filter(|group| kept.get(group.at) && group.live() > 0) {

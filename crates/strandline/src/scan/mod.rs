@@ -85,6 +85,7 @@ pub struct Scan {
 
 impl Scan {
     /// All rows and columns of a table.
+    #[cfg_attr(not(test), expect(dead_code, reason = "whatever opens a table gives its scans"))]
     pub(crate) fn of(state: TableState) -> Self {
         Self {
             state,
@@ -181,13 +182,15 @@ impl Scan {
             return Ok(self.limit.map_or(rows, |limit| limit.min(rows)));
         }
         let batches = Self { row_ids: false, ..self.columns::<String>([]) }.await?;
-        let add = |sum: u64, batch: RecordBatch| async move { Ok(sum.saturating_add(batch.num_rows() as u64)) };
+        let add =
+            |sum: u64, batch: RecordBatch| async move { Ok(sum.saturating_add(batch.num_rows() as u64)) };
         batches.try_fold(0, add).await
     }
 
     /// The filter in terms of the table, unless all rows pass.
     fn bound(&self) -> Result<Option<Filter>> {
-        let filter = self.filter.as_ref().map(|predicate| predicate.bind(&self.state.schema)).transpose()?;
+        let bind = |predicate: &Predicate| predicate.bind(&self.state.schema);
+        let filter = self.filter.as_ref().map(bind).transpose().map_err(|error| self.of_table(error))?;
         if let Some(reads) = &self.reads {
             let text = self.filter.as_ref().map_or_else(|| "TRUE".to_owned(), ToString::to_string);
             reads.scan(self.state.table.id, filter.as_ref().unwrap_or(&Filter::True), text);
@@ -212,14 +215,18 @@ impl Scan {
         Ok(Batches::new(task, works(plan, limit), self.prefetch.get(), self.limit))
     }
 
+    fn of_table(&self, error: Error) -> Error {
+        error.at(format!("table {:?}", self.state.name.as_str()))
+    }
+
     fn task(&self, filter: Option<Filter>) -> Result<Task> {
         let schema = &self.state.schema;
         let wanted = match &self.columns {
-            Some(columns) => Wanted::named(schema, columns)?,
+            Some(columns) => Wanted::named(schema, columns).map_err(|error| self.of_table(error))?,
             None => Wanted::all(schema)?,
         };
         if self.row_ids {
-            check_row_ids(&wanted)?;
+            check_row_ids(&wanted).map_err(|error| self.of_table(error))?;
         }
         let output =
             if self.row_ids { rows::schema_with(&wanted.schema) } else { Arc::clone(&wanted.schema) };
@@ -254,7 +261,8 @@ fn works(plan: Plan, limit: Option<u64>) -> Vec<Work> {
 }
 
 fn check_row_ids(wanted: &Wanted) -> Result<()> {
-    let taken = [ROW_ID.0, LAST_UPDATED.0].into_iter().find(|name| wanted.schema.field_with_name(name).is_ok());
+    let taken =
+        [ROW_ID.0, LAST_UPDATED.0].into_iter().find(|name| wanted.schema.field_with_name(name).is_ok());
     let Some(name) = taken else { return Ok(()) };
     let message = format!("the table has a column {name:?} of its own, beside which row ids cannot be given");
     Err(Error::new(ErrorKind::InvalidInput, message))

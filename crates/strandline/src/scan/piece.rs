@@ -100,8 +100,12 @@ impl Reading {
     }
 
     async fn fetch(&mut self, ranges: Vec<Range<u64>>) -> Result<()> {
-        if let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > self.file.entry.size) {
-            let message = format!("its footer places a column chunk at {beyond:?}, it has {} bytes", self.file.entry.size);
+        if let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > self.file.entry.size)
+        {
+            let message = format!(
+                "its footer places a column chunk at {beyond:?}, it has {} bytes",
+                self.file.entry.size
+            );
             return Err(self.file.at(corrupt(message)));
         }
         let bytes = self.file.task.objects.get_ranges(&self.file.path, &ranges).await?;
@@ -125,7 +129,9 @@ impl Reading {
         };
         Ok(match decoded {
             Decoded::Needs(ranges) if self.file.bytes.is_some() => {
-                return Err(corrupt(format!("its footer places column chunks at {ranges:?}, where it has none")));
+                return Err(corrupt(format!(
+                    "its footer places column chunks at {ranges:?}, where it has none"
+                )));
             }
             Decoded::Needs(ranges) => Step::Bytes(ranges),
             Decoded::Batch(batch) => {

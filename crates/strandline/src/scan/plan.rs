@@ -27,7 +27,9 @@ pub struct Plan {
 /// The files that may hold rows that pass; without a filter, the first ones that have `limit` rows.
 pub(super) async fn plan(state: &TableState, filter: Option<&Filter>, limit: Option<u64>) -> Result<Plan> {
     match filter {
-        Some(filter) => keep(state, &FileFilter::new(filter.clone(), &state.table, &state.schema), None).await,
+        Some(filter) => {
+            keep(state, &FileFilter::new(filter.clone(), &state.table, &state.schema), None).await
+        }
         None => keep(state, &All, limit).await,
     }
 }

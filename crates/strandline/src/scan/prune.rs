@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use arrow::datatypes::DataType;
 use parquet::basic::{ColumnOrder, SortOrder, Type as PhysicalType};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::statistics::Statistics;
 use strandline_format::{
     Absent, Bound, FieldId, FieldSet, FieldStats, Filter, Mask, PrimitiveType, Schema, Stats, StatsColumns,
     Type, Value,
@@ -36,8 +35,10 @@ impl Pruning<'_> {
         let leaves: Vec<Leaf<'_>> = asked.iter().filter_map(|id| self.leaf(*id)).collect();
         let groups = self.footer.row_groups();
         let rows: Vec<u64> = groups.iter().map(|group| rows_of(group).unwrap_or(u64::MAX)).collect();
-        let stats: Vec<Stats> =
-            groups.iter().map(|group| Stats(leaves.iter().filter_map(|leaf| leaf.stats(group)).collect())).collect();
+        let stats: Vec<Stats> = groups
+            .iter()
+            .map(|group| Stats(leaves.iter().filter_map(|leaf| leaf.stats(group)).collect()))
+            .collect();
         filter.may_match(&StatsColumns::from_rows(&stats), &rows, &|id| self.absent(id, groups.len()))
     }
 
@@ -54,7 +55,7 @@ impl Pruning<'_> {
         let node = find(self.columns, id).filter(|_| self.fields.contains(id))?;
         let described = self.footer.file_metadata().schema_descr().column(node.leaves.start);
         let stored = leaf::stored_type(&node.ty, wanted)?;
-        let usable = described.max_rep_level() == 0 && leaf::fits(&node.ty, described.physical_type(), wanted);
+        let usable = described.max_rep_level() == 0 && leaf::fits(&node.ty, &described, wanted);
         usable.then(|| Leaf {
             id,
             at: node.leaves.start,
@@ -72,8 +73,10 @@ impl Pruning<'_> {
         let Some(ColumnOrder::TYPE_DEFINED_ORDER(order)) = orders.and_then(|orders| orders.get(leaf)) else {
             return false;
         };
-        let bytes = matches!(ty, DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_));
-        let unsigned = bytes || matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::Boolean);
+        let unsigned = matches!(
+            ty,
+            DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_) | DataType::Boolean
+        );
         *order == if unsigned { SortOrder::UNSIGNED } else { SortOrder::SIGNED }
     }
 }
@@ -103,7 +106,7 @@ impl Leaf<'_> {
             stats.max = self.bound(found.max_bytes_opt(), found.max_is_exact(), 0.0);
         }
         let rows = rows_of(group)?;
-        (self.physical_is_whole(found) && stats.check(rows).is_ok()).then_some((self.id, stats))
+        (found.physical_type() == self.physical && stats.check(rows).is_ok()).then_some((self.id, stats))
     }
 
     /// `zero` is the zero that both may be: writers do not agree on which of the two is less.
@@ -111,17 +114,59 @@ impl Leaf<'_> {
         let value = leaf::bound(bytes?, self.ty, self.physical, self.wanted)?;
         let cut_decimal = matches!(value, Value::Decimal { .. }) && self.physical == PhysicalType::BYTE_ARRAY;
         match value {
-            Value::Float(number) if number == 0.0 => Some(Bound { value: Value::Float(zero), exact: false }),
-            Value::Double(number) if number == 0.0 => {
-                Some(Bound { value: Value::Double(f64::from(zero)), exact: false })
-            }
+            Value::Float(0.0) => Some(Bound { value: Value::Float(zero), exact: false }),
+            Value::Double(0.0) => Some(Bound { value: Value::Double(f64::from(zero)), exact: false }),
             _ if cut_decimal && !exact => None,
             value => Some(Bound { value, exact }),
         }
     }
+}
 
-    /// Whether the statistics are of the column's physical type at all.
-    fn physical_is_whole(&self, found: &Statistics) -> bool {
-        found.physical_type() == self.physical
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(ty: &DataType, physical: PhysicalType, stored: PrimitiveType) -> Leaf<'_> {
+        Leaf { id: FieldId(1), at: 0, ty, physical, stored, wanted: stored, ordered: true }
+    }
+
+    #[test]
+    fn bounds_are_taken_as_far_as_they_are_certain() {
+        let check = |ty: DataType,
+                     physical,
+                     stored: &str,
+                     bytes: &[u8],
+                     exact,
+                     expected: Option<(Value, bool)>| {
+            let found = leaf(&ty, physical, stored.parse().unwrap()).bound(Some(bytes), exact, -0.0);
+            assert_eq!(found, expected.map(|(value, exact)| Bound { value, exact }), "{stored} {bytes:?}");
+        };
+        let double = |number: f64| number.to_le_bytes();
+        let as_double = |bytes: &[u8], expected| {
+            check(DataType::Float64, PhysicalType::DOUBLE, "double", bytes, true, expected)
+        };
+        as_double(&double(1.5), Some((Value::Double(1.5), true)));
+        as_double(&double(0.0), Some((Value::Double(-0.0), false)));
+        as_double(&double(-0.0), Some((Value::Double(-0.0), false)));
+        as_double(&double(f64::NAN), None);
+        as_double(&[1, 2], None);
+        let text = Value::String("ab".into());
+        check(DataType::Utf8, PhysicalType::BYTE_ARRAY, "string", b"ab", false, Some((text, false)));
+        check(DataType::Utf8, PhysicalType::BYTE_ARRAY, "string", b"\xFF", false, None);
+        let uuid = DataType::FixedSizeBinary(16);
+        check(
+            uuid.clone(),
+            PhysicalType::FIXED_LEN_BYTE_ARRAY,
+            "uuid",
+            &[7; 16],
+            true,
+            Some((Value::Uuid([7; 16]), true)),
+        );
+        check(uuid, PhysicalType::FIXED_LEN_BYTE_ARRAY, "uuid", &[7; 9], false, None);
+        let decimal = DataType::Decimal128(5, 2);
+        let value = Value::Decimal { unscaled: 258, scale: 2 };
+        check(decimal.clone(), PhysicalType::BYTE_ARRAY, "decimal(5,2)", &[1, 2], true, Some((value, true)));
+        check(decimal.clone(), PhysicalType::BYTE_ARRAY, "decimal(5,2)", &[1, 2], false, None);
+        check(decimal, PhysicalType::INT32, "decimal(5,2)", &99_999_999_i32.to_le_bytes(), true, None);
     }
 }

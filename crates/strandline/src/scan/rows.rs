@@ -43,7 +43,8 @@ pub(super) fn stored(entry: &FileEntry, columns: &[Node]) -> Result<Option<[usiz
     }
     let find = |(name, id): (&str, FieldId)| {
         let at = columns.iter().position(|node| node.id == id);
-        let at = at.ok_or_else(|| corrupt(format!("its entry says that it stores {name}, and it does not")))?;
+        let at =
+            at.ok_or_else(|| corrupt(format!("its entry says that it stores {name}, and it does not")))?;
         match columns[at].ty {
             DataType::Int64 | DataType::UInt64 => Ok(at),
             _ => Err(corrupt(format!("its column {name} has the type {}", columns[at].ty))),
@@ -91,7 +92,9 @@ fn numbers(array: &ArrayRef) -> Result<UInt64Array> {
         Some(numbers) => Ok(numbers.clone()),
         None => {
             let signed = array.as_primitive::<Int64Type>();
-            let number = |value: i64| u64::try_from(value).map_err(|_| corrupt("a row id or version in it is below zero"));
+            let number = |value: i64| {
+                u64::try_from(value).map_err(|_| corrupt("a row id or version in it is below zero"))
+            };
             signed.try_unary(number)
         }
     }
@@ -104,7 +107,11 @@ pub(super) fn schema_with(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// A batch with the two columns behind its own, of the schema that has them.
-pub(super) fn with(schema: &SchemaRef, batch: &RecordBatch, ids: [ArrayRef; 2]) -> std::result::Result<RecordBatch, ArrowError> {
+pub(super) fn with(
+    schema: &SchemaRef,
+    batch: &RecordBatch,
+    ids: [ArrayRef; 2],
+) -> std::result::Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = batch.columns().iter().cloned().chain(ids).collect();
     RecordBatch::try_new(Arc::clone(schema), columns)
 }

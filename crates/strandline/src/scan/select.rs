@@ -79,7 +79,9 @@ fn part(field: &Field, wanted: &BTreeSet<FieldId>) -> Option<Field> {
             let [key, value] = &**pair;
             match (part(key, wanted), part(value, wanted)) {
                 (None, None) => return None,
-                (_, value_part) => Type::Map(Box::new([key.clone(), value_part.unwrap_or_else(|| value.clone())])),
+                (_, value_part) => {
+                    Type::Map(Box::new([key.clone(), value_part.unwrap_or_else(|| value.clone())]))
+                }
             }
         }
     };

@@ -6,8 +6,8 @@ use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema as ArrowSchema};
 use bytes::Bytes;
 use strandline_format::{
-    ColumnName, Deletes, DeletionVector, External, Field, FieldId, FieldSet, FileEntry, PrimitiveType, RowIds,
-    Schema, Stats,
+    ColumnName, Deletes, DeletionVector, External, Field, FieldId, FieldSet, FileEntry, PrimitiveType,
+    RowIds, Schema, Stats,
 };
 
 use super::fixture::{Lake, Written, described, parquet, ref_of};
@@ -36,7 +36,9 @@ fn longs(rows: i64) -> ArrayRef {
 
 /// Numbers that do not compress, so that a file of 200,000 is no small one.
 fn noise() -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values((0..200_000_i64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64))))
+    Arc::new(Int64Array::from_iter_values(
+        (0..200_000_i64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)),
+    ))
 }
 
 fn good(large: bool) -> Bytes {
@@ -49,7 +51,9 @@ fn good(large: bool) -> Bytes {
 /// The error of scanning a file with this entry, which is at the place of these bytes.
 async fn error_of(bytes: Bytes, change: impl FnOnce(&mut FileEntry)) -> (Error, String) {
     let mut lake = Lake::new(schema());
-    let written = lake.add_bytes(bytes, FieldSet::of([FieldId(1), FieldId(2)]), Stats::default(), Written::default()).await;
+    let written = lake
+        .add_bytes(bytes, FieldSet::of([FieldId(1), FieldId(2)]), Stats::default(), Written::default())
+        .await;
     let mut entry = written.clone();
     change(&mut entry);
     lake.put(entry).await;
@@ -73,7 +77,10 @@ async fn columns_that_contradict_the_entry() {
     let text: ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["x", "y", "z"]));
     check(file(&[a(), ("b", Some("2"), text)]), |_| {}, "Utf8, which does not widen to long").await;
     let pair = arrow::array::StructArray::from(vec![(
-        Arc::new(ArrowField::new("x", DataType::Int32, true).with_metadata([("PARQUET:field_id".to_owned(), "2".to_owned())].into())),
+        Arc::new(
+            ArrowField::new("x", DataType::Int32, true)
+                .with_metadata([("PARQUET:field_id".to_owned(), "2".to_owned())].into()),
+        ),
         Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef,
     )]);
     check(file(&[a(), ("b", Some("9"), Arc::new(pair))]), |_| {}, "lacks it").await;
@@ -114,11 +121,20 @@ async fn bytes_that_are_not_those_of_the_hash() {
         let error = lake.scan().collect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(error.message().contains(says), "{says:?} is not in: {error}");
-        assert_eq!(error.message().matches(&entry.hash.to_string()).count(), 1 + usize::from(says == "expected hash"), "{error}");
+        assert_eq!(
+            error.message().matches(&entry.hash.to_string()).count(),
+            1 + usize::from(says == "expected hash"),
+            "{error}"
+        );
     };
     for large in [false, true] {
         check(large, &|_| None, "missing").await;
-        check(large, &|bytes| Some(bytes.slice(..bytes.len() - 100)), if large { "ends before" } else { "expected" }).await;
+        check(
+            large,
+            &|bytes| Some(bytes.slice(..bytes.len() - 100)),
+            if large { "ends before" } else { "expected" },
+        )
+        .await;
     }
     check(false, &|bytes| Some(flipped(bytes, 10)), "expected hash").await;
     check(true, &|bytes| Some(vec![0; bytes.len()].into()), "cannot be read as Parquet").await;
@@ -153,7 +169,9 @@ async fn footers_with_a_flipped_byte() {
 
 #[tokio::test]
 async fn deletion_vectors_that_contradict_the_entry() {
-    let vector = |positions: &[u64]| DeletionVector::from_positions(positions.iter().copied()).unwrap().encode().unwrap();
+    let vector = |positions: &[u64]| {
+        DeletionVector::from_positions(positions.iter().copied()).unwrap().encode().unwrap()
+    };
     let check = async |rows: u64, blob: Vec<u8>, says: &str| {
         let deletes = Some(Deletes::Inline { rows, blob });
         let (error, _) = error_of(good(false), |entry| entry.deletes = deletes).await;
@@ -179,7 +197,9 @@ async fn null_where_the_table_refuses_it() {
     let mut lake = Lake::new(schema());
     let gap: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
     let bytes = file(&[("a", Some("1"), longs(2)), ("b", Some("2"), gap)]);
-    let entry = lake.add_bytes(bytes, FieldSet::of([FieldId(1), FieldId(2)]), Stats::default(), Written::default()).await;
+    let entry = lake
+        .add_bytes(bytes, FieldSet::of([FieldId(1), FieldId(2)]), Stats::default(), Written::default())
+        .await;
     let required = lake.schema.fields().iter().map(|field| Field { required: true, ..field.clone() });
     lake.schema = Schema::numbered(required.collect()).unwrap();
     let error = lake.scan().collect().await.unwrap_err();

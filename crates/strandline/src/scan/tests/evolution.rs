@@ -1,7 +1,9 @@
 //! Old files under newer schemas: every change that a schema may have, at every depth [SCH-10] [READ-2].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StructArray};
 use serde::Serialize;
 use strandline_format::{
     ColumnName, Field, FieldId, Position, PrimitiveType, Schema, SchemaEdit, SchemaId, Type, Value,
@@ -169,10 +171,54 @@ async fn structs_change() {
     check(&[SchemaEdit::Rename(AT, name("x"))], "x", ["{x: 1, label: a}", "", "{x: 4, label: }"]).await;
     check(&[SchemaEdit::Move(AT_X, Position::Last)], "at", ["{label: a, x: 1}", "", "{label: , x: 4}"]).await;
     check(&[SchemaEdit::Drop(AT_LABEL)], "at", ["{x: 1}", "", "{x: 4}"]).await;
-    check(&[SchemaEdit::Widen(AT_X, PrimitiveType::Long)], "at", ["{x: 1, label: a}", "", "{x: 4, label: }"]).await;
+    check(&[SchemaEdit::Widen(AT_X, PrimitiveType::Long)], "at", ["{x: 1, label: a}", "", "{x: 4, label: }"])
+        .await;
     let added = [add(Some(AT), initial(long("z"), Value::Long(7)))];
     check(&added, "at", ["{x: 1, label: a, z: 7}", "", "{x: 4, label: , z: 7}"]).await;
     check(&added, "at.z", ["{z: 7}", "", "{z: 7}"]).await;
+}
+
+/// Required within required within a struct that is null: nothing between it and the leaf says so in the file.
+#[tokio::test]
+async fn what_is_required_is_null_where_a_struct_far_around_it_is() {
+    let leaf = Field::required(name("leaf"), PrimitiveType::Long);
+    let middle = Field::required(name("middle"), Type::Struct(vec![leaf]));
+    let outer = Field::optional(name("outer"), Type::Struct(vec![middle]));
+    let mut lake = Lake::new(Schema::numbered(vec![outer]).unwrap());
+    let schema = crate::columns::arrow_schema(&lake.schema);
+    let outer: ArrayRef = Arc::new(StructArray::new(
+        struct_fields(schema.field(0)),
+        vec![Arc::new(StructArray::new(
+            struct_fields(&struct_fields(schema.field(0))[0]),
+            vec![Arc::new(Int64Array::from(vec![1, 2]))],
+            None,
+        ))],
+        Some(vec![true, false].into()),
+    ));
+    let batch = RecordBatch::try_new(schema, vec![outer]).unwrap();
+    lake.add(&batch, Written::default()).await;
+    let found = lake.scan().collect().await.unwrap();
+    assert_eq!(texts(&found[0], 0), ["{middle: {leaf: 1}}", ""]);
+}
+
+fn struct_fields(field: &arrow::datatypes::Field) -> arrow::datatypes::Fields {
+    match field.data_type() {
+        arrow::datatypes::DataType::Struct(fields) => fields.clone(),
+        other => panic!("{other} is no struct"),
+    }
+}
+
+/// What is around it says it too, but not everybody asks there.
+#[tokio::test]
+async fn an_initial_default_is_null_where_its_struct_is() {
+    let mut lake = Lake::new(old_schema());
+    let batch = batch_of_rows(&lake.schema, &rows()).unwrap();
+    lake.add(&batch, Written::default()).await;
+    let edits = [add(Some(AT), initial(long("z"), Value::Long(7)))];
+    lake.schema = lake.schema.edited(&edits, &[], &mut || 1).unwrap();
+    let batch = &lake.scan().columns(["at.z"]).collect().await.unwrap()[0];
+    let nulls = batch.column(0).as_struct().column(0).nulls().unwrap();
+    assert_eq!(nulls.iter().collect::<Vec<_>>(), [true, false, true]);
 }
 
 /// Nothing of the struct is stored that is wanted, but where it is null.
@@ -180,7 +226,11 @@ async fn structs_change() {
 async fn a_struct_keeps_its_nulls_when_all_its_parts_are_others() {
     let other = [SchemaEdit::Drop(AT_X), SchemaEdit::Drop(AT_LABEL), add(Some(AT), long("z"))];
     check(&other, "at", ["{z: }", "", "{z: }"]).await;
-    let within = [SchemaEdit::Drop(POINT_X), SchemaEdit::Drop(POINT_LABEL), add(Some(POINT), initial(long("z"), Value::Long(7)))];
+    let within = [
+        SchemaEdit::Drop(POINT_X),
+        SchemaEdit::Drop(POINT_LABEL),
+        add(Some(POINT), initial(long("z"), Value::Long(7))),
+    ];
     check(&within, "path", ["[{z: 7}, ]", "[]", ""]).await;
 }
 
@@ -189,13 +239,15 @@ async fn a_struct_that_is_added_is_null() {
     let within = Field::required(name("z"), PrimitiveType::Long);
     let structure = Field::optional(name("extra"), Type::Struct(vec![within]));
     check(&[add(None, structure.clone())], "extra", ["", "", ""]).await;
-    check(&[add(Some(AT), structure)], "at", ["{x: 1, label: a, extra: }", "", "{x: 4, label: , extra: }"]).await;
+    check(&[add(Some(AT), structure)], "at", ["{x: 1, label: a, extra: }", "", "{x: 4, label: , extra: }"])
+        .await;
 }
 
 #[tokio::test]
 async fn lists_change_within() {
     check(&[], "path", ["[{x: 2, label: }, ]", "[]", ""]).await;
-    check(&[SchemaEdit::Widen(POINT_X, PrimitiveType::Long)], "path", ["[{x: 2, label: }, ]", "[]", ""]).await;
+    check(&[SchemaEdit::Widen(POINT_X, PrimitiveType::Long)], "path", ["[{x: 2, label: }, ]", "[]", ""])
+        .await;
     check(&[SchemaEdit::Drop(POINT_X)], "path", ["[{label: }, ]", "[]", ""]).await;
     check(&[SchemaEdit::Rename(PATH, name("way"))], "way", ["[{x: 2, label: }, ]", "[]", ""]).await;
     let added = [add(Some(POINT), initial(long("z"), Value::Long(7)))];
@@ -208,7 +260,12 @@ async fn lists_change_within() {
 #[tokio::test]
 async fn maps_change_within() {
     check(&[], "named", ["{k: {x: 3, label: c}, n: }", "{}", ""]).await;
-    check(&[SchemaEdit::Widen(NAMED_X, PrimitiveType::Long)], "named", ["{k: {x: 3, label: c}, n: }", "{}", ""]).await;
+    check(
+        &[SchemaEdit::Widen(NAMED_X, PrimitiveType::Long)],
+        "named",
+        ["{k: {x: 3, label: c}, n: }", "{}", ""],
+    )
+    .await;
     check(&[SchemaEdit::Rename(NAMED, name("by"))], "by", ["{k: {x: 3, label: c}, n: }", "{}", ""]).await;
     let added = [add(Some(NAMED_POINT), initial(long("z"), Value::Long(7)))];
     check(&added, "named", ["{k: {x: 3, label: c, z: 7}, n: }", "{}", ""]).await;

@@ -208,7 +208,10 @@ pub(super) fn ref_of(bytes: &Bytes) -> ObjectRef {
 pub(super) fn stats(leaves: &[(FieldId, PrimitiveType)], batch: &RecordBatch) -> Stats {
     let schema = batch.schema();
     let of = |id: FieldId, ty: PrimitiveType| {
-        let at = schema.fields().iter().position(|field| field.metadata()["PARQUET:field_id"] == id.to_string())?;
+        let at = schema
+            .fields()
+            .iter()
+            .position(|field| field.metadata()["PARQUET:field_id"] == id.to_string())?;
         Some((id, stats_of(batch.column(at), ty)))
     };
     Stats(leaves.iter().filter_map(|(id, ty)| of(*id, *ty)).collect())
@@ -242,7 +245,9 @@ pub(super) fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
 
 /// The longs of a column.
 pub(super) fn longs(batches: &[RecordBatch], column: usize) -> Vec<i64> {
-    let column = |batch: &RecordBatch| batch.column(column).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+    let column = |batch: &RecordBatch| {
+        batch.column(column).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
+    };
     batches.iter().flat_map(column).collect()
 }
 

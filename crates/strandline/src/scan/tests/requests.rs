@@ -161,6 +161,9 @@ fn files_beyond_a_limit_are_not_opened() {
         let (batches, counts) = measured(&large, large.scan().limit(120).prefetch(NonZeroUsize::MIN)).await;
         assert_eq!(longs(&batches, 0), (0..120).collect::<Vec<_>>());
         assert_eq!(data(&counts), 2 + 3, "two footers, and three of four row groups: {counts}");
+        let (batches, counts) = measured(&large, large.scan().limit(120)).await;
+        assert_eq!(longs(&batches, 0).len(), 120);
+        assert!(data(&counts) <= 2 + 3, "no row group more is ever asked for: {counts}");
     });
 }
 
@@ -184,7 +187,8 @@ fn a_plan_reads_the_nodes_of_interest() {
         let edits = (0..20_000_u64).map(|id| {
             let mut entry = first.clone();
             entry.id = strandline_format::FileId(id);
-            let bound = strandline_format::Bound::exact(strandline_format::Value::Long(i64::try_from(id).unwrap()));
+            let bound =
+                strandline_format::Bound::exact(strandline_format::Value::Long(i64::try_from(id).unwrap()));
             entry.stats.0.values_mut().for_each(|stats| {
                 stats.min = Some(bound.clone());
                 stats.max = Some(bound.clone());
@@ -192,10 +196,15 @@ fn a_plan_reads_the_nodes_of_interest() {
             entry.stats.0.remove(&strandline_format::FieldId(2));
             (entry.id, Some(entry))
         });
-        let edited = lake.trees.edit(&lake.node.files, edits.collect::<Vec<_>>(), strandline_format::Era(1)).await.unwrap();
+        let edited = lake
+            .trees
+            .edit(&lake.node.files, edits.collect::<Vec<_>>(), strandline_format::Era(1))
+            .await
+            .unwrap();
         lake.node.files = edited.root;
         lake.upload(&edited.nodes).await;
-        let (plan, counts) = lake.store.measure(lake.scan().filter(col("id").between(12_345, 12_346)).plan()).await;
+        let (plan, counts) =
+            lake.store.measure(lake.scan().filter(col("id").between(12_345, 12_346)).plan()).await;
         let plan = plan.unwrap();
         let ids: Vec<u64> = plan.files.iter().map(|entry| entry.id.0).collect();
         assert_eq!((ids, plan.rows), (vec![12_345, 12_346], 2));

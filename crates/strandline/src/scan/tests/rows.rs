@@ -31,11 +31,13 @@ fn schema() -> Schema {
     let field = |name: &str, ty: PrimitiveType| Field::optional(ColumnName::new(name).unwrap(), ty);
     let at = Type::Struct(vec![field("x", PrimitiveType::Long), field("y", PrimitiveType::Long)]);
     let at = Field::optional(ColumnName::new("at").unwrap(), at);
-    Schema::numbered(vec![field("id", PrimitiveType::Long), field("text", PrimitiveType::String), at]).unwrap()
+    Schema::numbered(vec![field("id", PrimitiveType::Long), field("text", PrimitiveType::String), at])
+        .unwrap()
 }
 
 fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
-    let row = |id: i64| Row { id, text: format!("row {id}"), at: At { x: (id % 2 == 0).then_some(id), y: -id } };
+    let row =
+        |id: i64| Row { id, text: format!("row {id}"), at: At { x: (id % 2 == 0).then_some(id), y: -id } };
     batch_of_rows(&schema(), &ids.map(row).collect::<Vec<_>>()).unwrap()
 }
 
@@ -43,7 +45,8 @@ fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
 async fn lake(written: Written) -> Lake {
     let mut lake = Lake::new(schema());
     for file in 0..3 {
-        let written = Written { row_group_rows: Some(4), first_row: 1000 * file, added: file + 1, ..written.clone() };
+        let written =
+            Written { row_group_rows: Some(4), first_row: 1000 * file, added: file + 1, ..written.clone() };
         let start = i64::try_from(file).unwrap() * 10;
         lake.add(&batch(start..start + 10), written).await;
     }
@@ -118,7 +121,8 @@ async fn columns_come_as_they_are_asked_for() {
             .enumerate()
             .map(|(at, field)| (field.name().as_str(), texts(&batch, at).remove(0)))
             .collect();
-        let expected: Vec<(&str, String)> = expected.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+        let expected: Vec<(&str, String)> =
+            expected.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
         assert_eq!(found, expected);
     };
     check(&["id"], &[("id", "0")]).await;
@@ -129,7 +133,10 @@ async fn columns_come_as_they_are_asked_for() {
     check(&["at.Y"], &[("at", "{y: 0}")]).await;
     let error = lake.scan().columns(["texd"]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.message().contains("did you mean \"text\""), "{error}");
+    assert!(
+        error.message().contains("table \"t\": there is no column \"texd\", did you mean \"text\""),
+        "{error}"
+    );
     let error = lake.scan().columns(["at.z"]).await.unwrap_err();
     assert!(error.message().contains("\"at.x\""), "{error}");
 }
@@ -165,14 +172,18 @@ async fn stored_row_ids_are_read_through_shifts() {
         crate::columns::arrow_schema(&with_ids).fields().iter().map(|field| (**field).clone()).collect();
     for (name, id) in [("_last_updated_sequence_number", LAST_UPDATED.1), ("_row_id", ROW_ID.1)] {
         let metadata = [("PARQUET:field_id".to_owned(), id.to_string())].into();
-        fields.push(arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Int64, true).with_metadata(metadata));
+        fields.push(
+            arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Int64, true)
+                .with_metadata(metadata),
+        );
     }
     let columns: Vec<arrow::array::ArrayRef> = vec![
         std::sync::Arc::new(Int64Array::from(vec![0, 1, 2, 3])),
         std::sync::Arc::new(Int64Array::from(vec![Some(3), None, Some(9), Some(5)])),
         std::sync::Arc::new(Int64Array::from(vec![Some(50), Some(7), None, Some(60)])),
     ];
-    let batch = RecordBatch::try_new(std::sync::Arc::new(arrow::datatypes::Schema::new(fields)), columns).unwrap();
+    let batch =
+        RecordBatch::try_new(std::sync::Arc::new(arrow::datatypes::Schema::new(fields)), columns).unwrap();
     let written = Written {
         row_ids: RowIds::Stored,
         shifts: NumberMap::new([Step { from: 10, by: 100 }, Step { from: 60, by: -5 }]).unwrap(),

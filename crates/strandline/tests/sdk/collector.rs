@@ -133,6 +133,10 @@ async fn sweep(store: &Arc<dyn ObjectStore>, kept: &BTreeSet<Hash>, era: Era) {
 /// That every ref leads to a commit that is there, as do all versions that branches keep.
 pub(crate) async fn check_whole(lake: &Lake, what: &str) {
     for found in lake.branches().await.unwrap_or_else(|error| panic!("{what}: {error}")) {
+        // The pack would hide that the head's own object is gone.
+        let pointer = lake.branch(&found.name).await.unwrap().pointer().head();
+        let object = lake.storage().objects().get_meta(&pointer).await;
+        object.unwrap_or_else(|error| panic!("{what}: branch {}: {error}", found.name));
         let head = lake.at(format!("branch:{}", found.name)).await.unwrap();
         let log: strandline::Result<Vec<_>> = head.log().stream().try_collect().await;
         let log = log.unwrap_or_else(|error| panic!("{what}: branch {}: {error}", found.name));

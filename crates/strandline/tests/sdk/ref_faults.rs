@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 use strandline::{ErrorKind, Lake, Result};
-use strandline_testkit::{Effect, Fault, FaultyStore, Script, Target, VirtualClock, single_faults};
+use strandline_testkit::{
+    Effect, Fault, FaultyStore, Release, RequestKind, Script, Target, VirtualClock, single_faults,
+};
 
 use crate::collector::{check_whole, collect};
 use crate::fixture::paused;
@@ -157,6 +160,46 @@ fn whatever_fails_in_an_act_upon_refs_the_outcome_is_told_truly() {
             }
         }
         println!("single faults in acts upon refs: {told:#?}");
+    });
+}
+
+/// The swap that an act comes to goes unanswered until the time is up, and lands afterwards, or never.
+#[test]
+fn an_act_whose_last_swap_is_never_answered_is_unknown_and_done_again() {
+    const LAST: &[(Act, &str)] = &[
+        (Act::CreateBranch, "refs/branches/made.json"),
+        (Act::CreateBranchAgain, "refs/branches/dead.json"),
+        (Act::CreateBranchFromTag, "refs/branches/made.json"),
+        (Act::DeleteBranch, "refs/branches/dev.json"),
+        (Act::RenameBranch, "refs/branches/made.json"),
+        (Act::FastForward, "refs/branches/dev.json"),
+        (Act::CreateTag, "refs/tags/made.json"),
+        (Act::MoveTag, "refs/tags/v1.json"),
+        (Act::DeleteTag, "refs/tags/v1.json"),
+    ];
+    paused(async {
+        let begin = begin().await;
+        for (act, path) in LAST {
+            for lands in [false, true] {
+                let (faulty, store, lake) = failing(&begin).await;
+                let target = Target::any().kind(RequestKind::PutIfMatch).path(Path::from(*path)).always();
+                faulty.set_script(Script::from(Fault { target, effect: Effect::Zombie(Release::ByHand) }));
+                let error = act.run(&lake).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::CommitUnknown, "{act:?}: {error}");
+                faulty.set_script(Script::empty());
+                if lands {
+                    faulty.release_zombies().await;
+                }
+                let done = act.is_done(&reopen(&store, 6).await).await;
+                // The new name is only half of a rename.
+                assert_eq!(done, lands && !matches!(act, Act::RenameBranch), "{act:?}");
+                check_after(*act, &store, done, &format!("{act:?}, lands: {lands}")).await;
+                // What is still on its way lands upon another token.
+                faulty.release_zombies().await;
+                check_whole(&reopen(&store, 7).await, &format!("{act:?}, landed last")).await;
+                assert!(act.is_done(&reopen(&store, 8).await).await, "{act:?}");
+            }
+        }
     });
 }
 

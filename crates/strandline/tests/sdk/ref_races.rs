@@ -105,6 +105,55 @@ fn what_is_taken_over_while_it_is_let_go_and_collected_is_kept_or_refused() {
     });
 }
 
+/// One who takes over stalls at any of its requests, while the source lets go and so many collections pass. The commits are
+/// on the source alone.
+#[test]
+fn whoever_stalls_while_collections_pass_is_refused_or_keeps_what_it_names() {
+    paused(async {
+        for (what, take) in TAKING {
+            for (how, let_go) in LETTING_GO {
+                for collections in 0..4 {
+                    for number in 0.. {
+                        let store = begin().await;
+                        let (collector, other) = (reopen(&store, 3).await, reopen(&store, 4).await);
+                        collector.create_branch("behind").from("src~").without_history().await.unwrap();
+                        let faulty = FaultyStore::recording(store.clone());
+                        let shared: Arc<dyn ObjectStore> = Arc::new(faulty.clone());
+                        let stalling = reopen(&shared, 2).await;
+                        let slow = Effect::Slow(Duration::from_secs(10));
+                        faulty.set_script(Script::empty().and(Target::any().nth(number), slow));
+                        let meanwhile = after(1_000, async {
+                            let_go(&other).await.map_err(|error| error.kind())?;
+                            for _ in 0..collections {
+                                collect(&collector, &store).await;
+                            }
+                            Ok::<_, ErrorKind>(())
+                        });
+                        let outcome = futures::join!(take(&stalling), meanwhile);
+                        let at = format!(
+                            "{what} against {how}, stalled at {number} for {collections} collections: {outcome:?}\n{}",
+                            faulty.log()
+                        );
+                        if !faulty.unfired().is_empty() {
+                            break;
+                        }
+                        for _ in 0..3 {
+                            check_whole(&reopen(&store, 5).await, &at).await;
+                            collect(&collector, &store).await;
+                        }
+                        check_whole(&reopen(&store, 6).await, &at).await;
+                        if let Err(error) = outcome.0 {
+                            let refused =
+                                matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SnapshotExpired);
+                            assert!(refused, "{at}");
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
 /// A reservation whose answer was lost lands long after its branch was given up.
 #[test]
 fn a_reservation_that_lands_late_is_a_tombstone() {

@@ -25,8 +25,8 @@ use crate::storage::{Change, Loaded, Recognise, Settled, settle};
 
 /// A branch that is about to be made: `.await` it for its head.
 ///
-/// Five dependent requests where nobody is in the way: the source is pinned, the name looked up, reserved, the source asked,
-/// the branch brought to life; then the pin is dropped. A dropped or failed attempt leaves at most a pin and a tombstone,
+/// Seven dependent requests where nobody is in the way: the version and the name are looked up, the source is pinned, the name
+/// looked up again and reserved, the source asked, the branch brought to life, the pin dropped. A dropped or failed attempt leaves at most a pin and a tombstone,
 /// and making the branch again succeeds.
 ///
 /// # Errors

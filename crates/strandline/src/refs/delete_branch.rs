@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strandline_format::{Hash, Label, PinId, Pointer, RefName, Release};
+use strandline_format::{Hash, Label, PinId, Pointer, PointerUpdate, RefName, Release};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Found, Lake, Standing};
@@ -52,7 +52,7 @@ impl DeleteBranch {
             let base = now.filter(Standing::is_live).ok_or_else(|| absent(&name))?;
             check_expected("branch", &name, self.expecting, base.pointer.head().hash)?;
             check_not_last(lake, &name).await?;
-            match bury(lake, &base, deadline).await? {
+            match bury(lake, &base, Label::new("deleted")?, &[], deadline).await? {
                 None => return Ok(()),
                 Some(moved) => now = Some(moved),
             }
@@ -86,19 +86,28 @@ async fn check_not_last(lake: &Lake, name: &RefName) -> Result<()> {
     Ok(())
 }
 
-/// Swaps a live pointer to its tombstone. What stands there instead, if it has moved.
-pub(super) async fn bury(lake: &Lake, base: &Standing, deadline: Deadline) -> Result<Option<Standing>> {
+/// Swaps a live pointer to its tombstone, with a pin for this reason. What stands there instead, if it has moved.
+///
+/// `covered` are own pins of versions that the pointer keeps anyway: by its history, which the pin of the tombstone takes over
+/// with an era that is not below theirs, or by the pin of their expiry. So they may be dropped [GC-9].
+pub(super) async fn bury(
+    lake: &Lake,
+    base: &Standing,
+    reason: Label,
+    covered: &[PinId],
+    deadline: Deadline,
+) -> Result<Option<Standing>> {
     let (name, runtime) = (base.pointer.branch(), lake.storage().runtime());
-    let release = Release {
-        id: PinId::from_bytes(runtime.random()?),
-        reason: Label::new("deleted")?,
-        time: runtime.now(),
-    };
+    let release = Release { id: PinId::from_bytes(runtime.random()?), reason, time: runtime.now() };
     // Nobody else sets this pin, and no collection drops it before two have passed.
     let id = release.id;
     let mine = |_| move |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.pins().iter().any(|pin| pin.id == id));
     let at = (&base.pointer, &base.token);
-    let settled = lake.replace(at, |next| Ok(next.tombstone(release)?), mine, deadline).await;
+    let update = |next: PointerUpdate| {
+        let next = covered.iter().fold(next, |next, id| next.unpin(*id));
+        Ok(next.tombstone(release)?)
+    };
+    let settled = lake.replace(at, update, mine, deadline).await;
     match settled.map_err(|error| error.at(format_args!("branch {:?} was not deleted", name.as_str())))? {
         Settled::Applied(_) => Ok(None),
         Settled::NotApplied(Some(now)) => Ok(Some(Standing::of(lake, name, &now)?)),

@@ -2,15 +2,15 @@
 //!
 //! The new name is made at the head of the old one, then the old one is deleted by the token under which it had that head. The
 //! pin of the making stays in the old pointer until then: by it a repetition after a crash knows the half that is done, and
-//! does not take a branch that happens to be there for its own.
-
-use std::sync::Arc;
+//! does not take a branch that happens to be there for its own. The delete drops it, so that an old name which is made again
+//! does not look half renamed, and says in its own pin that all is done.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strandline_format::{Label, RefName};
+use strandline_format::{Label, PinId, RefName};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Ref;
@@ -54,7 +54,8 @@ impl RenameBranch {
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         let (lake, deadline) = (&self.lake, Deadline::after(PATIENCE));
-        let rename = Rename { lake, old: &old, new: &new, mark: reason("rename to", &new), deadline };
+        let (begun, done) = (reason("rename to", &new), reason("renamed to", &new));
+        let rename = Rename { lake, old: &old, new: &new, begun, done, deadline };
         let head = rename.run().await?;
         Ok(Ref::of_head(lake.clone(), head))
     }
@@ -74,7 +75,9 @@ struct Rename<'a> {
     old: &'a RefName,
     new: &'a RefName,
     /// What the pin in the old pointer is for.
-    mark: Label,
+    begun: Label,
+    /// What the pin of the old name's tombstone is for.
+    done: Label,
     deadline: Deadline,
 }
 
@@ -85,9 +88,9 @@ impl Rename<'_> {
         let (old, new) = futures::try_join!(self.lake.standing(self.old), self.lake.look(self.new))?;
         let old = old.ok_or_else(absent)?;
         match (new, old.is_live()) {
-            (Found::Head(made), false) if self.is_begun(&old) => Ok(made),
+            (Found::Head(made), false) if pins(&old, &self.done).next().is_some() => Ok(made),
             (_, false) => Err(absent()),
-            (Found::Head(made), true) if self.is_begun(&old) => self.finish(made).await,
+            (Found::Head(made), true) if pins(&old, &self.begun).next().is_some() => self.finish(made).await,
             (Found::Head(_), true) => {
                 let text = format!("there is a branch {:?}", self.new.as_str());
                 Err(Error::new(ErrorKind::AlreadyExists, text))
@@ -96,15 +99,10 @@ impl Rename<'_> {
         }
     }
 
-    /// Whether an earlier attempt has left its pin.
-    fn is_begun(&self, old: &Standing) -> bool {
-        old.pointer.pins().iter().any(|pin| pin.reason == self.mark)
-    }
-
     async fn make(&self) -> Result<Arc<Head>> {
         let head = self.lake.look(self.old).await?.head(self.old)?;
         let at = Ref::of_head(self.lake.clone(), head);
-        let mut taking = Box::pin(Taking::begin(&at, Depth::All, self.mark.clone(), self.deadline)).await?;
+        let mut taking = Box::pin(Taking::begin(&at, Depth::All, self.begun.clone(), self.deadline)).await?;
         let made =
             Box::pin(BranchMaker::new(self.lake, &at, self.new, self.deadline).make(&mut taking)).await;
         match made {
@@ -129,10 +127,16 @@ impl Rename<'_> {
             let mover =
                 Mover { lake: self.lake, at: &at, name: self.new, expecting: None, deadline: self.deadline };
             made = Box::pin(mover.run(made)).await?;
-            if bury(self.lake, &base, self.deadline).await?.is_none() {
+            let begun: Vec<PinId> = pins(&base, &self.begun).collect();
+            if bury(self.lake, &base, self.done.clone(), &begun, self.deadline).await?.is_none() {
                 return Ok(made);
             }
             check_time(self.deadline, format_args!("branch {:?} has both names", self.new.as_str()))?;
         }
     }
+}
+
+/// The pins of a pointer that are for this.
+fn pins<'a>(standing: &'a Standing, reason: &'a Label) -> impl Iterator<Item = PinId> + 'a {
+    standing.pointer.pins().iter().filter(move |pin| pin.reason == *reason).map(|pin| pin.id)
 }

@@ -85,7 +85,6 @@ pub struct Scan {
 
 impl Scan {
     /// All rows and columns of a table.
-    #[cfg_attr(not(test), expect(dead_code, reason = "whatever opens a table gives its scans"))]
     pub(crate) fn of(state: TableState) -> Self {
         Self {
             state,

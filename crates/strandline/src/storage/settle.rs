@@ -338,6 +338,36 @@ mod tests {
         assert_eq!(run(&busy, "0").await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
 
+    /// Takes what anybody may have brought about for its own, once a sending is in doubt.
+    #[derive(Debug)]
+    struct InDoubt;
+
+    #[async_trait]
+    impl Recognise for InDoubt {
+        async fn is_mine(&self, _: &Loaded) -> Result<bool> {
+            Ok(false)
+        }
+
+        async fn is_mine_in_doubt(&self, current: &Loaded) -> Result<bool> {
+            Ok(current.bytes.starts_with(b"mine"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_can_bring_about_is_ours_only_in_doubt() {
+        for (act, expected) in [(Act::ApplyAndForget, true), (Act::ApplyAndSayMoved, false)] {
+            let store = Scripted::new(&[act]);
+            let change = Change {
+                path: ObjectPath::branch(&RefName::new("main").unwrap()),
+                expected: Some(Token::new("0")),
+                bytes: "mine".into(),
+            };
+            let deadline = Deadline::after(Duration::from_secs(5));
+            let settled = settle(&store, &change, &InDoubt, deadline, &Runtime::system()).await.unwrap();
+            assert_eq!(matches!(settled, Settled::Applied(_)), expected, "{act:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_the_store_said_last_is_in_the_error() {
         let immutable = Scripted::new(&[Act::Immutable; 64]);

@@ -1,6 +1,10 @@
 //! The SDK as a user of the crate sees it, on stores that count, fail and delay. One binary, a module for each part.
 
 #[cfg(test)]
+mod branches;
+#[cfg(test)]
+mod collector;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod faults;
@@ -8,6 +12,20 @@ mod faults;
 mod lake;
 #[cfg(test)]
 mod lake_counts;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod past;
+#[cfg(test)]
+mod ref_counts;
+#[cfg(test)]
+mod ref_faults;
+#[cfg(test)]
+mod ref_races;
+#[cfg(test)]
+mod references;
+#[cfg(test)]
+mod tags;
 #[cfg(test)]
 mod transactions;
 #[cfg(test)]

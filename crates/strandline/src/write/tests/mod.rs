@@ -163,6 +163,7 @@ fn spec(schema: &Schema, options: WriteOptions) -> FileSpec {
         order: None,
         split: None,
         options,
+        known: Arc::default(),
     }
 }
 

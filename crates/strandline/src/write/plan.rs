@@ -11,12 +11,13 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
-use parquet::basic::LogicalType;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
-use strandline_format::{Direction, FieldId, FieldSet, NullOrder, OrderId, PrimitiveType, Schema, SortOrder, Hash, ObjectRef};
+use strandline_format::{
+    Direction, FieldId, FieldSet, Hash, NullOrder, ObjectRef, OrderId, Schema, SortOrder,
+};
 
 use super::FileSpec;
 use super::buffer::Limits;
@@ -24,6 +25,7 @@ use super::leaf::Leaf;
 use super::options::{WriteOptions, invalid};
 use super::refused;
 use super::split::SplitPlan;
+use crate::columns::parquet_schema;
 use crate::error::Result;
 
 /// Who made a file, in the form that readers of Parquet expect.
@@ -74,11 +76,12 @@ impl Plan {
         }
         let order = order.map(|order| OrderPlan::new(&order, &leaves, &schema)).transpose()?;
         let split = split.map(|split| SplitPlan::new(&split, &leaves, &schema)).transpose()?;
-        let root = parquet_root(&arrow, &leaves)?;
+        let table = ParquetLeaves::of(&schema)?;
+        let root = parquet_root(&arrow, &table)?;
         let properties = Arc::new(properties(&root, &leaves, order.as_ref(), &options)?);
         let limits = limits(&options, order.is_some());
         let fields = FieldSet::of(leaves.iter().filter(|leaf| !leaf.is_reserved()).map(|leaf| leaf.id));
-        let columns = leaves.into_iter().map(|leaf| PlannedLeaf::new(leaf, &properties));
+        let columns = leaves.into_iter().map(|leaf| PlannedLeaf::new(leaf, &table, &properties));
         let columns = columns.collect::<Result<_>>()?;
         Ok(Self { arrow, root, properties, columns, fields, order, split, limits, options, known })
     }
@@ -99,9 +102,9 @@ fn limits(options: &WriteOptions, sorted: bool) -> Limits {
 }
 
 impl PlannedLeaf {
-    fn new(leaf: Leaf, properties: &WriterPropertiesPtr) -> Result<Self> {
+    fn new(leaf: Leaf, table: &ParquetLeaves, properties: &WriterPropertiesPtr) -> Result<Self> {
         let arrow: SchemaRef = Arc::new(ArrowSchema::new(vec![Arc::clone(&leaf.field)]));
-        let root = parquet_root(&arrow, std::slice::from_ref(&leaf))?;
+        let root = parquet_root(&arrow, table)?;
         let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(properties)).map_err(refused)?;
         Ok(Self { encoders: ArrowRowGroupWriterFactory::new(&writer, arrow), leaf })
     }
@@ -144,42 +147,40 @@ pub(super) fn single_leaf(id: FieldId, leaves: &[Leaf], schema: &Schema) -> Resu
     })
 }
 
-/// Parquet's schema of an Arrow schema, with UUIDs said to be such.
-fn parquet_root(arrow: &SchemaRef, leaves: &[Leaf]) -> Result<TypePtr> {
+/// Parquet's schema of an Arrow schema, in which the table's leaves are what the format says [FILE-13]. Left to itself the
+/// converter makes a 64-bit number of a decimal of one digit.
+fn parquet_root(arrow: &SchemaRef, table: &ParquetLeaves) -> Result<TypePtr> {
     let converter = ArrowSchemaConverter::new().with_coerce_types(true);
     let root = converter.convert(arrow).map_err(refused)?.root_schema_ptr();
-    let uuids: Vec<i32> =
-        leaves.iter().filter(|leaf| leaf.ty == PrimitiveType::Uuid).map(|leaf| leaf.id.0).collect();
-    if uuids.is_empty() { Ok(root) } else { mark_uuids(&root, &uuids) }
+    table.put_into(&root)
 }
 
-fn mark_uuids(ty: &TypePtr, uuids: &[i32]) -> Result<TypePtr> {
-    let info = ty.get_basic_info();
-    let id = info.has_id().then(|| info.id());
-    let marked = match ty.as_ref() {
-        Type::GroupType { fields, .. } => {
-            let fields = fields.iter().map(|field| mark_uuids(field, uuids)).collect::<Result<_>>()?;
-            let group = Type::group_type_builder(ty.name())
-                .with_logical_type(info.logical_type_ref().cloned())
-                .with_converted_type(info.converted_type())
-                .with_id(id)
-                .with_fields(fields);
-            let group = if info.has_repetition() { group.with_repetition(info.repetition()) } else { group };
-            group.build()
-        }
-        Type::PrimitiveType { physical_type, type_length, .. }
-            if id.is_some_and(|id| uuids.contains(&id)) =>
-        {
-            Type::primitive_type_builder(ty.name(), *physical_type)
-                .with_length(*type_length)
-                .with_repetition(info.repetition())
-                .with_logical_type(Some(LogicalType::Uuid))
-                .with_id(id)
-                .build()
-        }
-        Type::PrimitiveType { .. } => return Ok(Arc::clone(ty)),
-    };
-    marked.map(Arc::new).map_err(refused)
+/// The leaves of a table as Parquet has them, by field id.
+struct ParquetLeaves(HashMap<i32, TypePtr>);
+
+impl ParquetLeaves {
+    fn of(schema: &Schema) -> Result<Self> {
+        let leaves = parquet_schema(schema)?.columns().iter().map(|column| column.self_type_ptr()).collect::<Vec<_>>();
+        Ok(Self(leaves.into_iter().map(|leaf| (leaf.get_basic_info().id(), leaf)).collect()))
+    }
+
+    /// The same type, with these leaves in the place of those with their ids.
+    fn put_into(&self, ty: &TypePtr) -> Result<TypePtr> {
+        let info = ty.get_basic_info();
+        let id = info.has_id().then(|| info.id());
+        let Type::GroupType { fields, .. } = ty.as_ref() else {
+            let known = id.and_then(|id| self.0.get(&id));
+            return Ok(Arc::clone(known.unwrap_or(ty)));
+        };
+        let fields = fields.iter().map(|field| self.put_into(field)).collect::<Result<_>>()?;
+        let group = Type::group_type_builder(ty.name())
+            .with_logical_type(info.logical_type_ref().cloned())
+            .with_converted_type(info.converted_type())
+            .with_id(id)
+            .with_fields(fields);
+        let group = if info.has_repetition() { group.with_repetition(info.repetition()) } else { group };
+        group.build().map(Arc::new).map_err(refused)
+    }
 }
 
 fn properties(

@@ -11,16 +11,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Schema as ArrowSchema, SchemaRef};
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use strandline_format::{ColumnName, Era, Field, PrimitiveType, Schema, TableId, Type};
 use strandline_testkit::generate::batches::batch;
 
 use super::{FileSpec, NewFile, TableWriter, WriteOptions};
+use crate::columns::{arrow_field, arrow_schema};
 use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::storage::{DataKind, ObjectOptions, Objects, Storage, StoreLocation};
@@ -111,49 +111,6 @@ fn flat(columns: &[(&str, &str)]) -> Schema {
 }
 
 /// The canonical Arrow schema of a table's.
-fn arrow_schema(schema: &Schema) -> SchemaRef {
-    let fields: Vec<FieldRef> = schema.fields().iter().map(arrow_field).collect();
-    Arc::new(ArrowSchema::new(fields))
-}
-
-fn arrow_field(field: &Field) -> FieldRef {
-    let id = [(PARQUET_FIELD_ID_META_KEY.to_owned(), field.id.to_string())].into();
-    let arrow = ArrowField::new(field.name.as_str(), arrow_type(&field.ty), !field.required);
-    Arc::new(arrow.with_metadata(id))
-}
-
-fn arrow_type(ty: &Type) -> DataType {
-    let utc = || Some(Arc::from("UTC"));
-    match ty {
-        Type::Struct(fields) => DataType::Struct(fields.iter().map(arrow_field).collect()),
-        Type::List(element) => DataType::List(arrow_field(&element[0])),
-        Type::Map(pair) => {
-            let pair = DataType::Struct(pair.iter().map(arrow_field).collect());
-            DataType::Map(Arc::new(ArrowField::new("key_value", pair, false)), false)
-        }
-        Type::Primitive(ty) => match ty {
-            PrimitiveType::Boolean => DataType::Boolean,
-            PrimitiveType::Int => DataType::Int32,
-            PrimitiveType::Long => DataType::Int64,
-            PrimitiveType::Float => DataType::Float32,
-            PrimitiveType::Double => DataType::Float64,
-            PrimitiveType::Decimal { precision, scale } => {
-                DataType::Decimal128(*precision, i8::try_from(*scale).unwrap())
-            }
-            PrimitiveType::Date => DataType::Date32,
-            PrimitiveType::Time => DataType::Time64(TimeUnit::Microsecond),
-            PrimitiveType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-            PrimitiveType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, utc()),
-            PrimitiveType::TimestampNs => DataType::Timestamp(TimeUnit::Nanosecond, None),
-            PrimitiveType::TimestampTzNs => DataType::Timestamp(TimeUnit::Nanosecond, utc()),
-            PrimitiveType::String => DataType::Utf8,
-            PrimitiveType::Uuid => DataType::FixedSizeBinary(16),
-            PrimitiveType::Fixed(length) => DataType::FixedSizeBinary(i32::try_from(*length).unwrap()),
-            PrimitiveType::Binary => DataType::Binary,
-        },
-    }
-}
-
 fn spec(schema: &Schema, options: WriteOptions) -> FileSpec {
     FileSpec {
         table: table(),

@@ -148,7 +148,7 @@ async fn reserved_columns_come_along() {
     let id = strandline_format::FieldId(2_147_483_540);
     let row_id = Field::optional(name("_row_id"), PrimitiveType::Long).with_id(id);
     let mut fields = arrow_schema(&schema).fields().to_vec();
-    fields.push(arrow_field(&row_id));
+    fields.push(Arc::new(arrow_field(&row_id)));
     let arrow: SchemaRef = Arc::new(ArrowSchema::new(fields));
     let written = batch(&arrow, 20, 3).unwrap();
     let spec = FileSpec { arrow, ..spec(&schema, options(10)) };

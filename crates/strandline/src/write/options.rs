@@ -85,12 +85,12 @@ pub struct WriteOptions {
 }
 
 impl Default for WriteOptions {
-    /// Files of 128 MiB in zstd 1, row groups of at most 1 Mi rows and 128 MiB, all cores, 4 uploads, 64 open files, 1
+    /// Files of 128 MiB in zstd 3, row groups of at most 1 Mi rows and 128 MiB, all cores, 4 uploads, 64 open files, 1
     /// GiB.
     fn default() -> Self {
         Self {
             target_file_bytes: 128 << 20,
-            compression: Compression::Zstd(1),
+            compression: Compression::Zstd(3),
             row_group_rows: at_least_one(1 << 20),
             row_group_bytes: 128 << 20,
             sort_run_bytes: 256 << 20,

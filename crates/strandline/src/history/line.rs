@@ -11,6 +11,7 @@ use strandline_format::{Commit as CommitNode, HistoryEntry, ObjectRef, RefName, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::{Found, Head, Lake, StandingTag};
+use crate::snapshot::Snapshot;
 use crate::tree::Trees;
 
 /// What keeps a line from being collected.
@@ -28,23 +29,28 @@ pub(crate) struct Line {
     lake: Lake,
     keeper: Keeper,
     tip: Commit,
-    trees: Arc<Trees>,
+    /// The tip to read, with what the pointer's pack holds at hand.
+    snapshot: Snapshot,
 }
 
 impl Line {
     /// The line of a branch.
     pub(crate) fn of_head(lake: Lake, head: Arc<Head>) -> Self {
         let tip = Commit::new(head.pointer().head(), head.commit().clone());
-        let trees = head.shared_trees();
-        Self { lake, keeper: Keeper::Branch(head), tip, trees }
+        let snapshot = head.snapshot(&lake);
+        Self { lake, keeper: Keeper::Branch(head), tip, snapshot }
     }
 
     /// The line of a tag. One request.
     pub(crate) async fn of_tag(lake: Lake, tag: StandingTag) -> Result<Self> {
-        let trees = Arc::new(Trees::new(lake.storage().objects().clone()));
+        let objects = lake.storage().objects().clone();
+        let trees = Arc::new(Trees::new(objects.clone()));
         let keeper = Keeper::Tag(Box::new(tag.clone()));
         match fetch(&trees, tag.commit(), tag.tag.target().version).await {
-            Ok(tip) => Ok(Self { lake, keeper, tip, trees }),
+            Ok(tip) => {
+                let snapshot = Snapshot { objects, trees, catalog: tip.node().catalog.clone() };
+                Ok(Self { lake, keeper, tip, snapshot })
+            }
             Err(error) => Err(explain(&lake, &keeper, tag.tag.target().version, error).await),
         }
     }
@@ -57,8 +63,13 @@ impl Line {
         &self.tip
     }
 
-    pub(crate) fn trees(&self) -> &Arc<Trees> {
-        &self.trees
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.snapshot.trees
+    }
+
+    /// What is read through a commit of this line.
+    pub(crate) fn snapshot(&self, commit: &Commit) -> Snapshot {
+        Snapshot { catalog: commit.node().catalog.clone(), ..self.snapshot.clone() }
     }
 
     pub(crate) fn keeper(&self) -> &Keeper {
@@ -97,7 +108,7 @@ impl Line {
         if version >= self.tip.version() {
             return Ok((version == self.tip.version()).then(|| self.tip_entry()));
         }
-        match self.trees.get(&self.tip.node().history, &version).await {
+        match self.snapshot.trees.get(&self.tip.node().history, &version).await {
             Ok(Some(entry)) => Ok(Some(entry)),
             Ok(None) => Err(Error::new(
                 ErrorKind::Corrupt,
@@ -112,7 +123,7 @@ impl Line {
         if self.tip.time() <= time {
             return Ok(Some(self.tip_entry()));
         }
-        let found = self.trees.last_where(
+        let found = self.snapshot.trees.last_where(
             &self.tip.node().history,
             |children, at| children.summary.as_slice()[at].first_time <= time,
             |entry| entry.time <= time,
@@ -132,7 +143,7 @@ impl Line {
         if entry.commit.hash == self.tip.hash() {
             return Ok(self.tip.clone());
         }
-        match fetch(&self.trees, entry.commit, entry.seq).await {
+        match fetch(&self.snapshot.trees, entry.commit, entry.seq).await {
             Ok(commit) => Ok(commit),
             Err(error) => Err(self.explain(entry.seq, error).await),
         }

@@ -46,11 +46,7 @@ impl Ref {
 
     /// A commit of a line.
     pub(crate) fn on(line: Arc<Line>, commit: Commit) -> Self {
-        let snapshot = Snapshot {
-            objects: line.lake().storage().objects().clone(),
-            trees: Arc::clone(line.trees()),
-            catalog: commit.node().catalog.clone(),
-        };
+        let snapshot = line.snapshot(&commit);
         Self(Arc::new(Inner { line, commit, snapshot }))
     }
 

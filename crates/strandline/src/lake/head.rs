@@ -138,10 +138,6 @@ impl Head {
         }
     }
 
-    pub(crate) fn shared_trees(&self) -> Arc<Trees> {
-        Arc::clone(&self.trees)
-    }
-
     /// What stands under a name. No request if the way there is in the pack.
     ///
     /// # Errors

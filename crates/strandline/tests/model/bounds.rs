@@ -63,12 +63,25 @@ pub(crate) struct Plan {
     pub(crate) way: Way,
 }
 
+/// What may happen to a writer's swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Network {
+    /// It takes its time, and is answered.
+    Sure,
+    /// Its answer gets lost, or it is so late that nobody waits for it any more.
+    Late,
+    /// It is answered by a 409 without being judged, or refused, as well.
+    Wrong,
+}
+
 /// The bounds of one model.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     pub(crate) name: &'static str,
     /// The refs at the beginning.
     pub(crate) refs: [Option<Pointer>; REFS],
+    /// Which of them are tags: they have no pins, and no era that counts.
+    pub(crate) tags: [bool; REFS],
     /// The objects at the beginning.
     pub(crate) objects: Keys,
     pub(crate) jobs: Vec<Job>,
@@ -76,8 +89,7 @@ pub(crate) struct Bounds {
     pub(crate) collectors: usize,
     /// Collections that may begin, over all collectors.
     pub(crate) rounds: u8,
-    /// Whether swaps of writers get lost, are late, or are answered wrongly.
-    pub(crate) lossy: bool,
+    pub(crate) network: Network,
     /// Whether a writer may leave an upload out because its base reaches the content [TXN-3].
     pub(crate) reuse: bool,
     /// How often each ref lets go of what it keeps, by an overwrite and an expiry.
@@ -88,4 +100,21 @@ pub(crate) struct Bounds {
     pub(crate) remake: bool,
     /// What has to be reached, so that the run says something.
     pub(crate) reaches: &'static [crate::properties::Reached],
+}
+
+impl std::fmt::Display for Bounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = |acts: &[u8]| acts.iter().sum::<u8>();
+        write!(f, "{} refs, {} writers ({:?}), {} takers", self.places(), self.jobs.len(), self.network, self.plans.len())?;
+        write!(f, ", {} collectors in {} collections", self.collectors, self.rounds)?;
+        write!(f, ", {} let go, {} deleted", count(&self.let_go), count(&self.deletes))
+    }
+}
+
+impl Bounds {
+    /// Refs that are there, or can come to be.
+    fn places(&self) -> usize {
+        let made = |at: usize| self.plans.iter().any(|plan| plan.target == at);
+        (0..REFS).filter(|at| self.refs[*at].is_some() || made(*at)).count()
+    }
 }

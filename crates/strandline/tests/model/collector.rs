@@ -15,8 +15,8 @@ use crate::store::{Content, Era, Keys};
 pub(crate) enum Collector {
     #[default]
     Idle,
-    /// It reads the pointers one by one: the next one, and the eras that it saw.
-    Reading { next: u8, lowest: Era, lowest_live: Era, highest: Era },
+    /// It reads the pointers of its listing one by one: those that are left (a bit each), and the eras that it saw.
+    Reading { left: u8, lowest: Era, lowest_live: Era, highest: Era },
     /// Some live pointer was far below: it raises all, and begins anew.
     Raising { to: Era },
     /// The refs that it has swapped (a bit each), and all that their fenced states keep.
@@ -41,7 +41,7 @@ pub(crate) enum Step {
 /// The steps that collector `who` can take.
 pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl FnMut(Step)) {
     let present = |at: &usize| lake.refs[*at].is_some();
-    let below = |era: Era| (0..REFS).filter(move |at| lake.refs[*at].is_some_and(|pointer| pointer.era < era));
+    let below = |era: Era| branches(protocol).filter(move |at| lake.refs[*at].is_some_and(|pointer| pointer.era < era));
     match lake.collectors[who] {
         Collector::Idle => {}
         Collector::Reading { .. } => add(Step::Read),
@@ -53,8 +53,12 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
         }
         Collector::Fencing { fenced, .. } => {
             let open = |at: &usize| present(at) && fenced & bit(*at) == 0;
-            (0..REFS).filter(open).for_each(|at| add(Step::Fence(at)));
-            if !(0..REFS).any(|at| open(&at)) {
+            let wanted = |tag: bool| (0..REFS).filter(move |at| protocol.bounds.tags[*at] == tag && open(at));
+            let tags_come_first = !protocol.takes(Shortcut::TagsFencedLast);
+            let first = wanted(tags_come_first);
+            let next: Vec<_> = if wanted(tags_come_first).next().is_some() { first.collect() } else { wanted(!tags_come_first).collect() };
+            next.iter().for_each(|at| add(Step::Fence(*at)));
+            if next.is_empty() {
                 add(Step::Mark);
             }
         }
@@ -68,6 +72,12 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
     }
 }
 
+/// The places of pointers; eras are read of them alone.
+fn branches(protocol: &Protocol) -> impl Iterator<Item = usize> {
+    let tags = protocol.bounds.tags;
+    (0..REFS).filter(move |at| !tags[*at])
+}
+
 const fn bit(at: usize) -> u8 {
     1 << at
 }
@@ -77,16 +87,21 @@ fn is_old(protocol: &Protocol, of: Era, era: Era) -> bool {
     of + 1 < era || protocol.takes(Shortcut::CollectByAge)
 }
 
-const FIRST: Collector = Collector::Reading { next: 0, lowest: Era::MAX, lowest_live: Era::MAX, highest: 0 };
+/// Lists the pointers, and gets the first one.
+fn list(protocol: &Protocol, lake: &Lake) -> Collector {
+    let listed = branches(protocol).filter(|at| lake.refs[*at].is_some());
+    let left = listed.fold(0, |left, at| left | bit(at));
+    read(protocol, lake, Collector::Reading { left, lowest: Era::MAX, lowest_live: Era::MAX, highest: 0 })
+}
 
 /// Lets collector `who` take a step.
 pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, who: usize, step: Step) {
     match step {
         Step::Begin => {
             lake.rounds -= 1;
-            lake.collectors[who] = read(protocol, lake, FIRST);
+            lake.collectors[who] = list(protocol, lake);
         }
-        Step::BeginAnew => lake.collectors[who] = read(protocol, lake, FIRST),
+        Step::BeginAnew => lake.collectors[who] = list(protocol, lake),
         Step::Read => lake.collectors[who] = read(protocol, lake, lake.collectors[who]),
         Step::Raise(at) => raise(protocol, lake, who, at),
         Step::Fence(at) => fence(protocol, lake, who, at),
@@ -97,18 +112,15 @@ pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, who: usize, step: Step)
 
 /// Gets the next pointer; after the last one it chooses T.
 fn read(protocol: &Protocol, lake: &Lake, collector: Collector) -> Collector {
-    let Collector::Reading { mut next, mut lowest, mut lowest_live, mut highest } = collector else { return collector };
-    while let Some(None) = lake.refs.get(usize::from(next)) {
-        next += 1;
-    }
-    if let Some(Some(pointer)) = lake.refs.get(usize::from(next)) {
+    let Collector::Reading { mut left, mut lowest, mut lowest_live, mut highest } = collector else { return collector };
+    if let Some((at, pointer)) = branches(protocol).filter(|at| left & bit(*at) != 0).find_map(|at| Some((at, lake.refs[at]?))) {
         lowest = lowest.min(pointer.era);
         highest = highest.max(pointer.era);
         lowest_live = if pointer.live { lowest_live.min(pointer.era) } else { lowest_live };
-        next += 1;
+        left &= !bit(at);
     }
-    if lake.refs[usize::from(next).min(REFS)..].iter().any(Option::is_some) {
-        return Collector::Reading { next, lowest, lowest_live, highest };
+    if left != 0 {
+        return Collector::Reading { left, lowest, lowest_live, highest };
     }
     let fencing = |era| Collector::Fencing { era, fenced: 0, kept: Keys::NONE };
     match lowest_live {
@@ -128,14 +140,16 @@ fn raise(protocol: &Protocol, lake: &mut Lake, who: usize, at: usize) {
 /// Swaps a ref to itself with the collection's era; what was swapped in is its fenced state.
 fn fence(protocol: &Protocol, lake: &mut Lake, who: usize, at: usize) {
     let (Collector::Fencing { era, fenced, kept }, Some(pointer)) = (lake.collectors[who], lake.refs[at]) else { return };
-    if pointer.era > era && !protocol.takes(Shortcut::OvertakenGoesOn) {
+    let tag = protocol.bounds.tags[at];
+    if !tag && pointer.era > era && !protocol.takes(Shortcut::OvertakenGoesOn) {
         lake.collectors[who] = Collector::Idle;
         return;
     }
     let only_reads = protocol.takes(Shortcut::CollectByAge)
-        || protocol.takes(Shortcut::SameEraIsNotSwapped) && pointer.era == era;
+        || protocol.takes(Shortcut::SameEraIsNotSwapped) && !tag && pointer.era == era;
     if !only_reads {
-        lake.swap(protocol, at, pointer.in_era(pointer.era.max(era)));
+        let new = if tag { pointer } else { pointer.in_era(pointer.era.max(era)) };
+        lake.swap(protocol, at, new);
     }
     lake.collectors[who] = Collector::Fencing { era, fenced: fenced | bit(at), kept: kept.and(pointer.kept()) };
 }

@@ -4,7 +4,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::bounds::Bounds;
 use crate::lake::Protocol;
-use crate::models::{branch, branch_written, chain, collected, commits, keyed, made_anew, reused};
+use crate::models::{branch, branch_written, chain, collected, commits, keyed, made_anew, reused, tagged};
 use crate::properties::{FAILURE, LINEAR, ONCE, RESOLVED, WHOLE};
 use crate::shortcut::Shortcut;
 
@@ -52,9 +52,9 @@ mutants! {
     pins_dropped_at_once: PinsDroppedAtOnce in chain breaks WHOLE;
     pins_dropped_early: PinsDroppedEarly in chain breaks WHOLE;
     past_pin_is_good_enough: PastPinIsGoodEnough in chain breaks WHOLE;
-    past_pin_is_renewed: PastPinIsRenewed in chain breaks WHOLE;
     overtaken_goes_on: OvertakenGoesOn in chain breaks WHOLE;
-    same_era_is_not_swapped: SameEraIsNotSwapped in chain breaks WHOLE;
+    same_era_is_not_swapped: SameEraIsNotSwapped in tagged breaks WHOLE;
+    tags_fenced_last: TagsFencedLast in tagged breaks WHOLE;
     source_not_checked: SourceNotChecked in chain breaks WHOLE;
     live_by_put_if_absent: LiveByPutIfAbsent in branch breaks WHOLE;
     live_in_reservation_era: LiveInReservationEra in branch_written breaks WHOLE;

@@ -3,7 +3,6 @@
 //!
 //! Each is one swap and one step: sent twice or found again, it is the same as landing once.
 
-use crate::bounds::REFS;
 use crate::lake::{Lake, Protocol};
 use crate::shortcut::Shortcut;
 use crate::store::{Commit, Era, Keys, LET_GO, Pin, Pointer, Txn};
@@ -62,7 +61,9 @@ pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, at: usize, step: Step) 
         Step::Delete => {
             lake.deletes[at] -= 1;
             let mut tombstone = base.deleted();
-            pin_what_goes(protocol, &mut tombstone, base.by_history());
+            if !protocol.bounds.tags[at] {
+                pin_what_goes(protocol, &mut tombstone, base.by_history());
+            }
             lake.swap(protocol, at, tombstone);
         }
         Step::Remake => {
@@ -77,7 +78,6 @@ pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, at: usize, step: Step) 
             lake.swap(protocol, at, new);
         }
     }
-    debug_assert!(at < REFS);
 }
 
 fn let_go(protocol: &Protocol, base: Pointer) -> Pointer {

@@ -44,8 +44,8 @@ pub(crate) enum Shortcut {
     LiveInReservationEra,
     /// The source is not looked at between the base and the swap [GC-7].
     SourceNotChecked,
-    /// A commit that only a pin of a past era keeps is pinned anew [GC-7].
-    PastPinIsRenewed,
+    /// Tags are fenced behind the pointers [GC-2].
+    TagsFencedLast,
 
     // What else rests on one rule alone.
     /// Moved is reported as a conflict, as a client that retries by itself makes happen [STO-4, STO-7].

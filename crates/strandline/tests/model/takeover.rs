@@ -2,7 +2,7 @@
 //!
 //! Pin in the source, base of the target, check of the source, swap, drop of the pin. A swap of the source is one step, as in `collector.rs`: a
 //! pin is found again by its id. That of the target is sent at the check and lands whenever it likes while its token stands, also after its
-//! sender dropped the pin or crashed. A reservation is a put if absent, and nothing can make that one stale but another one.
+//! sender dropped the pin or crashed. A commit that a tag keeps is taken without a pin [GC-8]. A reservation is a put if absent, and nothing can make that one stale but another one.
 
 use crate::bounds::{Plan, Way};
 use crate::lake::{Lake, Protocol};
@@ -71,8 +71,9 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
     let Some(source) = &lake.refs[plan.source] else { return };
     let target = &lake.refs[plan.target];
     let own = source.pins[slot(who)];
+    let from_tag = protocol.bounds.tags[plan.source];
     let done = matches!(taker.phase, Phase::Done { .. });
-    if !done && own.is_none_or(|pin| pin.era < source.era) && may_pin(protocol, plan, source) {
+    if !done && !from_tag && own.is_none_or(|pin| pin.era < source.era) && may_pin(plan, source) {
         add(Step::Pin);
     }
     if taker.reserving {
@@ -82,6 +83,7 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
         add(Step::DropPin);
     }
     match taker.phase {
+        Phase::Idle if from_tag && target.is_some() => add(Step::Base),
         Phase::Pinned => steps_when_pinned(protocol, taker, plan, target.as_ref(), add),
         Phase::Based => add(Step::Check),
         Phase::Checked(_) => add(Step::Land),
@@ -104,10 +106,12 @@ const fn slot(who: usize) -> usize {
     LET_GO + 1 + who
 }
 
-/// A pin may be set on what the source keeps by its history or by a pin that is as new [GC-7]; a branch is made of history only.
-fn may_pin(protocol: &Protocol, plan: &Plan, source: &Pointer) -> bool {
-    let renews = protocol.takes(Shortcut::PastPinIsRenewed) && source.kept().holds(plan.keys);
-    renews || source.keeps_since(plan.keys, source.era)
+/// A pin may be set on whatever the source keeps, by an old pin too; a branch is made of its history only [GC-7, BR-1].
+fn may_pin(plan: &Plan, source: &Pointer) -> bool {
+    match plan.way {
+        Way::Commit => source.kept().holds(plan.keys),
+        Way::Branch => source.by_history().holds(plan.keys),
+    }
 }
 
 /// Who set a pin may drop it if the pointer keeps the same by its history or by a pin of the same or a later era [GC-9].

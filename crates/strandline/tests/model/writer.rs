@@ -5,7 +5,7 @@
 //! Moved though the token stands (a 409). The same bytes may be sent any number of times: two copies in the air are as
 //! good as one, because one of them at most is applied. A writer that crashes is one that takes no further step.
 
-use crate::bounds::Job;
+use crate::bounds::{Job, Network};
 use crate::lake::{Lake, Protocol};
 use crate::shortcut::Shortcut;
 use crate::store::{Answer, Commit, Era, Keys, Pointer, Sending, Token, Txn};
@@ -189,18 +189,18 @@ fn steps_on_the_wire(protocol: &Protocol, sending: Sending, add: &mut impl FnMut
         Sending::Flying => add(Step::Land),
         Sending::Answered(_) => add(Step::Hear),
     }
-    if protocol.bounds.lossy {
+    if protocol.bounds.network >= Network::Late {
         add(Step::TimeOut);
-        if sending == Sending::Flying {
-            add(Step::Misjudge(Answer::Moved));
-            add(Step::Misjudge(Answer::Error));
-        }
+    }
+    if protocol.bounds.network == Network::Wrong && sending == Sending::Flying {
+        add(Step::Misjudge(Answer::Moved));
+        add(Step::Misjudge(Answer::Error));
     }
 }
 
 /// What a writer may do when its time is up; the ref may have been unreadable until then.
 fn steps_at_deadline(protocol: &Protocol, writer: &Writer, add: &mut impl FnMut(Step)) {
-    if protocol.bounds.lossy {
+    if protocol.bounds.network >= Network::Late {
         add(Step::GiveUp);
         if writer.doubt {
             add(Step::Fence);

@@ -105,7 +105,14 @@ pub(crate) struct Bounds {
 impl std::fmt::Display for Bounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = |acts: &[u8]| acts.iter().sum::<u8>();
-        write!(f, "{} refs, {} writers ({:?}), {} takers", self.places(), self.jobs.len(), self.network, self.plans.len())?;
+        write!(
+            f,
+            "{} refs, {} writers ({:?}), {} takers",
+            self.places(),
+            self.jobs.len(),
+            self.network,
+            self.plans.len()
+        )?;
         write!(f, ", {} collectors in {} collections", self.collectors, self.rounds)?;
         write!(f, ", {} let go, {} deleted", count(&self.let_go), count(&self.deletes))
     }

@@ -16,12 +16,26 @@ pub(crate) enum Collector {
     #[default]
     Idle,
     /// It reads the pointers of its listing one by one: those that are left (a bit each), and the eras that it saw.
-    Reading { left: u8, lowest: Era, lowest_live: Era, highest: Era },
+    Reading {
+        left: u8,
+        lowest: Era,
+        lowest_live: Era,
+        highest: Era,
+    },
     /// Some live pointer was far below: it raises all, and begins anew.
-    Raising { to: Era },
+    Raising {
+        to: Era,
+    },
     /// The refs that it has swapped (a bit each), and all that their fenced states keep.
-    Fencing { era: Era, fenced: u8, kept: Keys },
-    Deleting { era: Era, kept: Keys },
+    Fencing {
+        era: Era,
+        fenced: u8,
+        kept: Keys,
+    },
+    Deleting {
+        era: Era,
+        kept: Keys,
+    },
 }
 
 /// What a collector can do.
@@ -41,7 +55,9 @@ pub(crate) enum Step {
 /// The steps that collector `who` can take.
 pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl FnMut(Step)) {
     let present = |at: &usize| lake.refs[*at].is_some();
-    let below = |era: Era| branches(protocol).filter(move |at| lake.refs[*at].is_some_and(|pointer| pointer.era < era));
+    let below = |era: Era| {
+        branches(protocol).filter(move |at| lake.refs[*at].is_some_and(|pointer| pointer.era < era))
+    };
     match lake.collectors[who] {
         Collector::Idle => {}
         Collector::Reading { .. } => add(Step::Read),
@@ -56,7 +72,11 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
             let wanted = |tag: bool| (0..REFS).filter(move |at| protocol.bounds.tags[*at] == tag && open(at));
             let tags_come_first = !protocol.takes(Shortcut::TagsFencedLast);
             let first = wanted(tags_come_first);
-            let next: Vec<_> = if wanted(tags_come_first).next().is_some() { first.collect() } else { wanted(!tags_come_first).collect() };
+            let next: Vec<_> = if wanted(tags_come_first).next().is_some() {
+                first.collect()
+            } else {
+                wanted(!tags_come_first).collect()
+            };
             next.iter().for_each(|at| add(Step::Fence(*at)));
             if next.is_empty() {
                 add(Step::Mark);
@@ -64,10 +84,15 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
         }
         Collector::Deleting { era, kept } => {
             let garbage = lake.objects.without(kept);
-            garbage.each().filter(|(_, of)| is_old(protocol, *of, era)).for_each(|(content, of)| add(Step::Delete(content, of)));
+            garbage
+                .each()
+                .filter(|(_, of)| is_old(protocol, *of, era))
+                .for_each(|(content, of)| add(Step::Delete(content, of)));
         }
     }
-    if lake.rounds > 0 && !matches!(lake.collectors[who], Collector::Reading { .. } | Collector::Raising { .. }) {
+    if lake.rounds > 0
+        && !matches!(lake.collectors[who], Collector::Reading { .. } | Collector::Raising { .. })
+    {
         add(Step::Begin);
     }
 }
@@ -112,8 +137,12 @@ pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, who: usize, step: Step)
 
 /// Gets the next pointer; after the last one it chooses T.
 fn read(protocol: &Protocol, lake: &Lake, collector: Collector) -> Collector {
-    let Collector::Reading { mut left, mut lowest, mut lowest_live, mut highest } = collector else { return collector };
-    if let Some((at, pointer)) = branches(protocol).filter(|at| left & bit(*at) != 0).find_map(|at| Some((at, lake.refs[at]?))) {
+    let Collector::Reading { mut left, mut lowest, mut lowest_live, mut highest } = collector else {
+        return collector;
+    };
+    if let Some((at, pointer)) =
+        branches(protocol).filter(|at| left & bit(*at) != 0).find_map(|at| Some((at, lake.refs[at]?)))
+    {
         lowest = lowest.min(pointer.era);
         highest = highest.max(pointer.era);
         lowest_live = if pointer.live { lowest_live.min(pointer.era) } else { lowest_live };
@@ -139,7 +168,10 @@ fn raise(protocol: &Protocol, lake: &mut Lake, who: usize, at: usize) {
 
 /// Swaps a ref to itself with the collection's era; what was swapped in is its fenced state.
 fn fence(protocol: &Protocol, lake: &mut Lake, who: usize, at: usize) {
-    let (Collector::Fencing { era, fenced, kept }, Some(pointer)) = (lake.collectors[who], lake.refs[at]) else { return };
+    let (Collector::Fencing { era, fenced, kept }, Some(pointer)) = (lake.collectors[who], lake.refs[at])
+    else {
+        return;
+    };
     let tag = protocol.bounds.tags[at];
     if !tag && pointer.era > era && !protocol.takes(Shortcut::OvertakenGoesOn) {
         lake.collectors[who] = Collector::Idle;
@@ -151,7 +183,8 @@ fn fence(protocol: &Protocol, lake: &mut Lake, who: usize, at: usize) {
         let new = if tag { pointer } else { pointer.in_era(pointer.era.max(era)) };
         lake.swap(protocol, at, new);
     }
-    lake.collectors[who] = Collector::Fencing { era, fenced: fenced | bit(at), kept: kept.and(pointer.kept()) };
+    lake.collectors[who] =
+        Collector::Fencing { era, fenced: fenced | bit(at), kept: kept.and(pointer.kept()) };
 }
 
 fn mark(lake: &mut Lake, who: usize) {
@@ -161,6 +194,10 @@ fn mark(lake: &mut Lake, who: usize) {
 }
 
 fn delete(protocol: &Protocol, lake: &mut Lake, content: Content, era: Era) {
-    let hit = if protocol.takes(Shortcut::KeyIsHashAlone) { Keys::all_of(content) } else { Keys::one(content, era) };
+    let hit = if protocol.takes(Shortcut::KeyIsHashAlone) {
+        Keys::all_of(content)
+    } else {
+        Keys::one(content, era)
+    };
     lake.objects = lake.objects.without(hit);
 }

@@ -4,12 +4,12 @@ use stateright::{Model, Property};
 
 use crate::bounds::{Bounds, COLLECTORS, REFS, TAKERS, WRITERS};
 use crate::collector::{self, Collector};
+use crate::properties;
 use crate::refs;
 use crate::shortcut::Shortcut;
 use crate::store::{Keys, Pointer, Token};
 use crate::takeover::{self, Taker};
 use crate::writer::{self, Writer};
-use crate::properties;
 
 /// The bucket and everybody at it. `landed` and `went_back` are no part of a lake: they remember what properties ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

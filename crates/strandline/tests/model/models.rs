@@ -11,7 +11,8 @@ use crate::store::{Commit, Content, Era, Keys, OTHER, Pointer, SHARED, Txn};
 const OLD: Keys = Keys::one(SHARED, 0);
 
 fn live(era: Era, trees: &[Keys]) -> Option<Pointer> {
-    let commit = |(version, tree): (usize, &Keys)| Commit { txn: Txn::try_from(100 + version).unwrap(), tree: *tree };
+    let commit =
+        |(version, tree): (usize, &Keys)| Commit { txn: Txn::try_from(100 + version).unwrap(), tree: *tree };
     let commits: Vec<_> = trees.iter().enumerate().map(commit).collect();
     Some(Pointer::new(true, era, &commits))
 }
@@ -161,7 +162,14 @@ pub(crate) fn branch_written() -> Bounds {
 /// Two creators of one branch: it is made, deleted, and made again.
 pub(crate) fn recreated() -> Bounds {
     let plan = takes(0, 1, Way::Branch);
-    Bounds { plans: vec![plan, plan], collectors: 1, rounds: 3, reaches: &[COLLECTED, TAKEN, REFUSED], ..branch() }.named("recreated")
+    Bounds {
+        plans: vec![plan, plan],
+        collectors: 1,
+        rounds: 3,
+        reaches: &[COLLECTED, TAKEN, REFUSED],
+        ..branch()
+    }
+    .named("recreated")
 }
 
 /// A commit that only a tag keeps is taken over into a branch, while the tag is deleted.
@@ -212,7 +220,9 @@ fn exhaust(bounds: Bounds) {
     for property in checker.model().properties() {
         match (property.expectation, found.get(property.name)) {
             (Expectation::Sometimes, None) => panic!("{report}\nnever reached: {}", property.name),
-            (Expectation::Always, Some(path)) => panic!("{report}\nnot true: {}\n{:#?}", property.name, path.clone().into_actions()),
+            (Expectation::Always, Some(path)) => {
+                panic!("{report}\nnot true: {}\n{:#?}", property.name, path.clone().into_actions())
+            }
             _ => {}
         }
     }

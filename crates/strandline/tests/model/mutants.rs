@@ -5,10 +5,10 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::bounds::Bounds;
 use crate::lake::Protocol;
 use crate::models::{branch, branch_written, chain, collected, commits, keyed, made_anew, reused, tagged};
-use crate::properties::{FAILURE, LINEAR, ONCE, RESOLVED, WHOLE};
+use crate::properties::{FAILURE, LINEAR, ONCE, RESOLVED, SUCCESS, WHOLE};
 use crate::shortcut::Shortcut;
 
-/// Looks for the shortest way to break a property, and for no other.
+/// Looks breadth first for a way to break a property, and for no other one.
 fn check(shortcut: Shortcut, bounds: Bounds, broken: &'static str) {
     let name = bounds.name;
     let stop = HasDiscoveries::AnyOf([broken].into());
@@ -20,8 +20,8 @@ fn check(shortcut: Shortcut, bounds: Bounds, broken: &'static str) {
     };
     let acts = path.into_actions();
     println!("{shortcut:?}: breaks `{broken}` in {name} after {} steps ({states} states)", acts.len());
-    if std::option_env!("STRANDLINE_SHOW_PATHS").is_some() {
-        println!("{acts:#?}");
+    for act in acts {
+        println!("  {act:?}");
     }
 }
 
@@ -51,11 +51,11 @@ mutants! {
     no_pin_when_letting_go: NoPinWhenLettingGo in chain breaks WHOLE;
     pins_dropped_at_once: PinsDroppedAtOnce in chain breaks WHOLE;
     pins_dropped_early: PinsDroppedEarly in chain breaks WHOLE;
-    past_pin_is_good_enough: PastPinIsGoodEnough in chain breaks WHOLE;
-    overtaken_goes_on: OvertakenGoesOn in chain breaks WHOLE;
+    past_pin_is_good_enough: PastPinIsGoodEnough in branch breaks WHOLE;
+    overtaken_goes_on: OvertakenGoesOn in branch breaks WHOLE;
     same_era_is_not_swapped: SameEraIsNotSwapped in tagged breaks WHOLE;
     tags_fenced_last: TagsFencedLast in tagged breaks WHOLE;
-    source_not_checked: SourceNotChecked in chain breaks WHOLE;
+    source_not_checked: SourceNotChecked in branch breaks WHOLE;
     live_by_put_if_absent: LiveByPutIfAbsent in branch breaks WHOLE;
     live_in_reservation_era: LiveInReservationEra in branch_written breaks WHOLE;
 
@@ -65,5 +65,6 @@ mutants! {
     resolve_without_start: ResolveWithoutStart in made_anew breaks RESOLVED;
     key_above_start_only: KeyAboveStartOnly in keyed breaks ONCE;
     store_without_condition: StoreWithoutCondition in commits breaks LINEAR;
+    store_without_condition_loses: StoreWithoutCondition in commits breaks SUCCESS;
     reuse_of_expired: ReuseOfExpired in reused breaks WHOLE;
 }

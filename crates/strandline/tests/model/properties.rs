@@ -47,13 +47,17 @@ pub(crate) fn all(bounds: &Bounds) -> Vec<Claim> {
 }
 
 /// What must hold in every state.
-pub(crate) fn always() -> Vec<Claim> {
+fn always() -> Vec<Claim> {
     vec![
-        Claim::always(SUCCESS, |protocol, lake| told(lake, is_success).all(|who| is_in_history(protocol, lake, who))),
+        Claim::always(SUCCESS, |protocol, lake| {
+            told(lake, is_success).all(|who| is_in_history(protocol, lake, who))
+        }),
         Claim::always(FAILURE, |_, lake| told(lake, is_failure).all(|who| lake.landed[who] == 0)),
         Claim::always(RESOLVED, |_, lake| resolves_truly(lake)),
         Claim::always(ONCE, is_once),
-        Claim::always(WHOLE, |_, lake| lake.refs.iter().flatten().all(|pointer| lake.objects.holds(pointer.kept()))),
+        Claim::always(WHOLE, |_, lake| {
+            lake.refs.iter().flatten().all(|pointer| lake.objects.holds(pointer.kept()))
+        }),
         Claim::always(LINEAR, |_, lake| !lake.went_back),
         Claim::always(WIDE_ENOUGH, |_, lake| !lake.refs.iter().flatten().any(Pointer::is_full)),
     ]
@@ -65,23 +69,33 @@ fn reachable() -> Vec<Claim> {
         Claim::sometimes(LOST_ANSWER, |_, lake| committed(lake).any(|who| lake.writers[who].doubt)),
         Claim::sometimes(FENCED, |_, lake| told(lake, |told| told == Told::Aborted).next().is_some()),
         Claim::sometimes(GAVE_UP, |_, lake| told(lake, |told| told == Told::Unknown).next().is_some()),
-        Claim::sometimes(RESOLVED_YES, |_, lake| told(lake, |told| told == Told::Resolved(true)).next().is_some()),
-        Claim::sometimes(RESOLVED_NO, |_, lake| told(lake, |told| told == Told::Resolved(false)).next().is_some()),
+        Claim::sometimes(RESOLVED_YES, |_, lake| {
+            told(lake, |told| told == Told::Resolved(true)).next().is_some()
+        }),
+        Claim::sometimes(RESOLVED_NO, |_, lake| {
+            told(lake, |told| told == Told::Resolved(false)).next().is_some()
+        }),
         Claim::sometimes(COLLECTED, has_collected),
-        Claim::sometimes(COMMITTED_AFTER, |protocol, lake| has_collected(protocol, lake) && committed(lake).next().is_some()),
+        Claim::sometimes(COMMITTED_AFTER, |protocol, lake| {
+            has_collected(protocol, lake) && committed(lake).next().is_some()
+        }),
         Claim::sometimes(REUSED, has_reused),
         Claim::sometimes(TAKEN, |_, lake| taken(lake) > 0),
         Claim::sometimes(TAKEN_DURING, has_taken_during),
         Claim::sometimes(TAKEN_ON, |_, lake| taken(lake) == 2 && keeps_nothing(&lake.refs[0])),
         Claim::sometimes(REFUSED, |_, lake| ended(lake, false) > 0),
         Claim::sometimes(BRANCH_WRITTEN, |_, lake| taken(lake) > 0 && committed(lake).next().is_some()),
-        Claim::sometimes(RAISED, |_, lake| lake.collectors.iter().any(|one| matches!(one, Collector::Raising { .. }))),
+        Claim::sometimes(RAISED, |_, lake| {
+            lake.collectors.iter().any(|one| matches!(one, Collector::Raising { .. }))
+        }),
     ]
 }
 
 fn told(lake: &Lake, which: fn(Told) -> bool) -> impl Iterator<Item = usize> {
     let writers = lake.writers.iter().enumerate();
-    writers.filter_map(move |(who, writer)| matches!(writer.phase, Phase::Done(told) if which(told)).then_some(who))
+    writers.filter_map(move |(who, writer)| {
+        matches!(writer.phase, Phase::Done(told) if which(told)).then_some(who)
+    })
 }
 
 fn committed(lake: &Lake) -> impl Iterator<Item = usize> {
@@ -113,7 +127,13 @@ fn resolves_truly(lake: &Lake) -> bool {
 /// Counted over all runs of one transaction, and over all lives of a branch.
 fn is_once(protocol: &Protocol, lake: &Lake) -> bool {
     let jobs = &protocol.bounds.jobs;
-    let landed = |txn| jobs.iter().zip(lake.landed).filter(move |(job, _)| job.txn == txn).map(|(_, landed)| landed).sum::<u8>();
+    let landed = |txn| {
+        jobs.iter()
+            .zip(lake.landed)
+            .filter(move |(job, _)| job.txn == txn)
+            .map(|(_, landed)| landed)
+            .sum::<u8>()
+    };
     jobs.iter().all(|job| landed(job.txn) <= 1)
 }
 
@@ -147,5 +167,7 @@ fn has_taken_during(protocol: &Protocol, lake: &Lake) -> bool {
         lake.collectors.iter().any(|one| matches!(one, Collector::Fencing { fenced, .. } if is_part(*fenced)))
     };
     let takers = lake.takers.iter().zip(&protocol.bounds.plans);
-    takers.filter(|(taker, _)| taker.phase == takeover::Phase::Done { taken: true }).any(|(_, plan)| part(plan.source, plan.target))
+    takers
+        .filter(|(taker, _)| taker.phase == takeover::Phase::Done { taken: true })
+        .any(|(_, plan)| part(plan.source, plan.target))
 }

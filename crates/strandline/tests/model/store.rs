@@ -98,14 +98,8 @@ pub(crate) struct Pointer {
 
 impl Pointer {
     pub(crate) fn new(live: bool, era: Era, commits: &[Commit]) -> Self {
-        let mut pointer = Self {
-            live,
-            era,
-            commits: Default::default(),
-            len: 0,
-            expired_before: 0,
-            pins: [None; 3],
-        };
+        let mut pointer =
+            Self { live, era, commits: Default::default(), len: 0, expired_before: 0, pins: [None; 3] };
         for commit in commits {
             pointer.push(*commit);
         }

@@ -22,7 +22,9 @@ pub(crate) enum Phase {
     Based,
     /// The source was checked behind that; the swap is in the air. The era is that of the source.
     Checked(Era),
-    Done { taken: bool },
+    Done {
+        taken: bool,
+    },
 }
 
 /// One takeover, and the process that carries it through.
@@ -91,7 +93,13 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
     }
 }
 
-fn steps_when_pinned(protocol: &Protocol, taker: &Taker, plan: &Plan, target: Option<&Pointer>, add: &mut impl FnMut(Step)) {
+fn steps_when_pinned(
+    protocol: &Protocol,
+    taker: &Taker,
+    plan: &Plan,
+    target: Option<&Pointer>,
+    add: &mut impl FnMut(Step),
+) {
     let at_once = protocol.takes(Shortcut::LiveByPutIfAbsent);
     if target.is_some() || at_once {
         add(Step::Base);

@@ -118,7 +118,9 @@ impl Writer {
 /// What a writer can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    Begin { reuse: bool },
+    Begin {
+        reuse: bool,
+    },
     Upload,
     Send,
     /// The store judges what the writer waits for.
@@ -127,14 +129,21 @@ pub(crate) enum Step {
     Misjudge(Answer),
     Hear,
     TimeOut,
-    LandGhost { fence: bool },
+    LandGhost {
+        fence: bool,
+    },
     /// A rebase may find a conflict, or not.
-    Read { conflict: bool, reuse: bool },
+    Read {
+        conflict: bool,
+        reuse: bool,
+    },
     /// The deadline passes.
     GiveUp,
     Fence,
     /// Somebody looks for an unknown transaction, and may swap in a fence before.
-    Resolve { fence: bool },
+    Resolve {
+        fence: bool,
+    },
 }
 
 /// The steps that writer `who` can take.
@@ -221,7 +230,9 @@ pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, who: usize, step: Step)
         Step::Hear => hear(protocol, &mut lake.writers[who]),
         Step::TimeOut => time_out(protocol, &mut lake.writers[who]),
         Step::LandGhost { fence } => land_ghost(protocol, lake, who, fence),
-        Step::Read { conflict, reuse } => read(protocol, &mut lake.writers[who], &job, &pointer, conflict, reuse),
+        Step::Read { conflict, reuse } => {
+            read(protocol, &mut lake.writers[who], &job, &pointer, conflict, reuse)
+        }
         Step::GiveUp => lake.writers[who].stop(Told::Unavailable),
         Step::Fence => lake.writers[who].phase = Phase::Fencing(Sending::Flying),
         Step::Resolve { fence } => resolve(protocol, lake, who, fence),
@@ -391,7 +402,9 @@ fn finds(protocol: &Protocol, writer: &Writer, job: &Job, pointer: &Pointer) -> 
 /// What it can still refer to on a new base [TXN-4 step 4, GC-4]; nothing if its start is expired and it took objects from there.
 fn carry_over(protocol: &Protocol, writer: &Writer, job: &Job, pointer: &Pointer) -> Option<Data> {
     match writer.data {
-        Data::Uploaded(era) if era + 1 < pointer.era && !protocol.takes(Shortcut::ErasNotCompared) => Some(Data::None),
+        Data::Uploaded(era) if era + 1 < pointer.era && !protocol.takes(Shortcut::ErasNotCompared) => {
+            Some(Data::None)
+        }
         Data::Reused(era) => {
             let start_kept = writer.start.version >= pointer.expired_before;
             let reached = pointer.head().tree.holds(Keys::one(job.work.content(), era));

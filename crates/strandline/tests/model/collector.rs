@@ -54,7 +54,6 @@ pub(crate) enum Step {
 
 /// The steps that collector `who` can take.
 pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl FnMut(Step)) {
-    let present = |at: &usize| lake.refs[*at].is_some();
     let below = |era: Era| {
         branches(protocol).filter(move |at| lake.refs[*at].is_some_and(|pointer| pointer.era < era))
     };
@@ -68,15 +67,7 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
             }
         }
         Collector::Fencing { fenced, .. } => {
-            let open = |at: &usize| present(at) && fenced & bit(*at) == 0;
-            let wanted = |tag: bool| (0..REFS).filter(move |at| protocol.bounds.tags[*at] == tag && open(at));
-            let tags_come_first = !protocol.takes(Shortcut::TagsFencedLast);
-            let first = wanted(tags_come_first);
-            let next: Vec<_> = if wanted(tags_come_first).next().is_some() {
-                first.collect()
-            } else {
-                wanted(!tags_come_first).collect()
-            };
+            let next = next_to_fence(protocol, lake, fenced);
             next.iter().for_each(|at| add(Step::Fence(*at)));
             if next.is_empty() {
                 add(Step::Mark);
@@ -95,6 +86,15 @@ pub(crate) fn steps(protocol: &Protocol, lake: &Lake, who: usize, add: &mut impl
     {
         add(Step::Begin);
     }
+}
+
+/// What is there and not fenced: tags, and pointers only when no tag is left [GC-2 steps 2 to 4].
+fn next_to_fence(protocol: &Protocol, lake: &Lake, fenced: u8) -> Vec<usize> {
+    let open = (0..REFS).filter(|at| lake.refs[*at].is_some() && fenced & bit(*at) == 0);
+    let (tags, pointers): (Vec<_>, Vec<_>) = open.partition(|at| protocol.bounds.tags[*at]);
+    let (first, last) =
+        if protocol.takes(Shortcut::TagsFencedLast) { (pointers, tags) } else { (tags, pointers) };
+    if first.is_empty() { last } else { first }
 }
 
 /// The places of pointers; eras are read of them alone.

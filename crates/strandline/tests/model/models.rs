@@ -126,7 +126,7 @@ pub(crate) fn chain() -> Bounds {
         collectors: 2,
         rounds: 3,
         let_go: [1, 1, 0],
-        reaches: &[COLLECTED, TAKEN, TAKEN_DURING, TAKEN_ON, REFUSED],
+        reaches: &[RAISED, COLLECTED, TAKEN, TAKEN_DURING, TAKEN_ON, REFUSED],
         ..quiet("chain")
     }
 }
@@ -141,7 +141,7 @@ pub(crate) fn branch() -> Bounds {
         rounds: 4,
         let_go: [1, 0, 0],
         deletes: [0, 1, 0],
-        reaches: &[COLLECTED, TAKEN, TAKEN_DURING, REFUSED],
+        reaches: &[RAISED, COLLECTED, TAKEN, TAKEN_DURING, REFUSED],
         ..quiet("branch")
     }
 }
@@ -153,7 +153,7 @@ pub(crate) fn branch_written() -> Bounds {
         let_go: [1, 0, 0],
         deletes: [0; 3],
         rounds: 3,
-        reaches: &[COLLECTED, TAKEN, BRANCH_WRITTEN],
+        reaches: &[RAISED, COLLECTED, TAKEN, BRANCH_WRITTEN],
         ..branch()
     }
     .named("branch, written")
@@ -198,7 +198,7 @@ pub(crate) fn tag_chain() -> Bounds {
         rounds: 3,
         let_go: [1, 0, 0],
         deletes: [0, 1, 0],
-        reaches: &[COLLECTED, TAKEN, TAKEN_ON, REFUSED],
+        reaches: &[RAISED, COLLECTED, TAKEN, TAKEN_ON, REFUSED],
         ..quiet("tag chain")
     }
 }
@@ -229,67 +229,30 @@ fn exhaust(bounds: Bounds) {
     println!("{report}");
 }
 
-#[test]
-fn commits_are_exhausted() {
-    exhaust(commits());
+/// A test for each model.
+macro_rules! exhausted {
+    ($($test:ident: $bounds:ident;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                exhaust($bounds());
+            }
+        )*
+    };
 }
 
-#[test]
-fn keyed_is_exhausted() {
-    exhaust(keyed());
-}
-
-#[test]
-fn made_anew_is_exhausted() {
-    exhaust(made_anew());
-}
-
-#[test]
-fn collected_is_exhausted() {
-    exhaust(collected());
-}
-
-#[test]
-fn collected_late_is_exhausted() {
-    exhaust(collected_late());
-}
-
-#[test]
-fn collected_alone_is_exhausted() {
-    exhaust(collected_alone());
-}
-
-#[test]
-fn tagged_is_exhausted() {
-    exhaust(tagged());
-}
-
-#[test]
-fn tag_chain_is_exhausted() {
-    exhaust(tag_chain());
-}
-
-#[test]
-fn reused_is_exhausted() {
-    exhaust(reused());
-}
-
-#[test]
-fn chain_is_exhausted() {
-    exhaust(chain());
-}
-
-#[test]
-fn branch_is_exhausted() {
-    exhaust(branch());
-}
-
-#[test]
-fn branch_written_is_exhausted() {
-    exhaust(branch_written());
-}
-
-#[test]
-fn recreated_is_exhausted() {
-    exhaust(recreated());
+exhausted! {
+    commits_are_exhausted: commits;
+    keyed_is_exhausted: keyed;
+    made_anew_is_exhausted: made_anew;
+    collected_is_exhausted: collected;
+    collected_late_is_exhausted: collected_late;
+    collected_alone_is_exhausted: collected_alone;
+    reused_is_exhausted: reused;
+    chain_is_exhausted: chain;
+    branch_is_exhausted: branch;
+    branch_written_is_exhausted: branch_written;
+    recreated_is_exhausted: recreated;
+    tagged_is_exhausted: tagged;
+    tag_chain_is_exhausted: tag_chain;
 }

@@ -231,7 +231,7 @@ pub(crate) fn take(protocol: &Protocol, lake: &mut Lake, who: usize, step: Step)
         Step::TimeOut => time_out(protocol, &mut lake.writers[who]),
         Step::LandGhost { fence } => land_ghost(protocol, lake, who, fence),
         Step::Read { conflict, reuse } => {
-            read(protocol, &mut lake.writers[who], &job, &pointer, conflict, reuse)
+            read(protocol, &mut lake.writers[who], &job, &pointer, conflict, reuse);
         }
         Step::GiveUp => lake.writers[who].stop(Told::Unavailable),
         Step::Fence => lake.writers[who].phase = Phase::Fencing(Sending::Flying),

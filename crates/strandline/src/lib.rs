@@ -27,10 +27,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use history::{Commit, Ref};
 pub use lake::{Head, Lake};
 pub use merge::{Conflict, ConflictKind};
-pub use table::Table;
-pub use transaction::{Begin, Isolation, Transaction};
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
 pub use strandline_format as format;
+pub use table::Table;
+pub use transaction::{Begin, Isolation, Transaction};
 pub use write::{Compression, WriteOptions};
 
 /// The README's program, compiled.

@@ -104,7 +104,10 @@ impl Snapshot {
         let near = match self.entries().await {
             Ok(entries) => crate::near::nearest(
                 name.as_str(),
-                entries.iter().filter(|entry| entry.entry_type == entry_type).map(|entry| entry.name.as_str()),
+                entries
+                    .iter()
+                    .filter(|entry| entry.entry_type == entry_type)
+                    .map(|entry| entry.name.as_str()),
             ),
             Err(_) => Vec::new(),
         };

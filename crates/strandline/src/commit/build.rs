@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::{Edit, EncodedNode};
 use strandline_format::{
-    Author, Catalog, CatalogEntry, Commit as CommitNode, CommitProperties, EntryType, Era, Hash, Message, NameKey,
-    ObjectRef, Pack, Parents, TableChange, TableId, TableName, TableSchema, TxnId,
+    Author, Catalog, CatalogEntry, Commit as CommitNode, CommitProperties, EntryType, Era, Hash, Message,
+    NameKey, ObjectRef, Pack, Parents, TableChange, TableId, TableName, TableSchema, TxnId,
 };
 
 use crate::error::Result;
@@ -154,7 +154,10 @@ impl Builder<'_> {
             Node::Namespace(namespace) => (self.push(namespace.to_json()?), Moved::default()),
             Node::Table(draft) => (self.store_table(draft, version).await?, draft.moved),
         };
-        Ok((Some(CatalogEntry { name: name.clone(), entry_type: node.entry_type(), id, node: object }), moved))
+        Ok((
+            Some(CatalogEntry { name: name.clone(), entry_type: node.entry_type(), id, node: object }),
+            moved,
+        ))
     }
 
     /// What goes with a table that is dropped.
@@ -201,7 +204,8 @@ impl Builder<'_> {
         let object = self.push(node.to_json()?);
         let mut trees = (*self.on.snapshot.trees).clone();
         trees.stage(&self.objects);
-        let snapshot = Snapshot { objects: self.on.snapshot.objects.clone(), trees: Arc::new(trees), catalog };
+        let snapshot =
+            Snapshot { objects: self.on.snapshot.objects.clone(), trees: Arc::new(trees), catalog };
         let tip = Tip { commit: Commit::new(object, node), snapshot };
         Ok(Built { tip, objects: self.objects, hot: self.hot })
     }
@@ -222,15 +226,20 @@ pub(crate) fn pack(built: &[Built], before: &Pack) -> Result<Pack> {
         .flat_map(|built| built.tip.commit.node().changes.iter().filter_map(|change| change.old))
         .map(|node| node.hash)
         .collect();
-    let hot = built.iter().rev().flat_map(|built| built.hot.iter().rev()).filter(|hash| !replaced.contains(hash));
+    let hot =
+        built.iter().rev().flat_map(|built| built.hot.iter().rev()).filter(|hash| !replaced.contains(hash));
     for hash in std::iter::once(&head).chain(hot) {
         if let Some(text) = text(hash) {
             pack.push(*hash, text)?;
         }
     }
-    let parents: HashSet<Hash> =
-        built.iter().filter_map(|built| built.tip.commit.node().parents.first()).map(|parent| parent.hash).collect();
-    for (hash, text) in before.iter().filter(|(hash, _)| !replaced.contains(hash) && !parents.contains(hash)) {
+    let parents: HashSet<Hash> = built
+        .iter()
+        .filter_map(|built| built.tip.commit.node().parents.first())
+        .map(|parent| parent.hash)
+        .collect();
+    for (hash, text) in before.iter().filter(|(hash, _)| !replaced.contains(hash) && !parents.contains(hash))
+    {
         pack.push(hash, text)?;
     }
     Ok(pack.finish())

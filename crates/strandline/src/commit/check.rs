@@ -3,9 +3,11 @@
 //! Invariant: the order of the checks is that of the rule, and none is left out because of what the last answer was: an id
 //! that is in the history has committed, whatever its writer was told.
 
+use std::cmp::Ordering;
+
 use futures::TryStreamExt;
 use strandline_format::tree::Children;
-use strandline_format::{History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
+use strandline_format::{Hash, History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
 
 use crate::commit::Member;
 use crate::error::{Error, ErrorKind, Result};
@@ -87,20 +89,26 @@ impl Select<History> for Since {
 /// Refuses a base in whose first-parent history the start does not stand: the branch was deleted and made anew, and the
 /// transaction may have committed on the old one [TXN-4].
 pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
-    let (commit, version) = (head.commit(), start.version());
-    let found = if commit.seq == version {
-        Some(head.pointer().head().hash)
-    } else if commit.seq > version {
-        head.trees().get(&commit.history, &version).await?.map(|entry| entry.commit.hash)
-    } else {
-        None
-    };
-    if found == Some(start.hash()) {
+    if has_start(head, start.version(), start.hash()).await? {
         return Ok(());
     }
     let branch = head.pointer().branch().as_str();
     let message = format!("branch {branch:?} was made anew since this transaction began on it: begin again");
     Err(Error::new(ErrorKind::Conflict, message))
+}
+
+/// Whether a commit stands in the first-parent history of a head, the head included. No request as long as the head's buffer
+/// holds what came since.
+pub(crate) async fn has_start(head: &Head, version: Seq, hash: Hash) -> Result<bool> {
+    let commit = head.commit();
+    let found = match commit.seq.cmp(&version) {
+        Ordering::Equal => Some(head.pointer().head().hash),
+        Ordering::Greater => {
+            head.trees().get(&commit.history, &version).await?.map(|entry| entry.commit.hash)
+        }
+        Ordering::Less => None,
+    };
+    Ok(found == Some(hash))
 }
 
 /// Refuses a base that no longer keeps what the transaction reads and reuses [EXP-4].
@@ -122,8 +130,12 @@ pub(crate) fn check_retained(head: &Head, start: &Commit) -> Result<()> {
 pub(crate) async fn renew_uploads(work: &mut Work, head: &Head, objects: &Objects) -> Result<()> {
     for draft in work.drafts_mut() {
         let table = draft.table.id;
-        let outdated: Vec<_> =
-            draft.uploads.values().filter(|(_, object)| !head.pointer().allows(object.era)).copied().collect();
+        let outdated: Vec<_> = draft
+            .uploads
+            .values()
+            .filter(|(_, object)| !head.pointer().allows(object.era))
+            .copied()
+            .collect();
         for (kind, object) in outdated {
             let bytes = objects.get_data(kind, table, &object).await.map_err(|error| gone(&error))?;
             let renewed = objects.put_data(kind, table, bytes, head.pointer().era()).await?;
@@ -162,7 +174,11 @@ mod tests {
     fn entries_without_the_key_are_passed_over() {
         let entry = |seq, txn: u8, keyed| HistoryEntry {
             seq: Seq(seq),
-            commit: ObjectRef { hash: strandline_format::Hash::of(&[txn]), era: strandline_format::Era(0), size: 1 },
+            commit: ObjectRef {
+                hash: strandline_format::Hash::of(&[txn]),
+                era: strandline_format::Era(0),
+                size: 1,
+            },
             time: strandline_format::Timestamp::EPOCH,
             txn: TxnId::from_bytes([txn; 16]),
             keyed,

@@ -341,7 +341,8 @@ impl Group<'_> {
         match ours.is_mine(&standing).await {
             Ok(true) => self.landed(chain, &standing).await,
             Ok(false) => {
-                let message = format!("not committed, for certain, after the time was up: {}", doubt.message());
+                let message =
+                    format!("not committed, for certain, after the time was up: {}", doubt.message());
                 drop(fail(chain.members, &Error::new(ErrorKind::Unavailable, message)));
             }
             Err(_) => unknown(chain.members, self.branch, &doubt),
@@ -420,8 +421,7 @@ fn fail_or_retry(members: Vec<Waiting>, error: &Error) -> Attempt {
     if error.kind() != ErrorKind::Unavailable {
         return fail(members, error);
     }
-    let (again, late): (Vec<_>, Vec<_>) =
-        members.into_iter().partition(|waiting| !waiting.deadline.passed());
+    let (again, late): (Vec<_>, Vec<_>) = members.into_iter().partition(|waiting| !waiting.deadline.passed());
     drop(fail(late, error));
     Attempt::Again(again, None)
 }
@@ -461,6 +461,7 @@ fn unknown(members: Vec<Waiting>, branch: &RefName, doubt: &Error) {
             txn: waiting.member.txn,
             keyed: waiting.member.keyed,
             start: waiting.member.start.version(),
+            start_commit: waiting.member.start.hash(),
         };
         waiting.answer(Err(Error::of_unresolved(unresolved, doubt.message())));
     }

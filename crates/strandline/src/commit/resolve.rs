@@ -1,10 +1,11 @@
 //! Finding out what became of a commit whose outcome was unknown [UNK-3, UNK-7].
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use strandline_format::{Commit as CommitNode, ObjectRef, RefName, Seq, TxnId};
+use strandline_format::{Commit as CommitNode, Hash, ObjectRef, RefName, Seq, TxnId};
 
-use crate::commit::check::find;
+use crate::commit::check::{find, has_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::{Head, Lake};
@@ -23,6 +24,8 @@ pub struct Unresolved {
     pub keyed: bool,
     /// The version that it began on.
     pub start: Seq,
+    /// The commit of that version: a branch that was deleted and made anew does not have it, and cannot tell.
+    pub start_commit: Hash,
 }
 
 /// What became of a commit.
@@ -30,7 +33,8 @@ pub struct Unresolved {
 pub enum Resolution {
     /// It stands in the history.
     Committed(Commit),
-    /// It does not, and never will: its branch was fenced.
+    /// It does not, and never will: its branch was fenced. With an idempotency key this is so of that run alone: another run
+    /// with the same key can still commit.
     Aborted,
     /// It does not yet, but it still may.
     Open,
@@ -43,9 +47,10 @@ impl Lake {
     /// Looks for a commit whose outcome was unknown. One request, and the nodes of the history since it began.
     ///
     /// # Errors
-    /// The store's errors; `NotFound` if the branch is gone.
+    /// The store's errors; `CommitUnknown` if the branch was deleted, or made anew, since the transaction began: what its
+    /// history was cannot be told by what stands there now [UNK-7].
     pub async fn resolve(&self, unresolved: &Unresolved) -> Result<Resolution> {
-        let head = self.newest(&unresolved.branch).await?;
+        let head = self.head_of(unresolved).await?;
         Ok(look(&head, unresolved).await?.map_or(Resolution::Open, Resolution::Committed))
     }
 
@@ -57,7 +62,7 @@ impl Lake {
     pub async fn resolve_by_fence(&self, unresolved: &Unresolved) -> Result<Resolution> {
         let deadline = Deadline::after(PATIENCE);
         loop {
-            let head = self.newest(&unresolved.branch).await?;
+            let head = self.head_of(unresolved).await?;
             if let Some(commit) = look(&head, unresolved).await? {
                 return Ok(Resolution::Committed(commit));
             }
@@ -76,8 +81,21 @@ impl Lake {
                 }
             }
         }
-        let head = self.newest(&unresolved.branch).await?;
+        let head = self.head_of(unresolved).await?;
         Ok(look(&head, unresolved).await?.map_or(Resolution::Aborted, Resolution::Committed))
+    }
+
+    /// The head of the branch on which the transaction began.
+    async fn head_of(&self, unresolved: &Unresolved) -> Result<Arc<Head>> {
+        let gone = |why: &str| Error::of_unresolved(unresolved.clone(), why);
+        let head = match self.newest(&unresolved.branch).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone("the branch was deleted")),
+            head => head?,
+        };
+        if !has_start(&head, unresolved.start, unresolved.start_commit).await? {
+            return Err(gone("the branch was deleted and made anew since it began"));
+        }
+        Ok(head)
     }
 }
 

@@ -4,7 +4,8 @@ use futures::{StreamExt, TryStreamExt};
 use strandline_format::merge::{FileMerge, FileSide, FileSides, ListMap};
 use strandline_format::tree::Columns;
 use strandline_format::{
-    Deletes, DeletionVector, FileEntry, FileId, Files, Filter, MAX_INLINE_DELETES, ObjectRef, Renumbering, RowIds,
+    Deletes, DeletionVector, FileEntry, FileId, Files, Filter, MAX_INLINE_DELETES, ObjectRef, Renumbering,
+    RowIds,
 };
 
 use crate::error::{Error, Result};
@@ -74,7 +75,12 @@ impl FilesMerge<'_> {
         Ok(())
     }
 
-    async fn merge_file(&self, change: Change<Files>, ours: Option<FileEntry>, found: &mut Found) -> Result<()> {
+    async fn merge_file(
+        &self,
+        change: Change<Files>,
+        ours: Option<FileEntry>,
+        found: &mut Found,
+    ) -> Result<()> {
         let id = change.key;
         // An overwrite that removed what the other side removed as well would leave what both put in its place.
         if change.after.is_none() && ours.is_none() && !self.table.theirs.overwrites.is_empty() {
@@ -116,7 +122,9 @@ impl FilesMerge<'_> {
             let entry = entry.cloned();
             async move {
                 match &entry {
-                    Some(entry) => Ok(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default()),
+                    Some(entry) => {
+                        Ok(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default())
+                    }
                     None => Ok::<_, Error>(DeletionVector::new()),
                 }
             }

@@ -161,19 +161,22 @@ impl Rebase<'_> {
         merge: CatalogMerge,
         conflicts: &mut Vec<Conflict>,
     ) -> Result<Work> {
-        let ours: BTreeMap<TableId, &CatalogEntry> = sides.ours.iter().map(|entry| (entry.id, entry)).collect();
+        let ours: BTreeMap<TableId, &CatalogEntry> =
+            sides.ours.iter().map(|entry| (entry.id, entry)).collect();
         let mut work = Work::on(onto.clone(), self.era);
         let put: BTreeSet<TableId> = merge.puts.iter().map(|entry| entry.id).collect();
         for key in &merge.removes {
             let gone = sides.ours.iter().find(|entry| entry.name.key() == key && !put.contains(&entry.id));
             if let Some(entry) = gone {
-                let dropped = Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
+                let dropped =
+                    Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
                 work.touch(entry.id, dropped);
             }
         }
         for entry in merge.puts {
             let before = ours.get(&entry.id).map(|entry| (*entry).clone());
-            let operation = self.work.touched().get(&entry.id).map_or(Operation::Merge, |touched| touched.operation);
+            let operation =
+                self.work.touched().get(&entry.id).map_or(Operation::Merge, |touched| touched.operation);
             if let Some(node) = self.node(onto, &entry, conflicts).await? {
                 let after = After { name: entry.name, node };
                 work.touch(entry.id, Touched { before, after: Some(after), operation });
@@ -191,7 +194,9 @@ impl Rebase<'_> {
     ) -> Result<Option<Node>> {
         let touched = self.work.touched().get(&entry.id).and_then(|touched| touched.after.as_ref());
         Ok(match (&entry.node, touched) {
-            (MergedNode::Taken(node), Some(after)) if self.stand_in(entry.id, after)?.node.hash == node.hash => {
+            (MergedNode::Taken(node), Some(after))
+                if self.stand_in(entry.id, after)?.node.hash == node.hash =>
+            {
                 Some(after.node.clone())
             }
             (MergedNode::Taken(node), _) => Some(Node::Kept(entry.entry_type, *node)),
@@ -204,7 +209,13 @@ impl Rebase<'_> {
                 };
                 let (base, ours) = (at(*base), at(*ours));
                 let (base, ours) = futures::try_join!(onto.table_of(&base), onto.table_of(&ours))?;
-                let merge = table::TableRebase { base: &base, ours: &ours, theirs: draft, version: self.version, era: self.era };
+                let merge = table::TableRebase {
+                    base: &base,
+                    ours: &ours,
+                    theirs: draft,
+                    version: self.version,
+                    era: self.era,
+                };
                 merge.run(conflicts).await?.map(|draft| Node::Table(Box::new(draft)))
             }
             (MergedNode::Merge { .. }, _) => None,

@@ -38,7 +38,9 @@ impl TableRebase<'_> {
             TableSide { table: &self.theirs.table, schema: &self.theirs.schema },
         )?;
         let found = conflicts.len();
-        conflicts.extend(merged.conflicts.iter().cloned().map(|conflict| self.conflict(ConflictKind::Table(conflict))));
+        conflicts.extend(
+            merged.conflicts.iter().cloned().map(|conflict| self.conflict(ConflictKind::Table(conflict))),
+        );
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
         let (edits, stored) = files.run(conflicts).await?;
@@ -48,7 +50,9 @@ impl TableRebase<'_> {
         }
         let mut draft = Draft::new(ours.as_ref().clone(), Arc::new(merged.schema), self.era);
         draft.uploads = self.theirs.uploads.clone();
-        draft.uploads.extend(stored.into_iter().map(|object| (object.hash, (DataKind::DeletionVector, object))));
+        draft
+            .uploads
+            .extend(stored.into_iter().map(|object| (object.hash, (DataKind::DeletionVector, object))));
         draft.overwrites = self.theirs.overwrites.clone();
         let (files, totals) = (draft.table.files.clone(), draft.table.totals);
         draft.table = Table { files, totals, next_file, next_row, ..merged.table };

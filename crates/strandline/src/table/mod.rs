@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use strandline_format::{
-    Constraint, FieldId, FileEntry, Layout, Schema, SortOrder, Split, TableId, TableProperties, Timestamp, Totals,
+    Constraint, FieldId, FileEntry, Layout, Schema, SortOrder, Split, TableId, TableProperties, Timestamp,
+    Totals,
 };
 
 pub(crate) use state::TableState;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    ColumnName, Comment, Direction, Field, FieldId, NullOrder, Operation, Position, PrimitiveType, PropertyKey,
-    PropertyValue, Schema, SchemaEdit, Table as TableNode, TableName, TableSchema, Transform, Value,
+    ColumnName, Comment, Direction, Field, FieldId, NullOrder, Operation, Position, PrimitiveType,
+    PropertyKey, PropertyValue, Schema, SchemaEdit, Table as TableNode, TableName, TableSchema, Transform,
+    Value,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -221,7 +222,8 @@ impl AlterTable {
             change_table(&mut table, &schema, change)?;
         }
         table.schema = TableSchema::Inline(schema.clone());
-        Checks::new(&table.constraints, &schema).map_err(|error| Error::new(ErrorKind::InvalidInput, error.message()))?;
+        Checks::new(&table.constraints, &schema)
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.message()))?;
         crate::write::WriteOptions::of_table(&table, &schema)?;
         Ok((table, schema))
     }

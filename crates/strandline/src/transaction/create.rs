@@ -7,9 +7,9 @@ use arrow::datatypes::Schema as ArrowSchema;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    ColumnName, Comment, Direction, EntryType, Field, FieldId, NullOrder, OrderId, PropertyKey, PropertyValue,
-    Schema, SortField, SortOrder, Split, SplitField, SplitFieldId, SplitId, SqlText, Table as TableNode, TableId,
-    TableName, TableProperties, TableSchema, Transform, View,
+    ColumnName, Comment, Direction, EntryType, Field, FieldId, NullOrder, OrderId, PropertyKey,
+    PropertyValue, Schema, SortField, SortOrder, Split, SplitField, SplitFieldId, SplitId, SqlText,
+    Table as TableNode, TableId, TableName, TableProperties, TableSchema, Transform, View,
 };
 
 use crate::columns::fields_from_arrow;
@@ -88,7 +88,13 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Transaction::create_namespace`]; `InvalidInput` for columns that cannot be.
-    pub async fn create_view(&self, name: &str, sql: &str, dialect: &str, columns: &ArrowSchema) -> Result<()> {
+    pub async fn create_view(
+        &self,
+        name: &str,
+        sql: &str,
+        dialect: &str,
+        columns: &ArrowSchema,
+    ) -> Result<()> {
         let name = TableName::new(name)?;
         let mut state = self.open().await?;
         self.0.reads.name(&name);
@@ -215,14 +221,17 @@ impl CreateTable {
             let mut state = transaction.open().await?;
             transaction.0.reads.name(&name);
             let taken = refuse_taken(&state.work, &name).await;
-            let stands = self.if_absent && taken.is_err() && state.work.expect(&name, EntryType::Table).await.is_ok();
+            let stands =
+                self.if_absent && taken.is_err() && state.work.expect(&name, EntryType::Table).await.is_ok();
             if !stands {
                 taken?;
                 if self.with_namespaces {
                     transaction.ensure_namespaces(&mut state, &name).await?;
                 }
                 require_namespace(&state.work, &name).await?;
-                let draft = transaction.new_table(&self.shape).map_err(|error| error.at(format_args!("table {:?}", name.as_str())))?;
+                let draft = transaction
+                    .new_table(&self.shape)
+                    .map_err(|error| error.at(format_args!("table {:?}", name.as_str())))?;
                 let id = draft.table.id;
                 state.work.create(id, After { name: name.clone(), node: Node::Table(Box::new(draft)) });
             }
@@ -249,7 +258,12 @@ impl Transaction {
         let fields = match &shape.fields {
             Some(Ok(fields)) => fields.clone(),
             Some(Err(message)) => return Err(Error::new(ErrorKind::InvalidInput, message.clone())),
-            None => return Err(Error::new(ErrorKind::InvalidInput, "a table needs columns: give them, or none at all")),
+            None => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "a table needs columns: give them, or none at all",
+                ));
+            }
         };
         let schema = Schema::numbered(fields)?;
         let created = self.0.lake.storage().runtime().now();
@@ -305,7 +319,10 @@ pub(super) fn set_order(
         let id = field_at(schema, path)?;
         let sortable = schema.field(id).is_some_and(|field| field.ty.primitive().is_some());
         if !sortable || schema.leaves().iter().all(|(leaf, _)| *leaf != id) {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{path:?} cannot be sorted by: it is not a plain column")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{path:?} cannot be sorted by: it is not a plain column"),
+            ));
         }
         Ok(SortField { field: id, direction: *direction, nulls: *nulls })
     };

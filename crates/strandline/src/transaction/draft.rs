@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, RowId, RowIds, Schema, Seq, Table as TableNode,
-    TableName, Totals,
+    Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, RowId, RowIds, Schema, Seq,
+    Table as TableNode, TableName, Totals,
 };
 
 use crate::error::Result;
@@ -125,11 +125,8 @@ impl Draft {
         self.table.files = Root::default();
         self.table.totals = Totals::default();
         let gone = |total: u64| Counts { added: 0, removed: total };
-        self.moved = Moved {
-            rows: gone(self.base.rows),
-            files: gone(self.base.files),
-            bytes: gone(self.base.bytes),
-        };
+        self.moved =
+            Moved { rows: gone(self.base.rows), files: gone(self.base.files), bytes: gone(self.base.bytes) };
     }
 
     fn count(&mut self, before: Option<&FileEntry>, after: Option<&FileEntry>) {
@@ -149,7 +146,9 @@ impl Draft {
         let renewed = self.table.files.edits().iter().filter_map(|(id, edit)| {
             let mut entry = edit.clone()?;
             match (kind, &mut entry.deletes) {
-                (DataKind::File, _) if entry.hash == object.hash && self.is_new(*id) => entry.era = object.era,
+                (DataKind::File, _) if entry.hash == object.hash && self.is_new(*id) => {
+                    entry.era = object.era
+                }
                 (DataKind::DeletionVector, Some(Deletes::Stored { object: stored, .. }))
                     if stored.hash == object.hash =>
                 {

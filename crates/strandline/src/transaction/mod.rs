@@ -34,9 +34,9 @@ pub use alter::{AlterTable, Place};
 pub use begin::{Begin, Isolation};
 pub use create::CreateTable;
 pub(crate) use create::field_at;
-pub(crate) use touch::check_rows;
 pub use overwrite::{Overwrite, Overwritten};
 pub use rows::Rows;
+pub(crate) use touch::check_rows;
 
 use crate::commit::build::Label;
 use crate::commit::{Member, Patience, Report, Unresolved, Written};
@@ -109,7 +109,9 @@ impl State {
     fn check_open(&self) -> Result<()> {
         match &self.phase {
             Phase::Open => Ok(()),
-            Phase::Ended => Err(Error::new(ErrorKind::InvalidInput, "this transaction has ended: begin another")),
+            Phase::Ended => {
+                Err(Error::new(ErrorKind::InvalidInput, "this transaction has ended: begin another"))
+            }
             Phase::Broken(why) => {
                 let message = format!("this transaction cannot go on, begin another: {why}");
                 Err(Error::new(ErrorKind::InvalidInput, message))
@@ -152,6 +154,7 @@ impl Transaction {
             txn: self.0.txn,
             keyed: self.0.keyed,
             start: self.0.commit.version(),
+            start_commit: self.0.commit.hash(),
         }
     }
 
@@ -215,7 +218,14 @@ impl Transaction {
                 let message = format!("{:?} is a {}", name.as_str(), other.entry_type().as_str());
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
-            None => return Err(state.work.expect(&name, allowed[0]).await.err().unwrap_or_else(|| missing(&name))),
+            None => {
+                return Err(state
+                    .work
+                    .expect(&name, allowed[0])
+                    .await
+                    .err()
+                    .unwrap_or_else(|| missing(&name)));
+            }
         };
         let (id, written, is_namespace) =
             (standing.id(), standing.name().clone(), standing.entry_type() == EntryType::Namespace);
@@ -237,7 +247,12 @@ impl Transaction {
         let (from, to) = (TableName::new(from)?, TableName::new(to)?);
         let mut state = self.open().await?;
         let Some(standing) = state.work.standing(&from).await? else {
-            return Err(state.work.expect(&from, EntryType::Table).await.err().unwrap_or_else(|| missing(&from)));
+            return Err(state
+                .work
+                .expect(&from, EntryType::Table)
+                .await
+                .err()
+                .unwrap_or_else(|| missing(&from)));
         };
         let is_namespace = standing.entry_type() == EntryType::Namespace;
         let (standing, written) = (standing.name().clone(), StandingId::from(standing));
@@ -394,7 +409,10 @@ impl Transaction {
         state.phase = Phase::Ended;
         state.written.took = begun.elapsed();
         let (answer, outcome) = oneshot::channel();
-        let work = std::mem::replace(&mut state.work, Work::on(self.0.start.snapshot(&self.0.lake), self.0.start.pointer().era()));
+        let work = std::mem::replace(
+            &mut state.work,
+            Work::on(self.0.start.snapshot(&self.0.lake), self.0.start.pointer().era()),
+        );
         let serializable = self.0.isolation == Isolation::Serializable;
         let member = Member {
             txn: self.0.txn,

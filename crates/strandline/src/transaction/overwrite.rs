@@ -129,7 +129,8 @@ impl Transaction {
             What::Matching(predicate) => predicate.bind(&now.schema)?,
             What::Splits => {
                 let Some(split) = split else {
-                    let message = "it is not split, so no split can be replaced: split it first, or give a predicate";
+                    let message =
+                        "it is not split, so no split can be replaced: split it first, or give a predicate";
                     return Err(Error::new(ErrorKind::InvalidInput, message));
                 };
                 going = splits::within(&now, &split, &files, going).await?;
@@ -181,7 +182,8 @@ impl Transaction {
 /// The objects of the files that go as a whole: a new file with these bytes needs no upload.
 fn known(going: &[Found]) -> HashMap<Hash, ObjectRef> {
     let whole = going.iter().filter(|found| found.is_whole());
-    let object = |found: &Found| ObjectRef { hash: found.entry.hash, era: found.entry.era, size: found.entry.size };
+    let object =
+        |found: &Found| ObjectRef { hash: found.entry.hash, era: found.entry.era, size: found.entry.size };
     whole.map(|found| (found.entry.hash, object(found))).collect()
 }
 

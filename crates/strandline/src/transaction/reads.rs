@@ -87,7 +87,8 @@ impl ReadSet {
     }
 
     fn check_name(&self, change: &Change<Catalog>, conflicts: &mut Vec<Conflict>) {
-        let identity = |entry: &Option<CatalogEntry>| entry.as_ref().map(|entry| (entry.id, entry.entry_type));
+        let identity =
+            |entry: &Option<CatalogEntry>| entry.as_ref().map(|entry| (entry.id, entry.entry_type));
         let Some(entry) = change.after.as_ref().or(change.before.as_ref()) else { return };
         if identity(&change.before) == identity(&change.after) {
             return;

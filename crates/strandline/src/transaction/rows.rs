@@ -32,7 +32,9 @@ enum Source {
 impl Rows {
     /// A stream of batches. Whatever its error, it becomes an `InvalidInput` of the write, with the error as its source, unless
     /// it is one of ours.
-    pub fn stream<E>(batches: impl Stream<Item = std::result::Result<RecordBatch, E>> + Send + 'static) -> Self
+    pub fn stream<E>(
+        batches: impl Stream<Item = std::result::Result<RecordBatch, E>> + Send + 'static,
+    ) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
@@ -209,10 +211,12 @@ impl Transaction {
         let checks = Checks::new(&table.constraints, &schema)?;
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
         let order = find(table.layout.order).cloned();
-        let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
+        let split =
+            table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
         let options = WriteOptions::of_table(table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
-        let spec = FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
+        let spec =
+            FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
         Ok(Intake { table: id, schema, checks, required: None, spec })
     }
 
@@ -233,7 +237,8 @@ impl Transaction {
         for id in ids {
             let Some(slot) = state.open.remove(&id) else { continue };
             let finished = slot.lock().await.finish().await;
-            let files = finished.inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))?;
+            let files =
+                finished.inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))?;
             state.count(&files);
             let draft = state.work.drafts_mut().find(|draft| draft.table.id == id);
             if let Some(draft) = draft {
@@ -304,7 +309,10 @@ impl Intake {
     }
 
     /// The same, with these files of the table at hand, which are not uploaded again.
-    pub(super) fn reusing(mut self, known: std::collections::HashMap<strandline_format::Hash, strandline_format::ObjectRef>) -> Self {
+    pub(super) fn reusing(
+        mut self,
+        known: std::collections::HashMap<strandline_format::Hash, strandline_format::ObjectRef>,
+    ) -> Self {
         self.spec.known = Arc::new(known);
         self
     }
@@ -314,7 +322,8 @@ impl Intake {
         let passing = passes(filter, batch)?;
         let failing = (0..batch.num_rows()).find(|row| !passing.value(*row));
         failing.map_or(Ok(()), |row| {
-            let message = format!("row {row} is not among those that are replaced: {text} is not true for it");
+            let message =
+                format!("row {row} is not among those that are replaced: {text} is not true for it");
             Err(Error::new(ErrorKind::InvalidInput, message))
         })
     }

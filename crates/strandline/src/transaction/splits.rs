@@ -44,7 +44,8 @@ fn wanted<'f>(split: &Split, files: &'f [NewFile]) -> Result<BTreeMap<String, &'
     let values = |file: &'f NewFile| {
         let values = file.split.as_ref().filter(|values| values.split == split.id.0);
         values.map(|values| (text(&values.values), values)).ok_or_else(|| {
-            let message = "a new row is in no split, because what it is split by is NaN: give a predicate instead";
+            let message =
+                "a new row is in no split, because what it is split by is NaN: give a predicate instead";
             Error::new(ErrorKind::InvalidInput, message)
         })
     };
@@ -67,7 +68,8 @@ async fn look_into(
     let mut rows = DeletionVector::new();
     while let Some(batch) = batches.try_next().await? {
         for (row, position) in row_ids_of(&batch).enumerate() {
-            if split_of(state, split, &batch, row)?.is_some_and(|values| wanted.contains_key(&text(&values))) {
+            if split_of(state, split, &batch, row)?.is_some_and(|values| wanted.contains_key(&text(&values)))
+            {
                 rows.insert(position)?;
             }
         }
@@ -77,12 +79,22 @@ async fn look_into(
 }
 
 /// The split values of one row; nothing if one of them is NaN.
-fn split_of(state: &TableState, split: &Split, batch: &RecordBatch, row: usize) -> Result<Option<Vec<Scalar>>> {
+fn split_of(
+    state: &TableState,
+    split: &Split,
+    batch: &RecordBatch,
+    row: usize,
+) -> Result<Option<Vec<Scalar>>> {
     let value = |field: &SplitField| split_value(state, field, batch, row);
     split.fields.iter().map(value).collect()
 }
 
-fn split_value(state: &TableState, field: &SplitField, batch: &RecordBatch, row: usize) -> Result<Option<Scalar>> {
+fn split_value(
+    state: &TableState,
+    field: &SplitField,
+    batch: &RecordBatch,
+    row: usize,
+) -> Result<Option<Scalar>> {
     let source = state.schema.field(field.field).and_then(|field| field.ty.primitive());
     let Some(source) = source.filter(|_| field.transform != Transform::Void) else {
         return Ok(Some(Scalar::Null));
@@ -101,7 +113,11 @@ fn split_value(state: &TableState, field: &SplitField, batch: &RecordBatch, row:
 }
 
 /// What rows are in these splits, as a filter that is true for all of them and perhaps for more.
-pub(super) fn reach(split: &Split, files: &[NewFile], source: impl Fn(&SplitField) -> Option<PrimitiveType>) -> Filter {
+pub(super) fn reach(
+    split: &Split,
+    files: &[NewFile],
+    source: impl Fn(&SplitField) -> Option<PrimitiveType>,
+) -> Filter {
     let of_file = |file: &NewFile| {
         let values = file.split.as_ref().map(|values| values.values.as_slice()).unwrap_or_default();
         let parts = split.fields.iter().zip(values).map(|(field, scalar)| test(field, scalar, source(field)));

@@ -158,7 +158,10 @@ impl Work {
             Some(found) if found.entry_type() == wanted => Ok(found),
             Some(found) => {
                 let (found, wanted) = (found.entry_type().as_str(), wanted.as_str());
-                Err(Error::new(ErrorKind::NotFound, format!("{:?} is a {found}, not a {wanted}", name.as_str())))
+                Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("{:?} is a {found}, not a {wanted}", name.as_str()),
+                ))
             }
             None => Err(self.unknown(name, wanted).await),
         }
@@ -201,9 +204,12 @@ impl Work {
         };
         if !matches!(self.after(id), Some(After { node: Node::Table(_), .. })) {
             let state = self.table(name).await?;
-            let after = After { name: state.name.clone(), node: Node::Table(Box::new(Draft::of(&state, self.era))) };
+            let after =
+                After { name: state.name.clone(), node: Node::Table(Box::new(Draft::of(&state, self.era))) };
             match before {
-                Some(before) => self.touch(id, Touched { before: Some(before), after: Some(after), operation }),
+                Some(before) => {
+                    self.touch(id, Touched { before: Some(before), after: Some(after), operation })
+                }
                 None => self.replace(id, after),
             }
         }
@@ -240,7 +246,8 @@ impl Work {
         self.names.insert(name.key().clone(), None);
         match standing {
             StandingId::Base(entry) => {
-                let touched = Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
+                let touched =
+                    Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
                 self.touched.insert(entry.id, touched);
             }
             StandingId::Touched(id) => match self.touched.get_mut(&id) {

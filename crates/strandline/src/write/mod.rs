@@ -43,8 +43,8 @@ use strandline_format::{
     Era, FieldSet, Hash, ObjectRef, OrderId, Schema, SortOrder, Split, SplitValues, Stats, TableId,
 };
 
-pub(crate) use split::scalar;
 pub use options::{Compression, WriteOptions};
+pub(crate) use split::scalar;
 pub(crate) use writer::TableWriter;
 
 use crate::error::{Error, ErrorKind};

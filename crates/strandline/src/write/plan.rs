@@ -160,7 +160,8 @@ struct ParquetLeaves(HashMap<i32, TypePtr>);
 
 impl ParquetLeaves {
     fn of(schema: &Schema) -> Result<Self> {
-        let leaves = parquet_schema(schema)?.columns().iter().map(|column| column.self_type_ptr()).collect::<Vec<_>>();
+        let leaves =
+            parquet_schema(schema)?.columns().iter().map(|column| column.self_type_ptr()).collect::<Vec<_>>();
         Ok(Self(leaves.into_iter().map(|leaf| (leaf.get_basic_info().id(), leaf)).collect()))
     }
 

@@ -58,7 +58,9 @@ impl WriteOptions {
             ROW_GROUP_ROWS => self.row_group_rows = value.parse::<NonZeroUsize>().map_err(|_| wrong())?,
             _ => {
                 let near = crate::near::offer(&crate::near::nearest(key, KNOWN));
-                return Err(invalid(format!("no property {key:?} is known to say how files are written{near}")));
+                return Err(invalid(format!(
+                    "no property {key:?} is known to say how files are written{near}"
+                )));
             }
         }
         Ok(())

@@ -14,7 +14,9 @@ use strandline::storage::{ObjectOptions, Storage, StoreLocation};
 use strandline::tree::All;
 use strandline::{ErrorKind, Lake, Report, Resolution, Result, Runtime, Unresolved};
 use strandline_format::TxnId;
-use strandline_testkit::{Fault, FaultyStore, Script, SeededRandom, VirtualClock, second_faults, single_faults};
+use strandline_testkit::{
+    Fault, FaultyStore, Script, SeededRandom, VirtualClock, second_faults, single_faults,
+};
 
 use crate::fixture::{open, paused};
 
@@ -68,7 +70,8 @@ async fn truth(store: &Arc<InMemory>) -> (BTreeMap<TxnId, usize>, usize) {
     let mut tables = Vec::new();
     for table in TABLES {
         let batches = lake.table(table).await.unwrap().scan().collect().await.unwrap();
-        let values = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
+        let values =
+            batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
         let mut values: Vec<i64> = values.collect();
         values.sort_unstable();
         tables.push(values);
@@ -83,7 +86,12 @@ async fn truth(store: &Arc<InMemory>) -> (BTreeMap<TxnId, usize>, usize) {
 }
 
 /// Runs writers under a script, and holds what they were told against what is.
-async fn check(base: &InMemory, script: &Script, writers: u64, tally: &mut BTreeMap<&'static str, usize>) -> FaultyStore {
+async fn check(
+    base: &InMemory,
+    script: &Script,
+    writers: u64,
+    tally: &mut BTreeMap<&'static str, usize>,
+) -> FaultyStore {
     let inner = Arc::new(base.fork());
     let store = FaultyStore::new(inner.clone(), script.clone());
     let told = futures::future::join_all((0..writers).map(|writer| write(&store, writer))).await;
@@ -94,7 +102,9 @@ async fn check(base: &InMemory, script: &Script, writers: u64, tally: &mut BTree
     for told in &told {
         let kind = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
         *tally.entry(kind).or_default() += 1;
-        judge(&inner, &store, told).await.unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
+        judge(&inner, &store, told)
+            .await
+            .unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
     }
     // Whatever happened, the next writer goes on.
     let next = open(storage(inner.clone(), 50)).await.unwrap();

@@ -5,9 +5,9 @@ mod branches;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
-mod fixture;
-#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod lake;
 #[cfg(test)]

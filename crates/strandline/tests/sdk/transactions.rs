@@ -20,8 +20,10 @@ fn orders(ids: std::ops::Range<i64>) -> RecordBatch {
 
 async fn ids(table: &Table) -> Vec<i64> {
     let batches = table.scan().columns(["id"]).collect().await.unwrap();
-    let mut ids: Vec<i64> =
-        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    let mut ids: Vec<i64> = batches
+        .iter()
+        .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
+        .collect();
     ids.sort_unstable();
     ids
 }
@@ -61,7 +63,8 @@ fn an_append_costs_what_it_must() {
         let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
         with_table(&lake).await;
         for round in 0..3 {
-            let (report, counts) = counted.store.measure(lake.append("orders", orders(round..round + 1))).await;
+            let (report, counts) =
+                counted.store.measure(lake.append("orders", orders(round..round + 1))).await;
             let report = report.unwrap();
             assert_eq!(counts.total().requests, 4, "{counts:?} {report:?}");
             assert_eq!(counts.depth(), 3, "{counts:?}");
@@ -104,5 +107,28 @@ fn concurrent_appends_both_stay() {
         let report = two.commit().await.unwrap();
         assert_eq!((report.retries, report.commit.version().0), (1, 3));
         assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [0, 1, 5, 6]);
+    });
+}
+
+#[test]
+fn a_branch_that_was_made_anew_cannot_tell_what_became_of_a_commit() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        with_table(&lake).await;
+        lake.create_branch("dev").from("main").await.unwrap();
+        let transaction = lake.begin().branch("dev").await.unwrap();
+        transaction.append("orders", orders(0..1)).await.unwrap();
+        let unresolved = transaction.unresolved();
+        assert!(matches!(lake.resolve(&unresolved).await.unwrap(), strandline::Resolution::Open));
+        transaction.commit().await.unwrap();
+        assert!(matches!(lake.resolve(&unresolved).await.unwrap(), strandline::Resolution::Committed(_)));
+        lake.delete_branch("dev").await.unwrap();
+        let gone = lake.resolve_by_fence(&unresolved).await.unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::CommitUnknown, "{gone}");
+        lake.append("orders", orders(5..6)).await.unwrap();
+        lake.create_branch("dev").from("main~2").without_history().await.unwrap();
+        let anew = lake.resolve_by_fence(&unresolved).await.unwrap_err();
+        assert_eq!((anew.kind(), anew.unresolved()), (ErrorKind::CommitUnknown, Some(&unresolved)), "{anew}");
     });
 }

@@ -3,8 +3,8 @@
 use strandline_format::{ColumnName, Field, PrimitiveType, Schema, Type};
 
 use crate::ErrorKind;
-use crate::filter::parse::MAX_DEPTH;
 use crate::filter::evaluate::evaluate;
+use crate::filter::parse::MAX_DEPTH;
 use crate::filter::{Literal, Predicate, col};
 
 fn schema() -> Schema {

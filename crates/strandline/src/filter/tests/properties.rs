@@ -9,10 +9,10 @@ use strandline_testkit::generate::typed;
 
 use super::batch::{Values, array, batch, structs};
 use super::model;
-use crate::filter::literal::{Exact, Kind, Literal};
-use crate::filter::predicate::{Column, Predicate, Test, col};
 use crate::filter::evaluate::evaluate;
+use crate::filter::literal::{Exact, Kind, Literal};
 use crate::filter::passes;
+use crate::filter::predicate::{Column, Predicate, Test, col};
 
 /// A table of two columns and one in a struct, its values, and a predicate over it.
 #[derive(Clone, Debug)]

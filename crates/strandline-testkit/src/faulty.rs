@@ -199,14 +199,19 @@ impl Faults {
                 self.keep(request, release, send);
                 Err(self.error(Answer::Timeout, request))
             }
-            Some(Effect::Flip { bit }) => send.await?.with_body(move |bytes| whole(damage::flip(&bytes, bit))).await,
+            Some(Effect::Flip { bit }) => {
+                send.await?.with_body(move |bytes| whole(damage::flip(&bytes, bit))).await
+            }
             Some(Effect::Cut { bytes: tail }) => {
                 send.await?.with_body(move |bytes| whole(damage::cut(&bytes, tail))).await
             }
             Some(Effect::Break { after }) => {
                 let broken = self.state.with(|state| state.dialect.broken_body());
                 send.await?
-                    .with_body(move |bytes| Body { bytes: damage::first(&bytes, after), broken: Some(broken) })
+                    .with_body(move |bytes| Body {
+                        bytes: damage::first(&bytes, after),
+                        broken: Some(broken),
+                    })
                     .await
             }
             Some(Effect::Slow(time)) => {

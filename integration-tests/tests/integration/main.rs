@@ -36,14 +36,7 @@ mod wire;
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
     return runner::main(
-        &[
-            pointer::CASES,
-            crash::CASES,
-            folder::CASES,
-            wire::CASES,
-            second_reader::CASES,
-            refused::CASES,
-        ],
+        &[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, second_reader::CASES, refused::CASES],
         conformance::tests(),
     );
     #[cfg(not(test))]

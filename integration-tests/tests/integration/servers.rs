@@ -33,7 +33,8 @@ impl Server {
         if let Some(line) = variable(self.variable) {
             return Ok(Place::parse(&line));
         }
-        let why = format!("no server: {} is not set, `.ci/servers COMMAND` starts one and sets it", self.variable);
+        let why =
+            format!("no server: {} is not set, `.ci/servers COMMAND` starts one and sets it", self.variable);
         assert!(variable("STRANDLINE_REQUIRE_ALL").is_none(), "{why}");
         Err(why)
     }

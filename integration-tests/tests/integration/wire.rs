@@ -13,7 +13,9 @@ use strandline::storage::{
 use strandline::{Deadline, Runtime};
 use strandline_format::Era;
 use strandline_testkit::FixedEnvironment;
-use strandline_testkit::wire::{HttpAnswer as Answer, HttpRequest as Request, HttpServer as Server, StubBucket, error};
+use strandline_testkit::wire::{
+    HttpAnswer as Answer, HttpRequest as Request, HttpServer as Server, StubBucket, error,
+};
 
 use crate::attempt::{self, Tried};
 use crate::crash::noise;
@@ -257,11 +259,10 @@ fn lost_answers() -> Outcome {
     for (answer, outcome) in answers.into_iter().zip(["unknown", "unknown", "unknown", "moved"]) {
         for settled in [false, true] {
             let (bucket, answer) = (StubBucket::s3(), answer.clone());
-            let server =
-                serve(move |request| match (bucket.answer(request), request.method.as_str()) {
-                    (_, "PUT") => answer.clone(),
-                    (honest, _) => honest,
-                });
+            let server = serve(move |request| match (bucket.answer(request), request.method.as_str()) {
+                (_, "PUT") => answer.clone(),
+                (honest, _) => honest,
+            });
             lake::run(async {
                 let storage = open(&server).await;
                 match settled {

@@ -247,7 +247,10 @@ impl StubBucket {
             let Some(parts) = state.uploads.get(upload) else { return error(404, "NoSuchUpload") };
             let parts = numbers.iter().map(|number| parts.get(&number.parse().ok()?));
             let Some(parts) = parts.collect::<Option<Vec<_>>>() else { return error(400, "InvalidPart") };
-            let stored = Stored { body: parts.into_iter().flatten().copied().collect(), generation: self.next_generation() };
+            let stored = Stored {
+                body: parts.into_iter().flatten().copied().collect(),
+                generation: self.next_generation(),
+            };
             let (tag, headers) = (etag(&stored.body), self.headers(&stored));
             state.uploads.remove(upload);
             state.objects.insert(key.to_owned(), stored);

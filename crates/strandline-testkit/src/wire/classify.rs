@@ -25,7 +25,9 @@ fn kind(request: &HttpRequest) -> RequestKind {
     match (request.method.as_str(), comp.as_deref()) {
         ("GET", Some("list")) => RequestKind::List,
         ("GET", _) if has("list-type") => RequestKind::List,
-        ("GET", _) if request.header("range").or(request.header("x-ms-range")).is_some() => RequestKind::GetRange,
+        ("GET", _) if request.header("range").or(request.header("x-ms-range")).is_some() => {
+            RequestKind::GetRange
+        }
         ("GET", _) => RequestKind::Get,
         ("HEAD", _) => RequestKind::Head,
         ("PUT", Some("block")) => RequestKind::PutPart,

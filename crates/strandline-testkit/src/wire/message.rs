@@ -47,7 +47,10 @@ impl HttpRequest {
     pub fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.into_iter().find(|(found, _)| *found == name).map(|(_, value)| decoded(&value.replace('+', " ")))
+        pairs
+            .into_iter()
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| decoded(&value.replace('+', " ")))
     }
 
     /// The same without its body, as a log keeps it.
@@ -181,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_request_is_taken_apart() {
-        let text = "PUT /b/a%2Fb?x=1%2F2&uploads&y=a+b HTTP/1.1\r\nIf-Match: \"e\"\r\nContent-Length: 2\r\n\r\nhi";
+        let text =
+            "PUT /b/a%2Fb?x=1%2F2&uploads&y=a+b HTTP/1.1\r\nIf-Match: \"e\"\r\nContent-Length: 2\r\n\r\nhi";
         let request = request(text).unwrap().unwrap();
         assert_eq!((request.path(), request.header("if-match")), ("/b/a%2Fb", Some("\"e\"")));
         let parameters = ["x", "uploads", "y", "z"].map(|name| request.parameter(name));
@@ -192,7 +196,9 @@ mod tests {
     #[test]
     fn what_is_not_whole_is_an_error() {
         assert_eq!(request("").unwrap(), None);
-        for cut in ["GET", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "PUT / HTTP/1.1\r\ncontent-length: 9\r\n\r\nhi"] {
+        for cut in
+            ["GET", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "PUT / HTTP/1.1\r\ncontent-length: 9\r\n\r\nhi"]
+        {
             assert!(request(cut).is_err(), "{cut:?}");
         }
         let endless = format!("PUT / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", u64::MAX);
@@ -210,7 +216,8 @@ mod tests {
         check("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 200, "");
         check("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, "");
         check("GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "");
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n1\r\n!\r\n0\r\nt: 1\r\n\r\n";
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n1\r\n!\r\n0\r\nt: 1\r\n\r\n";
         check("GET", chunked, 200, "hi!");
     }
 }

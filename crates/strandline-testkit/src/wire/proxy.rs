@@ -155,15 +155,20 @@ impl Relay {
     }
 
     fn suffer(&self, request: &Request, message: &HttpRequest, effect: Option<Effect>) -> HttpAnswer {
-        let applied = |applied: bool| if applied { drop(self.forward(message)) };
+        let apply = |applied: bool| {
+            if applied {
+                // Nobody learns how it went.
+                drop(self.forward(message));
+            }
+        };
         match effect {
             None => self.pass(request, message, whole),
             Some(Effect::Fail { applied: was, answer }) => {
-                applied(was);
+                apply(was);
                 instead(answer)
             }
             Some(Effect::Hang { applied: was }) => {
-                applied(was);
+                apply(was);
                 HttpAnswer::Hang
             }
             Some(Effect::Zombie(release)) => {
@@ -299,6 +304,7 @@ fn kept(said: &Said, head_only: bool) -> Vec<String> {
 fn encoded(message: &HttpRequest) -> Bytes {
     let headers = message.headers.iter().filter(|(name, _)| name != "connection");
     let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!("{} {} HTTP/1.1\r\n{headers}connection: close\r\n\r\n", message.method, message.target);
+    let head =
+        format!("{} {} HTTP/1.1\r\n{headers}connection: close\r\n\r\n", message.method, message.target);
     [head.as_bytes(), &message.body].concat().into()
 }

@@ -42,7 +42,8 @@ fn gcs(url: &str) -> Arc<dyn ObjectStore> {
 
 /// Both dialects, with pages so small that every listing has several.
 fn both() -> Vec<(&'static str, HttpServer, Arc<dyn ObjectStore>)> {
-    let (one, other) = (StubBucket::s3().with_page(3).serve().unwrap(), StubBucket::gcs().with_page(3).serve().unwrap());
+    let (one, other) =
+        (StubBucket::s3().with_page(3).serve().unwrap(), StubBucket::gcs().with_page(3).serve().unwrap());
     let (first, second) = (s3(&one.url()), gcs(&other.url()));
     vec![("s3", one, first), ("gcs", other, second)]
 }
@@ -158,7 +159,8 @@ async fn each_breach_breaks_what_it_says() {
     let store = s3(&server.url());
     put(&store, update(&first), "one").await.unwrap();
     put(&store, PutMode::Create, "two").await.unwrap_err();
-    let refused = put(&store, PutMode::Update(UpdateVersion { e_tag: Some("\"x\"".into()), version: None }), "two");
+    let refused =
+        put(&store, PutMode::Update(UpdateVersion { e_tag: Some("\"x\"".into()), version: None }), "two");
     refused.await.unwrap_err();
 
     let server = serve(Breach::Races);

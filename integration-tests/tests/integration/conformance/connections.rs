@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use strandline::storage::{
-    Change, DataKind, Durability, Loaded, Settled, Storage, Swap, Token, settle,
-};
+use strandline::storage::{Change, DataKind, Durability, Loaded, Settled, Storage, Swap, Token, settle};
 use strandline::{Deadline, ErrorKind, Lake};
 use strandline_format::{Era, RefName};
 use strandline_testkit::wire::Proxy;

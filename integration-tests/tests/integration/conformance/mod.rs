@@ -9,8 +9,8 @@ mod lakes;
 mod objects;
 mod refs;
 
-pub(crate) use backend::{Backend, Site};
 use backend::{BACKENDS, OWN};
+pub(crate) use backend::{Backend, Site};
 
 use crate::runner::{Outcome, Test};
 use crate::servers;

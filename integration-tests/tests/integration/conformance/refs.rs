@@ -166,8 +166,7 @@ pub(super) fn probe(site: &Site) {
 }
 
 pub(super) fn processes(site: &Site) {
-    let writers =
-        Writers { place: site.place.clone(), durability: Durability::None, count: 4, swaps: SWAPS };
+    let writers = Writers { place: site.place.clone(), durability: Durability::None, count: 4, swaps: SWAPS };
     let running: Vec<_> = (0..writers.count).map(|writer| (writer, writers.start(writer).spawn())).collect();
     let said: BTreeMap<u32, Vec<u32>> = running
         .into_iter()

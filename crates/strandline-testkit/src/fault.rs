@@ -145,6 +145,8 @@ pub enum Effect {
     },
     /// The request is sent after this time, on tokio's clock.
     Slow(Duration),
+    /// The body takes this much longer to arrive, on tokio's clock; on a connection it comes in small pieces.
+    Trickle(Duration),
 }
 
 /// When a zombie lands.
@@ -229,6 +231,7 @@ impl fmt::Display for Effect {
             Self::Cut { bytes } => write!(f, "last {bytes} bytes cut"),
             Self::Break { after } => write!(f, "broken off after {after} bytes"),
             Self::Slow(time) => write!(f, "sent {time:?} late"),
+            Self::Trickle(time) => write!(f, "body arrives over {time:?}"),
         }
     }
 }

@@ -17,9 +17,11 @@ use futures::{FutureExt, TryFutureExt};
 use object_store::{ObjectStore, Result};
 
 use crate::answer::{Answer, Dialect};
+use crate::damage;
 use crate::fault::{Effect, Fault, Release, Script};
 use crate::intercept::{Body, Intercepted, Layer, Reply, Sending};
 use crate::request::Request;
+use crate::running::Running;
 use crate::shared::Shared;
 
 /// A store that fails by script. Clones share the script.
@@ -57,9 +59,7 @@ pub struct Landing {
 #[derive(Debug, Default)]
 struct State {
     dialect: Dialect,
-    /// The faults, each with how many requests have matched its target.
-    script: Vec<(Fault, usize)>,
-    run: Vec<(Request, Option<Effect>)>,
+    running: Running,
     /// How many requests have ended.
     ended: usize,
     zombies: VecDeque<Zombie>,
@@ -105,10 +105,9 @@ impl FaultyStore {
 
     /// Begins another script and another recording. Zombies stay on their way.
     pub fn set_script(&self, script: impl Into<Script>) {
-        let script = script.into().faults().iter().map(|fault| (fault.clone(), 0)).collect();
+        let running = Running::from(script.into());
         self.layer().state.with(|state| {
-            state.script = script;
-            state.run.clear();
+            state.running = running;
             state.landings.clear();
         });
     }
@@ -116,17 +115,13 @@ impl FaultyStore {
     /// The requests since the script began, in the order in which they were sent.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        self.layer().state.with(|state| state.run.iter().map(|(request, _)| request.clone()).collect())
+        self.layer().state.with(|state| state.running.requests())
     }
 
     /// The faults of the script that have not fired: a test with one of them has not tested it.
     #[must_use]
     pub fn unfired(&self) -> Vec<Fault> {
-        self.layer().state.with(|state| {
-            let unfired =
-                state.script.iter().filter(|(fault, seen)| !(0..*seen).any(|n| fault.target.covers(n)));
-            unfired.map(|(fault, _)| fault.clone()).collect()
-        })
+        self.layer().state.with(|state| state.running.unfired())
     }
 
     /// The zombies that are still on their way, oldest first.
@@ -153,13 +148,9 @@ impl FaultyStore {
     /// The run with its faults, a line for each request, for the message of an assertion.
     #[must_use]
     pub fn log(&self) -> String {
-        let line = |(number, (request, effect)): (usize, &(Request, Option<Effect>))| match effect {
-            Some(effect) => format!("{number:>4} {request} -- {effect}\n"),
-            None => format!("{number:>4} {request}\n"),
-        };
         self.layer().state.with(|state| {
-            let requests = state.run.iter().enumerate().map(line);
-            requests.chain(state.landings.iter().map(|landing| format!("     {landing}\n"))).collect()
+            let landings = state.landings.iter().map(|landing| format!("     {landing}\n"));
+            state.running.lines().chain(landings).collect()
         })
     }
 }
@@ -178,7 +169,7 @@ impl Layer for Faults {
 
     fn pass<T: Reply>(self: Arc<Self>, request: Request, send: Sending<T>) -> Sending<T> {
         async move {
-            let effect = self.begin(&request);
+            let effect = self.state.with(|state| state.running.begin(&request));
             let reply = self.suffer(&request, effect, send).await;
             self.end().await;
             reply
@@ -188,19 +179,6 @@ impl Layer for Faults {
 }
 
 impl Faults {
-    /// Notes a request and picks its fault.
-    fn begin(&self, request: &Request) -> Option<Effect> {
-        self.state.with(|state| {
-            let mut effect = None;
-            for (fault, seen) in state.script.iter_mut().filter(|(fault, _)| fault.target.matches(request)) {
-                effect = effect.or(fault.target.covers(*seen).then_some(fault.effect));
-                *seen += 1;
-            }
-            state.run.push((request.clone(), effect));
-            effect
-        })
-    }
-
     async fn suffer<T: Reply>(
         &self,
         request: &Request,
@@ -221,19 +199,29 @@ impl Faults {
                 self.keep(request, release, send);
                 Err(self.error(Answer::Timeout, request))
             }
-            Some(Effect::Flip { bit }) => send.await?.with_body(move |bytes| whole(flip(&bytes, bit))).await,
+            Some(Effect::Flip { bit }) => {
+                send.await?.with_body(move |bytes| whole(damage::flip(&bytes, bit))).await
+            }
             Some(Effect::Cut { bytes: tail }) => {
-                send.await?.with_body(move |bytes| whole(cut(&bytes, tail))).await
+                send.await?.with_body(move |bytes| whole(damage::cut(&bytes, tail))).await
             }
             Some(Effect::Break { after }) => {
                 let broken = self.state.with(|state| state.dialect.broken_body());
                 send.await?
-                    .with_body(move |bytes| Body { bytes: first(&bytes, after), broken: Some(broken) })
+                    .with_body(move |bytes| Body {
+                        bytes: damage::first(&bytes, after),
+                        broken: Some(broken),
+                    })
                     .await
             }
             Some(Effect::Slow(time)) => {
                 tokio::time::sleep(time).await;
                 send.await
+            }
+            Some(Effect::Trickle(time)) => {
+                let reply = send.await?;
+                tokio::time::sleep(time).await;
+                Ok(reply)
             }
         }
     }
@@ -286,25 +274,6 @@ async fn apply<T>(applied: bool, send: Sending<T>) {
 
 fn whole(bytes: Bytes) -> Body {
     Body { bytes, broken: None }
-}
-
-fn flip(bytes: &Bytes, bit: u64) -> Bytes {
-    let mut flipped = bytes.to_vec();
-    let bits = 8 * flipped.len() as u64;
-    if let Some(bit) = bit.checked_rem(bits)
-        && let Some(byte) = usize::try_from(bit / 8).ok().and_then(|at| flipped.get_mut(at))
-    {
-        *byte ^= 1 << (bit % 8);
-    }
-    flipped.into()
-}
-
-fn cut(bytes: &Bytes, tail: u64) -> Bytes {
-    first(bytes, (bytes.len() as u64).saturating_sub(tail))
-}
-
-fn first(bytes: &Bytes, wanted: u64) -> Bytes {
-    bytes.slice(..usize::try_from(wanted).unwrap_or(usize::MAX).min(bytes.len()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What Strandline's tests are made with: stores that count and stores that fail, a clock and randomness that a test
-//! owns, and generators of names, schemas, batches and edit histories.
+//! What Strandline's tests are made with: stores that count and stores that fail, the same for servers and connections, a clock
+//! and randomness that a test owns, and generators of names, schemas, batches and edit histories.
 //!
 //! Invariants: everything is deterministic from a script or a seed; nothing here is part of the product. What does not
 //! belong here: tests of the product, and any second implementation of its rules.
@@ -9,6 +9,7 @@ mod clock;
 pub mod commits;
 mod counting;
 mod counts;
+mod damage;
 mod enumerate;
 mod environment;
 mod fault;
@@ -18,7 +19,9 @@ mod intercept;
 mod multipart;
 mod random;
 mod request;
+mod running;
 mod shared;
+pub mod wire;
 
 pub use answer::{Answer, Dialect, Status};
 pub use clock::VirtualClock;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use strandline::storage::{Loaded, Storage, Swap};
 
 use crate::child::{Start, acknowledge};
-use crate::lake;
+use crate::lake::{self, Place};
 use strandline::storage::Durability;
 
 /// One swap: the number of the writer, and the how manieth of its swaps it is, from 1.
@@ -15,7 +15,7 @@ pub(crate) type Line = (u32, u32);
 
 /// Who writes how much, and where.
 pub(crate) struct Writers {
-    pub(crate) location: String,
+    pub(crate) place: Place,
     pub(crate) durability: Durability,
     pub(crate) count: u32,
     pub(crate) swaps: u32,
@@ -26,7 +26,8 @@ impl Writers {
     pub(crate) fn start(&self, writer: u32) -> Start {
         let (number, swaps) = (writer.to_string(), self.swaps.to_string());
         let durability = lake::durability_name(self.durability);
-        Start::new("swap", &[&self.location, durability, &number, &swaps])
+        let Place { location, options } = &self.place;
+        Start::new("swap", &[location, options, durability, &number, &swaps])
     }
 
     /// Checks what stands in the ledger against what was acknowledged, by writer.
@@ -70,9 +71,10 @@ pub(crate) fn numbers(said: &[String]) -> impl Iterator<Item = u32> + '_ {
 /// A writer: adds its lines one by one, and says each that the store reports as swapped. One that was killed goes on where the
 /// ledger says that it was.
 pub(crate) async fn swap_until_done(arguments: &[String]) {
-    let [location, durability, writer, swaps] = arguments else { panic!("{arguments:?}") };
+    let [location, options, durability, writer, swaps] = arguments else { panic!("{arguments:?}") };
     let (writer, swaps): (u32, u32) = (writer.parse().unwrap(), swaps.parse().unwrap());
-    let storage = lake::open(location, lake::durability_of(durability)).await;
+    let place = Place { location: location.clone(), options: options.clone() };
+    let storage = lake::open_at(&place, lake::durability_of(durability)).await;
     let mut next = 1 + last_of(writer, storage.refs().load(&lake::main()).await.unwrap().as_ref());
     while next <= swaps {
         let current = storage.refs().load(&lake::main()).await.unwrap();

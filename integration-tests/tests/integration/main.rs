@@ -7,9 +7,9 @@
 #[cfg(test)]
 mod attempt;
 #[cfg(test)]
-mod bucket;
-#[cfg(test)]
 mod child;
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
@@ -19,9 +19,9 @@ mod lake;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
-mod mock;
-#[cfg(test)]
 mod pointer;
+#[cfg(test)]
+mod refused;
 #[cfg(test)]
 mod runner;
 #[cfg(test)]
@@ -35,14 +35,10 @@ mod wire;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
-    return runner::main(&[
-        pointer::CASES,
-        crash::CASES,
-        folder::CASES,
-        wire::CASES,
-        servers::CASES,
-        second_reader::CASES,
-    ]);
+    return runner::main(
+        &[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, second_reader::CASES, refused::CASES],
+        conformance::tests(),
+    );
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE
 }

@@ -68,8 +68,8 @@ struct Kills {
 impl Race {
     fn new(durability: Durability, swaps: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let location = folder.path().to_str().unwrap().to_owned();
-        let writers = Writers { location, durability, count: 4, swaps };
+        let place = folder.path().to_str().unwrap().into();
+        let writers = Writers { place, durability, count: 4, swaps };
         Self { folder, writers, acknowledged: BTreeMap::new(), kills: Kills::default() }
     }
 
@@ -101,7 +101,7 @@ impl Race {
 
     fn ledger(&self) -> Vec<ledger::Line> {
         lake::run(async {
-            ledger::read(&lake::open(&self.writers.location, self.writers.durability).await).await
+            ledger::read(&lake::open_at(&self.writers.place, self.writers.durability).await).await
         })
     }
 
@@ -213,7 +213,7 @@ fn usable_after_all_are_killed() -> Outcome {
 /// A swap of the test's own.
 fn swap_once(writers: &Writers) {
     lake::run(async {
-        let storage = lake::open(&writers.location, writers.durability).await;
+        let storage = lake::open_at(&writers.place, writers.durability).await;
         let current = storage.refs().load(&lake::main()).await.unwrap();
         let expected = current.as_ref().map(|loaded| &loaded.token);
         let bytes = ledger::with(current.as_ref(), (u32::MAX, 0));

@@ -1,6 +1,6 @@
 //! The harness: runs cases by name, and counts what it had to skip.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use tokio::time::Instant;
@@ -20,43 +20,56 @@ pub(crate) struct Case {
     pub(crate) run: fn() -> Outcome,
 }
 
-/// Runs the cases whose names contain the argument that was given, or all; `--list` only names them.
-pub(crate) fn main(groups: &[&[Case]]) -> ExitCode {
+/// A test that is made of parts: one of many cases, at one of many places.
+pub(crate) struct Test {
+    pub(crate) name: String,
+    pub(crate) run: Box<dyn Fn() -> Outcome>,
+}
+
+impl From<&Case> for Test {
+    fn from(case: &Case) -> Self {
+        Self { name: case.name.to_owned(), run: Box::new(case.run) }
+    }
+}
+
+/// Runs the tests whose names contain one of the arguments that were given, or all; `--list` only names them.
+pub(crate) fn main(groups: &[&[Case]], matrix: Vec<Test>) -> ExitCode {
     if let Some(role) = child::role() {
         return child::run(&role);
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let wanted = |case: &&Case| {
+    let wanted = |test: &Test| {
         let mut filters = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
-        filters.peek().is_none() || filters.any(|filter| case.name.contains(filter.as_str()))
+        filters.peek().is_none() || filters.any(|filter| test.name.contains(filter.as_str()))
     };
-    let cases: Vec<&Case> = groups.iter().copied().flatten().filter(wanted).collect();
+    let tests = groups.iter().copied().flatten().map(Test::from).chain(matrix);
+    let tests: Vec<Test> = tests.filter(wanted).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        cases.iter().for_each(|case| println!("{}: test", case.name));
+        tests.iter().for_each(|test| println!("{}: test", test.name));
         return ExitCode::SUCCESS;
     }
-    report(&cases)
+    report(&tests)
 }
 
-fn report(cases: &[&Case]) -> ExitCode {
+fn report(tests: &[Test]) -> ExitCode {
     let (mut passed, mut failed, mut skipped) = (0, Vec::new(), 0);
-    for case in cases {
+    for test in tests {
         let started = Instant::now();
-        let outcome = catch_unwind(case.run);
+        let outcome = catch_unwind(AssertUnwindSafe(&test.run));
         let took = started.elapsed().as_secs_f64();
         match outcome {
             Ok(Outcome::Passed) => {
-                println!("{} ... ok ({took:.1} s)", case.name);
+                println!("{} ... ok ({took:.1} s)", test.name);
                 passed += 1;
             }
             Ok(Outcome::Skipped(why)) => {
-                println!("{} ... skipped: {why}", case.name);
+                println!("{} ... skipped: {why}", test.name);
                 skipped += 1;
             }
             // The panic has printed what it had to say.
             Err(_) => {
-                println!("{} ... FAILED ({took:.1} s)", case.name);
-                failed.push(case.name);
+                println!("{} ... FAILED ({took:.1} s)", test.name);
+                failed.push(&test.name);
             }
         }
     }

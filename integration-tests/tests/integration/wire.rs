@@ -13,12 +13,13 @@ use strandline::storage::{
 use strandline::{Deadline, Runtime};
 use strandline_format::Era;
 use strandline_testkit::FixedEnvironment;
+use strandline_testkit::wire::{
+    HttpAnswer as Answer, HttpRequest as Request, HttpServer as Server, StubBucket, error,
+};
 
 use crate::attempt::{self, Tried};
-use crate::bucket::{Bucket, error};
 use crate::crash::noise;
 use crate::lake;
-use crate::mock::{Answer, Request, Server};
 use crate::runner::{Case, Outcome};
 
 pub(crate) const CASES: &[Case] = &[
@@ -34,10 +35,14 @@ const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJHMEU";
 
+fn serve(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
+    Server::start(answer).unwrap()
+}
+
 /// Opens a bucket at a server as a user would.
 async fn open(server: &Server) -> Storage {
     let store = StoreOptions::new()
-        .with("endpoint", &server.address)
+        .with("endpoint", server.url())
         .with("allow_http", "true")
         .with("access_key_id", ACCESS_KEY)
         .with("secret_access_key", SECRET_KEY)
@@ -50,7 +55,7 @@ async fn open(server: &Server) -> Storage {
 
 /// Tries everything against a server that always answers so.
 async fn against(answer: Answer) -> (Server, Vec<Tried>) {
-    let server = Server::start(move |_| answer.clone());
+    let server = serve(move |_| answer.clone());
     let tried = attempt::everything(&open(&server).await).await;
     (server, tried)
 }
@@ -64,7 +69,7 @@ const SWAP: usize = 6;
 
 /// How often the pointer was put.
 fn swaps(server: &Server) -> usize {
-    let puts = |request: &&Request| request.method == "PUT" && request.path.ends_with("main.json");
+    let puts = |request: &&Request| request.method == "PUT" && request.path().ends_with("main.json");
     server.requests().iter().filter(puts).count()
 }
 
@@ -82,8 +87,8 @@ fn check(name: &str, server: &Server, tried: &[Tried], expected: [&str; 8]) {
 }
 
 fn honest() -> Outcome {
-    let bucket = Bucket::default();
-    let server = Server::start(move |request| bucket.answer(request));
+    let bucket = StubBucket::s3();
+    let server = serve(move |request| bucket.answer(request));
     lake::run(async {
         let storage = open(&server).await;
         storage.objects().put_meta(attempt::TEXT.into(), Era(0)).await.unwrap();
@@ -125,7 +130,7 @@ fn kinds() -> Outcome {
 /// A failed condition, and S3's "somebody is at it now", are a lost race and no error.
 async fn conditions_that_fail() {
     for answer in [error(412, "PreconditionFailed"), error(409, "ConditionalRequestConflict")] {
-        let server = Server::start(move |request| match request.method.as_str() {
+        let server = serve(move |request| match request.method.as_str() {
             "PUT" => answer.clone(),
             _ => error(404, "NoSuchKey"),
         });
@@ -140,7 +145,7 @@ fn secrets() -> Outcome {
         statuses.into_iter().flat_map(|status| [echo_as_s3, echo_as_proxy].map(|echo| (status, echo))).map(
             |(status, echo)| async move {
                 let server =
-                    Server::start(move |request| Answer::Say(status, Vec::new(), echo(request).into_bytes()));
+                    serve(move |request| Answer::Say(status, Vec::new(), echo(request).into_bytes()));
                 let tried = attempt::everything(&open(&server).await).await;
                 let signatures = server.requests().iter().map(signature).collect::<Vec<_>>();
                 let mut secrets = vec![ACCESS_KEY.to_owned(), SECRET_KEY.to_owned(), TOKEN.to_owned()];
@@ -174,7 +179,7 @@ fn echo_as_s3(request: &Request) -> String {
 /// A debugging proxy repeats it as text.
 fn echo_as_proxy(request: &Request) -> String {
     let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    format!("refused: {} {}\n{headers}", request.method, request.path)
+    format!("refused: {} {}\n{headers}", request.method, request.target)
 }
 
 /// More than any answer may have, and what the sockets hold on top of it.
@@ -204,11 +209,11 @@ fn bounds() -> Outcome {
 fn cut_bodies() -> Outcome {
     lake::run(async {
         for (cuts, expected) in [(1, ["ok", "ok"]), (u64::MAX, ["unavailable", "unavailable"])] {
-            let bucket = Bucket::default();
+            let bucket = StubBucket::s3();
             let left = AtomicU64::new(0);
             let left = Arc::new(left);
             let script = Arc::clone(&left);
-            let server = Server::start(move |request| cut_some(&script, request, bucket.answer(request)));
+            let server = serve(move |request| cut_some(&script, request, bucket.answer(request)));
             let storage = open(&server).await;
             assert_eq!(settle_create(&storage).await, "applied");
             let text = noise(10_000).into();
@@ -253,12 +258,11 @@ fn lost_answers() -> Outcome {
     ];
     for (answer, outcome) in answers.into_iter().zip(["unknown", "unknown", "unknown", "moved"]) {
         for settled in [false, true] {
-            let (bucket, answer) = (Bucket::default(), answer.clone());
-            let server =
-                Server::start(move |request| match (bucket.answer(request), request.method.as_str()) {
-                    (_, "PUT") => answer.clone(),
-                    (honest, _) => honest,
-                });
+            let (bucket, answer) = (StubBucket::s3(), answer.clone());
+            let server = serve(move |request| match (bucket.answer(request), request.method.as_str()) {
+                (_, "PUT") => answer.clone(),
+                (honest, _) => honest,
+            });
             lake::run(async {
                 let storage = open(&server).await;
                 match settled {

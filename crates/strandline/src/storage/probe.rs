@@ -16,6 +16,10 @@ use crate::runtime::Runtime;
 
 /// How many writers race for one object.
 const RACERS: u64 = 16;
+/// How often one write is sent until it is answered, and the pause before it is sent again. Some servers close a connection
+/// behind each refusal without saying so, and the next request on it is lost.
+const ATTEMPTS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long removing what a probe left may take.
 const CLEAN_UP: Duration = Duration::from_secs(3);
 
@@ -23,7 +27,8 @@ const CLEAN_UP: Duration = Duration::from_secs(3);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conditions(());
 
-/// Tries every condition that commits rely on. About 60 small requests, two times 16 of them at once.
+/// Tries every condition that commits rely on. About 60 small requests, two times 16 of them at once; a write whose answer is
+/// lost is sent again, [`ATTEMPTS`] times at most.
 ///
 /// # Errors
 /// `StoreUnsuitable`, naming what the store did wrong; else whatever kept it from being asked. A dropped future
@@ -79,12 +84,26 @@ impl Probe<'_> {
         format!("{{\"probe\":\"{}\",\"n\":{number}}}", self.nonce).into()
     }
 
+    /// The token of a write that was applied, by whichever of its attempts; `None`: it was refused.
     async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, number: u64) -> Result<Option<Token>> {
-        match self.refs.swap(path, expected, self.body(number)).await? {
-            Swap::Swapped(token) => Ok(Some(token)),
-            Swap::Moved(_) => Ok(None),
-            Swap::Unknown(error) => Err(error),
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            match self.refs.swap(path, expected, self.body(number)).await? {
+                Swap::Swapped(token) => return Ok(Some(token)),
+                Swap::Moved(_) if lost.is_none() => return Ok(None),
+                // The refusal may be for an earlier attempt of ours, whose answer was lost.
+                Swap::Moved(_) => return self.own(path, number).await,
+                Swap::Unknown(error) => lost = Some(error),
+            }
+            tokio::time::sleep(PAUSE).await;
         }
+        Err(lost.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "the store gave no answer")))
+    }
+
+    /// The token of what stands there, if it is this body.
+    async fn own(&self, path: &ObjectPath, number: u64) -> Result<Option<Token>> {
+        let found = self.refs.load(path).await?;
+        Ok(found.filter(|found| found.bytes == self.body(number)).map(|found| found.token))
     }
 
     async fn must_swap(
@@ -176,6 +195,10 @@ mod tests {
         ShowsStale,
         RepeatsToken,
         Answerless,
+        /// Every other write is applied and its answer lost.
+        LosesAnswers,
+        /// The same, and it does not look at tokens.
+        LosesAnswersAndTokens,
         ForbidsWrites,
     }
 
@@ -226,7 +249,8 @@ mod tests {
         }
 
         async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap> {
-            self.writes.fetch_add(1, Ordering::Relaxed);
+            let number = self.writes.fetch_add(1, Ordering::Relaxed);
+            let lost = || Swap::Unknown(Error::new(ErrorKind::Unavailable, "no answer"));
             let there = self.inner.load(path).await?.is_some();
             match self.broken {
                 Broken::IgnoresCreate if expected.is_none() => self.force(path, &bytes).await,
@@ -239,7 +263,13 @@ mod tests {
                 Broken::RepeatsToken => {
                     self.force(path, &bytes).await.map(|_| Swap::Swapped(Token::new("same")))
                 }
-                Broken::Answerless => Ok(Swap::Unknown(Error::new(ErrorKind::Unavailable, "no answer"))),
+                Broken::Answerless => Ok(lost()),
+                Broken::LosesAnswers if number.is_multiple_of(2) => {
+                    self.inner.swap(path, expected, bytes).await.map(|_| lost())
+                }
+                Broken::LosesAnswersAndTokens if number.is_multiple_of(2) && expected.is_some() => {
+                    self.force(path, &bytes).await.map(|_| lost())
+                }
                 Broken::ForbidsWrites => Err(Error::new(ErrorKind::PermissionDenied, "read only")),
                 _ => self.inner.swap(path, expected, bytes).await,
             }
@@ -266,6 +296,7 @@ mod tests {
             (Broken::ShowsStale, ErrorKind::StoreUnsuitable, "did not show what had just been written"),
             (Broken::RepeatsToken, ErrorKind::StoreUnsuitable, "created an object that was there already"),
             (Broken::Answerless, ErrorKind::Unavailable, "no answer"),
+            (Broken::LosesAnswersAndTokens, ErrorKind::StoreUnsuitable, "stale token"),
             (Broken::ForbidsWrites, ErrorKind::PermissionDenied, "read only"),
         ] {
             let error = probe(&Store::new(broken), &Runtime::system()).await.unwrap_err();
@@ -285,7 +316,9 @@ mod tests {
             Arc::from("memory"),
         );
         probe(&refs, &Runtime::system()).await.unwrap();
-        assert!(probe(&Store::new(Broken::Nothing), &Runtime::system()).await.is_ok());
+        for fair in [Broken::Nothing, Broken::LosesAnswers] {
+            probe(&Store::new(fair), &Runtime::system()).await.unwrap();
+        }
         let left: Vec<_> = futures::StreamExt::collect(object_store::ObjectStore::list(&*memory, None)).await;
         assert!(left.is_empty(), "{left:?}");
     }

@@ -1,0 +1,310 @@
+//! A proxy on the way to a real server: it counts what goes by, and fails by script.
+//!
+//! Invariants: without a fault a request passes unchanged, its host and signature included, and so does its answer; "applied"
+//! means that the server has answered it, "not applied" that it never saw it; a zombie is sent at most once. The words for
+//! requests and faults are those of the stores (`request`, `fault`), so that one script does for both. Memory: a request and
+//! its answer for each connection, and the zombies. What does not belong here: sockets (`server`).
+
+use std::collections::VecDeque;
+use std::io::{self, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::path::Path;
+
+use super::classify::classify;
+use super::message::{HttpRequest, Said, read_answer};
+use super::server::{HttpAnswer, HttpServer};
+use super::xml;
+use crate::answer::{Answer, Status};
+use crate::counts::{Counts, Tally};
+use crate::damage;
+use crate::fault::{Effect, Fault, Release, Script};
+use crate::faulty::Landing;
+use crate::request::{Request, Root};
+use crate::running::Running;
+use crate::shared::Shared;
+
+/// How long the server may be silent.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A proxy to one server, until it is dropped.
+///
+/// ```
+/// use object_store::path::Path;
+/// use strandline_testkit::wire::{Proxy, StubBucket};
+/// let server = StubBucket::s3().serve()?;
+/// let proxy = Proxy::start(&server.url(), Path::from("bucket/lake"))?;
+/// assert_ne!(proxy.url(), server.url());
+/// assert_eq!(proxy.counts().total().requests, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Proxy {
+    server: HttpServer,
+    relay: Arc<Relay>,
+}
+
+struct Relay {
+    /// Host and port.
+    upstream: String,
+    root: Root,
+    state: Shared<State>,
+}
+
+#[derive(Default)]
+struct State {
+    running: Running,
+    counts: Counts,
+    /// How many requests have ended.
+    ended: usize,
+    zombies: VecDeque<Zombie>,
+    landings: Vec<Landing>,
+}
+
+/// A request that its client has given up, and that the server has not seen yet.
+struct Zombie {
+    request: Request,
+    message: HttpRequest,
+    /// How many requests must have ended when it is sent by itself.
+    due: Option<usize>,
+}
+
+impl Proxy {
+    /// A proxy to the server at a URL, `http://127.0.0.1:9000` say, in whose paths the lake lies below `root`: the bucket
+    /// and the prefix in it; at Azure the account stands before them.
+    ///
+    /// # Errors
+    /// If the URL is not one of plain HTTP, or there is no free port.
+    pub fn start(upstream: &str, root: Path) -> io::Result<Self> {
+        let host = upstream.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        let host = host.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an http:// URL"))?;
+        let relay = Arc::new(Relay { upstream: host.to_owned(), root: Root(root), state: Shared::default() });
+        let answering = Arc::clone(&relay);
+        let server = HttpServer::start(move |request| answering.answer(request))?;
+        Ok(Self { server, relay })
+    }
+
+    /// Where it is reached, without a path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Begins another script and another recording. Zombies stay on their way, counts go on.
+    pub fn set_script(&self, script: impl Into<Script>) {
+        let running = Running::from(script.into());
+        self.relay.state.with(|state| {
+            state.running = running;
+            state.landings.clear();
+        });
+    }
+
+    /// The faults of the script that have not fired: a test with one of them has not tested it.
+    #[must_use]
+    pub fn unfired(&self) -> Vec<Fault> {
+        self.relay.state.with(|state| state.running.unfired())
+    }
+
+    /// The requests since the script began, in the order in which they came.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.relay.state.with(|state| state.running.requests())
+    }
+
+    /// What was counted so far. Depth is not known here.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.relay.state.with(|state| state.counts.clone())
+    }
+
+    /// How many connections were made to the proxy so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.server.connections()
+    }
+
+    /// Lets all zombies land now, oldest first, and says what became of each.
+    pub fn release_zombies(&self) -> Vec<Landing> {
+        let next = || self.relay.state.with(|state| state.zombies.pop_front());
+        std::iter::from_fn(next).map(|zombie| self.relay.land(zombie)).collect()
+    }
+
+    /// The run with its faults, a line for each request, for the message of an assertion.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.relay.state.with(|state| {
+            let landings = state.landings.iter().map(|landing| format!("     {landing}\n"));
+            state.running.lines().chain(landings).collect()
+        })
+    }
+}
+
+impl Relay {
+    fn answer(&self, message: &HttpRequest) -> HttpAnswer {
+        let request = classify(message, &self.root);
+        let effect = self.state.with(|state| {
+            let sent = Tally { requests: 1, sent: request.sent, received: 0 };
+            state.counts.add(&request, sent);
+            state.running.begin(&request)
+        });
+        let answer = self.suffer(&request, message, effect);
+        self.end();
+        answer
+    }
+
+    fn suffer(&self, request: &Request, message: &HttpRequest, effect: Option<Effect>) -> HttpAnswer {
+        let apply = |applied: bool| {
+            if applied {
+                // Nobody learns how it went.
+                drop(self.forward(message));
+            }
+        };
+        match effect {
+            None => self.pass(request, message, whole),
+            Some(Effect::Fail { applied: was, answer }) => {
+                apply(was);
+                instead(answer)
+            }
+            Some(Effect::Hang { applied: was }) => {
+                apply(was);
+                HttpAnswer::Hang
+            }
+            Some(Effect::Zombie(release)) => {
+                self.keep(request, message, release);
+                HttpAnswer::Close
+            }
+            Some(Effect::Flip { bit }) => self.pass(request, message, |status, headers, body| {
+                whole(status, headers, damage::flip(&body, bit).into())
+            }),
+            Some(Effect::Cut { bytes }) => self.pass(request, message, |status, headers, body| {
+                whole(status, headers, damage::cut(&body, bytes).into())
+            }),
+            Some(Effect::Break { after }) => self.pass(request, message, |status, headers, body| {
+                HttpAnswer::Cut(status, headers, body.len(), damage::first(&body, after).into())
+            }),
+            Some(Effect::Slow(time)) => {
+                std::thread::sleep(time);
+                self.pass(request, message, whole)
+            }
+            Some(Effect::Trickle(time)) => self.pass(request, message, |status, headers, body| {
+                HttpAnswer::Slow(status, headers, body, time)
+            }),
+        }
+    }
+
+    /// The server's own answer, delivered so. A server that cannot be reached closes the connection.
+    fn pass(
+        &self,
+        request: &Request,
+        message: &HttpRequest,
+        deliver: impl FnOnce(u16, Vec<String>, Vec<u8>) -> HttpAnswer,
+    ) -> HttpAnswer {
+        let Ok(said) = self.forward(message) else { return HttpAnswer::Close };
+        if request.kind.brings_bytes() && (200..300).contains(&said.status) {
+            let received = Tally { received: said.body.len() as u64, ..Tally::default() };
+            self.state.with(|state| state.counts.add(request, received));
+        }
+        deliver(said.status, kept(&said, message.method == "HEAD"), said.body)
+    }
+
+    /// Sends a request to the server, on a connection of its own.
+    fn forward(&self, message: &HttpRequest) -> io::Result<Said> {
+        let stream = TcpStream::connect(&self.upstream)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        (&stream).write_all(&encoded(message))?;
+        read_answer(&mut BufReader::new(&stream), &message.method)
+    }
+
+    fn keep(&self, request: &Request, message: &HttpRequest, release: Release) {
+        self.state.with(|state| {
+            let due = match release {
+                // The request itself ends, too.
+                Release::After(later) => Some(state.ended + 1 + later),
+                Release::ByHand => None,
+            };
+            state.zombies.push_back(Zombie { request: request.clone(), message: message.clone(), due });
+        });
+    }
+
+    /// Notes that a request has ended, and lets the zombies land that are due.
+    fn end(&self) {
+        self.state.with(|state| state.ended += 1);
+        while let Some(zombie) = self.state.with(State::next_due) {
+            self.land(zombie);
+        }
+    }
+
+    fn land(&self, zombie: Zombie) -> Landing {
+        let refused = match self.forward(&zombie.message) {
+            Ok(said) if (200..300).contains(&said.status) => None,
+            Ok(said) => Some(format!("the server answered {}", said.status)),
+            Err(error) => Some(error.to_string()),
+        };
+        let landing = Landing { request: zombie.request, refused };
+        self.state.with(|state| state.landings.push(landing.clone()));
+        landing
+    }
+}
+
+impl State {
+    fn next_due(&mut self) -> Option<Zombie> {
+        let at = self.zombies.iter().position(|zombie| zombie.due.is_some_and(|due| due <= self.ended))?;
+        self.zombies.remove(at)
+    }
+}
+
+fn whole(status: u16, headers: Vec<String>, body: Vec<u8>) -> HttpAnswer {
+    HttpAnswer::Say(status, headers, body)
+}
+
+/// What the client gets in place of the truth.
+fn instead(answer: Answer) -> HttpAnswer {
+    match answer {
+        Answer::Timeout => HttpAnswer::Hang,
+        Answer::Closed => HttpAnswer::Close,
+        // The connection stands already, so it cannot be refused any more.
+        Answer::Reset | Answer::Refused => HttpAnswer::Reset,
+        Answer::Status(status) => {
+            let (number, code) = said_as(status);
+            let headers = vec!["Content-Type: application/xml".to_owned()];
+            HttpAnswer::Say(number, headers, xml::error(code).into_bytes())
+        }
+    }
+}
+
+/// A status as S3 words it.
+fn said_as(status: Status) -> (u16, &'static str) {
+    match status {
+        Status::Unauthorized => (401, "Unauthorized"),
+        Status::Forbidden => (403, "AccessDenied"),
+        Status::NotFound => (404, "NoSuchKey"),
+        Status::Conflict => (409, "ConditionalRequestConflict"),
+        Status::PreconditionFailed => (412, "PreconditionFailed"),
+        Status::TooManyRequests => (429, "SlowDown"),
+        Status::InternalError => (500, "InternalError"),
+        Status::Unavailable => (503, "SlowDown"),
+    }
+}
+
+/// The headers that are the answer's and not the connection's.
+fn kept(said: &Said, head_only: bool) -> Vec<String> {
+    let of_connection = |name: &str| match name {
+        // Without a body nothing else tells how long it would be.
+        "content-length" => !head_only,
+        "transfer-encoding" | "connection" | "keep-alive" => true,
+        _ => false,
+    };
+    let kept = said.headers.iter().filter(|(name, _)| !of_connection(name));
+    kept.map(|(name, value)| format!("{name}: {value}")).collect()
+}
+
+fn encoded(message: &HttpRequest) -> Bytes {
+    let headers = message.headers.iter().filter(|(name, _)| name != "connection");
+    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head =
+        format!("{} {} HTTP/1.1\r\n{headers}connection: close\r\n\r\n", message.method, message.target);
+    [head.as_bytes(), &message.body].concat().into()
+}

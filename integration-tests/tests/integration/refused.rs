@@ -1,0 +1,96 @@
+//! Stores that ignore or break conditions: no lake is made in them and none there is written to, and each refusal names what
+//! failed. A lake that was copied into one can be read.
+
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+use strandline::storage::{Durability, Storage};
+use strandline::{Error, ErrorKind, Lake, Runtime};
+use strandline_format::{RefName, TableName};
+use strandline_testkit::wire::{Breach, StubBucket};
+
+use crate::lake::{self, Place};
+use crate::runner::{Case, Outcome};
+use crate::servers::{self, Server};
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "refused::rclone", run: || server(&servers::RCLONE, IGNORES) },
+    Case { name: "refused::s3rver", run: || server(&servers::S3RVER, IGNORES) },
+    Case { name: "refused::a_stub_that_ignores_conditions", run: || stub(Breach::Ignores, IGNORES) },
+    Case {
+        name: "refused::a_stub_that_ignores_tokens",
+        run: || stub(Breach::IgnoresTokens, "it took a swap with a stale token"),
+    },
+    Case {
+        name: "refused::a_stub_that_swaps_what_is_absent",
+        run: || stub(Breach::SwapsAbsent, "it took a swap of an object that is not there"),
+    },
+    Case {
+        name: "refused::a_stub_that_races",
+        run: || stub(Breach::Races, "a race to create one object: it told several writers that each had won"),
+    },
+];
+
+const IGNORES: &str = "it created an object that was there already";
+
+fn server(server: &Server, names: &str) -> Outcome {
+    match server.place() {
+        Ok(place) => check(&place, names),
+        Err(why) => return Outcome::Skipped(why),
+    }
+    Outcome::Passed
+}
+
+fn stub(breach: Breach, names: &str) -> Outcome {
+    let server = StubBucket::s3().that(breach).serve().unwrap();
+    let options = "access_key_id=id secret_access_key=key region=us-east-1 allow_http=true";
+    let options = format!("endpoint={} {options}", server.url());
+    check(&Place { location: "s3://lake".to_owned(), options }, names);
+    Outcome::Passed
+}
+
+fn check(place: &Place, names: &str) {
+    let nonce = Runtime::system().nonce().unwrap();
+    let place = place.below(&format!("test-{nonce}"));
+    lake::run(async {
+        let refused = Lake::create(&place.location).storage(place.how(Durability::None)).await.unwrap_err();
+        is_refusal(&refused, &place, names);
+        let storage = lake::open_at(&place, Durability::None).await;
+        let left: Vec<_> = storage.objects().store().list(None).try_collect().await.unwrap();
+        assert!(left.is_empty(), "{left:?}");
+        let made = Lake::create(format!("memory://copied-{nonce}")).await.unwrap();
+        copy(made.storage(), &storage).await;
+        reads(&made, &place).await;
+        let copied = Lake::open_in(storage, &RefName::new("main").unwrap()).await.unwrap();
+        let refused = lake::touch(&copied, copied.head()).await.unwrap_err();
+        is_refusal(&refused, &place, names);
+        // And it has changed nothing.
+        reads(&made, &place).await;
+        println!("  {refused}");
+    });
+}
+
+fn is_refusal(error: &Error, place: &Place, names: &str) {
+    assert_eq!(error.kind(), ErrorKind::StoreUnsuitable, "{error}");
+    assert!(error.message().contains(names), "{error}");
+    assert!(error.message().contains(&place.location), "{error}");
+}
+
+/// As any tool copies it: object by object, without conditions.
+async fn copy(from: &Storage, to: &Storage) {
+    let (from, to) = (from.objects().store(), to.objects().store());
+    let objects: Vec<_> = from.list(None).try_collect().await.unwrap();
+    assert!(objects.len() >= 3, "{objects:?}");
+    for object in objects {
+        let bytes = from.get(&object.location).await.unwrap().bytes().await.unwrap();
+        to.put(&object.location, bytes.into()).await.unwrap();
+    }
+}
+
+/// The copy is the same lake, to a reader with nothing at hand.
+async fn reads(made: &Lake, place: &Place) {
+    let lake = Lake::open(&place.location).storage(place.how(Durability::None)).await.unwrap();
+    assert_eq!((lake.id(), lake.head().commit()), (made.id(), made.head().commit()));
+    assert_eq!(lake.head().pointer(), made.head().pointer());
+    assert_eq!(lake.head().entry(&TableName::new("orders").unwrap()).await.unwrap(), None);
+    lake.storage().objects().get_meta(&lake.head().pointer().head()).await.unwrap();
+}

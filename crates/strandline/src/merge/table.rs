@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use strandline_format::merge::{TableSide, merge_tables};
+use strandline_format::merge::{TableMerge, TableSide, merge_tables};
 use strandline_format::tree::Root;
-use strandline_format::{
-    Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table,
-};
+use strandline_format::{Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Seq, Table};
 
 use crate::error::{ErrorKind, Result};
-use crate::filter::Checks;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::FilesMerge;
 use crate::storage::DataKind;
 use crate::table::TableState;
 use crate::transaction::check_rows;
 use crate::transaction::draft::Draft;
+use crate::tree::KeyRange;
 
 /// One table on all sides.
 pub(super) struct TableRebase<'a> {
@@ -44,7 +42,9 @@ impl TableRebase<'_> {
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
         let (edits, stored) = files.run(conflicts).await?;
-        self.check_rows(&merged.ours_constraints, &merged.schema, conflicts).await?;
+        if conflicts.len() == found {
+            self.check_rows(&merged, conflicts).await?;
+        }
         if conflicts.len() > found {
             return Ok(None);
         }
@@ -62,28 +62,41 @@ impl TableRebase<'_> {
         Ok(Some(draft))
     }
 
-    /// The rows that theirs added, held against the constraints that ours added or changed since [REB-11]. Only files whose
-    /// statistics leave it open are read, and of them only what the constraints ask for.
-    async fn check_rows(
+    /// The rows that one side added, held against the constraints that the other one added or changed [REB-11].
+    async fn check_rows(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) -> Result<()> {
+        if !merged.ours_constraints.is_empty() {
+            let added = self.theirs.new_files().cloned().collect();
+            self.hold(added, &self.theirs.table, &merged.ours_constraints, merged, conflicts).await?;
+        }
+        if !merged.theirs_constraints.is_empty() {
+            let (base, ours) = (&self.base.table, self.ours);
+            let since = KeyRange::new(base.next_file..);
+            let added = ours.trees.collect(&ours.table.files, &since).await?;
+            self.hold(added, &ours.table, &merged.theirs_constraints, merged, conflicts).await?;
+        }
+        Ok(())
+    }
+
+    async fn hold(
         &self,
+        added: Vec<FileEntry>,
+        table: &Table,
         constraints: &[Constraint],
-        merged: &Schema,
+        merged: &TableMerge,
         conflicts: &mut Vec<Conflict>,
     ) -> Result<()> {
-        if constraints.is_empty() || self.theirs.new_files().next().is_none() {
-            return Ok(());
-        }
         let mut files: Root<Files> = Root::default();
-        files.edit(self.theirs.new_files().map(|entry| (entry.id, Some(entry.clone()))));
-        let table = Table { files, ..self.theirs.table.clone() };
+        files.edit(added.into_iter().map(|entry| (entry.id, Some(entry))));
+        let table = Table { files, ..table.clone() };
         for constraint in constraints {
-            let checks = Checks::new(std::slice::from_ref(constraint), merged)?;
-            if let Err(error) = check_rows(self.ours.clone(), &table, merged, &checks).await {
-                if error.kind() != ErrorKind::InvalidInput {
-                    return Err(error);
+            let held = check_rows(self.ours, &table, &merged.schema, std::slice::from_ref(constraint)).await;
+            match held {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    let name = constraint.name.as_str().to_owned();
+                    conflicts.push(self.conflict(ConflictKind::Constraint(name, error.message().to_owned())));
                 }
-                let name = constraint.name.as_str().to_owned();
-                conflicts.push(self.conflict(ConflictKind::Constraint(name, error.message().to_owned())));
+                Err(error) => return Err(error),
             }
         }
         Ok(())

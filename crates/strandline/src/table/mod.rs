@@ -63,11 +63,6 @@ impl Table {
         Self { state, reads: Some(reads) }
     }
 
-    /// What it is read from.
-    pub(crate) fn state(&self) -> &TableState {
-        &self.state
-    }
-
     /// Its full name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -198,8 +198,7 @@ impl AlterTable {
         let added = added_checks(&before.table, &table);
         if !added.is_empty() {
             let rows = before.state(state.work.base(), name);
-            let checks = Checks::new(&added, &schema)?;
-            touch::check_rows(rows, &table, &schema, &checks).await?;
+            touch::check_rows(&rows, &table, &schema, &added).await?;
         }
         let draft = state.work.draft(name, Operation::Alter).await?;
         (draft.table, draft.schema) = (table, Arc::new(schema));

@@ -189,7 +189,7 @@ impl Group<'_> {
             chain.later.push(waiting);
             return;
         }
-        match self.prepare(head, &mut waiting, chain).await {
+        match Box::pin(self.prepare(head, &mut waiting, chain)).await {
             Ok(Prepared::Ready(built)) => {
                 chain.members.push(waiting);
                 chain.built.push(*built);
@@ -248,7 +248,7 @@ impl Group<'_> {
             era: head.pointer().era(),
             txn: member.txn,
         };
-        rebase.run().await
+        Box::pin(rebase.run()).await
     }
 
     /// All objects of the chain, at once.

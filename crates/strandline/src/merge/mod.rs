@@ -216,7 +216,7 @@ impl Rebase<'_> {
                     version: self.version,
                     era: self.era,
                 };
-                merge.run(conflicts).await?.map(|draft| Node::Table(Box::new(draft)))
+                Box::pin(merge.run(conflicts)).await?.map(|draft| Node::Table(Box::new(draft)))
             }
             (MergedNode::Merge { .. }, _) => None,
         })

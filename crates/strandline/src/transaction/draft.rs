@@ -147,7 +147,7 @@ impl Draft {
             let mut entry = edit.clone()?;
             match (kind, &mut entry.deletes) {
                 (DataKind::File, _) if entry.hash == object.hash && self.is_new(*id) => {
-                    entry.era = object.era
+                    entry.era = object.era;
                 }
                 (DataKind::DeletionVector, Some(Deletes::Stored { object: stored, .. }))
                     if stored.hash == object.hash =>

@@ -208,7 +208,7 @@ impl Work {
                 After { name: state.name.clone(), node: Node::Table(Box::new(Draft::of(&state, self.era))) };
             match before {
                 Some(before) => {
-                    self.touch(id, Touched { before: Some(before), after: Some(after), operation })
+                    self.touch(id, Touched { before: Some(before), after: Some(after), operation });
                 }
                 None => self.replace(id, after),
             }
@@ -273,7 +273,7 @@ impl Work {
     /// Enters what a merge found: everything that differs from the base, under its id.
     pub(crate) fn touch(&mut self, id: TableId, touched: Touched) {
         let (before, after) = (touched.before.as_ref(), touched.after.as_ref());
-        if let Some(before) = before.filter(|before| self.names.get(before.name.key()).is_none()) {
+        if let Some(before) = before.filter(|before| !self.names.contains_key(before.name.key())) {
             self.names.insert(before.name.key().clone(), None);
         }
         if let Some(after) = after {

@@ -1,4 +1,4 @@
-//! Transactions over any number of tables of one branch [TXN].
+//! Transactions over any number of tables of one branch (chapter TXN of the protocol).
 //!
 //! A transaction pins the head that it begins on: all that it reads is of that commit, plus its own writes [TXN-14]. Data files
 //! are encoded and uploaded while they are produced; nothing of it is visible before the commit, and a transaction that is

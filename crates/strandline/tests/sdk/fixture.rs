@@ -37,11 +37,13 @@ impl Counted {
     }
 }
 
-/// Runs a test under paused time, where waiting costs nothing and requests that overlap are seen to overlap.
+/// Runs a test under paused time, where waiting costs nothing and requests that overlap are seen to overlap. One thread encodes,
+/// so that requests come in the same order each time.
 pub(crate) fn paused<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
+        .max_blocking_threads(1)
         .build()
         .unwrap()
         .block_on(test)

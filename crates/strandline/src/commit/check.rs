@@ -3,9 +3,11 @@
 //! Invariant: the order of the checks is that of the rule, and none is left out because of what the last answer was: an id
 //! that is in the history has committed, whatever its writer was told.
 
+use std::cmp::Ordering;
+
 use futures::TryStreamExt;
 use strandline_format::tree::Children;
-use strandline_format::{History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
+use strandline_format::{Hash, History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
 
 use crate::commit::Member;
 use crate::error::{Error, ErrorKind, Result};
@@ -84,18 +86,24 @@ impl Select<History> for Since {
     }
 }
 
+/// The commit that is a version of a head's first-parent history, the head included. As many requests as the history has
+/// levels that are not at hand.
+pub(crate) async fn commit_at(head: &Head, version: Seq) -> Result<Option<Hash>> {
+    let commit = head.commit();
+    match version.cmp(&commit.seq) {
+        Ordering::Equal => Ok(Some(head.pointer().head().hash)),
+        Ordering::Greater => Ok(None),
+        Ordering::Less => {
+            let entry = head.trees().get(&commit.history, &version).await?;
+            Ok(entry.map(|entry| entry.commit.hash))
+        }
+    }
+}
+
 /// Refuses a base in whose first-parent history the start does not stand: the branch was deleted and made anew, and the
 /// transaction may have committed on the old one [TXN-4].
 pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
-    let (commit, version) = (head.commit(), start.version());
-    let found = if commit.seq == version {
-        Some(head.pointer().head().hash)
-    } else if commit.seq > version {
-        head.trees().get(&commit.history, &version).await?.map(|entry| entry.commit.hash)
-    } else {
-        None
-    };
-    if found == Some(start.hash()) {
+    if commit_at(head, start.version()).await? == Some(start.hash()) {
         return Ok(());
     }
     let branch = head.pointer().branch().as_str();

@@ -5,9 +5,11 @@ mod branches;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
-mod faults;
+mod keys;
 #[cfg(test)]
 mod lake;
 #[cfg(test)]
@@ -32,3 +34,5 @@ mod transactions;
 mod tree_counts;
 #[cfg(test)]
 mod tree_model;
+#[cfg(test)]
+mod work;

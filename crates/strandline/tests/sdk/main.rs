@@ -1,9 +1,13 @@
 //! The SDK as a user of the crate sees it, on stores that count, fail and delay. One binary, a module for each part.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod branches;
 #[cfg(test)]
 mod collector;
+#[cfg(test)]
+mod evolution;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use strandline_format::merge::{TableSide, merge_tables};
+use strandline_format::merge::{TableMerge, TableSide, merge_tables};
 use strandline_format::tree::Root;
 use strandline_format::{
     Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table,
 };
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Checks;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::FilesMerge;
@@ -16,6 +16,7 @@ use crate::storage::DataKind;
 use crate::table::TableState;
 use crate::transaction::check_rows;
 use crate::transaction::draft::Draft;
+use crate::tree::KeyRange;
 
 /// One table on all sides.
 pub(super) struct TableRebase<'a> {
@@ -42,7 +43,11 @@ impl TableRebase<'_> {
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
         let (edits, stored) = files.run(conflicts).await?;
-        self.check_rows(&merged.ours_constraints, &merged.schema, conflicts).await?;
+        // What the schemas or the key disagree on says nothing certain of constraints.
+        if merged.conflicts.is_empty() {
+            self.check_constraints(&merged, conflicts);
+            self.check_rows(&merged, conflicts).await?;
+        }
         if conflicts.len() > found {
             return Ok(None);
         }
@@ -58,31 +63,63 @@ impl TableRebase<'_> {
         Ok(Some(draft))
     }
 
-    /// The rows that theirs added, held against the constraints that ours added or changed since [REB-11]. Only files whose
-    /// statistics leave it open are read, and of them only what the constraints ask for.
-    async fn check_rows(
+    /// Whether each constraint can still be evaluated: it names columns, which the other side may have dropped or renamed
+    /// [REB-11].
+    fn check_constraints(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) {
+        for constraint in &merged.table.constraints {
+            if let Err(error) = Checks::new(std::slice::from_ref(constraint), &merged.schema) {
+                conflicts.push(self.broken(constraint, &error));
+            }
+        }
+    }
+
+    /// The rows that each side added, held against the constraints that the other one added or changed since [REB-11]. Read
+    /// are the columns that the constraints ask for, of the files that were added.
+    async fn check_rows(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) -> Result<()> {
+        let ours = async {
+            if merged.theirs_constraints.is_empty() { Ok(Vec::new()) } else { self.our_new_files().await }
+        };
+        let ours = ours.await?;
+        let theirs = self.theirs.new_files().cloned().collect();
+        self.check_files(&merged.theirs_constraints, (&self.ours.table, ours), &merged.schema, conflicts).await?;
+        self.check_files(&merged.ours_constraints, (&self.theirs.table, theirs), &merged.schema, conflicts).await
+    }
+
+    /// The files that ours added since the base.
+    async fn our_new_files(&self) -> Result<Vec<FileEntry>> {
+        let added = KeyRange::new(self.base.table.next_file..);
+        self.ours.trees.collect(&self.ours.table.files, &added).await
+    }
+
+    async fn check_files(
         &self,
         constraints: &[Constraint],
+        (table, added): (&Table, Vec<FileEntry>),
         merged: &Schema,
         conflicts: &mut Vec<Conflict>,
     ) -> Result<()> {
-        if constraints.is_empty() || self.theirs.new_files().next().is_none() {
+        if constraints.is_empty() || added.is_empty() {
             return Ok(());
         }
         let mut files: Root<Files> = Root::default();
-        files.edit(self.theirs.new_files().map(|entry| (entry.id, Some(entry.clone()))));
-        let table = Table { files, ..self.theirs.table.clone() };
+        files.edit(added.into_iter().map(|entry| (entry.id, Some(entry))));
+        let table = Table { files, ..table.clone() };
         for constraint in constraints {
-            let checks = Checks::new(std::slice::from_ref(constraint), merged)?;
-            if let Err(error) = check_rows(self.ours.clone(), &table, merged, &checks).await {
-                if error.kind() != ErrorKind::InvalidInput {
-                    return Err(error);
+            // One that cannot be evaluated has been told of.
+            let Ok(checks) = Checks::new(std::slice::from_ref(constraint), merged) else { continue };
+            match check_rows(self.ours.clone(), &table, merged, &checks).await {
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    conflicts.push(self.broken(constraint, &error));
                 }
-                let name = constraint.name.as_str().to_owned();
-                conflicts.push(self.conflict(ConflictKind::Constraint(name, error.message().to_owned())));
+                other => other?,
             }
         }
         Ok(())
+    }
+
+    fn broken(&self, constraint: &Constraint, error: &Error) -> Conflict {
+        let name = constraint.name.as_str().to_owned();
+        self.conflict(ConflictKind::Constraint(name, error.message().to_owned()))
     }
 
     pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {

@@ -23,6 +23,8 @@ mod log;
 #[cfg(test)]
 mod past;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod ref_counts;
 #[cfg(test)]
 mod ref_faults;

@@ -23,6 +23,8 @@ mod lake_counts;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod overwrites;
+#[cfg(test)]
 mod past;
 #[cfg(test)]
 mod races;

@@ -45,4 +45,6 @@ mod tree_counts;
 #[cfg(test)]
 mod tree_model;
 #[cfg(test)]
+mod wide;
+#[cfg(test)]
 mod work;

@@ -7,6 +7,8 @@ mod branches;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
+mod commit_counts;
+#[cfg(test)]
 mod evolution;
 #[cfg(test)]
 mod faults;

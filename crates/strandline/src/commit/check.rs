@@ -86,10 +86,24 @@ impl Select<History> for Since {
     }
 }
 
+/// The commit that is a version of a head's first-parent history, the head included. As many requests as the history has
+/// levels that are not at hand.
+pub(crate) async fn commit_at(head: &Head, version: Seq) -> Result<Option<Hash>> {
+    let commit = head.commit();
+    match version.cmp(&commit.seq) {
+        Ordering::Equal => Ok(Some(head.pointer().head().hash)),
+        Ordering::Greater => Ok(None),
+        Ordering::Less => {
+            let entry = head.trees().get(&commit.history, &version).await?;
+            Ok(entry.map(|entry| entry.commit.hash))
+        }
+    }
+}
+
 /// Refuses a base in whose first-parent history the start does not stand: the branch was deleted and made anew, and the
 /// transaction may have committed on the old one [TXN-4].
 pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
-    if has_start(head, start.version(), start.hash()).await? {
+    if commit_at(head, start.version()).await? == Some(start.hash()) {
         return Ok(());
     }
     let branch = head.pointer().branch().as_str();

@@ -45,15 +45,22 @@ struct Field<'c> {
 impl<'c> Field<'c> {
     /// The field of a primitive type at a path of structs.
     fn find(column: &'c Column, schema: &Schema) -> Result<Self> {
-        let mut siblings = schema.fields();
+        let mut inside: Option<&[strandline_format::Field]> = None;
         let mut names = column.0.iter().peekable();
         while let Some(name) = names.next() {
-            let key = NameKey::of(name);
-            let field = siblings.iter().find(|field| *field.name.key() == key);
+            let field = match inside {
+                Some(siblings) => {
+                    let key = NameKey::of(name);
+                    siblings.iter().find(|field| *field.name.key() == key)
+                }
+                // Columns are indexed, and there may be very many.
+                None => schema.find([name.as_str()]),
+            };
+            let siblings = inside.unwrap_or(schema.fields());
             let Some(field) = field else { return Err(not_there(column, name, siblings)) };
             match (&field.ty, names.peek()) {
                 (Type::Primitive(ty), None) => return Ok(Self { column, id: field.id, ty: *ty }),
-                (Type::Struct(fields), Some(_)) => siblings = fields,
+                (Type::Struct(fields), Some(_)) => inside = Some(fields),
                 (Type::Primitive(ty), Some(inner)) => {
                     return Err(invalid(format!(
                         "column {column}: {name} is a {ty}, it has no {inner:?} in it"

@@ -58,6 +58,20 @@ impl Lake {
         }
     }
 
+    /// The error of a branch that was to be written to and is not there: that its name is a tag's, or what is near. Lists, on
+    /// the way of an error only.
+    pub(crate) async fn explain_branch(&self, name: &RefName, error: Error) -> Error {
+        if error.kind() != ErrorKind::NotFound {
+            return error;
+        }
+        let resolver = Resolver { lake: self, line: OnceCell::new() };
+        let more = match resolver.tag(name).await {
+            Ok(Some(_)) => ", it is a tag, and only branches are written to: make one from it".to_owned(),
+            _ => resolver.offer(name.as_str(), true, false).await,
+        };
+        Error::new(ErrorKind::NotFound, format!("{}{more}", error.message()))
+    }
+
     /// The line of a branch, if it is live.
     pub(crate) async fn branch_line(&self, name: &RefName) -> Result<Option<Arc<Line>>> {
         match self.look(name).await? {

@@ -28,7 +28,8 @@ pub enum ConflictKind {
     Table(TableConflict),
     /// Files of which both sides changed the same rows, or that the other side wrote where this one overwrites.
     Files(Vec<FileId>),
-    /// A constraint of the other side that new rows break: its name, and what is wrong.
+    /// A constraint of one side that cannot stand beside what the other one did: rows break it, or a column that it names is
+    /// gone. Its name, and what is wrong.
     Constraint(String, String),
     /// Something that was read under the level `serializable`.
     Read(ReadConflict),
@@ -96,7 +97,7 @@ impl fmt::Display for ConflictKind {
             Self::Catalog(kind) => f.write_str(catalog(*kind)),
             Self::Table(conflict) => table(conflict, f),
             Self::Files(files) => write!(f, "{}", Listed(files)),
-            Self::Constraint(name, why) => write!(f, "new rows break constraint {name:?}: {why}"),
+            Self::Constraint(name, why) => write!(f, "constraint {name:?} does not go with the other side's changes: {why}"),
             Self::Read(read) => write!(f, "{read}"),
         }
     }

@@ -163,7 +163,8 @@ impl FilesMerge<'_> {
         Ok(Deletes::Stored { rows, object })
     }
 
-    /// What the other side wrote since, where theirs replaces everything, collides [REB-16].
+    /// What the other side wrote since, where theirs replaces everything, collides, and what it did to a file that theirs would
+    /// have replaced by itself [REB-16].
     async fn check_overwrites(&self, found: &mut Found) -> Result<()> {
         let TableRebase { base, ours, theirs, .. } = *self.table;
         if theirs.overwrites.is_empty() {
@@ -173,8 +174,11 @@ impl FilesMerge<'_> {
         let reach = FileFilter::new(filter, &ours.table, &ours.schema);
         let mut changes = std::pin::pin!(ours.trees.diff(&base.table.files, &ours.table.files));
         while let Some(change) = changes.try_next().await? {
-            let written = change.after.filter(|_| change.before.is_none());
-            if written.is_some_and(|entry| reaches(&reach, &entry)) {
+            let collides = match (&change.before, &change.after) {
+                (None, Some(written)) => reaches(&reach, written),
+                _ => theirs.kept.contains(&change.key),
+            };
+            if collides {
                 found.collisions.push(change.key);
             }
         }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use strandline_format::merge::{TableMerge, TableSide, merge_tables};
 use strandline_format::tree::Root;
-use strandline_format::{Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Seq, Table};
+use strandline_format::{
+    Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table,
+};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Checks;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::FilesMerge;
 use crate::storage::DataKind;
@@ -42,7 +45,9 @@ impl TableRebase<'_> {
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
         let (edits, stored) = files.run(conflicts).await?;
-        if conflicts.len() == found {
+        // What the schemas or the key disagree on says nothing certain of constraints.
+        if merged.conflicts.is_empty() {
+            self.check_constraints(&merged, conflicts);
             self.check_rows(&merged, conflicts).await?;
         }
         if conflicts.len() > found {
@@ -62,44 +67,65 @@ impl TableRebase<'_> {
         Ok(Some(draft))
     }
 
-    /// The rows that one side added, held against the constraints that the other one added or changed [REB-11].
-    async fn check_rows(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) -> Result<()> {
-        if !merged.ours_constraints.is_empty() {
-            let added = self.theirs.new_files().cloned().collect();
-            self.hold(added, &self.theirs.table, &merged.ours_constraints, merged, conflicts).await?;
+    /// Whether each constraint can still be evaluated: it names columns, which the other side may have dropped or renamed
+    /// [REB-11].
+    fn check_constraints(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) {
+        for constraint in &merged.table.constraints {
+            if let Err(error) = Checks::new(std::slice::from_ref(constraint), &merged.schema) {
+                conflicts.push(self.broken(constraint, &error));
+            }
         }
-        if !merged.theirs_constraints.is_empty() {
-            let (base, ours) = (&self.base.table, self.ours);
-            let since = KeyRange::new(base.next_file..);
-            let added = ours.trees.collect(&ours.table.files, &since).await?;
-            self.hold(added, &ours.table, &merged.theirs_constraints, merged, conflicts).await?;
-        }
-        Ok(())
     }
 
-    async fn hold(
+    /// The rows that each side added, held against the constraints that the other one added or changed since [REB-11]. Read
+    /// are the columns that the constraints ask for, of the files that were added.
+    async fn check_rows(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) -> Result<()> {
+        let ours = async {
+            if merged.theirs_constraints.is_empty() { Ok(Vec::new()) } else { self.our_new_files().await }
+        };
+        let ours = ours.await?;
+        let theirs = self.theirs.new_files().cloned().collect();
+        self.check_files(&merged.theirs_constraints, (&self.ours.table, ours), &merged.schema, conflicts).await?;
+        self.check_files(&merged.ours_constraints, (&self.theirs.table, theirs), &merged.schema, conflicts).await
+    }
+
+    /// The files that ours added since the base.
+    async fn our_new_files(&self) -> Result<Vec<FileEntry>> {
+        let added = KeyRange::new(self.base.table.next_file..);
+        self.ours.trees.collect(&self.ours.table.files, &added).await
+    }
+
+    async fn check_files(
         &self,
-        added: Vec<FileEntry>,
-        table: &Table,
         constraints: &[Constraint],
-        merged: &TableMerge,
+        (table, added): (&Table, Vec<FileEntry>),
+        merged: &Schema,
         conflicts: &mut Vec<Conflict>,
     ) -> Result<()> {
+        if constraints.is_empty() || added.is_empty() {
+            return Ok(());
+        }
         let mut files: Root<Files> = Root::default();
         files.edit(added.into_iter().map(|entry| (entry.id, Some(entry))));
         let table = Table { files, ..table.clone() };
         for constraint in constraints {
-            let held = check_rows(self.ours, &table, &merged.schema, std::slice::from_ref(constraint)).await;
-            match held {
-                Ok(()) => {}
+            // One that cannot be evaluated has been told of.
+            if Checks::new(std::slice::from_ref(constraint), merged).is_err() {
+                continue;
+            }
+            match check_rows(self.ours, &table, merged, std::slice::from_ref(constraint)).await {
                 Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                    let name = constraint.name.as_str().to_owned();
-                    conflicts.push(self.conflict(ConflictKind::Constraint(name, error.message().to_owned())));
+                    conflicts.push(self.broken(constraint, &error));
                 }
-                Err(error) => return Err(error),
+                other => other?,
             }
         }
         Ok(())
+    }
+
+    fn broken(&self, constraint: &Constraint, error: &Error) -> Conflict {
+        let name = constraint.name.as_str().to_owned();
+        self.conflict(ConflictKind::Constraint(name, error.message().to_owned()))
     }
 
     pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {

@@ -220,6 +220,8 @@ mod tests {
     struct Scripted {
         value: Mutex<Option<(u64, Bytes)>>,
         script: Mutex<VecDeque<Act>>,
+        /// What becomes of the first reads; those after them are answered.
+        reads: Mutex<VecDeque<ErrorKind>>,
     }
 
     impl Scripted {
@@ -227,7 +229,13 @@ mod tests {
             Self {
                 value: Mutex::new(Some((0, "base".into()))),
                 script: Mutex::new(script.iter().copied().collect()),
+                reads: Mutex::default(),
             }
+        }
+
+        /// The same, with reads that fail so.
+        fn unreadable(script: &[Act], reads: &[ErrorKind]) -> Self {
+            Self { reads: Mutex::new(reads.iter().copied().collect()), ..Self::new(script) }
         }
 
         fn apply(&self, expected: Option<&Token>, bytes: Bytes) -> Swap {
@@ -248,6 +256,9 @@ mod tests {
     #[async_trait]
     impl RefStore for Scripted {
         async fn load(&self, _: &ObjectPath) -> Result<Option<Loaded>> {
+            if let Some(kind) = self.reads.lock().unwrap().pop_front() {
+                return Err(Error::new(kind, "not read"));
+            }
             let value = self.value.lock().unwrap().clone();
             Ok(value.map(|(version, bytes)| Loaded { bytes, token: Token::new(&version.to_string()) }))
         }
@@ -336,6 +347,33 @@ mod tests {
         assert_eq!(run(&refused, "0").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
         let busy = Scripted::new(&[Act::Busy; 64]);
         assert_eq!(run(&busy, "0").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    /// A proxy that sends a swap twice passes on what its own success made of the second one: "moved" is no proof until the ref
+    /// was read after it [UNK-2].
+    #[tokio::test(start_paused = true)]
+    async fn moved_is_in_doubt_until_the_ref_was_read() {
+        const GONE: ErrorKind = ErrorKind::Unavailable;
+        const REFUSED: ErrorKind = ErrorKind::PermissionDenied;
+        let check = async |script: &[Act], reads: &[ErrorKind], expected: &str| {
+            let store = Scripted::unreadable(script, reads);
+            let found = match run(&store, "0").await {
+                Ok(Settled::Applied(_)) => "applied",
+                Ok(Settled::NotApplied(_)) => "not applied",
+                Ok(Settled::Unknown(_)) => "unknown",
+                Err(_) => "error",
+            };
+            assert_eq!(found, expected, "{script:?} {reads:?}");
+        };
+        for act in [Act::ApplyAndSayMoved, Act::Busy] {
+            check(&[act; 64], &[GONE; 64], "unknown").await;
+            check(&[act], &[REFUSED], "unknown").await;
+            check(&[act, Act::Refuse], &[GONE], "unknown").await;
+        }
+        check(&[Act::ApplyAndSayMoved], &[GONE], "applied").await;
+        check(&[Act::Busy, Act::Busy, Act::Refuse], &[], "error").await;
+        check(&[Act::Busy, Act::Refuse], &[], "error").await;
+        check(&[Act::Full], &[GONE], "error").await;
     }
 
     /// Takes what anybody may have brought about for its own, once a sending is in doubt.

@@ -90,12 +90,14 @@ impl Table {
     /// How many rows it has. No request.
     #[must_use]
     pub fn rows(&self) -> u64 {
+        self.note_all();
         self.state.table.totals.rows
     }
 
     /// What its files come to. No request.
     #[must_use]
     pub fn totals(&self) -> Totals {
+        self.note_all();
         self.state.table.totals
     }
 
@@ -161,9 +163,14 @@ impl Table {
     /// # Errors
     /// `Corrupt` for a node that is not what its reference says; the store's errors.
     pub async fn files(&self) -> Result<Vec<FileEntry>> {
+        self.note_all();
+        Arc::clone(&self.state.trees).collect(&self.state.table.files, &All).await
+    }
+
+    /// Whatever tells of all rows counts as a scan of them [REB-12].
+    fn note_all(&self) {
         if let Some(reads) = &self.reads {
             reads.scan(self.id(), &strandline_format::Filter::True, "TRUE".to_owned());
         }
-        Arc::clone(&self.state.trees).collect(&self.state.table.files, &All).await
     }
 }

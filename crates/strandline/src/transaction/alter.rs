@@ -187,22 +187,17 @@ impl AlterTable {
     async fn apply(&self, name: &TableName) -> Result<()> {
         let mut state = self.transaction.open().await?;
         let drawn = Drawn::of(&self.transaction)?;
-        let altered = self
-            .transaction
-            .with_draft(&mut state, name, Operation::Alter, |draft| {
-                let altered = self.alter(draft, drawn)?;
-                Ok((draft.clone(), altered))
-            })
-            .await?;
-        let (before, (table, schema)) = altered;
-        let added = added_checks(&before.table, &table);
+        let id = self.transaction.find_table(&state, name).await?;
+        self.transaction.finish_appends(&mut state, Some(id)).await?;
+        let mut draft = state.work.drafted(name).await?;
+        let (table, schema) = self.alter(&draft, drawn)?;
+        let added = added_checks(&draft.table, &table);
         if !added.is_empty() {
-            let rows = before.state(state.work.base(), name);
+            let rows = draft.state(state.work.base(), name);
             touch::check_rows(&rows, &table, &schema, &added).await?;
         }
-        let draft = state.work.draft(name, Operation::Alter).await?;
         (draft.table, draft.schema) = (table, Arc::new(schema));
-        Ok(())
+        state.work.put_draft(name, draft, Operation::Alter).await
     }
 
     /// The table after all changes.

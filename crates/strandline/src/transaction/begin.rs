@@ -37,7 +37,7 @@ pub enum Isolation {
 /// that hold keyed commits. Dropping it leaves nothing.
 ///
 /// # Errors
-/// `NotFound` if there is no such branch; `InvalidInput` for a name or key that is not allowed; `Unsupported` if the branch
+/// `NotFound`, offering the nearest names, if there is no such branch; `InvalidInput` for a name or key that is not allowed; `Unsupported` if the branch
 /// requires a feature that is not known; the store's errors.
 #[derive(Clone, Debug)]
 #[must_use = "a transaction begins when this is awaited"]
@@ -152,7 +152,13 @@ impl Begin {
 
     async fn head(&self) -> Result<Arc<Head>> {
         match &self.branch {
-            On::Named(name) => self.lake.newest(&RefName::new(name.as_str())?).await,
+            On::Named(name) => {
+                let name = RefName::new(name.as_str())?;
+                match self.lake.newest(&name).await {
+                    Err(error) => Err(self.lake.explain_branch(&name, error).await),
+                    found => found,
+                }
+            }
             On::Known => {
                 let main = RefName::new(DEFAULT_BRANCH)?;
                 match self.lake.known(&main) {

@@ -3,7 +3,7 @@
 //! Invariants: ids of files and rows are handed out in order from what the base had [TBL-4]; totals and counts always are what
 //! the entries add up to [TBL-6, COM-6]; `added` of new entries is set when the version is known [FILE-11].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strandline_format::tree::Root;
@@ -34,6 +34,9 @@ pub(crate) struct Draft {
     pub(crate) uploads: BTreeMap<Hash, (DataKind, ObjectRef)>,
     /// What its overwrites replace: whoever else writes there meanwhile collides [REB-16].
     pub(crate) overwrites: Vec<Filter>,
+    /// Files of the base that an overwrite would have replaced by themselves: they stay, and whoever else touches them
+    /// collides as well [REB-16].
+    pub(crate) kept: BTreeSet<FileId>,
 }
 
 /// What came and went.
@@ -53,8 +56,17 @@ impl Draft {
     /// A table that stands on this node.
     pub(crate) fn new(table: TableNode, schema: Arc<Schema>, era: Era) -> Self {
         let (base, first_new) = (table.totals, table.next_file);
-        let (moved, uploads, overwrites) = (Moved::default(), BTreeMap::new(), Vec::new());
-        Self { table, schema, moved, base, first_new, era, uploads, overwrites }
+        Self {
+            table,
+            schema,
+            moved: Moved::default(),
+            base,
+            first_new,
+            era,
+            uploads: BTreeMap::new(),
+            overwrites: Vec::new(),
+            kept: BTreeSet::new(),
+        }
     }
 
     /// The table as it is now, to be read.
@@ -116,12 +128,14 @@ impl Draft {
 
     /// Removes an entry.
     pub(crate) fn remove(&mut self, before: &FileEntry) {
+        self.kept.remove(&before.id);
         self.count(Some(before), None);
         self.table.files.edit([(before.id, None)]);
     }
 
     /// Removes all files. No request, however many there are.
     pub(crate) fn clear(&mut self) {
+        self.kept.clear();
         self.table.files = Root::default();
         self.table.totals = Totals::default();
         let gone = |total: u64| Counts { added: 0, removed: total };

@@ -25,7 +25,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    Author, EntryType, Message, Operation, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId,
+    Author, EntryType, Message, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId,
 };
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 use tokio::time::Instant;
@@ -167,7 +167,7 @@ impl Transaction {
         let name = TableName::new(name)?;
         let mut state = self.open().await?;
         self.0.reads.name(&name);
-        let id = state.work.expect(&name, EntryType::Table).await?.id();
+        let id = self.find_table(&state, &name).await?;
         self.finish_appends(&mut state, Some(id)).await?;
         let table = state.work.table(&name).await?;
         self.0.reads.schema(id);
@@ -183,6 +183,7 @@ impl Transaction {
         let state = self.open().await?;
         self.0.reads.listing(namespace.as_ref());
         if let Some(name) = &namespace {
+            self.0.reads.name(name);
             state.work.expect(name, EntryType::Namespace).await?;
         }
         let within = |name: &TableName| match &namespace {
@@ -212,6 +213,7 @@ impl Transaction {
     async fn drop_named(&self, name: &str, allowed: &[EntryType]) -> Result<()> {
         let name = TableName::new(name)?;
         let mut state = self.open().await?;
+        self.0.reads.name(&name);
         let standing = match state.work.standing(&name).await? {
             Some(standing) if allowed.contains(&standing.entry_type()) => standing,
             Some(other) => {
@@ -246,6 +248,12 @@ impl Transaction {
     pub async fn rename(&self, from: &str, to: &str) -> Result<()> {
         let (from, to) = (TableName::new(from)?, TableName::new(to)?);
         let mut state = self.open().await?;
+        self.0.reads.name(&from);
+        self.0.reads.name(&to);
+        if let Some(standing) = state.work.standing(&from).await? {
+            let id = standing.id();
+            self.finish_appends(&mut state, Some(id)).await?;
+        }
         let Some(standing) = state.work.standing(&from).await? else {
             return Err(state
                 .work
@@ -285,7 +293,8 @@ impl Transaction {
 
     /// Refuses a name under which no table stands.
     pub(crate) async fn require_table(&self, name: &TableName) -> Result<()> {
-        self.open().await?.work.expect(name, EntryType::Table).await.map(drop)
+        let state = self.open().await?;
+        self.find_table(&state, name).await.map(drop)
     }
 
     async fn open(&self) -> Result<MutexGuard<'_, State>> {
@@ -426,18 +435,5 @@ impl Transaction {
             answer,
         };
         Ok((member, outcome))
-    }
-
-    /// A draft of a table, to be changed.
-    async fn with_draft<T>(
-        &self,
-        state: &mut State,
-        name: &TableName,
-        operation: Operation,
-        change: impl FnOnce(&mut draft::Draft) -> Result<T>,
-    ) -> Result<T> {
-        let id = state.work.expect(name, EntryType::Table).await?.id();
-        self.finish_appends(state, Some(id)).await?;
-        change(state.work.draft(name, operation).await?)
     }
 }

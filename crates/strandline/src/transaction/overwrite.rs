@@ -9,7 +9,6 @@ use std::future::IntoFuture;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt};
 use strandline_format::{FileId, Filter, Hash, ObjectRef, Operation, TableName};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -66,18 +65,22 @@ impl Transaction {
         let now = self.touched_table(&mut state, &name).await?;
         self.0.reads.scan(now.table.id, &predicate.bind(&now.schema)?, predicate.to_string());
         let found = touch::matching(&now, &predicate).await?;
-        let draft = state.work.draft(&name, Operation::Delete).await?;
-        let before = draft.table.totals.rows;
-        let objects = self.objects().clone();
-        for found in found {
-            draft.take_out(found, &objects).await?;
+        if found.is_empty() {
+            return Ok(0);
         }
-        Ok(before - draft.table.totals.rows)
+        let mut draft = state.work.drafted(&name).await?;
+        let before = draft.table.totals.rows;
+        for found in found {
+            draft.take_out(found, self.objects()).await?;
+        }
+        let deleted = before - draft.table.totals.rows;
+        state.work.put_draft(&name, draft, Operation::Delete).await?;
+        Ok(deleted)
     }
 
     /// A table as it is now, all appended rows in files.
     async fn touched_table(&self, state: &mut State, name: &TableName) -> Result<TableState> {
-        let id = state.work.expect(name, strandline_format::EntryType::Table).await?.id();
+        let id = self.find_table(state, name).await?;
         self.finish_appends(state, Some(id)).await?;
         state.work.table(name).await
     }
@@ -114,7 +117,7 @@ impl Transaction {
         what: &What,
     ) -> Result<Overwritten> {
         let now = self.touched_table(state, name).await?;
-        let mut intake = self.intake(state, name, Operation::Overwrite).await?;
+        let mut intake = self.intake(state, name).await?;
         let mut going = match what {
             What::All | What::Splits => touch::everything(&now).await?,
             What::Matching(predicate) => touch::matching(&now, predicate).await?,
@@ -156,25 +159,22 @@ impl Transaction {
     ) -> Result<Overwritten> {
         let rows = files.iter().map(|file| file.rows).sum();
         let (kept, coming) = keep(&going, files);
-        let objects = self.objects().clone();
-        state.written.reused += kept.len() as u64;
-        state.count(&coming.iter().filter(|file| !file.reused).cloned().collect::<Vec<_>>());
-        let draft = state.work.draft(name, Operation::Overwrite).await?;
-        let whole = kept.is_empty() && reach == Filter::True;
-        if whole {
+        let mut draft = state.work.drafted(name).await?;
+        if kept.is_empty() && reach == Filter::True {
             draft.clear();
         } else {
-            let leaving = stream::iter(going).filter(|found| {
-                let stays = kept.contains(&found.entry.id);
-                async move { !stays }
-            });
-            let mut leaving = std::pin::pin!(leaving);
-            while let Some(found) = leaving.next().await {
-                draft.take_out(found, &objects).await?;
+            for found in going.into_iter().filter(|found| !kept.contains(&found.entry.id)) {
+                draft.take_out(found, self.objects()).await?;
             }
         }
         draft.overwrites.push(reach);
-        super::rows::add_files(draft, coming)?;
+        let base: Vec<FileId> = kept.iter().copied().filter(|id| !draft.is_new(*id)).collect();
+        draft.kept.extend(base);
+        let written: Vec<NewFile> = coming.iter().filter(|file| !file.reused).cloned().collect();
+        super::rows::add_files(&mut draft, coming)?;
+        state.work.put_draft(name, draft, Operation::Overwrite).await?;
+        state.written.reused += kept.len() as u64;
+        state.count(&written);
         Ok(Overwritten { rows, files_kept: kept.len() as u64 })
     }
 }

@@ -55,7 +55,12 @@ impl Reads {
 
     /// Rows that pass a filter were asked for, whether or not there were any.
     pub(crate) fn scan(&self, table: TableId, filter: &Filter, text: String) {
-        self.note(|reads| reads.scans.entry(table).or_default().push((filter.clone(), text)));
+        self.note(|reads| {
+            let scans = reads.scans.entry(table).or_default();
+            if scans.iter().all(|(known, _)| known != filter) {
+                scans.push((filter.clone(), text));
+            }
+        });
     }
 
     /// What was read up to now.

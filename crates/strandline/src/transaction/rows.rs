@@ -11,15 +11,19 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
-use strandline_format::{EntryType, Filter, Operation, Schema, TableId, TableName};
+use strandline_format::{Constraint, EntryType, Filter, Operation, Schema, TableId, TableName};
 use tokio::sync::Mutex;
 
 use crate::columns::{Conform, arrow_schema, batch_of_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Checks, passes};
+use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
 use crate::write::{FileSpec, NewFile, TableWriter, WriteOptions};
+
+/// How many tables' appends are brought to their end at once. Each writer has the memory that its table's options give it.
+const FINISHED_AT_ONCE: usize = 8;
 
 /// Rows to be written: a batch, several, or a stream of them.
 pub struct Rows(Source);
@@ -93,6 +97,7 @@ pub(super) struct Intake {
     pub(super) table: TableId,
     pub(super) schema: Arc<Schema>,
     checks: Checks,
+    constraints: Vec<Constraint>,
     /// What every row must pass besides, and its text.
     required: Option<(Filter, String)>,
     spec: FileSpec,
@@ -100,6 +105,7 @@ pub(super) struct Intake {
 
 /// The rows of one table that are being encoded.
 pub(super) struct Slot {
+    name: TableName,
     intake: Intake,
     /// `None` before the first row.
     writer: Option<TableWriter>,
@@ -173,57 +179,51 @@ impl Transaction {
         batches: BoxStream<'static, Result<RecordBatch>>,
     ) -> Result<u64> {
         let intake = {
-            let mut state = self.open().await?;
-            self.intake(&mut state, name, Operation::Append).await?
+            let state = self.open().await?;
+            self.find_table(&state, name).await?;
+            self.intake(&state, name).await?
         };
         let files = intake.write(batches, self.objects()).await?;
         let mut state = self.open().await?;
         self.same_schema(&state, name, &intake).await?;
-        let draft = state.work.draft(name, Operation::Append).await?;
         let rows = files.iter().map(|file| file.rows).sum();
-        add_files(draft, files.clone())?;
-        state.count(&files);
+        self.add_appended(&mut state, name, files).await?;
         Ok(rows)
     }
 
     /// The rows that are being encoded for a table.
     async fn slot(&self, state: &mut State, name: &TableName) -> Result<Arc<Mutex<Slot>>> {
-        let id = state.work.expect(name, EntryType::Table).await?.id();
+        let id = self.find_table(state, name).await?;
         if let Some(slot) = state.open.get(&id) {
             return Ok(Arc::clone(slot));
         }
-        let intake = self.intake(state, name, Operation::Append).await?;
-        let slot = Arc::new(Mutex::new(Slot { intake, writer: None, taking: false, closed: false }));
+        let intake = self.intake(state, name).await?;
+        let slot = Slot { name: name.clone(), intake, writer: None, taking: false, closed: false };
+        let slot = Arc::new(Mutex::new(slot));
         state.open.insert(id, Arc::clone(&slot));
         Ok(slot)
     }
 
-    /// How rows come into a table now.
-    pub(super) async fn intake(
-        &self,
-        state: &mut State,
-        name: &TableName,
-        operation: Operation,
-    ) -> Result<Intake> {
+    /// How rows come into a table now. Nothing is done to the table by that.
+    pub(super) async fn intake(&self, state: &State, name: &TableName) -> Result<Intake> {
         let era = self.0.start.pointer().era();
-        let draft = state.work.draft(name, operation).await?;
-        let (table, schema) = (&draft.table, Arc::clone(&draft.schema));
+        let TableState { table, schema, .. } = state.work.table(name).await?;
         let checks = Checks::new(&table.constraints, &schema)?;
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
         let order = find(table.layout.order).cloned();
-        let split =
-            table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
-        let options = WriteOptions::of_table(table, &schema)?;
+        let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
+        let options = WriteOptions::of_table(&table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
-        let spec =
-            FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
-        Ok(Intake { table: id, schema, checks, required: None, spec })
+        let spec = FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
+        let constraints = table.constraints.clone();
+        Ok(Intake { table: id, schema, checks, constraints, required: None, spec })
     }
 
-    /// Refuses files that were written for a schema that the transaction itself has changed since.
+    /// Refuses files that were written for a schema or under constraints that the transaction itself has changed since.
     async fn same_schema(&self, state: &State, name: &TableName, intake: &Intake) -> Result<()> {
         let now = state.work.table(name).await?;
-        if now.table.id == intake.table && *now.schema == *intake.schema {
+        let same_rules = *now.schema == *intake.schema && now.table.constraints == intake.constraints;
+        if now.table.id == intake.table && same_rules {
             return Ok(());
         }
         let message = "the table was altered while rows were written to it: write them again";
@@ -234,18 +234,31 @@ impl Transaction {
     pub(super) async fn finish_appends(&self, state: &mut State, table: Option<TableId>) -> Result<()> {
         let ids: Vec<TableId> =
             state.open.keys().copied().filter(|id| table.is_none_or(|table| table == *id)).collect();
-        for id in ids {
-            let Some(slot) = state.open.remove(&id) else { continue };
-            let finished = slot.lock().await.finish().await;
-            let files =
-                finished.inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))?;
-            state.count(&files);
-            let draft = state.work.drafts_mut().find(|draft| draft.table.id == id);
-            if let Some(draft) = draft {
-                add_files(draft, files)?;
-            }
+        let slots: Vec<_> = ids.iter().filter_map(|id| state.open.remove(id)).collect();
+        let finish = |slot: Arc<Mutex<Slot>>| async move { slot.lock().await.finish().await };
+        let mut finished = stream::iter(slots).map(finish).buffered(FINISHED_AT_ONCE);
+        while let Some(files) = finished.next().await {
+            let broken = |error: &Error| Phase::Broken(error.message().to_owned());
+            let (name, files) = files.inspect_err(|error| state.phase = broken(error))?;
+            self.add_appended(state, &name, files).await?;
         }
         Ok(())
+    }
+
+    /// Enters files of appended rows; none leave the table untouched.
+    async fn add_appended(&self, state: &mut State, name: &TableName, files: Vec<NewFile>) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        state.count(&files);
+        let draft = state.work.draft(name, Operation::Append).await?;
+        add_files(draft, files).inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))
+    }
+
+    /// The id of a table. That there is none counts as read: a catalog in which it stands would have answered otherwise.
+    pub(super) async fn find_table(&self, state: &State, name: &TableName) -> Result<TableId> {
+        let found = state.work.expect(name, EntryType::Table).await.map(|standing| standing.id());
+        found.inspect_err(|_| self.0.reads.name(name))
     }
 
     pub(super) fn objects(&self) -> &crate::storage::Objects {
@@ -359,13 +372,14 @@ impl Slot {
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<Vec<NewFile>> {
+    async fn finish(&mut self) -> Result<(TableName, Vec<NewFile>)> {
         self.check_whole()?;
         self.closed = true;
-        match self.writer.take() {
-            Some(writer) => writer.finish().await,
-            None => Ok(Vec::new()),
-        }
+        let files = match self.writer.take() {
+            Some(writer) => writer.finish().await?,
+            None => Vec::new(),
+        };
+        Ok((self.name.clone(), files))
     }
 
     fn check_whole(&self) -> Result<()> {

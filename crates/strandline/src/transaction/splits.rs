@@ -27,16 +27,27 @@ pub(super) async fn within(
     all: Vec<Found>,
 ) -> Result<Vec<Found>> {
     let wanted = wanted(split, files)?;
+    let telling = !is_ambiguous(state, split);
     let mut going = Vec::new();
     for found in all {
         match &found.entry.split {
-            Some(values) if values.split == split.id.0 => {
+            Some(values) if telling && values.split == split.id.0 => {
                 going.extend(wanted.contains_key(&text(&values.values)).then_some(found));
             }
             _ => going.extend(look_into(state, split, &wanted, found).await?),
         }
     }
     Ok(going)
+}
+
+/// Whether files may say the same split in two ways: a date that became a timestamp counted days, and counts smaller units
+/// since.
+fn is_ambiguous(state: &TableState, split: &Split) -> bool {
+    split.fields.iter().any(|field| {
+        let source = state.schema.field(field.field).and_then(|field| field.ty.primitive());
+        let counts = matches!(source, Some(PrimitiveType::Timestamp | PrimitiveType::TimestampNs));
+        counts && matches!(field.transform, Transform::Identity | Transform::Bucket(_))
+    })
 }
 
 /// The splits of new files, by the text of their values.

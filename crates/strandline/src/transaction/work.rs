@@ -221,6 +221,24 @@ impl Work {
         }
     }
 
+    /// A copy of the draft of a table, to be changed: what is done to it counts once it is put back, so that an operation that
+    /// fails or is cut off half-way leaves nothing.
+    pub(crate) async fn drafted(&self, name: &TableName) -> Result<Draft> {
+        match self.expect(name, EntryType::Table).await? {
+            Standing::Touched(_, After { node: Node::Table(draft), .. }) => Ok((**draft).clone()),
+            _ => Ok(Draft::of(&self.table(name).await?, self.era)),
+        }
+    }
+
+    /// Puts a draft in the place of what stands under the name of its table.
+    pub(crate) async fn put_draft(&mut self, name: &TableName, draft: Draft, operation: Operation) -> Result<()> {
+        let standing = self.expect(name, EntryType::Table).await?;
+        let after = After { name: standing.name().clone(), node: Node::Table(Box::new(draft)) };
+        let standing = StandingId::from(standing);
+        self.change(standing, after, operation);
+        Ok(())
+    }
+
     /// Makes something under a name that nothing stands under.
     pub(crate) fn create(&mut self, id: TableId, after: After) {
         self.names.insert(after.name.key().clone(), Some(id));

@@ -92,7 +92,7 @@ impl FileFilter {
     #[must_use]
     pub fn new(filter: Filter, table: &Table, schema: &Schema) -> Self {
         // A nested field is null where what is around it is null, so nothing is known of it in files without it [READ-8].
-        let columns = |id: &FieldId| schema.fields().iter().any(|field| field.id == *id);
+        let columns = |id: &FieldId| schema.path(*id).is_some_and(|path| path.len() == 1);
         let lacking = filter.fields().into_iter().filter(columns).filter_map(|id| {
             let sets: Vec<bool> = table.field_sets.iter().map(|set| !set.contains(id)).collect();
             let initial = schema.field(id)?.initial.clone();

@@ -1,13 +1,23 @@
 //! The SDK as a user of the crate sees it, on stores that count, fail and delay. One binary, a module for each part.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod branches;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
+mod commit_counts;
+#[cfg(test)]
+mod evolution;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod lake;
 #[cfg(test)]
@@ -15,7 +25,11 @@ mod lake_counts;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod overwrites;
+#[cfg(test)]
 mod past;
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod ref_counts;
 #[cfg(test)]
@@ -32,3 +46,7 @@ mod transactions;
 mod tree_counts;
 #[cfg(test)]
 mod tree_model;
+#[cfg(test)]
+mod wide;
+#[cfg(test)]
+mod work;

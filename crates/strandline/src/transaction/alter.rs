@@ -222,7 +222,7 @@ impl AlterTable {
         }
         table.schema = TableSchema::Inline(schema.clone());
         Checks::new(&table.constraints, &schema).map_err(|error| Error::new(ErrorKind::InvalidInput, error.message()))?;
-        crate::write::WriteOptions::of_table(&table, &schema)?;
+        crate::write::WriteOptions::default().for_table(&table, &schema)?;
         Ok((table, schema))
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Checks, passes};
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
-use crate::write::{FileSpec, NewFile, TableWriter, WriteOptions};
+use crate::write::{FileSpec, NewFile, TableWriter};
 
 /// Rows to be written: a batch, several, or a stream of them.
 pub struct Rows(Source);
@@ -210,7 +210,7 @@ impl Transaction {
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
         let order = find(table.layout.order).cloned();
         let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
-        let options = WriteOptions::of_table(table, &schema)?;
+        let options = self.0.writing.for_table(table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
         let spec = FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
         Ok(Intake { table: id, schema, checks, required: None, spec })

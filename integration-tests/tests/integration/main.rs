@@ -5,7 +5,11 @@
 //! is the business of the crates' tests.
 
 #[cfg(test)]
+mod appended;
+#[cfg(test)]
 mod attempt;
+#[cfg(test)]
+mod bank;
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
@@ -13,11 +17,21 @@ mod child;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod dice;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod folder;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod lake;
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
@@ -31,6 +45,8 @@ mod servers;
 #[cfg(test)]
 mod signal;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod wire;
 
 fn main() -> std::process::ExitCode {
@@ -42,6 +58,12 @@ fn main() -> std::process::ExitCode {
         wire::CASES,
         servers::CASES,
         second_reader::CASES,
+        killed::CASES,
+        appended::CASES,
+        bank::CASES,
+        damage::CASES,
+        disk::CASES,
+        memory::CASES,
     ]);
     #[cfg(not(test))]
     std::process::ExitCode::FAILURE

@@ -163,7 +163,7 @@ fn read_only() -> Outcome {
         waiting.table("left").await.unwrap();
         disk.set_writable(false);
         let fresh = tables::open(root.to_str().unwrap(), Durability::Fsync).await;
-        for (what, kind) in attempts(&fresh).await {
+        for (what, kind) in Box::pin(attempts(&fresh)).await {
             assert_eq!(kind, expected(what), "{what}");
         }
         assert_eq!(waiting.commit().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
@@ -219,7 +219,8 @@ fn expected(what: &str) -> &'static str {
 pub(crate) async fn try_to_write(arguments: &[String]) {
     let [location] = arguments else { panic!("{arguments:?}") };
     let lake = tables::open(location, Durability::Fsync).await;
-    attempts(&lake).await.iter().for_each(|(what, kind)| acknowledge(&format!("{what}\t{kind}")));
+    let tried = Box::pin(attempts(&lake)).await;
+    tried.iter().for_each(|(what, kind)| acknowledge(&format!("{what}\t{kind}")));
 }
 
 fn of_somebody_else() -> Outcome {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use strandline::Runtime;
 use tokio::time::Instant;
 
-use crate::{crash, folder, ledger};
+use crate::{appended, bank, crash, disk, folder, killed, ledger, memory};
 
 /// The user without any rights of its own.
 #[cfg(unix)]
@@ -32,6 +32,12 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "swap" => runtime.block_on(ledger::swap_until_done(&arguments)),
         "put" => runtime.block_on(crash::put_for_ever(&arguments)),
         "everything" => runtime.block_on(folder::try_everything(&arguments)),
+        "transact" => runtime.block_on(killed::transact_for_ever(&arguments)),
+        "append" => runtime.block_on(appended::append_until_done(&arguments)),
+        "transfer" => runtime.block_on(bank::transfer_until_done(&arguments)),
+        "audit" => runtime.block_on(bank::audit_until_done(&arguments)),
+        "write tables" => runtime.block_on(disk::try_to_write(&arguments)),
+        "stream" => runtime.block_on(memory::append_a_stream(&arguments)),
         other => panic!("no such role: {other}"),
     }
     ExitCode::SUCCESS
@@ -56,6 +62,12 @@ impl Start {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.env(ROLE, role).args(arguments);
         Self { command }
+    }
+
+    /// The same with a variable of the environment.
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.command.env(variable, value);
+        self
     }
 
     /// The same as a user to whom permissions apply: the superuser's own never do.
@@ -113,6 +125,11 @@ impl Process {
     /// How many lines it has said so far.
     pub(crate) fn said(&self) -> usize {
         self.said.lock().unwrap().len()
+    }
+
+    /// What it has said so far.
+    pub(crate) fn so_far(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
     }
 
     /// Whether it has ended by itself.

@@ -170,7 +170,7 @@ fn not_writable_to_others(lake: &Lake) -> Outcome {
 }
 
 /// Takes the right to write to all folders below, or gives it back. A privileged user needs none: see `without_privileges`.
-fn set_writable(folder: &Path, writable: bool) {
+pub(crate) fn set_writable(folder: &Path, writable: bool) {
     let mut permissions = fs::metadata(folder).unwrap().permissions();
     #[cfg(unix)]
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, if writable { 0o755 } else { 0o555 });
@@ -185,17 +185,46 @@ fn set_writable(folder: &Path, writable: bool) {
 }
 
 /// A small disk, where the system lets us make one.
-struct Disk(TempDir);
+pub(crate) struct Disk(TempDir);
 
 impl Disk {
     const BYTES: usize = 4 << 20;
 
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={}", Self::BYTES);
         let mount =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
         mount.is_ok_and(|output| output.status.success()).then(|| Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills it, but for this much.
+    pub(crate) fn fill(&self, room: usize) {
+        let filler = self.filler();
+        fs::write(&filler, vec![1; Self::BYTES]).unwrap_err();
+        let filled = fs::metadata(&filler).unwrap().len();
+        let file = fs::File::options().write(true).open(&filler).unwrap();
+        file.set_len(filled.saturating_sub(room as u64)).unwrap();
+    }
+
+    /// Makes room again.
+    pub(crate) fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.path().join("filler")
+    }
+
+    /// Lets nobody write to it, the superuser neither, or everybody again.
+    pub(crate) fn set_writable(&self, writable: bool) {
+        let options = if writable { "remount,rw" } else { "remount,ro" };
+        let mount = Command::new("mount").args(["-o", options]).arg(self.0.path()).status();
+        assert!(mount.unwrap().success());
     }
 }
 
@@ -210,16 +239,16 @@ fn full_disk() -> Outcome {
     let Some(disk) = Disk::new() else {
         return Outcome::Skipped("no right to mount a small disk".to_owned());
     };
-    let (root, filler) = (disk.0.path().join("lake"), disk.0.path().join("filler"));
+    let root = disk.path().join("lake");
     lake::run(fill(&root));
     let before = contents(&root);
-    fs::write(&filler, vec![1; Disk::BYTES]).unwrap_err();
+    disk.fill(0);
     let tried = lake::run(async { attempt::everything(&open(&root).await).await });
     check("a full disk", &tried, WRITES, "store full");
     let writes = tried.iter().filter(|tried| WRITES.contains(&tried.call));
     writes.for_each(|tried| assert!(tried.text.contains("No space left"), "{tried:?}"));
     assert_eq!(contents(&root), before);
-    fs::remove_file(&filler).unwrap();
+    disk.free();
     let tried = lake::run(async { attempt::everything(&open(&root).await).await });
     check("a disk that has room again", &tried, &[], "");
     Outcome::Passed

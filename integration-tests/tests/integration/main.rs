@@ -5,7 +5,11 @@
 //! is the business of the crates' tests.
 
 #[cfg(test)]
+mod appended;
+#[cfg(test)]
 mod attempt;
+#[cfg(test)]
+mod bank;
 #[cfg(test)]
 mod child;
 #[cfg(test)]
@@ -13,11 +17,21 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod dice;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod folder;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod lake;
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod pointer;
 #[cfg(test)]
@@ -31,12 +45,27 @@ mod servers;
 #[cfg(test)]
 mod signal;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod wire;
 
 fn main() -> std::process::ExitCode {
     #[cfg(test)]
     return runner::main(
-        &[pointer::CASES, crash::CASES, folder::CASES, wire::CASES, second_reader::CASES, refused::CASES],
+        &[
+            pointer::CASES,
+            crash::CASES,
+            folder::CASES,
+            wire::CASES,
+            second_reader::CASES,
+            refused::CASES,
+            killed::CASES,
+            appended::CASES,
+            bank::CASES,
+            damage::CASES,
+            disk::CASES,
+            memory::CASES,
+        ],
         conformance::tests(),
     );
     #[cfg(not(test))]

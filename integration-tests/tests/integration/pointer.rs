@@ -157,7 +157,7 @@ impl Race {
 }
 
 /// Stops the process that holds the lock, if one of these does; it still holds it then.
-fn stop_holder(lock: &Path, running: &BTreeMap<u32, Process>) -> Option<u32> {
+pub(crate) fn stop_holder(lock: &Path, running: &BTreeMap<u32, Process>) -> Option<u32> {
     for _ in 0..100 {
         let Some((writer, process)) = holder_of(lock, running) else { continue };
         signal::stop(process.id());

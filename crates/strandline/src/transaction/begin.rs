@@ -18,6 +18,7 @@ use crate::lake::{DEFAULT_BRANCH, Head, KNOWN_FEATURES, Lake};
 use crate::transaction::reads::Reads;
 use crate::transaction::work::Work;
 use crate::transaction::{Inner, Phase, State, Transaction};
+use crate::write::WriteOptions;
 
 /// What a transaction is kept apart from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,6 +47,7 @@ pub struct Begin {
     branch: On,
     isolation: Isolation,
     key: Option<String>,
+    writing: WriteOptions,
 }
 
 /// Where a transaction begins.
@@ -83,7 +85,8 @@ impl Ref {
 
 impl Begin {
     fn new(lake: &Lake, branch: On) -> Self {
-        Self { lake: lake.clone(), branch, isolation: Isolation::default(), key: None }
+        let (isolation, writing) = (Isolation::default(), WriteOptions::default());
+        Self { lake: lake.clone(), branch, isolation, key: None, writing }
     }
 
     /// The branch, instead of `main`.
@@ -107,6 +110,13 @@ impl Begin {
     /// those that are made from it before the commit.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// How data files are written, and how much memory that takes, where their table does not say: see
+    /// [`WriteOptions::for_table`].
+    pub fn writing(mut self, options: WriteOptions) -> Self {
+        self.writing = options;
         self
     }
 
@@ -143,6 +153,7 @@ impl Begin {
             txn,
             keyed,
             isolation: self.isolation,
+            writing: self.writing,
             reads: Reads::default(),
             already,
             state: Mutex::new(state),

@@ -184,7 +184,7 @@ impl CreateTable {
     }
 
     /// Something that people and programs keep with the table. Those that begin with `strandline.` say how it is written:
-    /// see [`WriteOptions::of_table`](crate::WriteOptions::of_table).
+    /// see [`WriteOptions::for_table`](crate::WriteOptions::for_table).
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.shape.properties.push((key.into(), value.into()));
         self
@@ -280,7 +280,7 @@ impl Transaction {
         }
         table.comment = Comment::new(shape.comment.as_str())?;
         table.layout.target_file_bytes = shape.target_file_bytes;
-        crate::write::WriteOptions::of_table(&table, &schema)?;
+        crate::write::WriteOptions::default().for_table(&table, &schema)?;
         Ok(Draft::new(table, Arc::new(schema), self.0.start.pointer().era()))
     }
 }

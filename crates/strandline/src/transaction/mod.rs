@@ -47,6 +47,7 @@ use crate::table::Table;
 use crate::transaction::reads::Reads;
 use crate::transaction::rows::Slot;
 use crate::transaction::work::{StandingId, Work};
+use crate::write::WriteOptions;
 
 /// A transaction that is open. Cloning gives another handle to the same one.
 ///
@@ -79,6 +80,8 @@ struct Inner {
     txn: TxnId,
     keyed: bool,
     isolation: Isolation,
+    /// How its files are written where their table does not say.
+    writing: WriteOptions,
     reads: Reads,
     /// The commit of an earlier run with the same idempotency key.
     already: Option<Commit>,

@@ -20,7 +20,7 @@ use crate::filter::{Checks, passes};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
-use crate::write::{FileSpec, NewFile, TableWriter, WriteOptions};
+use crate::write::{FileSpec, NewFile, TableWriter};
 
 /// How many tables' appends are brought to their end at once. Each writer has the memory that its table's options give it.
 const FINISHED_AT_ONCE: usize = 8;
@@ -212,7 +212,7 @@ impl Transaction {
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
         let order = find(table.layout.order).cloned();
         let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
-        let options = WriteOptions::of_table(&table, &schema)?;
+        let options = self.0.writing.for_table(&table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
         let spec = FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
         let constraints = table.constraints.clone();

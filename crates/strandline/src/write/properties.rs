@@ -27,14 +27,15 @@ const ROW_GROUP_ROWS: &str = "strandline.row-group-rows";
 const KNOWN: [&str; 4] = [COMPRESSION, BLOOM_FILTERS, BLOOM_FPP, ROW_GROUP_ROWS];
 
 impl WriteOptions {
-    /// How a table's files are written, by its layout and its properties: `strandline.compression` (`none`, `snappy`,
-    /// `gzip(6)`, `brotli(5)`, `lz4`, `zstd(3)`), `strandline.bloom-filters` (columns, separated by commas),
-    /// `strandline.bloom-fpp`, `strandline.row-group-rows`.
+    /// The same for one table: what it says of its files comes before what these options say, by its layout and its
+    /// properties: `strandline.compression` (`none`, `snappy`, `gzip(6)`, `brotli(5)`, `lz4`, `zstd(3)`),
+    /// `strandline.bloom-filters` (columns, separated by commas), `strandline.bloom-fpp`, `strandline.row-group-rows`. Bloom
+    /// filters are the table's alone.
     ///
     /// # Errors
-    /// `InvalidInput`, naming the property, if it is not known or its value cannot be.
-    pub fn of_table(table: &Table, schema: &Schema) -> Result<Self> {
-        let mut options = Self::default();
+    /// `InvalidInput`, naming the property or option, if it is not known or its value cannot be.
+    pub fn for_table(&self, table: &Table, schema: &Schema) -> Result<Self> {
+        let mut options = Self { bloom_filters: Vec::new(), ..self.clone() };
         if let Some(bytes) = table.layout.target_file_bytes {
             options.target_file_bytes = bytes;
         }
@@ -87,6 +88,10 @@ fn compression(text: &str) -> Option<Compression> {
 
 #[cfg(test)]
 mod tests {
+    use strandline_format::{
+        ColumnName, Field, FieldId, PrimitiveType, PropertyKey, PropertyValue, TableId, TableSchema, Timestamp,
+    };
+
     use super::*;
 
     #[test]
@@ -102,5 +107,29 @@ mod tests {
         for wrong in ["", "zstd(", "zstd(x)", "snappy(1)", "none(0)", "lzo", "zstd 3"] {
             check(wrong, None);
         }
+    }
+
+    #[test]
+    fn what_a_table_says_comes_first() {
+        let field = Field::optional(ColumnName::new("a").unwrap(), PrimitiveType::Long);
+        let schema = Schema::numbered(vec![field]).unwrap();
+        let (id, inline) = (TableId::from_random([1; 16]), TableSchema::Inline(schema.clone()));
+        let mut table = Table::new(id, Timestamp::EPOCH, inline);
+        let given = WriteOptions {
+            target_file_bytes: 5,
+            memory_bytes: 6,
+            compression: Compression::None,
+            bloom_filters: vec![FieldId(77)],
+            ..WriteOptions::default()
+        };
+        let alone = WriteOptions { bloom_filters: Vec::new(), ..given.clone() };
+        assert_eq!(given.for_table(&table, &schema).unwrap(), alone);
+        table.layout.target_file_bytes = Some(7);
+        let key = PropertyKey::new(COMPRESSION).unwrap();
+        table.properties.set(key, PropertyValue::new("snappy").unwrap()).unwrap();
+        let both = WriteOptions { target_file_bytes: 7, compression: Compression::Snappy, ..alone };
+        assert_eq!(given.for_table(&table, &schema).unwrap(), both);
+        let nothing = WriteOptions { memory_bytes: 0, ..given };
+        assert_eq!(nothing.for_table(&table, &schema).unwrap_err().kind(), crate::ErrorKind::InvalidInput);
     }
 }

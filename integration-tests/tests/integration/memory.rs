@@ -1,0 +1,117 @@
+//! A stream many times as large as the memory that it may take: the process that appends it keeps to the formula that
+//! `WriteOptions` states.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures::stream;
+use strandline::arrow::array::{Int64Array, RecordBatch};
+use strandline::storage::{Durability, ObjectOptions, StorageOptions};
+use strandline::transaction::Rows;
+use strandline::{Lake, WriteOptions};
+
+use crate::child::{Start, acknowledge};
+use crate::lake;
+use crate::runner::{Case, Outcome};
+
+pub(crate) const CASES: &[Case] =
+    &[Case { name: "memory::of_an_append_is_bounded_by_its_formula", run: is_bounded }];
+
+const MEMORY: u64 = 64 << 20;
+const COLUMNS: usize = 8;
+const ROWS: usize = 16 << 10;
+/// 384 MiB, six times what may be held.
+const BATCHES: u64 = 384;
+const BATCH_BYTES: u64 = (COLUMNS * ROWS * 8) as u64;
+const PARALLEL: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+/// What encoding one column takes: a dictionary and a page.
+const COLUMN_BYTES: u64 = 2 << 20;
+const SPILL_ABOVE: usize = 1 << 20;
+const PART_BYTES: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();
+
+fn options() -> WriteOptions {
+    WriteOptions {
+        memory_bytes: MEMORY,
+        parallelism: PARALLEL,
+        parallel_uploads: PARALLEL,
+        target_file_bytes: 32 << 20,
+        ..WriteOptions::default()
+    }
+}
+
+/// The formula of `WriteOptions`.
+fn allowed() -> u64 {
+    let upload = (SPILL_ABOVE as u64).max(PART_BYTES.get() as u64 * (1 + PARALLEL.get() as u64));
+    let both = PARALLEL.get() as u64;
+    MEMORY + 4 * BATCH_BYTES + both * COLUMN_BYTES + both * upload
+}
+
+fn batch(number: u64) -> RecordBatch {
+    let column = |at: usize| {
+        let first = number * ROWS as u64;
+        let value = |row: u64| (row + at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).cast_signed();
+        Int64Array::from_iter_values((first..first + ROWS as u64).map(value))
+    };
+    let columns = (0..COLUMNS).map(|at| (format!("c{at}"), Arc::new(column(at)) as _));
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// The most memory that this process ever had, if the system tells.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// Appends so many batches, made as they are asked for, and says what that took beyond what a small append does.
+pub(crate) async fn append_a_stream(arguments: &[String]) {
+    let [location] = arguments else { panic!("{arguments:?}") };
+    let objects = ObjectOptions {
+        spill_above: SPILL_ABOVE,
+        part_bytes: PART_BYTES,
+        parallel_parts: PARALLEL,
+        ..ObjectOptions::default()
+    };
+    let storage = StorageOptions { durability: Durability::None, objects, ..StorageOptions::default() };
+    let lake = Lake::create(location).storage(storage).await.unwrap();
+    let transaction = lake.begin().await.unwrap();
+    // Bytes that neither compress nor repeat need no dictionary.
+    let table =
+        transaction.create_table("t").like(&batch(0).schema()).property("strandline.compression", "none");
+    table.await.unwrap();
+    transaction.append("t", batch(0).slice(0, 10)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let before = peak();
+    let transaction = lake.begin().writing(options()).await.unwrap();
+    let batches = stream::iter((0..BATCHES).map(|number| Ok::<_, strandline::Error>(batch(number))));
+    let rows = transaction.append("t", Rows::stream(batches)).await.unwrap();
+    assert_eq!(rows, BATCHES * ROWS as u64);
+    transaction.commit().await.unwrap();
+    let after = peak();
+    acknowledge(
+        &before.zip(after).map_or("unknown".to_owned(), |(before, after)| format!("{}", after - before)),
+    );
+}
+
+fn is_bounded() -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().join("lake");
+    // glibc keeps what is freed, in pieces that fit nothing; given back at once, the peak is what was held.
+    let start = Start::new("stream", &[location.to_str().unwrap()]).with("MALLOC_MMAP_THRESHOLD_", "65536");
+    let said = start.spawn().finish();
+    let Ok(took) = said[0].parse::<u64>() else {
+        return Outcome::Skipped("the system does not tell how much memory a process had".to_owned());
+    };
+    println!(
+        "  {} MiB in {} MiB, allowed are {} MiB",
+        (BATCHES * BATCH_BYTES) >> 20,
+        took >> 20,
+        allowed() >> 20
+    );
+    assert!(took <= allowed(), "{took} bytes, the formula allows {}", allowed());
+    let rows = lake::run(async {
+        Lake::open(location.display().to_string()).await.unwrap().table("t").await.unwrap().rows()
+    });
+    assert_eq!(rows, BATCHES * ROWS as u64 + 10);
+    Outcome::Passed
+}

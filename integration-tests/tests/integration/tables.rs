@@ -1,0 +1,60 @@
+//! Lakes with tables whose rows tell who wrote them: what the tests of many processes and of bad disks work on.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use strandline::arrow::array::{AsArray, Int64Array, RecordBatch};
+use strandline::arrow::datatypes::Int64Type;
+use strandline::filter::Predicate;
+use strandline::storage::Durability;
+use strandline::{Lake, Result, Table};
+
+use crate::lake;
+
+/// An id, and who wrote it or whatever else there is to say of it.
+pub(crate) type Row = (i64, i64);
+
+/// Rows as a batch.
+pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
+    let ids = Int64Array::from_iter_values(rows.iter().map(|row| row.0));
+    let writers = Int64Array::from_iter_values(rows.iter().map(|row| row.1));
+    RecordBatch::try_from_iter([("id", Arc::new(ids) as _), ("writer", Arc::new(writers) as _)]).unwrap()
+}
+
+/// Rows with these ids, all of one writer.
+pub(crate) fn of_writer(ids: Range<i64>, writer: i64) -> RecordBatch {
+    batch(&ids.map(|id| (id, writer)).collect::<Vec<_>>())
+}
+
+/// Opens the lake at a location.
+pub(crate) async fn open(location: &str, durability: Durability) -> Lake {
+    let main = strandline_format::RefName::new("main").unwrap();
+    Lake::open_in(lake::open(location, durability).await, &main).await.unwrap()
+}
+
+/// Makes a lake with empty tables of these names, in one commit.
+pub(crate) async fn create(location: &str, durability: Durability, names: &[&str]) -> Lake {
+    let lake = Lake::create_in(lake::open(location, durability).await).await.unwrap();
+    let transaction = lake.begin().await.unwrap();
+    for name in names {
+        transaction.create_table(*name).like(&batch(&[]).schema()).await.unwrap();
+    }
+    transaction.commit().message("the tables").await.unwrap();
+    lake
+}
+
+/// All rows of a table, in the order of their ids.
+pub(crate) async fn read(table: &Table) -> Result<Vec<Row>> {
+    read_where(table, Predicate::all()).await
+}
+
+/// Those that pass.
+pub(crate) async fn read_where(table: &Table, predicate: Predicate) -> Result<Vec<Row>> {
+    let batches = table.scan().columns(["id", "writer"]).filter(predicate).collect().await?;
+    let column =
+        |batch: &RecordBatch, at: usize| batch.column(at).as_primitive::<Int64Type>().values().to_vec();
+    let rows = batches.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1)));
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort_unstable();
+    Ok(rows)
+}

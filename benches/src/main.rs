@@ -3,14 +3,20 @@
 //! Invariants: each phase of a bench runs in a process of its own, so that its peak of memory is its own; each bench prints
 //! the baseline of the same run beside it. What does not belong here: assertions, which are the tests' business.
 
+mod append;
+mod cost;
 mod phase;
+mod plain;
+mod processes;
+mod rows;
 mod tree;
+mod write;
 
 use std::process::ExitCode;
 
 use phase::{Failure, Task};
 
-/// `strandline-benches [bench] [--entries N]`; all benches if none is named.
+/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--each N]`; all benches if none is named.
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
@@ -27,7 +33,21 @@ async fn run() -> Result<(), Failure> {
     let bench = arguments.next_if(|argument| !argument.starts_with("--"));
     let task = Task::of(arguments)?;
     match bench.as_deref() {
-        None | Some("tree") => tree::run(&task).await,
-        Some(other) => Err(format!("no such bench: {other}; there is \"tree\"").into()),
+        Some("tree") => tree::run(&task).await,
+        Some("write") => write::run(&task).await,
+        Some("append") => append::run(&task).await,
+        Some("processes") => processes::run(&task).await,
+        None => all(&task).await,
+        Some(other) => {
+            let there = "there are \"tree\", \"write\", \"append\" and \"processes\"";
+            Err(format!("no such bench: {other}; {there}").into())
+        }
     }
+}
+
+async fn all(task: &Task) -> Result<(), Failure> {
+    tree::run(task).await?;
+    write::run(task).await?;
+    append::run(task).await?;
+    processes::run(task).await
 }

@@ -1,6 +1,7 @@
 //! Phases of a bench: each in a process of its own, timed from within, and a line of a table for each.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -13,25 +14,56 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
+    /// How many files the table of "tree" has.
     pub(crate) entries: u64,
+    /// The scale of what "write" writes, as TPC-H counts it.
+    pub(crate) scale: f64,
+    /// How often "write" writes it each way.
+    pub(crate) rounds: NonZeroUsize,
+    /// How many appends "append" makes.
+    pub(crate) appends: NonZeroUsize,
+    /// How many each process of "processes" makes.
+    pub(crate) appends_each: NonZeroUsize,
     /// Which phase this process is, and the folder that the phases share; the bench itself has neither.
     pub(crate) phase: Option<(String, PathBuf)>,
 }
 
+/// The options, for people.
+const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --each";
+
+impl Default for Task {
+    fn default() -> Self {
+        let at_least_one = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            entries: 1_000_000,
+            scale: 1.0,
+            rounds: at_least_one(5),
+            appends: at_least_one(1000),
+            appends_each: at_least_one(25),
+            phase: None,
+        }
+    }
+}
+
 impl Task {
-    /// Reads `--entries N`, and what the bench tells its phases.
+    /// Reads `--entries N` and the like, and what the bench tells its phases.
     pub(crate) fn of(mut arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let (mut entries, mut phase, mut folder) = (1_000_000, None, None);
+        let (mut task, mut phase, mut folder) = (Self::default(), None, None);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+            let number = value.replace('_', "");
             match name.as_str() {
-                "--entries" => entries = value.replace('_', "").parse()?,
+                "--entries" => task.entries = number.parse()?,
+                "--scale" => task.scale = number.parse()?,
+                "--rounds" => task.rounds = number.parse()?,
+                "--appends" => task.appends = number.parse()?,
+                "--each" => task.appends_each = number.parse()?,
                 "--phase" => phase = Some(value),
                 "--folder" => folder = Some(PathBuf::from(value)),
-                _ => return Err(format!("no such option: {name}; there is --entries").into()),
+                _ => return Err(format!("no such option: {name}; there are {OPTIONS}").into()),
             }
         }
-        Ok(Self { entries, phase: phase.zip(folder) })
+        Ok(Self { phase: phase.zip(folder), ..task })
     }
 
     /// Runs a phase in a process of its own and prints what it measured, and its rate against that of the baseline.

@@ -3,7 +3,7 @@
 //!
 //! The baseline of loading is to read the same objects and decompress them, without hashing or parsing a byte.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -18,6 +18,7 @@ use strandline_testkit::CountingStore;
 use strandline_testkit::generate::entries;
 use tokio::time::Instant;
 
+use crate::cost::size_of;
 use crate::phase::{Failure, Measured, Task, say};
 
 /// How many files pass the predicate.
@@ -191,16 +192,4 @@ fn expect(found: u64, expected: u64) -> Result<(), Failure> {
 
 fn long(number: u64) -> Result<Value, Failure> {
     Ok(Value::Long(i64::try_from(number)?))
-}
-
-/// How many files there are below a folder, and how many bytes they have.
-fn size_of(folder: &Path) -> Result<(u64, u64), Failure> {
-    let mut size = (0, 0);
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let (files, bytes) =
-            if entry.file_type()?.is_dir() { size_of(&entry.path())? } else { (1, entry.metadata()?.len()) };
-        size = (size.0 + files, size.1 + bytes);
-    }
-    Ok(size)
 }

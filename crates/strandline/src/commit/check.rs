@@ -111,20 +111,6 @@ pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
     Err(Error::new(ErrorKind::Conflict, message))
 }
 
-/// Whether a commit stands in the first-parent history of a head, the head included. No request as long as the head's buffer
-/// holds what came since.
-pub(crate) async fn has_start(head: &Head, version: Seq, hash: Hash) -> Result<bool> {
-    let commit = head.commit();
-    let found = match commit.seq.cmp(&version) {
-        Ordering::Equal => Some(head.pointer().head().hash),
-        Ordering::Greater => {
-            head.trees().get(&commit.history, &version).await?.map(|entry| entry.commit.hash)
-        }
-        Ordering::Less => None,
-    };
-    Ok(found == Some(hash))
-}
-
 /// Refuses a base that no longer keeps what the transaction reads and reuses [EXP-4].
 pub(crate) fn check_retained(head: &Head, start: &Commit) -> Result<()> {
     let kept = head.pointer().expired_before();

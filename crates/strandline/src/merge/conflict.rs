@@ -97,7 +97,9 @@ impl fmt::Display for ConflictKind {
             Self::Catalog(kind) => f.write_str(catalog(*kind)),
             Self::Table(conflict) => table(conflict, f),
             Self::Files(files) => write!(f, "{}", Listed(files)),
-            Self::Constraint(name, why) => write!(f, "constraint {name:?} does not go with the other side's changes: {why}"),
+            Self::Constraint(name, why) => {
+                write!(f, "constraint {name:?} does not go with the other side's changes: {why}")
+            }
             Self::Read(read) => write!(f, "{read}"),
         }
     }

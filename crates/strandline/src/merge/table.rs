@@ -85,8 +85,10 @@ impl TableRebase<'_> {
         };
         let ours = ours.await?;
         let theirs = self.theirs.new_files().cloned().collect();
-        self.check_files(&merged.theirs_constraints, (&self.ours.table, ours), &merged.schema, conflicts).await?;
-        self.check_files(&merged.ours_constraints, (&self.theirs.table, theirs), &merged.schema, conflicts).await
+        self.check_files(&merged.theirs_constraints, (&self.ours.table, ours), &merged.schema, conflicts)
+            .await?;
+        self.check_files(&merged.ours_constraints, (&self.theirs.table, theirs), &merged.schema, conflicts)
+            .await
     }
 
     /// The files that ours added since the base.

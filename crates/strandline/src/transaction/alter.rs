@@ -216,7 +216,8 @@ impl AlterTable {
             change_table(&mut table, &schema, change)?;
         }
         table.schema = TableSchema::Inline(schema.clone());
-        Checks::new(&table.constraints, &schema).map_err(|error| Error::new(ErrorKind::InvalidInput, error.message()))?;
+        Checks::new(&table.constraints, &schema)
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.message()))?;
         crate::write::WriteOptions::default().for_table(&table, &schema)?;
         Ok((table, schema))
     }

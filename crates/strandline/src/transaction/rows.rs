@@ -211,10 +211,12 @@ impl Transaction {
         let checks = Checks::new(&table.constraints, &schema)?;
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
         let order = find(table.layout.order).cloned();
-        let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
+        let split =
+            table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
         let options = self.0.writing.for_table(&table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
-        let spec = FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
+        let spec =
+            FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
         let constraints = table.constraints.clone();
         Ok(Intake { table: id, schema, checks, constraints, required: None, spec })
     }

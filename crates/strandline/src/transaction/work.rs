@@ -231,7 +231,12 @@ impl Work {
     }
 
     /// Puts a draft in the place of what stands under the name of its table.
-    pub(crate) async fn put_draft(&mut self, name: &TableName, draft: Draft, operation: Operation) -> Result<()> {
+    pub(crate) async fn put_draft(
+        &mut self,
+        name: &TableName,
+        draft: Draft,
+        operation: Operation,
+    ) -> Result<()> {
         let standing = self.expect(name, EntryType::Table).await?;
         let after = After { name: standing.name().clone(), node: Node::Table(Box::new(draft)) };
         let standing = StandingId::from(standing);

@@ -89,7 +89,8 @@ fn compression(text: &str) -> Option<Compression> {
 #[cfg(test)]
 mod tests {
     use strandline_format::{
-        ColumnName, Field, FieldId, PrimitiveType, PropertyKey, PropertyValue, TableId, TableSchema, Timestamp,
+        ColumnName, Field, FieldId, PrimitiveType, PropertyKey, PropertyValue, TableId, TableSchema,
+        Timestamp,
     };
 
     use super::*;

@@ -70,7 +70,7 @@ pub(crate) async fn build(
         let (entry, moved) = builder.store(*id, touched, version).await?;
         edits.extend(renames(touched).map(|name| (name.key().clone(), None)));
         edits.extend(entry.iter().map(|entry| (entry.name.key().clone(), Some(entry.clone()))));
-        changes.extend(change(touched, entry, moved));
+        changes.extend(change(touched, entry.as_ref(), moved));
     }
     // What one thing left another may have taken: puts come after removals.
     edits.sort_by_key(|(_, edit)| edit.is_some());
@@ -102,17 +102,17 @@ fn renames(touched: &Touched) -> impl Iterator<Item = &TableName> {
 }
 
 /// What the commit says of a touched thing; nothing if it is as it was.
-fn change(touched: &Touched, after: Option<CatalogEntry>, moved: Moved) -> Option<TableChange> {
+fn change(touched: &Touched, after: Option<&CatalogEntry>, moved: Moved) -> Option<TableChange> {
     let before = touched.before.as_ref();
     let same = |one: &CatalogEntry, other: &CatalogEntry| {
         one.node.hash == other.node.hash && one.name.as_str() == other.name.as_str()
     };
-    if let (Some(before), Some(after)) = (before, &after)
+    if let (Some(before), Some(after)) = (before, after)
         && same(before, after)
     {
         return None;
     }
-    let named = after.as_ref().or(before)?;
+    let named = after.or(before)?;
     let renamed = before.filter(|before| before.name.as_str() != named.name.as_str());
     Some(TableChange {
         table: named.id,
@@ -121,7 +121,7 @@ fn change(touched: &Touched, after: Option<CatalogEntry>, moved: Moved) -> Optio
         operation: touched.operation,
         renamed_from: renamed.map(|before| before.name.clone()),
         old: before.map(|before| before.node),
-        new: after.as_ref().map(|after| after.node),
+        new: after.map(|after| after.node),
         rows: moved.rows,
         files: moved.files,
         bytes: moved.bytes,

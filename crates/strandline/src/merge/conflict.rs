@@ -60,7 +60,7 @@ impl Conflict {
         }
     }
 
-    pub(super) fn of_table(table: TableId, name: TableName, kind: ConflictKind) -> Self {
+    pub(super) fn of_table(table: TableId, name: &TableName, kind: ConflictKind) -> Self {
         Self { table: Some(table), name: name.as_str().to_owned(), kind, commit: None }
     }
 

@@ -81,7 +81,7 @@ impl FilesMerge<'_> {
             found.collisions.push(id);
             return Ok(());
         }
-        let theirs = change.after.map(|entry| self.with_our_lists(entry)).transpose()?;
+        let theirs = change.after.as_ref().map(|entry| self.with_our_lists(entry)).transpose()?;
         match self.merge_sides(change.before.as_ref(), ours.as_ref(), theirs.as_ref()).await? {
             FileMerge::Ours => {}
             FileMerge::Theirs => found.edits.push(FileEdit { before: ours, after: theirs }),
@@ -101,8 +101,8 @@ impl FilesMerge<'_> {
     }
 
     /// An entry of the base that theirs changed, with what it refers to where ours has it.
-    fn with_our_lists(&self, entry: FileEntry) -> Result<FileEntry> {
-        Ok(self.lists.translate(&entry)?)
+    fn with_our_lists(&self, entry: &FileEntry) -> Result<FileEntry> {
+        Ok(self.lists.translate(entry)?)
     }
 
     async fn merge_sides(

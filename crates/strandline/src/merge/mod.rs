@@ -205,7 +205,7 @@ impl Rebase<'_> {
                 let (base, ours) = (at(*base), at(*ours));
                 let (base, ours) = futures::try_join!(onto.table_of(&base), onto.table_of(&ours))?;
                 let merge = table::TableRebase { base: &base, ours: &ours, theirs: draft, version: self.version, era: self.era };
-                merge.run(conflicts).await?.map(|draft| Node::Table(Box::new(draft)))
+                Box::pin(merge.run(conflicts)).await?.map(|draft| Node::Table(Box::new(draft)))
             }
             (MergedNode::Merge { .. }, _) => None,
         })

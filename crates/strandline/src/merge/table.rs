@@ -123,7 +123,7 @@ impl TableRebase<'_> {
     }
 
     pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {
-        Conflict::of_table(self.ours.table.id, self.ours.name.clone(), kind)
+        Conflict::of_table(self.ours.table.id, &self.ours.name, kind)
     }
 
     /// Which numbers of ours what theirs added gets, and the next ones after them [REB-3].

@@ -154,7 +154,7 @@ mod tests {
         };
         let double = |number: f64| number.to_le_bytes();
         let as_double = |bytes: &[u8], expected| {
-            check(DataType::Float64, PhysicalType::DOUBLE, "double", bytes, true, expected)
+            check(DataType::Float64, PhysicalType::DOUBLE, "double", bytes, true, expected);
         };
         as_double(&double(1.5), Some((Value::Double(1.5), true)));
         as_double(&double(0.0), Some((Value::Double(-0.0), false)));

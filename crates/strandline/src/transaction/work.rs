@@ -284,7 +284,7 @@ impl Work {
     /// Enters what a merge found: everything that differs from the base, under its id.
     pub(crate) fn touch(&mut self, id: TableId, touched: Touched) {
         let (before, after) = (touched.before.as_ref(), touched.after.as_ref());
-        if let Some(before) = before.filter(|before| self.names.get(before.name.key()).is_none()) {
+        if let Some(before) = before.filter(|before| !self.names.contains_key(before.name.key())) {
             self.names.insert(before.name.key().clone(), None);
         }
         if let Some(after) = after {

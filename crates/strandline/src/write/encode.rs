@@ -1,4 +1,4 @@
-//! From rows to encoded column chunks: one job for each leaf of each row group.
+//! From rows to encoded column chunks: one job for each leaf of each row group, or one for all if there are few rows.
 //!
 //! Invariants: what comes out depends on the rows alone, not on how many jobs ran at once; row groups come in order,
 //! and the chunks of each in the order of the columns. A float column with NaNs has no bounds in the file's own
@@ -26,6 +26,9 @@ use super::sort::{Order, Place};
 use super::stats::LeafStats;
 use crate::error::Result;
 
+/// Row groups of so many bytes are encoded in one job: to hand a job over takes longer than to encode a few rows.
+const ONE_JOB: u64 = 128 << 10;
+
 /// One column of a row group, ready for a file.
 pub(super) struct EncodedLeaf {
     pub(super) chunk: ArrowColumnChunk,
@@ -42,6 +45,7 @@ pub(super) struct EncodedGroup {
 pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<Vec<EncodedGroup>> {
     let Rows { batches, rows, bytes } = rows;
     let columns = Columns::of(&batches);
+    let leaves_in_job = if bytes <= ONE_JOB { plan.columns.len() } else { 1 };
     let order = match &plan.order {
         None => None,
         Some(_) => {
@@ -53,7 +57,7 @@ pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<
     let ranges = (0..rows).step_by(size).map(|start| start..rows.min(start + size));
     let mut groups = FuturesOrdered::new();
     for range in ranges {
-        groups.push_back(encode_group(&plan, &cores, &columns, order.as_ref(), range));
+        groups.push_back(encode_group(&plan, &cores, &columns, order.as_ref(), range, leaves_in_job));
     }
     drop((columns, order));
     groups.try_collect().await
@@ -76,20 +80,23 @@ fn encode_group(
     columns: &Columns,
     order: Option<&Arc<Order>>,
     range: Range<usize>,
+    leaves_in_job: usize,
 ) -> impl Future<Output = Result<EncodedGroup>> + use<> {
     let rows = range.len();
     let mut jobs = FuturesOrdered::new();
-    for at in 0..plan.columns.len() {
-        let (plan, order, range) = (Arc::clone(plan), order.cloned(), range.clone());
-        let arrays = Arc::clone(&columns.0[plan.columns[at].leaf.column]);
-        let cores = cores.clone();
+    for first in (0..plan.columns.len()).step_by(leaves_in_job) {
+        let leaves = first..plan.columns.len().min(first + leaves_in_job);
+        let column = |at: usize| Arc::clone(&columns.0[plan.columns[at].leaf.column]);
+        let arrays: Vec<_> = leaves.clone().map(column).collect();
+        let (plan, order, range, cores) = (Arc::clone(plan), order.cloned(), range.clone(), cores.clone());
         let job = move || {
             let places = order.as_ref().map(|order| order.places(range));
-            encode_leaf(&plan.columns[at], &arrays, places)
+            let leaves = leaves.zip(arrays).map(|(at, arrays)| encode_leaf(&plan.columns[at], &arrays, places));
+            leaves.collect::<Result<Vec<_>>>()
         };
         jobs.push_back(async move { cores.run(job).await });
     }
-    async move { Ok(EncodedGroup { rows, columns: jobs.try_collect().await? }) }
+    async move { Ok(EncodedGroup { rows, columns: jobs.try_concat().await? }) }
 }
 
 /// One job: a leaf of a row group. With places, of the rows there; else of all rows in order.

@@ -62,6 +62,6 @@ fn the_lake_is_what_the_model_is() {
         ("calls", calls),
         ("errors", errors),
     ] {
-        assert!(count > 10, "{what}: {count}");
+        assert!(count > 3, "{what}: {count}");
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::Either;
 use object_store::ObjectStore;
-use object_store::memory::InMemory;
 use strandline::storage::{ObjectOptions, Storage, StoreLocation};
 use strandline::{Lake, Runtime};
 use strandline_testkit::{Intercepted, SeededRandom, VirtualClock};
@@ -27,7 +26,7 @@ pub(crate) enum Fate {
 
 /// A process.
 pub(crate) struct Process {
-    store: Arc<InMemory>,
+    store: Arc<dyn ObjectStore>,
     fuse: Intercepted<Fuse>,
     seed: u64,
     clock: VirtualClock,
@@ -37,7 +36,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// A process that makes the lake, or opens it if it is there.
-    pub(crate) fn begin(store: &Arc<InMemory>, seed: u64, clock: &VirtualClock) -> Self {
+    pub(crate) fn begin(store: &Arc<dyn ObjectStore>, seed: u64, clock: &VirtualClock) -> Self {
         let fuse = Intercepted::layered(store.clone(), Fuse::default());
         let mut process = Self { store: store.clone(), fuse, seed, clock: clock.clone(), running: None };
         process.begin_anew();

@@ -94,7 +94,7 @@ const TABLES: [&str; 5] = ["t0", "t1", "t2", "n.t0", "n.t1"];
 const COLUMNS: [&str; 3] = ["a", "b", "c"];
 
 fn fates() -> BoxedStrategy<Fate> {
-    let (cut, crash) = ((0_u8..12).prop_map(Fate::Cut), (0_u8..40).prop_map(Fate::Crash));
+    let (cut, crash) = ((0_u8..12).prop_map(Fate::Cut), (0_u8..24).prop_map(Fate::Crash));
     prop_oneof![6 => Just(Fate::Run), 1 => cut, 2 => crash].boxed()
 }
 

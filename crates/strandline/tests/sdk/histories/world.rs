@@ -10,6 +10,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use strandline::{Commit, Error, ErrorKind, Ref, Resolution, Result, Transaction};
 use strandline_format::{Hash, TableId, Totals, TxnId};
@@ -112,7 +113,7 @@ impl World {
     }
 
     fn empty() -> Self {
-        let (store, clock) = (Arc::new(InMemory::new()), VirtualClock::default());
+        let (store, clock): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), VirtualClock::default());
         let processes = [1, 2].map(|seed| Process::begin(&store, seed, &clock));
         let head = processes[0].lake().head();
         let root =

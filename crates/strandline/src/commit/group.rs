@@ -7,6 +7,7 @@
 //! nodes (`build`).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -282,16 +283,26 @@ impl Group<'_> {
     }
 
     async fn swap(&mut self, head: &Head, chain: Chain, deadline: Deadline) -> Attempt {
-        let begun = Instant::now();
+        let (begun, doubted) = (Instant::now(), AtomicBool::new(false));
         self.requests.swaps += 1;
-        let settled = self.send(head, &chain, deadline).await;
+        let settled = self.send(head, &chain, deadline, &doubted).await;
         self.phases.swap += begun.elapsed();
         match settled {
             Ok(Settled::Applied(loaded)) => {
                 self.landed(chain, &loaded).await;
                 Attempt::Done
             }
-            Ok(Settled::NotApplied(current)) => self.lost(chain, current).await,
+            Ok(Settled::NotApplied(current)) => {
+                let anew =
+                    if doubted.into_inner() { self.made_anew(head, current.as_ref()).await } else { None };
+                match anew {
+                    Some(doubt) => {
+                        unknown(chain.members, self.branch, &doubt);
+                        Attempt::Done
+                    }
+                    None => self.lost(chain, current).await,
+                }
+            }
             Ok(Settled::Unknown(doubt)) => {
                 self.fence(head, chain, doubt).await;
                 Attempt::Done
@@ -300,13 +311,29 @@ impl Group<'_> {
         }
     }
 
-    async fn send(&self, head: &Head, chain: &Chain, deadline: Deadline) -> Result<Settled> {
+    async fn send(
+        &self,
+        head: &Head,
+        chain: &Chain,
+        deadline: Deadline,
+        doubted: &AtomicBool,
+    ) -> Result<Settled> {
         let Some(last) = chain.built.last() else {
             return Err(Error::new(ErrorKind::InvalidInput, "a group without members"));
         };
         let (object, pack) = (last.tip.commit.object(), pack(&chain.built, head.pointer().pack())?);
-        let mine = Ours::of(self.lake.storage(), self.branch, &chain.built);
+        let mine = Ours::of(self.lake.storage(), self.branch, &chain.built, doubted);
         self.lake.swap(head, |next| Ok(next.advance(object, pack)?), |_| mine, deadline).await
+    }
+
+    /// Why nobody can tell what became of an attempt that went unanswered and is not there: its base is not there either, so the
+    /// branch was deleted and made anew, and the attempt may have landed before that [TXN-4].
+    async fn made_anew(&self, base: &Head, current: Option<&Loaded>) -> Option<Error> {
+        let base = Commit::new(base.pointer().head(), base.commit().clone());
+        match Head::behind(self.lake.storage(), self.branch, current?).await {
+            Ok(head) => check_start(&head, &base).await.err(),
+            Err(error) => Some(error),
+        }
     }
 
     /// The swap was applied: everybody of the chain has committed.
@@ -357,10 +384,14 @@ impl Group<'_> {
                 return unknown(chain.members, self.branch, &doubt);
             }
         };
-        let ours = Ours::of(self.lake.storage(), self.branch, &chain.built);
+        let doubted = AtomicBool::new(true);
+        let ours = Ours::of(self.lake.storage(), self.branch, &chain.built, &doubted);
         match ours.is_mine(&standing).await {
             Ok(true) => self.landed(chain, &standing).await,
             Ok(false) => {
+                if let Some(doubt) = self.made_anew(head, Some(&standing)).await {
+                    return unknown(chain.members, self.branch, &doubt);
+                }
                 let message =
                     format!("not committed, for certain, after the time was up: {}", doubt.message());
                 drop(fail(chain.members, &Error::new(ErrorKind::Unavailable, message)));
@@ -497,11 +528,13 @@ struct Ours<'a> {
     storage: &'a Storage,
     branch: &'a RefName,
     last: Option<Commit>,
+    /// Set once a sending has gone unanswered.
+    doubted: &'a AtomicBool,
 }
 
 impl<'a> Ours<'a> {
-    fn of(storage: &'a Storage, branch: &'a RefName, built: &[Built]) -> Self {
-        Self { storage, branch, last: built.last().map(|built| built.tip.commit.clone()) }
+    fn of(storage: &'a Storage, branch: &'a RefName, built: &[Built], doubted: &'a AtomicBool) -> Self {
+        Self { storage, branch, last: built.last().map(|built| built.tip.commit.clone()), doubted }
     }
 }
 
@@ -511,6 +544,11 @@ impl Recognise for Ours<'_> {
         let Some(last) = &self.last else { return Ok(false) };
         let head = Head::behind(self.storage, self.branch, current).await?;
         Ok(commit_at(&head, last.version()).await? == Some(last.hash()))
+    }
+
+    async fn is_mine_in_doubt(&self, current: &Loaded) -> Result<bool> {
+        self.doubted.store(true, Ordering::Relaxed);
+        self.is_mine(current).await
     }
 }
 

@@ -164,14 +164,9 @@ impl Rebase<'_> {
         let ours: BTreeMap<TableId, &CatalogEntry> =
             sides.ours.iter().map(|entry| (entry.id, entry)).collect();
         let mut work = Work::on(onto.clone(), self.era);
-        let put: BTreeSet<TableId> = merge.puts.iter().map(|entry| entry.id).collect();
-        for key in &merge.removes {
-            let gone = sides.ours.iter().find(|entry| entry.name.key() == key && !put.contains(&entry.id));
-            if let Some(entry) = gone {
-                let dropped =
-                    Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
-                work.touch(entry.id, dropped);
-            }
+        for entry in gone(&sides.ours, &merge) {
+            let dropped = Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
+            work.touch(entry.id, dropped);
         }
         for entry in merge.puts {
             let before = ours.get(&entry.id).map(|entry| (*entry).clone());
@@ -230,6 +225,15 @@ struct Sides {
     base: Vec<CatalogEntry>,
     ours: Vec<CatalogEntry>,
     theirs: Vec<CatalogEntry>,
+}
+
+/// Our entries that are in the result no more. The name of one may stand for something else there, which is put and not
+/// removed; it is dropped all the same [COM-6].
+fn gone<'s>(ours: &'s [CatalogEntry], merge: &CatalogMerge) -> impl Iterator<Item = &'s CatalogEntry> {
+    let put: BTreeSet<TableId> = merge.puts.iter().map(|entry| entry.id).collect();
+    let names = merge.removes.iter().chain(merge.puts.iter().map(|entry| entry.name.key()));
+    let taken: BTreeSet<NameKey> = names.cloned().collect();
+    ours.iter().filter(move |entry| taken.contains(entry.name.key()) && !put.contains(&entry.id))
 }
 
 fn reference(text: &[u8]) -> ObjectRef {

@@ -73,15 +73,16 @@ impl Transaction {
         self.0.reads.name(&name);
         refuse_taken(&state.work, &name).await?;
         require_namespace(&state.work, &name).await?;
-        self.add_namespace(&mut state, name)
+        let (id, namespace) = self.new_namespace(name)?;
+        state.work.create(id, namespace);
+        Ok(())
     }
 
-    fn add_namespace(&self, state: &mut State, name: TableName) -> Result<()> {
+    fn new_namespace(&self, name: TableName) -> Result<(TableId, After)> {
         let id = self.draw_id()?;
         let (comment, properties) = (Comment::default(), TableProperties::default());
         let namespace = strandline_format::Namespace { id, comment, properties };
-        state.work.create(id, After { name, node: Node::Namespace(Arc::new(namespace)) });
-        Ok(())
+        Ok((id, After { name, node: Node::Namespace(Arc::new(namespace)) }))
     }
 
     /// Stores a view: a query, in the dialect of the engine that runs it, and the columns that it gives.
@@ -225,15 +226,10 @@ impl CreateTable {
                 self.if_absent && taken.is_err() && state.work.expect(&name, EntryType::Table).await.is_ok();
             if !stands {
                 taken?;
-                if self.with_namespaces {
-                    transaction.ensure_namespaces(&mut state, &name).await?;
-                }
-                require_namespace(&state.work, &name).await?;
                 let draft = transaction
                     .new_table(&self.shape)
                     .map_err(|error| error.at(format_args!("table {:?}", name.as_str())))?;
-                let id = draft.table.id;
-                state.work.create(id, After { name: name.clone(), node: Node::Table(Box::new(draft)) });
+                transaction.put_table(&mut state, &name, draft, self.with_namespaces).await?;
             }
         }
         transaction.table(name.as_str()).await
@@ -241,17 +237,38 @@ impl CreateTable {
 }
 
 impl Transaction {
-    async fn ensure_namespaces(&self, state: &mut State, name: &TableName) -> Result<()> {
+    /// Enters a table, and the namespaces around it that are missing if they are wanted: all of them or nothing.
+    async fn put_table(
+        &self,
+        state: &mut State,
+        name: &TableName,
+        draft: Draft,
+        with_namespaces: bool,
+    ) -> Result<()> {
+        let missing =
+            if with_namespaces { self.missing_namespaces(&state.work, name).await? } else { Vec::new() };
+        require_namespace(&state.work, missing.last().unwrap_or(name)).await?;
+        let made = missing.into_iter().rev().map(|namespace| self.new_namespace(namespace));
+        for (id, after) in made.collect::<Result<Vec<_>>>()? {
+            state.work.create(id, after);
+        }
+        state.work.create(draft.table.id, After { name: name.clone(), node: Node::Table(Box::new(draft)) });
+        Ok(())
+    }
+
+    /// The namespaces around a name that are not there, the innermost first.
+    async fn missing_namespaces(&self, work: &Work, name: &TableName) -> Result<Vec<TableName>> {
         let mut missing = Vec::new();
         let mut around = name.namespace();
         while let Some(namespace) = around {
-            if state.work.standing(&namespace).await?.is_some() {
+            self.0.reads.name(&namespace);
+            if work.standing(&namespace).await?.is_some() {
                 break;
             }
             around = namespace.namespace();
             missing.push(namespace);
         }
-        missing.into_iter().rev().try_for_each(|namespace| self.add_namespace(state, namespace))
+        Ok(missing)
     }
 
     fn new_table(&self, shape: &Shape) -> Result<Draft> {

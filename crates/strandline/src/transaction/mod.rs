@@ -248,7 +248,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `NotFound` if there is none; `AlreadyExists` if something has the new name; `InvalidInput` for a namespace that holds
-    /// something.
+    /// something, or would stand in itself.
     pub async fn rename(&self, from: &str, to: &str) -> Result<()> {
         let (from, to) = (TableName::new(from)?, TableName::new(to)?);
         let mut state = self.open().await?;
@@ -270,6 +270,7 @@ impl Transaction {
         let (standing, written) = (standing.name().clone(), StandingId::from(standing));
         if is_namespace {
             refuse_members(&state.work, &from, "holds something, and can only be renamed empty").await?;
+            refuse_itself(&from, &to)?;
         }
         if from.key() != to.key() {
             create::refuse_taken(&state.work, &to).await?;
@@ -317,6 +318,20 @@ async fn refuse_members(work: &Work, namespace: &TableName, why: &str) -> Result
     }
     let message = format!("namespace {:?} {why}: {}", namespace.as_str(), members.join(", "));
     Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
+/// Refuses to put a namespace into itself, where nothing would hold it [CAT-4].
+fn refuse_itself(namespace: &TableName, to: &TableName) -> Result<()> {
+    let mut around = to.namespace();
+    while let Some(name) = around {
+        if name.key() == namespace.key() {
+            let message =
+                format!("namespace {:?} cannot stand in itself, as {:?}", namespace.as_str(), to.as_str());
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        around = name.namespace();
+    }
+    Ok(())
 }
 
 /// How much longer than its own patience a commit waits for the committer, which may be fencing.

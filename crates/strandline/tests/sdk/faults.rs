@@ -22,7 +22,7 @@ use crate::fixture::{open, paused};
 
 const TABLES: [&str; 2] = ["left", "right"];
 
-fn storage(store: Arc<dyn ObjectStore>, seed: u64) -> Storage {
+pub(crate) fn storage(store: Arc<dyn ObjectStore>, seed: u64) -> Storage {
     let runtime = Runtime::system().with_random(SeededRandom::new(seed)).with_clock(VirtualClock::default());
     let location = StoreLocation::parse("memory://test").unwrap();
     Storage::from_stores(location, store.clone(), store, ObjectOptions::default(), runtime)

@@ -15,6 +15,8 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod keys;
@@ -30,6 +32,8 @@ mod overwrites;
 mod past;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod rebase;
 #[cfg(test)]
 mod ref_counts;
 #[cfg(test)]

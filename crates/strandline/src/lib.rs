@@ -11,6 +11,7 @@ pub mod history;
 pub mod lake;
 pub mod merge;
 mod near;
+mod page_header;
 pub mod refs;
 pub mod runtime;
 pub mod scan;
@@ -27,10 +28,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use history::{Commit, Ref};
 pub use lake::{Head, Lake};
 pub use merge::{Conflict, ConflictKind};
-pub use table::Table;
-pub use transaction::{Begin, Isolation, Transaction};
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
 pub use strandline_format as format;
+pub use table::Table;
+pub use transaction::{Begin, Isolation, Transaction};
 pub use write::{Compression, WriteOptions};
 
 /// The README's program, compiled.

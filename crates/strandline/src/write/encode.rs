@@ -5,8 +5,7 @@
 //! statistics: Parquet's pass over NaN without saying so, while engines order it above all numbers and would prune its
 //! rows away.
 //!
-//! Pages carry no checksums, as the encoder does not write any: the integrity of files is kept by their hashes. Where
-//! the chunks go is the business of `file`.
+//! Every page gets its checksum here (`checksum`). Where the chunks go is the business of `file`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,16 +13,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::interleave;
 use futures::stream::{FuturesOrdered, TryStreamExt};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::file::statistics::Statistics;
 
 use super::buffer::Rows;
+use super::checksum::{Chunk, Pages, checked};
 use super::jobs::Cores;
-use super::options::invalid;
 use super::plan::{Plan, PlannedLeaf};
-use super::refused;
 use super::sort::{Order, Place};
 use super::stats::LeafStats;
+use super::{odd, refused};
 use crate::error::Result;
 
 /// Row groups of so many bytes are encoded in one job: to hand a job over takes longer than to encode a few rows.
@@ -31,7 +31,7 @@ const ONE_JOB: u64 = 128 << 10;
 
 /// One column of a row group, ready for a file.
 pub(super) struct EncodedLeaf {
-    pub(super) chunk: ArrowColumnChunk,
+    pub(super) chunk: Chunk,
     pub(super) stats: LeafStats,
 }
 
@@ -107,20 +107,30 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
         None => narrowed,
         Some(places) => vec![gather(&narrowed, places)?],
     };
-    let none = || invalid(format!("column {:?} has no encoder for one of its leaves", leaf.field.name()));
-    let encoders = column.encoders.create_column_writers(0).map_err(refused)?;
-    let mut encoder = encoders.into_iter().nth(leaf.position).ok_or_else(none)?;
+    let none = || odd("no levels for one of the leaves");
+    let pages = Pages::default();
+    let mut encoder = column.encoder(&pages)?;
     let mut stats = LeafStats::new(leaf.ty);
     for array in &narrowed {
         let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
         encoder.write(levels.get(leaf.position).ok_or_else(none)?).map_err(refused)?;
         stats.add(&leaf.values(array)?);
     }
-    let mut chunk = encoder.close().map_err(refused)?;
+    let mut close = closed(encoder)?;
     if stats.has_nans() {
-        drop_bounds(&mut chunk)?;
+        drop_bounds(&mut close)?;
     }
+    let chunk = checked(pages.take(leaf.position), close)?;
     Ok(EncodedLeaf { chunk, stats })
+}
+
+/// Ends an encoder. What is large of its result is moved, not copied.
+fn closed(encoder: ArrowColumnWriter) -> Result<ColumnCloseResult> {
+    let mut chunk = encoder.close().map_err(refused)?;
+    let close = chunk.close_mut();
+    let (bloom_filter, column_index) = (close.bloom_filter.take(), close.column_index.take());
+    let offset_index = close.offset_index.take();
+    Ok(ColumnCloseResult { bloom_filter, column_index, offset_index, ..close.clone() })
 }
 
 fn gather(arrays: &[ArrayRef], places: &[Place]) -> Result<ArrayRef> {
@@ -130,8 +140,7 @@ fn gather(arrays: &[ArrayRef], places: &[Place]) -> Result<ArrayRef> {
 }
 
 /// Takes the bounds out of a chunk's statistics, and its index of pages, which has bounds too.
-fn drop_bounds(chunk: &mut ArrowColumnChunk) -> Result<()> {
-    let close = chunk.close_mut();
+fn drop_bounds(close: &mut ColumnCloseResult) -> Result<()> {
     close.column_index = None;
     let nulls = close.metadata.statistics().and_then(Statistics::null_count_opt);
     let bare = match close.metadata.statistics() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use strandline::Runtime;
 use tokio::time::Instant;
 
-use crate::{crash, folder, ledger};
+use crate::{conformance, crash, folder, ledger};
 
 /// The user without any rights of its own.
 #[cfg(unix)]
@@ -32,6 +32,9 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "swap" => runtime.block_on(ledger::swap_until_done(&arguments)),
         "put" => runtime.block_on(crash::put_for_ever(&arguments)),
         "everything" => runtime.block_on(folder::try_everything(&arguments)),
+        "commit" => runtime.block_on(conformance::commit_until_done(&arguments)),
+        "transfer money" => runtime.block_on(conformance::transfer_until_done(&arguments)),
+        "audit money" => runtime.block_on(conformance::audit_until_done(&arguments)),
         other => panic!("no such role: {other}"),
     }
     ExitCode::SUCCESS

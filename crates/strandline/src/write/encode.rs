@@ -91,7 +91,8 @@ fn encode_group(
         let (plan, order, range, cores) = (Arc::clone(plan), order.cloned(), range.clone(), cores.clone());
         let job = move || {
             let places = order.as_ref().map(|order| order.places(range));
-            let leaves = leaves.zip(arrays).map(|(at, arrays)| encode_leaf(&plan.columns[at], &arrays, places));
+            let leaves =
+                leaves.zip(arrays).map(|(at, arrays)| encode_leaf(&plan.columns[at], &arrays, places));
             leaves.collect::<Result<Vec<_>>>()
         };
         jobs.push_back(async move { cores.run(job).await });

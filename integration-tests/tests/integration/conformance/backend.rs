@@ -120,7 +120,8 @@ impl Backend {
 /// A bucket at a stub, which looks at no credentials.
 fn stub_at(name: &str, url: &str) -> Place {
     if name == "s3_stub" {
-        let options = format!("endpoint={url} access_key_id=k secret_access_key=s region=us-east-1 allow_http=true");
+        let options =
+            format!("endpoint={url} access_key_id=k secret_access_key=s region=us-east-1 allow_http=true");
         return Place { location: "s3://lake".to_owned(), options };
     }
     let key = r#"{"disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}"#;

@@ -110,7 +110,13 @@ pub(super) fn outcomes(site: &Site) {
     crate::lake::run(async {
         rows::create(&place, &TABLES).await;
         let direct = rows::open(&site.place).await;
-        let mut trial = Trial { proxy: &proxy, place: &place, direct, committed: BTreeMap::new(), tally: BTreeMap::new() };
+        let mut trial = Trial {
+            proxy: &proxy,
+            place: &place,
+            direct,
+            committed: BTreeMap::new(),
+            tally: BTreeMap::new(),
+        };
         trial.run(Script::empty()).await;
         let run = proxy.requests();
         for spot in Spot::all(&run) {

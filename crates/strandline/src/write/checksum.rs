@@ -291,7 +291,9 @@ mod tests {
             let again = blobs.clone();
             blobs.extend_from_slice(&again[4..]);
         });
-        check(|_, close| drop(close.offset_index.as_mut().unwrap().page_locations.pop()));
+        check(|_, close| {
+            close.offset_index.as_mut().unwrap().page_locations.pop();
+        });
         check(|_, close| close.offset_index.as_mut().unwrap().page_locations[0].compressed_page_size += 1);
     }
 

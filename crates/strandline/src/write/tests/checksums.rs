@@ -117,7 +117,7 @@ fn columns(rows: i64) -> (Schema, RecordBatch) {
         .iter()
         .zip(arrow.fields())
         .map(|(column, field)| arrow::compute::cast(column, field.data_type()).unwrap());
-    (schema.clone(), RecordBatch::try_new(arrow.clone(), cast.collect()).unwrap())
+    (schema, RecordBatch::try_new(arrow.clone(), cast.collect()).unwrap())
 }
 
 /// Rows out of the middle of pages, so that whole pages are passed over by what the index says of them.

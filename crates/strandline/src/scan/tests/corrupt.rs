@@ -141,8 +141,8 @@ async fn bytes_that_are_not_those_of_the_hash() {
     check(true, &|bytes| Some(flipped(bytes, bytes.len() - 1)), "cannot be read as Parquet").await;
 }
 
-/// Whatever a flipped byte of a footer says, it is an error or the same rows: never a panic. Pages have no checksum of their own,
-/// which is why small files are read whole.
+/// Whatever a flipped byte of a footer says, it is an error or the same rows: never a panic. Nothing vouches for the footer of a
+/// file that is read by ranges but what the entry says of it [READ-9].
 #[tokio::test]
 async fn footers_with_a_flipped_byte() {
     let bytes = good(true);

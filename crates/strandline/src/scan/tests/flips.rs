@@ -185,15 +185,13 @@ async fn a_bit_of_a_page_is_seen() {
 /// A header has no checksum of its own: what it says of the values is held against the footer.
 #[tokio::test]
 async fn a_bit_of_a_header_gives_no_other_rows() {
-    for compression in [Compression::None, Compression::Zstd(1)] {
+    for (compression, step) in [(Compression::None, 1), (Compression::Zstd(1), 7)] {
         let mut flips = Flips::new(compression).await;
         for (column, chunk) in flips.chunks() {
             let headers = flips.headers(&chunk);
             for header in [&headers[0], &headers[1], &headers[headers.len() - 1]] {
-                for at in header.clone() {
-                    for bit in 0..8 {
-                        flips.check(&column, at, bit, true).await;
-                    }
+                for bit in (0..header.len() * 8).step_by(step) {
+                    flips.check(&column, header.start + bit / 8, bit % 8, true).await;
                 }
             }
         }

@@ -89,7 +89,7 @@ impl Select<History> for Since {
 /// Refuses a base in whose first-parent history the start does not stand: the branch was deleted and made anew, and the
 /// transaction may have committed on the old one [TXN-4].
 pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
-    if has_start(head, start.version(), start.hash()).await? {
+    if holds(head, start.version(), start.hash()).await? {
         return Ok(());
     }
     let branch = head.pointer().branch().as_str();
@@ -99,7 +99,7 @@ pub(crate) async fn check_start(head: &Head, start: &Commit) -> Result<()> {
 
 /// Whether a commit stands in the first-parent history of a head, the head included. No request as long as the head's buffer
 /// holds what came since.
-pub(crate) async fn has_start(head: &Head, version: Seq, hash: Hash) -> Result<bool> {
+pub(crate) async fn holds(head: &Head, version: Seq, hash: Hash) -> Result<bool> {
     let commit = head.commit();
     let found = match commit.seq.cmp(&version) {
         Ordering::Equal => Some(head.pointer().head().hash),

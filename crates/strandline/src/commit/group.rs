@@ -14,13 +14,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline_format::tree::EncodedNode;
-use strandline_format::{NameKey, RefName, Seq, TxnId};
+use strandline_format::{Hash, NameKey, RefName, Seq};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::commit::Member;
 use crate::commit::build::{Built, Identity, Tip, build, pack};
-use crate::commit::check::{check_retained, check_start, find, landed, renew_uploads};
+use crate::commit::check::{check_retained, check_start, holds, landed, renew_uploads};
 use crate::commit::report::{Phases, Report, Requests};
 use crate::commit::resolve::{Unresolved, read_commit};
 use crate::error::{Error, ErrorKind, Result};
@@ -285,7 +285,7 @@ impl Group<'_> {
             return Err(Error::new(ErrorKind::InvalidInput, "a group without members"));
         };
         let (object, pack) = (last.tip.commit.object(), pack(&chain.built, head.pointer().pack())?);
-        let mine = Ours::of(self.lake.storage(), self.branch, &chain.members);
+        let mine = Ours::of(self.lake.storage(), self.branch, &chain.built);
         self.lake.swap(head, |next| Ok(next.advance(object, pack)?), |_| mine, deadline).await
     }
 
@@ -337,7 +337,7 @@ impl Group<'_> {
                 return unknown(chain.members, self.branch, &doubt);
             }
         };
-        let ours = Ours::of(self.lake.storage(), self.branch, &chain.members);
+        let ours = Ours::of(self.lake.storage(), self.branch, &chain.built);
         match ours.is_mine(&standing).await {
             Ok(true) => self.landed(chain, &standing).await,
             Ok(false) => {
@@ -467,27 +467,27 @@ fn unknown(members: Vec<Waiting>, branch: &RefName, doubt: &Error) {
     }
 }
 
-/// Whether a group stands in what a pointer leads to, even if the branch was deleted since.
+/// Whether a group stands in what a pointer leads to, even if the branch was deleted since: its last commit does, and with it those
+/// before. An id would not tell, because it may stand there by another run with the same idempotency key [TXN-11].
 struct Ours<'a> {
     storage: &'a Storage,
     branch: &'a RefName,
-    /// One member tells it of all: they go in one swap.
-    any: Option<(TxnId, bool, Seq)>,
+    last: Option<(Seq, Hash)>,
 }
 
 impl<'a> Ours<'a> {
-    fn of(storage: &'a Storage, branch: &'a RefName, members: &[Waiting]) -> Self {
-        let any = members.last().map(|waiting| &waiting.member);
-        Self { storage, branch, any: any.map(|member| (member.txn, member.keyed, member.start.version())) }
+    fn of(storage: &'a Storage, branch: &'a RefName, built: &[Built]) -> Self {
+        let last = built.last().map(|built| (built.tip.commit.version(), built.tip.commit.hash()));
+        Self { storage, branch, last }
     }
 }
 
 #[async_trait]
 impl Recognise for Ours<'_> {
     async fn is_mine(&self, current: &Loaded) -> Result<bool> {
-        let Some((txn, keyed, start)) = self.any else { return Ok(false) };
+        let Some((version, hash)) = self.last else { return Ok(false) };
         let head = Head::behind(self.storage, self.branch, current).await?;
-        Ok(find(&head, txn, keyed, start).await?.is_some())
+        holds(&head, version, hash).await
     }
 }
 

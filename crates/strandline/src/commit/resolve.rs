@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use strandline_format::{Commit as CommitNode, Hash, ObjectRef, RefName, Seq, TxnId};
 
-use crate::commit::check::{find, has_start};
+use crate::commit::check::{find, holds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::{Head, Lake};
@@ -92,7 +92,7 @@ impl Lake {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone("the branch was deleted")),
             head => head?,
         };
-        if !has_start(&head, unresolved.start, unresolved.start_commit).await? {
+        if !holds(&head, unresolved.start, unresolved.start_commit).await? {
             return Err(gone("the branch was deleted and made anew since it began"));
         }
         Ok(head)

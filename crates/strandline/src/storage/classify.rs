@@ -18,6 +18,16 @@ pub(crate) fn store_error(error: &object_store::Error, place: impl Display) -> E
     Error::new(kind, reason(kind, &answer, error)).at(place).with_source(redact(&text))
 }
 
+/// What the error of a put without a condition means. If it is told of a conflict (409), another request for the same object was
+/// under way, and it may be sent again.
+pub(crate) fn put_error(error: &object_store::Error, place: impl Display) -> Error {
+    if !matches!(error, object_store::Error::AlreadyExists { .. }) {
+        return store_error(error, place);
+    }
+    let message = "the store was at another request for the same object";
+    Error::new(ErrorKind::Unavailable, message).at(place).with_source(redact(&error.to_string()))
+}
+
 /// What an I/O error of a local folder means, said to have happened at `place`.
 pub(crate) fn io_error(error: io::Error, place: impl Display) -> Error {
     Error::new(io_kind(error.kind()), error.to_string()).at(place).with_source(error)
@@ -292,6 +302,13 @@ mod tests {
 
     fn generic(text: &str) -> object_store::Error {
         object_store::Error::Generic { store: "S3", source: text.to_owned().into() }
+    }
+
+    #[test]
+    fn a_put_without_a_condition_that_meets_another_may_be_sent_again() {
+        let met = object_store::Error::AlreadyExists { path: "a".to_owned(), source: "409 Conflict".into() };
+        assert_eq!(put_error(&met, "here").kind(), ErrorKind::Unavailable);
+        assert_eq!(put_error(&generic("status code: 507 "), "here").kind(), ErrorKind::StoreFull);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Transactions from outside: what is seen when, and what a commit costs.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use strandline::filter::col;
-use strandline::{ErrorKind, Lake, Table};
+use strandline::{ErrorKind, Lake, Table, Transaction};
 
 use crate::fixture::{Counted, paused};
 
@@ -107,6 +108,48 @@ fn concurrent_appends_both_stay() {
         let report = two.commit().await.unwrap();
         assert_eq!((report.retries, report.commit.version().0), (1, 3));
         assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [0, 1, 5, 6]);
+    });
+}
+
+/// A transaction with a key that appends one order.
+async fn keyed(lake: &Lake, id: i64) -> Transaction {
+    let transaction = lake.begin().key("load").await.unwrap();
+    transaction.append("orders", orders(id..id + 1)).await.unwrap();
+    transaction
+}
+
+#[test]
+fn of_two_runs_with_a_key_that_overlap_the_second_is_told_of_the_first() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        with_table(&lake).await;
+        let other = crate::fixture::open(counted.cold().storage).await.unwrap();
+        let (one, two) = (keyed(&lake, 1).await, keyed(&other, 2).await);
+        let first = one.commit().await.unwrap().commit;
+        let second = two.commit().await.unwrap();
+        assert_eq!((second.already, second.commit.hash()), (true, first.hash()));
+        assert_eq!(ids(&other.table("orders").await.unwrap()).await, [1]);
+    });
+}
+
+#[test]
+fn another_run_with_a_key_does_not_stand_for_the_group_of_this_one() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        with_table(&lake).await;
+        let other = crate::fixture::open(counted.cold().storage).await.unwrap();
+        let (one, two) = (keyed(&lake, 1).await, keyed(&other, 2).await);
+        let beside = other.begin().await.unwrap();
+        beside.append("orders", orders(7..8)).await.unwrap();
+        let first = one.commit().await.unwrap().commit;
+        // They go in one swap, which comes too late.
+        let (beside, two) = futures::join!(beside.commit().into_future(), two.commit().into_future());
+        let (beside, two) = (beside.unwrap(), two.unwrap());
+        assert_eq!((two.already, two.commit.hash()), (true, first.hash()));
+        assert_eq!((beside.already, beside.commit.version().0), (false, first.version().0 + 1));
+        assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [1, 7]);
     });
 }
 

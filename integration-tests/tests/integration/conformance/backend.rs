@@ -62,7 +62,7 @@ pub(crate) const BACKENDS: &[Backend] = &[
     stub("gcs_stub", StubBucket::gcs),
     server(servers::MINIO, 1_000, 8),
     // Whoever loses a race there waits for a second or more.
-    server(servers::SEAWEEDFS, 1_000, 2),
+    server(servers::SEAWEEDFS, 1_000, 4),
     server(servers::MINISTACK, 1_000, 8),
     server(servers::AZURITE, 5_000, 8),
 ];

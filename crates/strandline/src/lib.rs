@@ -11,6 +11,7 @@ pub mod history;
 pub mod lake;
 pub mod merge;
 mod near;
+mod page_header;
 pub mod refs;
 pub mod runtime;
 pub mod scan;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use strandline::Runtime;
 use tokio::time::Instant;
 
-use crate::{appended, bank, crash, disk, folder, killed, ledger, memory};
+use crate::{appended, bank, conformance, crash, disk, folder, killed, ledger, memory};
 
 /// The user without any rights of its own.
 #[cfg(unix)]
@@ -38,6 +38,9 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "audit" => runtime.block_on(bank::audit_until_done(&arguments)),
         "write tables" => runtime.block_on(disk::try_to_write(&arguments)),
         "stream" => runtime.block_on(memory::append_a_stream(&arguments)),
+        "commit" => runtime.block_on(conformance::commit_until_done(&arguments)),
+        "transfer money" => runtime.block_on(conformance::transfer_until_done(&arguments)),
+        "audit money" => runtime.block_on(conformance::audit_until_done(&arguments)),
         other => panic!("no such role: {other}"),
     }
     ExitCode::SUCCESS

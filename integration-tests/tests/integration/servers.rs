@@ -1,31 +1,41 @@
 //! The servers that somebody runs: which they are, and where the environment says that they stand.
 //!
 //! A variable for each has a place in one line, as [`Place::parse`] reads it: `s3://lake endpoint=http://127.0.0.1:9000 …`.
-//! `.ci/servers COMMAND` starts them all and sets the variables. One that is missing is a counted skip, or a failure if
+//! `.ci/servers COMMAND` starts them all and sets the variables, and starts again what a test has killed. One that is missing is a counted skip, or a failure if
 //! `STRANDLINE_REQUIRE_ALL` is set.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use strandline::Runtime;
 
 use crate::lake::Place;
+use crate::signal;
 
 /// A server.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     variable: &'static str,
+    /// Whether it keeps what it has acknowledged when it is killed.
+    pub(crate) lasts: bool,
+}
+
+const fn server(name: &'static str, variable: &'static str, lasts: bool) -> Server {
+    Server { name, variable, lasts }
 }
 
 /// One that keeps its conditions.
-pub(crate) const MINIO: Server = Server { name: "minio", variable: "STRANDLINE_TEST_MINIO" };
+pub(crate) const MINIO: Server = server("minio", "STRANDLINE_TEST_MINIO", true);
 /// Another, of which many run at once without losing a swap, slowly.
-pub(crate) const SEAWEEDFS: Server = Server { name: "seaweedfs", variable: "STRANDLINE_TEST_SEAWEEDFS" };
+pub(crate) const SEAWEEDFS: Server = server("seaweedfs", "STRANDLINE_TEST_SEAWEEDFS", true);
 /// The one that is the closest to S3 in what it answers.
-pub(crate) const MINISTACK: Server = Server { name: "ministack", variable: "STRANDLINE_TEST_MINISTACK" };
+pub(crate) const MINISTACK: Server = server("ministack", "STRANDLINE_TEST_MINISTACK", true);
 /// The one of Azure.
-pub(crate) const AZURITE: Server = Server { name: "azurite", variable: "STRANDLINE_TEST_AZURITE" };
+pub(crate) const AZURITE: Server = server("azurite", "STRANDLINE_TEST_AZURITE", false);
 /// One that ignores conditions.
-pub(crate) const RCLONE: Server = Server { name: "rclone", variable: "STRANDLINE_TEST_RCLONE" };
+pub(crate) const RCLONE: Server = server("rclone", "STRANDLINE_TEST_RCLONE", false);
 /// Another.
-pub(crate) const S3RVER: Server = Server { name: "s3rver", variable: "STRANDLINE_TEST_S3RVER" };
+pub(crate) const S3RVER: Server = server("s3rver", "STRANDLINE_TEST_S3RVER", false);
 
 impl Server {
     /// Where it stands, or how to get it.
@@ -35,8 +45,49 @@ impl Server {
         }
         let why =
             format!("no server: {} is not set, `.ci/servers COMMAND` starts one and sets it", self.variable);
-        assert!(variable("STRANDLINE_REQUIRE_ALL").is_none(), "{why}");
-        Err(why)
+        missing(why)
+    }
+
+    /// Its process, if whoever started it starts it again when it was killed; or how to get it so.
+    pub(crate) fn running(&self) -> Result<Running, String> {
+        let name = format!("{}_PID", self.variable);
+        match variable(&name) {
+            Some(file) => Ok(Running { file: file.into() }),
+            None => missing(format!(
+                "nobody starts the server again: {name} is not set, `.ci/servers COMMAND` sets it"
+            )),
+        }
+    }
+}
+
+fn missing<T>(why: String) -> Result<T, String> {
+    assert!(variable("STRANDLINE_REQUIRE_ALL").is_none(), "{why}");
+    Err(why)
+}
+
+/// A server that is started again whenever it was killed.
+pub(crate) struct Running {
+    /// Holds the id of its process.
+    file: PathBuf,
+}
+
+impl Running {
+    /// `kill -9`; gives as soon as another one has been started.
+    pub(crate) fn kill(&self) {
+        let killed = self.process();
+        signal::kill(killed);
+        while self.process() == killed {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn process(&self) -> u32 {
+        loop {
+            // It is empty for a moment.
+            if let Ok(process) = std::fs::read_to_string(&self.file).unwrap().trim().parse() {
+                return process;
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stopping a process at the moment when it holds a lock.
+//! Stopping a process at the moment when it holds a lock, and killing one that is not a child.
 
 use std::fs;
 use std::path::Path;
@@ -37,6 +37,12 @@ pub(crate) fn go_on(process: u32) {
     send(process, rustix::process::Signal::CONT);
 }
 
+/// `kill -9`.
+#[cfg(unix)]
+pub(crate) fn kill(process: u32) {
+    send(process, rustix::process::Signal::KILL);
+}
+
 #[cfg(unix)]
 fn send(process: u32, signal: rustix::process::Signal) {
     let process = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
@@ -49,3 +55,6 @@ pub(crate) fn stop(_: u32) {}
 
 #[cfg(not(unix))]
 pub(crate) fn go_on(_: u32) {}
+
+#[cfg(not(unix))]
+pub(crate) fn kill(_: u32) {}

@@ -7,9 +7,10 @@ use std::cmp::Ordering;
 
 use futures::TryStreamExt;
 use strandline_format::tree::Children;
-use strandline_format::{Hash, History, HistoryColumns, HistoryEntry, Mask, ObjectRef, Seq, TxnId};
+use strandline_format::{Hash, History, HistoryColumns, HistoryEntry, Mask, Seq, TxnId};
 
 use crate::commit::Member;
+use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::Head;
@@ -17,42 +18,39 @@ use crate::storage::Objects;
 use crate::transaction::work::Work;
 use crate::tree::{KeyRange, Select};
 
-/// Where a transaction's id stands in a history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Landed {
-    pub(crate) version: Seq,
-    pub(crate) commit: ObjectRef,
-}
-
-impl From<HistoryEntry> for Landed {
-    fn from(entry: HistoryEntry) -> Self {
-        Self { version: entry.seq, commit: entry.commit }
-    }
-}
-
 /// Looks for a transaction in the history of a head, the head included: above the version that it began on, or, if its id
 /// stands for an idempotency key, everywhere [TXN-5, HIST-6].
 ///
-/// No request as long as the head's buffer holds what came since; with a key, the nodes that hold keyed entries.
-pub(crate) async fn find(head: &Head, txn: TxnId, keyed: bool, start: Seq) -> Result<Option<Landed>> {
+/// Gives its commit; of one that was expired what the history says of it [EXP-3]. No request as long as the head's buffer holds
+/// what came since; with a key, the nodes that hold keyed entries; and the commit.
+pub(crate) async fn find(head: &Head, txn: TxnId, keyed: bool, start: Seq) -> Result<Option<Commit>> {
     let commit = head.commit();
     if commit.txn == txn {
-        return Ok(Some(Landed { version: commit.seq, commit: head.pointer().head() }));
+        return Ok(Some(Commit::new(head.pointer().head(), commit.clone())));
     }
     if keyed {
-        return search(head, &Keyed(txn)).await;
+        return found(head, search(head, &Keyed(txn)).await?).await;
     }
     if commit.seq <= start {
         return Ok(None);
     }
-    search(head, &Since(KeyRange::new(start..), txn)).await
+    found(head, search(head, &Since(KeyRange::new(start..), txn)).await?).await
 }
 
-async fn search(head: &Head, select: &impl Select<History>) -> Result<Option<Landed>> {
+async fn found(head: &Head, entry: Option<HistoryEntry>) -> Result<Option<Commit>> {
+    match entry {
+        None => Ok(None),
+        // Its object may have been collected.
+        Some(entry) if entry.seq < head.pointer().expired_before() => Ok(Some(Commit::remembered(&entry))),
+        Some(entry) => read_commit(head.trees(), &entry.commit).await.map(Some),
+    }
+}
+
+async fn search(head: &Head, select: &impl Select<History>) -> Result<Option<HistoryEntry>> {
     let mut batches = std::pin::pin!(head.trees().scan(&head.commit().history, select));
     while let Some(batch) = batches.try_next().await? {
         if let Some(entry) = batch.entries().next() {
-            return Ok(Some(entry.into()));
+            return Ok(Some(entry));
         }
     }
     Ok(None)
@@ -160,7 +158,7 @@ fn gone(error: &Error) -> Error {
 }
 
 /// Whether a transaction has committed already, seen from a base.
-pub(crate) async fn landed(head: &Head, member: &Member) -> Result<Option<Landed>> {
+pub(crate) async fn landed(head: &Head, member: &Member) -> Result<Option<Commit>> {
     find(head, member.txn, member.keyed, member.start.version()).await
 }
 
@@ -174,7 +172,7 @@ mod tests {
     fn entries_without_the_key_are_passed_over() {
         let entry = |seq, txn: u8, keyed| HistoryEntry {
             seq: Seq(seq),
-            commit: ObjectRef {
+            commit: strandline_format::ObjectRef {
                 hash: strandline_format::Hash::of(&[txn]),
                 era: strandline_format::Era(0),
                 size: 1,

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline_format::tree::EncodedNode;
-use strandline_format::{NameKey, RefName, Seq};
+use strandline_format::{NameKey, RefName, Seq, TableChange, TxnId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -67,6 +67,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Committers {
+    /// Takes a transaction back that nobody has begun to commit, because the runtime that should do it is not driven.
+    pub(crate) fn withdraw(&self, branch: &RefName, txn: TxnId) -> bool {
+        let Some(queue) = lock(&self.0).get(branch.key()).cloned() else { return false };
+        let mut held = lock(&queue);
+        let before = held.waiting.len();
+        held.waiting.retain(|waiting| waiting.member.txn != txn);
+        held.waiting.len() < before
+    }
+
     /// Hands a transaction over. Its answer comes through the member's channel, whatever becomes of its caller.
     pub(crate) fn submit(&self, lake: &Lake, branch: &RefName, member: Member) {
         let queue = Arc::clone(lock(&self.0).entry(branch.key().clone()).or_default());
@@ -81,7 +90,19 @@ impl Committers {
     }
 }
 
+/// Answers those that still wait when a committer ends before its time: its runtime was stopped, or it panicked.
+struct Serving(Arc<Mutex<Queue>>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let stopped =
+            Error::new(ErrorKind::Unavailable, "not committed: the committer's runtime was stopped");
+        drop(fail(std::mem::take(&mut lock(&self.0).waiting), &stopped));
+    }
+}
+
 async fn serve(lake: Lake, branch: RefName, queue: Arc<Mutex<Queue>>) {
+    let _serving = Serving(Arc::clone(&queue));
     loop {
         // Whoever is about to commit now goes along.
         tokio::task::yield_now().await;
@@ -212,8 +233,7 @@ impl Group<'_> {
     async fn prepare(&self, head: &Head, waiting: &mut Waiting, chain: &Chain) -> Result<Prepared> {
         let member = &mut waiting.member;
         check_start(head, &member.start).await?;
-        if let Some(found) = landed(head, member).await? {
-            let commit = read_commit(head.trees(), &found.commit).await?;
+        if let Some(commit) = landed(head, member).await? {
             return Ok(Prepared::Committed(commit));
         }
         check_retained(head, &member.start)?;
@@ -413,7 +433,9 @@ async fn name_commits(conflicts: &mut [Conflict], head: &Head, start: &Commit) -
     let oldest = start.version().0.max(commit.version().0.saturating_sub(SUSPECTS));
     while commit.version().0 > oldest {
         for conflict in conflicts.iter_mut().filter(|conflict| conflict.commit.is_none()) {
-            let touched = commit.changes().iter().any(|change| Some(change.table) == conflict.table);
+            let did =
+                |change: &TableChange| Some(change.table) == conflict.table && conflict.may_be_of(change);
+            let touched = commit.changes().iter().any(did);
             conflict.commit = touched.then(|| (commit.version(), commit.hash()));
         }
         if conflicts.iter().all(|conflict| conflict.commit.is_some()) {

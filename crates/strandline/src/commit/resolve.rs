@@ -100,10 +100,7 @@ impl Lake {
 }
 
 async fn look(head: &Head, unresolved: &Unresolved) -> Result<Option<Commit>> {
-    match find(head, unresolved.txn, unresolved.keyed, unresolved.start).await? {
-        Some(found) => read_commit(head.trees(), &found.commit).await.map(Some),
-        None => Ok(None),
-    }
+    find(head, unresolved.txn, unresolved.keyed, unresolved.start).await
 }
 
 /// A commit by its reference. At most one request.

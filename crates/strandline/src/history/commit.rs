@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use strandline_format::tree::Root;
 use strandline_format::{
-    Commit as CommitNode, CommitProperties, Hash, ObjectRef, Seq, TableChange, Timestamp, TxnId,
+    Author, Commit as CommitNode, CommitProperties, Hash, HistoryEntry, Message, ObjectRef, Parents, Seq,
+    TableChange, Timestamp, TxnId,
 };
 
 /// A commit that a merge brought in.
@@ -25,6 +27,24 @@ pub struct Commit {
 impl Commit {
     pub(crate) fn new(object: ObjectRef, node: CommitNode) -> Self {
         Self { object, node: Arc::new(node) }
+    }
+
+    /// What the history says of a commit whose object may be gone: version, hash, time and transaction, and nothing else.
+    pub(crate) fn remembered(entry: &HistoryEntry) -> Self {
+        let node = CommitNode {
+            seq: entry.seq,
+            parents: Parents::None,
+            time: entry.time,
+            txn: entry.txn,
+            keyed: entry.keyed,
+            author: Author::default(),
+            message: Message::default(),
+            properties: CommitProperties::default(),
+            catalog: Root::default(),
+            history: Root::default(),
+            changes: Vec::new(),
+        };
+        Self::new(entry.commit, node)
     }
 
     /// The reference that names it.

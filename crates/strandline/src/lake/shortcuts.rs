@@ -19,30 +19,53 @@ impl Lake {
         Ok(Ref::of_head(self.clone(), head))
     }
 
-    /// A table as `main` has it now. One request for the head, and at most two more unless the table is in its pack.
+    /// A table as the branch that the lake was opened at has it now. One request for the head, and at most two more unless the
+    /// table is in its pack.
     ///
     /// # Errors
     /// `NotFound`, offering the nearest names; the store's errors.
     pub async fn table(&self, name: &str) -> Result<Table> {
-        self.main().await?.table(name).await
+        let head = self.newest(self.default_branch()).await?;
+        Ref::of_head(self.clone(), head).table(name).await
     }
 
-    /// Appends rows to a table of `main`, as one commit. It begins on the newest head that this process knows, because an
-    /// append needs no newer one: a request for the data, those for the nodes and the commit at once, and the swap.
+    /// Appends rows to a table of the branch that the lake was opened at, as one commit. Batches go upon the newest head that
+    /// this process knows, because an append needs no newer one: a request for the data, those for the nodes and the commit at
+    /// once, and the swap. Only if they do not fit, or there is no such table, the newest head is asked for.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    /// use strandline::Lake;
+    /// use strandline::arrow::array::{Int64Array, RecordBatch};
+    /// use std::sync::Arc;
+    ///
+    /// let lake = Lake::create("memory://appends").await?;
+    /// let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as _)])?;
+    /// let transaction = lake.begin().await?;
+    /// transaction.create_table("orders").like(&batch.schema()).await?;
+    /// transaction.commit().await?;
+    /// let report = lake.append("orders", batch).await?;
+    /// assert_eq!(report.tables[0].rows, (2, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Transaction::append`](crate::Transaction::append) and
     /// [`CommitTransaction`](crate::transaction::CommitTransaction).
     pub async fn append(&self, table: &str, rows: impl Into<Rows>) -> Result<Report> {
-        let name = TableName::new(table)?;
-        let mut transaction = self.begin_known().await?;
-        if let Err(error) = transaction.require_table(&name).await {
-            if error.kind() != ErrorKind::NotFound {
-                return Err(error);
+        let rows = rows.into();
+        if let Some(batches) = rows.batches() {
+            let transaction = self.begin_known().await?;
+            match transaction.append(table, batches.to_vec()).await {
+                Ok(_) => return transaction.commit().await,
+                // The table may have been made, or altered, since.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
+                Err(error) => return Err(error),
             }
-            // It may have been made since.
-            transaction = self.begin().await?;
         }
+        let transaction = self.begin().await?;
         transaction.append(table, rows).await?;
         transaction.commit().await
     }

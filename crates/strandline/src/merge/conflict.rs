@@ -3,7 +3,7 @@
 use std::fmt;
 
 use strandline_format::merge::{CatalogConflict, CatalogConflictKind, TableConflict};
-use strandline_format::{FileId, Hash, Seq, TableId, TableName};
+use strandline_format::{Counts, FileId, Hash, Operation, Seq, TableChange, TableId, TableName};
 
 /// Something that stands in the way of a commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,18 @@ impl Conflict {
 
     pub(crate) fn of_read(table: Option<TableId>, name: &str, read: ReadConflict) -> Self {
         Self { table, name: name.to_owned(), kind: ConflictKind::Read(read), commit: None }
+    }
+
+    /// Whether a change of its table can be what it is with: one of rows, of the table's node, or of its name.
+    pub(crate) fn may_be_of(&self, change: &TableChange) -> bool {
+        let rows = change.rows != Counts::default() || change.files != Counts::default();
+        match &self.kind {
+            ConflictKind::Files(_) | ConflictKind::Read(ReadConflict::Scan(_)) => rows,
+            ConflictKind::Table(_) | ConflictKind::Read(ReadConflict::Schema) => {
+                !matches!(change.operation, Operation::Append | Operation::Delete | Operation::Update)
+            }
+            ConflictKind::Catalog(_) | ConflictKind::Constraint(..) | ConflictKind::Read(_) => true,
+        }
     }
 
     /// What kind of thing collided, in a word or two, as programs tell it.

@@ -39,6 +39,8 @@ struct Found {
     collisions: Vec<FileId>,
     /// Deletion vectors that were put.
     stored: Vec<ObjectRef>,
+    /// Whether our side added files that store row ids, once that was asked for.
+    ours_moves: Option<bool>,
 }
 
 impl FilesMerge<'_> {
@@ -88,7 +90,12 @@ impl FilesMerge<'_> {
             return Ok(());
         }
         let theirs = change.after.map(|entry| self.lists.translate(&entry)).transpose()?;
-        match self.merge_sides(change.before.as_ref(), ours.as_ref(), theirs.as_ref()).await? {
+        let ours_moves = match found.ours_moves {
+            Some(known) => known,
+            None => *found.ours_moves.insert(self.ours_moves().await?),
+        };
+        let sides = (change.before.as_ref(), ours.as_ref(), theirs.as_ref());
+        match self.merge_sides(sides, ours_moves).await? {
             FileMerge::Ours => {}
             FileMerge::Theirs => found.edits.push(FileEdit { before: ours, after: theirs }),
             FileMerge::Remove => found.edits.push(FileEdit { before: ours, after: None }),
@@ -108,9 +115,8 @@ impl FilesMerge<'_> {
 
     async fn merge_sides(
         &self,
-        base: Option<&FileEntry>,
-        ours: Option<&FileEntry>,
-        theirs: Option<&FileEntry>,
+        (base, ours, theirs): (Option<&FileEntry>, Option<&FileEntry>, Option<&FileEntry>),
+        ours_moves: bool,
     ) -> Result<FileMerge> {
         let state = self.table.ours;
         let load = |entry: Option<&FileEntry>| {
@@ -130,7 +136,7 @@ impl FilesMerge<'_> {
             base: side(base, &base_deletes),
             ours: side(ours, &our_deletes),
             theirs: side(theirs, &their_deletes),
-            ours_moves: self.ours_moves().await?,
+            ours_moves,
             theirs_moves: self.table.theirs.new_files().any(|entry| entry.row_ids == RowIds::Stored),
         };
         Ok(sides.merge())

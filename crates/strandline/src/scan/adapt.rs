@@ -8,7 +8,7 @@
 //! one that is in the set and not in the file is an error, never null [READ-3]; what is nested is null where what is around it
 //! is null. What does not belong here: which rows are read, and the columns of row ids.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -19,7 +19,7 @@ use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field as ArrowField, Fields};
 use arrow::error::ArrowError;
 use parquet::file::metadata::ParquetMetaData;
-use strandline_format::{Field, FieldSet, Type, Value};
+use strandline_format::{Field, FieldId, FieldSet, Type, Value};
 
 use super::footer::corrupt;
 use super::leaf;
@@ -71,14 +71,13 @@ impl Adapter {
     /// `Corrupt` if a field is missing that the file was written with, or has a type that does not widen to the table's.
     pub(super) fn new(wanted: &Arc<Wanted>, file: &FileFields<'_>, leaves: &mut Leaves) -> Result<Self> {
         let mut search = Search { file, leaves };
-        let sources =
-            wanted.fields.iter().map(|field| search.source(field, file.columns)).collect::<Result<_>>()?;
+        let sources = search.sources(&wanted.fields, file.columns)?;
         Ok(Self { wanted: Arc::clone(wanted), sources })
     }
 
     /// Says which leaves are read in the end, of which the fields' places follow.
     pub(super) fn place(&mut self, columns: &[Node], leaves: &Leaves) {
-        self.sources.iter_mut().for_each(|source| source.place(columns, leaves));
+        place_all(&mut self.sources, columns, leaves);
     }
 
     /// The batch as the table has it; `columns` are those that the Parquet reader gives.
@@ -93,6 +92,14 @@ impl Adapter {
     }
 }
 
+/// Places sources that stand among these siblings. One pass over the siblings, of which there may be very many.
+fn place_all(sources: &mut [Source], siblings: &[Node], leaves: &Leaves) {
+    let read = siblings.iter().map(|node| usize::from(leaves.range(node.leaves.clone()).next().is_some()));
+    let before: Vec<usize> =
+        read.scan(0, |before, read| Some(std::mem::replace(before, *before + read))).collect();
+    sources.iter_mut().for_each(|source| source.place(siblings, &before, leaves));
+}
+
 /// Where a column stands among those that are read.
 pub(super) fn place_of(at: usize, siblings: &[Node], leaves: &Leaves) -> usize {
     siblings[..at].iter().filter(|node| leaves.range(node.leaves.clone()).next().is_some()).count()
@@ -104,9 +111,22 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    fn source(&mut self, field: &Field, siblings: &[Node]) -> Result<Source> {
+    /// Where fields come from that stand side by side.
+    fn sources(&mut self, fields: &[Field], siblings: &[Node]) -> Result<Vec<Source>> {
+        let places: HashMap<FieldId, usize> =
+            siblings.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
+        fields.iter().map(|field| self.source(field, siblings, places.get(&field.id).copied())).collect()
+    }
+
+    /// The one source of a part of a list or map.
+    fn part(&mut self, field: &Field, siblings: &[Node]) -> Result<Source> {
+        let at = siblings.iter().position(|node| node.id == field.id);
+        self.source(field, siblings, at)
+    }
+
+    fn source(&mut self, field: &Field, siblings: &[Node], at: Option<usize>) -> Result<Source> {
         let written = |id| self.file.set.contains(id);
-        let found = siblings.iter().position(|node| node.id == field.id && node.any_leaf(&written));
+        let found = at.filter(|at| siblings[*at].any_leaf(&written));
         match found {
             _ if field.ty.primitive().is_some() && !written(field.id) => Ok(initial(field)),
             Some(at) => self.stored(field, at, &siblings[at]),
@@ -133,19 +153,18 @@ impl Search<'_> {
                 Inner::Leaf
             }
             (Type::Struct(fields), DataType::Struct(_)) => {
-                let parts = fields.iter().map(|field| self.source(field, &node.children));
-                let parts = parts.collect::<Result<_>>()?;
+                let parts = self.sources(fields, &node.children)?;
                 self.ensure(node);
                 Inner::Struct(parts)
             }
             (Type::List(element), DataType::List(_)) => {
-                let element = self.source(&element[0], &node.children)?;
+                let element = self.part(&element[0], &node.children)?;
                 self.ensure(node);
                 Inner::List(Box::new(element))
             }
             (Type::Map(pair), DataType::Map(..)) => {
                 let [key, value] = &**pair;
-                let parts = [self.source(key, &node.children)?, self.source(value, &node.children)?];
+                let parts = [self.part(key, &node.children)?, self.part(value, &node.children)?];
                 // The reader gives a map only if it reads both of its parts.
                 node.children.iter().for_each(|part| self.ensure(part));
                 Inner::Map(Box::new(parts))
@@ -196,16 +215,17 @@ fn other_type(field: &Field, node: &Node) -> Error {
 }
 
 impl Source {
-    fn place(&mut self, siblings: &[Node], leaves: &Leaves) {
+    /// `before` says of each sibling how many of those before it are read.
+    fn place(&mut self, siblings: &[Node], before: &[usize], leaves: &Leaves) {
         let Self::Stored(at, inner) = self else { return };
         let within = &siblings[*at].children;
         match inner {
             Inner::Leaf => {}
-            Inner::Struct(parts) => parts.iter_mut().for_each(|part| part.place(within, leaves)),
-            Inner::List(element) => element.place(within, leaves),
-            Inner::Map(parts) => parts.iter_mut().for_each(|part| part.place(within, leaves)),
+            Inner::Struct(parts) => place_all(parts, within, leaves),
+            Inner::List(element) => place_all(std::slice::from_mut(&mut **element), within, leaves),
+            Inner::Map(parts) => place_all(&mut parts[..], within, leaves),
         }
-        *at = place_of(*at, siblings, leaves);
+        *at = before[*at];
     }
 
     /// The field's values; `siblings` are the arrays among which it stands, `around` says where what is around it is not null.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    FooterTail, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, RowGroupMetaData,
+};
 use strandline_format::{FileEntry, ObjectPath, ObjectRef, TableId};
 
 use super::blocking::blocking;
@@ -84,7 +86,10 @@ fn parse(bytes: &Bytes) -> Result<Arc<ParquetMetaData>> {
     if tail.is_encrypted_footer() {
         return Err(Error::new(ErrorKind::Unsupported, "its footer is encrypted"));
     }
-    guarded(|| ParquetMetaDataReader::decode_metadata(metadata)).map(Arc::new)
+    // How many pages there are of each encoding is wanted in full, to hold their headers against it.
+    let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+    let decode = || ParquetMetaDataReader::decode_metadata_with_options(metadata, Some(&options));
+    guarded(decode).map(Arc::new)
 }
 
 /// Calls the Parquet reader on bytes that nobody vouches for: some of what they can say makes it panic.

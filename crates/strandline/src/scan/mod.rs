@@ -28,6 +28,7 @@ mod blocking;
 mod deletes;
 mod file;
 mod footer;
+mod headers;
 mod leaf;
 mod piece;
 mod plan;

@@ -1,13 +1,15 @@
 //! Reading a piece of a file: its bytes in one request, its batches one after the other, decoded on blocking threads.
 //!
-//! Invariants: of a piece that is in flight there are the bytes of its column chunks and one batch in memory; the rows that come
-//! out are as many as the footer says [READ-9]. A stream that is dropped lets at most the batch that is being decoded finish.
+//! Invariants: of a piece that is in flight there are the bytes of its column chunks and one batch in memory; bytes that were
+//! not compared with a hash are decoded only if the headers of their pages agree with the footer; the rows that come out are as many
+//! as it says [READ-9]. A stream that is dropped lets at most the batch that is being decoded finish.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
@@ -17,7 +19,7 @@ use parquet::errors::ParquetError;
 use super::blocking::blocking;
 use super::file::{Group, OpenFile, left_of};
 use super::footer::{corrupt, guarded};
-use super::rows;
+use super::{headers, rows};
 use crate::error::Result;
 
 /// Some row groups of a file, to be read together.
@@ -53,7 +55,7 @@ impl State {
             let step;
             (reading, step) = blocking(move || reading.step_on()).await?;
             match step {
-                Step::Bytes(ranges) => reading.fetch(ranges).await?,
+                Step::Bytes(ranges) => reading = reading.fetch(ranges).await?,
                 Step::Batch(batch) if batch.num_rows() == 0 => {}
                 Step::Batch(batch) => return Ok(Some((batch, Self::Reading(reading)))),
                 Step::End => return Ok(None),
@@ -71,6 +73,8 @@ enum Step {
 
 struct Reading {
     file: Arc<OpenFile>,
+    /// The row groups of the piece.
+    groups: Vec<usize>,
     decoder: ParquetPushDecoder,
     /// The row group that is being decoded.
     reader: Option<ParquetRecordBatchReader>,
@@ -82,11 +86,13 @@ impl Reading {
     fn new(piece: Piece) -> Result<Box<Self>> {
         let Piece { file, groups } = piece;
         let rows = groups.iter().map(Group::live).sum();
+        let left = left_of(&groups);
+        let groups: Vec<usize> = groups.iter().map(|group| group.at).collect();
         let mut builder = ParquetPushDecoderBuilder::new_with_metadata(file.reader.clone())
             .with_projection(file.mask.clone())
             .with_batch_size(file.task.batch_rows)
-            .with_row_groups(groups.iter().map(|group| group.at).collect());
-        if let Some(left) = left_of(&groups) {
+            .with_row_groups(groups.clone());
+        if let Some(left) = left {
             builder = builder.with_row_selection(RowSelection::from_boolean_buffer(left));
         }
         let decoder = guarded(|| {
@@ -96,10 +102,10 @@ impl Reading {
             }
             Ok(decoder)
         })?;
-        Ok(Box::new(Self { file, decoder, reader: None, rows }))
+        Ok(Box::new(Self { file, groups, decoder, reader: None, rows }))
     }
 
-    async fn fetch(&mut self, ranges: Vec<Range<u64>>) -> Result<()> {
+    async fn fetch(mut self: Box<Self>, ranges: Vec<Range<u64>>) -> Result<Box<Self>> {
         if let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > self.file.entry.size)
         {
             let message = format!(
@@ -109,7 +115,16 @@ impl Reading {
             return Err(self.file.at(corrupt(message)));
         }
         let bytes = self.file.task.objects.get_ranges(&self.file.path, &ranges).await?;
-        guarded(|| self.decoder.push_ranges(ranges, bytes)).map_err(|error| self.file.at(error))
+        blocking(move || match self.take(ranges, bytes) {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.file.at(error)),
+        })
+        .await
+    }
+
+    fn take(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
+        headers::check(self.file.reader.metadata(), &self.groups, &ranges, &bytes)?;
+        guarded(|| self.decoder.push_ranges(ranges, bytes))
     }
 
     fn step_on(mut self: Box<Self>) -> Result<(Box<Self>, Step)> {

@@ -5,7 +5,7 @@
 //! contradict each other. A footer does not count NaNs, so floats are pruned only where NaN cannot pass.
 //! What does not belong here: the rules of pruning themselves (`strandline_format::Filter`), and whole files (`plan`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::DataType;
 use parquet::basic::{ColumnOrder, SortOrder, Type as PhysicalType};
@@ -32,7 +32,9 @@ impl Pruning<'_> {
     /// The row groups that may hold a row that passes.
     pub(super) fn row_groups(&self, filter: &Filter) -> Mask {
         let asked: BTreeSet<FieldId> = filter.fields().into_iter().collect();
-        let leaves: Vec<Leaf<'_>> = asked.iter().filter_map(|id| self.leaf(*id)).collect();
+        let mut nodes = BTreeMap::new();
+        find(self.columns, &asked, &mut nodes);
+        let leaves: Vec<Leaf<'_>> = nodes.into_iter().filter_map(|(id, node)| self.leaf(id, node)).collect();
         let groups = self.footer.row_groups();
         let rows: Vec<u64> = groups.iter().map(|group| rows_of(group).unwrap_or(u64::MAX)).collect();
         let stats: Vec<Stats> = groups
@@ -44,15 +46,18 @@ impl Pruning<'_> {
 
     /// A column of the table that the file was written without has its initial default everywhere [READ-8].
     fn absent(&self, id: FieldId, groups: usize) -> Option<Absent> {
-        let field = self.schema.fields().iter().find(|field| field.id == id)?;
+        let field =
+            self.schema.field(id).filter(|_| self.schema.path(id).is_some_and(|path| path.len() == 1))?;
         let lacks = field.ty.primitive().is_some() && !self.fields.contains(id);
         lacks.then(|| Absent { entries: Mask::of(true, groups), initial: field.initial.clone() })
     }
 
     /// The leaf of a field that the file was written with, if its statistics are of use.
-    fn leaf(&self, id: FieldId) -> Option<Leaf<'_>> {
+    fn leaf<'n>(&self, id: FieldId, node: &'n Node) -> Option<Leaf<'n>> {
         let Type::Primitive(wanted) = self.schema.field(id)?.ty else { return None };
-        let node = find(self.columns, id).filter(|_| self.fields.contains(id))?;
+        if !self.fields.contains(id) {
+            return None;
+        }
         let described = self.footer.file_metadata().schema_descr().column(node.leaves.start);
         let stored = leaf::stored_type(&node.ty, wanted)?;
         let usable = described.max_rep_level() == 0 && leaf::fits(&node.ty, &described, wanted);
@@ -81,8 +86,14 @@ impl Pruning<'_> {
     }
 }
 
-fn find(nodes: &[Node], id: FieldId) -> Option<&Node> {
-    nodes.iter().find_map(|node| if node.id == id { Some(node) } else { find(&node.children, id) })
+/// Finds nodes by their ids, in one walk.
+fn find<'n>(nodes: &'n [Node], asked: &BTreeSet<FieldId>, found: &mut BTreeMap<FieldId, &'n Node>) {
+    for node in nodes {
+        if asked.contains(&node.id) {
+            found.insert(node.id, node);
+        }
+        find(&node.children, asked, found);
+    }
 }
 
 /// A leaf column of the file, and what its statistics mean.

@@ -1,6 +1,6 @@
 //! Which columns a scan gives: names and paths, resolved against a schema.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::datatypes::SchemaRef;
 use strandline_format::{Field, FieldId, Schema, Type};
@@ -31,10 +31,15 @@ impl Wanted {
 
     /// The fields with these ids, each within what it stands in.
     pub(super) fn with_ids(schema: &Schema, ids: &[FieldId]) -> Result<Self> {
-        let mut places: Vec<usize> = Vec::new();
-        for id in ids {
-            let place = schema.fields().iter().position(|column| holds(column, *id));
-            places.extend(place.filter(|place| !places.contains(place)));
+        let mut columns: HashMap<FieldId, usize> = HashMap::new();
+        for (place, column) in schema.fields().iter().enumerate() {
+            note(column, place, &mut columns);
+        }
+        let (mut places, mut known) = (Vec::new(), BTreeSet::new());
+        for place in ids.iter().filter_map(|id| columns.get(id)) {
+            if known.insert(*place) {
+                places.push(*place);
+            }
         }
         let kept: BTreeSet<FieldId> = ids.iter().copied().collect();
         let fields = places.iter().filter_map(|place| part(&schema.fields()[*place], &kept)).collect();
@@ -58,8 +63,10 @@ fn find(schema: &Schema, name: &str) -> Result<FieldId> {
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
-fn holds(field: &Field, id: FieldId) -> bool {
-    field.id == id || field.ty.children().iter().any(|child| holds(child, id))
+/// Notes in which column a field and those within it stand.
+fn note(field: &Field, place: usize, columns: &mut HashMap<FieldId, usize>) {
+    columns.insert(field.id, place);
+    field.ty.children().iter().for_each(|child| note(child, place, columns));
 }
 
 /// What is left of a field if only some ids are wanted; a wanted field is wanted with all within it. A map is given with its keys and values, of

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    ColumnName, Comment, Direction, Field, FieldId, NullOrder, Operation, Position, PrimitiveType,
-    PropertyKey, PropertyValue, Schema, SchemaEdit, Table as TableNode, TableName, TableSchema, Transform,
-    Value,
+    ColumnName, Comment, Constraint, Direction, Field, FieldId, NullOrder, Operation, Position,
+    PrimitiveType, PropertyKey, PropertyValue, Schema, SchemaEdit, Table as TableNode, TableName,
+    TableSchema, Transform, Value,
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Checks;
+use crate::filter::{Checks, Predicate};
 use crate::transaction::create::{add_check, field_at, set_order, set_split};
 use crate::transaction::draft::Draft;
 use crate::transaction::{Transaction, touch};
@@ -191,7 +191,7 @@ impl AlterTable {
         self.transaction.finish_appends(&mut state, Some(id)).await?;
         let mut draft = state.work.drafted(name).await?;
         let (table, schema) = self.alter(&draft, drawn)?;
-        let added = added_checks(&draft.table, &table);
+        let added = changed_checks((&draft.table, &draft.schema), (&table, &schema))?;
         if !added.is_empty() {
             let rows = draft.state(state.work.base(), name);
             touch::check_rows(&rows, &table, &schema, &added).await?;
@@ -248,8 +248,19 @@ impl Drawn {
     }
 }
 
-fn added_checks(before: &TableNode, after: &TableNode) -> Vec<strandline_format::Constraint> {
-    after.constraints.iter().filter(|constraint| !before.constraints.contains(constraint)).cloned().collect()
+/// The constraints that are not what they were: other texts, or other columns behind the same names.
+fn changed_checks(
+    (before, old): (&TableNode, &Schema),
+    (after, new): (&TableNode, &Schema),
+) -> Result<Vec<Constraint>> {
+    let mut changed = Vec::new();
+    for constraint in &after.constraints {
+        let predicate = Predicate::parse(constraint.check.as_str())?;
+        let same =
+            before.constraints.contains(constraint) && predicate.bind(old).ok() == predicate.bind(new).ok();
+        changed.extend((!same).then(|| constraint.clone()));
+    }
+    Ok(changed)
 }
 
 /// What a change does to the schema, if anything; columns are looked for in the schema before all changes.

@@ -11,10 +11,9 @@ use tokio::sync::Mutex;
 
 use crate::commit::Written;
 use crate::commit::check::find;
-use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
-use crate::lake::{DEFAULT_BRANCH, Head, KNOWN_FEATURES, Lake};
+use crate::lake::{Head, KNOWN_FEATURES, Lake};
 use crate::transaction::reads::Reads;
 use crate::transaction::work::Work;
 use crate::transaction::{Inner, Phase, State, Transaction};
@@ -61,9 +60,10 @@ enum On {
 }
 
 impl Lake {
-    /// Begins a transaction on `main`, or the branch that is set on what this returns; `.await` carries it out.
+    /// Begins a transaction on the branch that the lake was opened at, `main` unless told otherwise, or the one that is set on
+    /// what this returns; `.await` carries it out.
     pub fn begin(&self) -> Begin {
-        Begin::new(self, On::Named(DEFAULT_BRANCH.to_owned()))
+        Begin::new(self, On::Named(self.default_branch().as_str().to_owned()))
     }
 
     /// Begins on the newest head that this process has seen, without asking for a newer one: enough for appends, which never
@@ -89,7 +89,7 @@ impl Begin {
         Self { lake: lake.clone(), branch, isolation, key: None, writing }
     }
 
-    /// The branch, instead of `main`.
+    /// The branch, instead of that which the lake was opened at.
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = On::Named(branch.into());
         self
@@ -132,14 +132,7 @@ impl Begin {
             None => TxnId::from_bytes(self.lake.storage().runtime().random()?),
         };
         let commit = Commit::new(head.pointer().head(), head.commit().clone());
-        let already = match keyed {
-            true => find(&head, txn, true, commit.version()).await?,
-            false => None,
-        };
-        let already = match already {
-            Some(found) => Some(read_commit(head.trees(), &found.commit).await?),
-            None => None,
-        };
+        let already = if keyed { find(&head, txn, true, commit.version()).await? } else { None };
         let state = State {
             work: Work::on(head.snapshot(&self.lake), head.pointer().era()),
             open: BTreeMap::new(),
@@ -171,10 +164,10 @@ impl Begin {
                 }
             }
             On::Known => {
-                let main = RefName::new(DEFAULT_BRANCH)?;
-                match self.lake.known(&main) {
+                let branch = self.lake.default_branch();
+                match self.lake.known(branch) {
                     Some(head) => Ok(head),
-                    None => self.lake.newest(&main).await,
+                    None => self.lake.newest(branch).await,
                 }
             }
             On::Ref(at) => at.head().cloned().ok_or_else(|| {

@@ -115,7 +115,9 @@ impl Draft {
         entry.check()?;
         self.table.next_file = id.next()?;
         self.table.next_row = RowId(first_row.0.saturating_add(entry.rows));
-        self.uploads.insert(file.object.hash, (DataKind::File, file.object));
+        if !file.reused {
+            self.uploads.insert(file.object.hash, (DataKind::File, file.object));
+        }
         self.put(None, entry);
         Ok(())
     }

@@ -43,6 +43,7 @@ use crate::commit::{Member, Patience, Report, Unresolved, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::{Head, Lake};
+use crate::runtime::Deadline;
 use crate::table::Table;
 use crate::transaction::reads::Reads;
 use crate::transaction::rows::Slot;
@@ -301,12 +302,6 @@ impl Transaction {
         }
     }
 
-    /// Refuses a name under which no table stands.
-    pub(crate) async fn require_table(&self, name: &TableName) -> Result<()> {
-        let state = self.open().await?;
-        self.find_table(&state, name).await.map(drop)
-    }
-
     async fn open(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.0.state.lock().await;
         state.check_open()?;
@@ -345,6 +340,9 @@ fn refuse_itself(namespace: &TableName, to: &TableName) -> Result<()> {
     }
     Ok(())
 }
+
+/// How much longer than its own patience a commit waits for the committer, which may be fencing.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// A commit that is about to be made: `.await` it.
 ///
@@ -412,11 +410,16 @@ impl CommitTransaction {
         }
         let member = self.transaction.end(label, self.patience).await?;
         let (member, outcome) = member;
+        let patience = Deadline::after(self.patience.timeout.saturating_add(GRACE));
         inner.lake.committers().submit(&inner.lake, &inner.branch, member);
-        match outcome.await {
-            Ok(outcome) => outcome,
+        match patience.run("the commit", outcome).await {
+            Ok(Ok(outcome)) => outcome,
             // The runtime that carried it through is gone.
-            Err(_) => Err(Error::of_unresolved(self.transaction.unresolved(), "the committer was stopped")),
+            Ok(Err(_)) => {
+                Err(Error::of_unresolved(self.transaction.unresolved(), "the committer was stopped"))
+            }
+            Err(late) if inner.lake.committers().withdraw(&inner.branch, inner.txn) => Err(late),
+            Err(late) => Err(Error::of_unresolved(self.transaction.unresolved(), late.message())),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::future::IntoFuture;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strandline_format::{FileId, Filter, Hash, ObjectRef, Operation, TableName};
+use strandline_format::{FileId, Filter, Hash, ObjectRef, Operation, Split, SplitField, TableName};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Predicate;
@@ -102,50 +102,38 @@ impl Overwrite {
     async fn run(self) -> Result<Overwritten> {
         let name = TableName::new(self.table.as_str())?;
         let (transaction, rows, what) = (self.transaction, self.rows, self.what);
-        let mut state = transaction.open().await?;
-        let done = transaction.overwrite_with(&mut state, &name, rows, &what).await;
+        let done = transaction.overwrite_with(&name, rows, &what).await;
         done.map_err(|error| error.at(format_args!("table {:?}", name.as_str())))
     }
 }
 
 impl Transaction {
-    async fn overwrite_with(
-        &self,
-        state: &mut State,
-        name: &TableName,
-        rows: Rows,
-        what: &What,
-    ) -> Result<Overwritten> {
-        let now = self.touched_table(state, name).await?;
-        let mut intake = self.intake(state, name).await?;
-        let mut going = match what {
-            What::All | What::Splits => touch::everything(&now).await?,
-            What::Matching(predicate) => touch::matching(&now, predicate).await?,
+    /// The new rows are written without the transaction being held: what goes is found before, and must still be so after.
+    async fn overwrite_with(&self, name: &TableName, rows: Rows, what: &What) -> Result<Overwritten> {
+        let (now, intake) = {
+            let mut state = self.open().await?;
+            (self.touched_table(&mut state, name).await?, self.intake(&state, name).await?)
         };
-        if let What::Matching(predicate) = what {
-            intake = intake.requiring(predicate.bind(&now.schema)?, predicate.to_string());
-        }
-        let split = intake.split().cloned();
-        let files = intake.reusing(known(&going)).write(rows.into_stream(), self.objects()).await?;
-        let reach = match what {
-            What::All => Filter::True,
-            What::Matching(predicate) => predicate.bind(&now.schema)?,
-            What::Splits => {
-                let Some(split) = split else {
-                    let message =
-                        "it is not split, so no split can be replaced: split it first, or give a predicate";
-                    return Err(Error::new(ErrorKind::InvalidInput, message));
-                };
-                going = splits::within(&now, &split, &files, going).await?;
-                {
-                    let source = |field: &strandline_format::SplitField| {
-                        now.schema.field(field.field).and_then(|field| field.ty.primitive())
-                    };
-                    splits::reach(&split, &files, source)
-                }
+        let (going, intake) = match what {
+            What::All | What::Splits => (touch::everything(&now).await?, intake),
+            What::Matching(predicate) => {
+                let required = intake.requiring(predicate.bind(&now.schema)?, predicate.to_string());
+                (touch::matching(&now, predicate).await?, required)
             }
         };
-        self.exchange(state, name, going, files, reach).await
+        let split = intake.split().cloned();
+        let files = intake.reusing(known(&going)).write(rows.into_stream(), self.objects()).await?;
+        let (going, reach) = match what {
+            What::All => (going, Filter::True),
+            What::Matching(predicate) => (going, predicate.bind(&now.schema)?),
+            What::Splits => of_splits(&now, split, &files, going).await?,
+        };
+        let mut state = self.open().await?;
+        if *state.work.table(name).await?.table != *now.table {
+            let message = "the table was changed while rows were written to replace others: write them again";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        self.exchange(&mut state, name, going, files, reach).await
     }
 
     /// Takes out what goes, and adds what comes; what is both stays.
@@ -177,6 +165,22 @@ impl Transaction {
         state.count(&written);
         Ok(Overwritten { rows, files_kept: kept.len() as u64 })
     }
+}
+
+/// What goes of the splits into which new rows fall, and a filter that all rows in them pass.
+async fn of_splits(
+    now: &TableState,
+    split: Option<Split>,
+    files: &[NewFile],
+    all: Vec<Found>,
+) -> Result<(Vec<Found>, Filter)> {
+    let Some(split) = split else {
+        let message = "it is not split, so no split can be replaced: split it first, or give a predicate";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    };
+    let source = |field: &SplitField| now.schema.field(field.field).and_then(|field| field.ty.primitive());
+    let reach = splits::reach(&split, files, source);
+    Ok((splits::within(now, &split, files, all).await?, reach))
 }
 
 /// The objects of the files that go as a whole: a new file with these bytes needs no upload.

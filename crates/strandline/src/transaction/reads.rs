@@ -79,16 +79,26 @@ impl ReadSet {
         changes: &[Change<Catalog>],
     ) -> Result<Vec<Conflict>> {
         let mut conflicts = Vec::new();
-        for change in changes {
-            self.check_name(change, &mut conflicts);
-            if let (Some(before), Some(after)) = (&change.before, &change.after)
-                && before.id == after.id
-                && before.entry_type == EntryType::Table
-            {
-                self.check_table(base, onto, (before, after), &mut conflicts).await?;
+        changes.iter().for_each(|change| self.check_name(change, &mut conflicts));
+        // By id: a table that got another name is the same one.
+        let now = changes.iter().filter_map(|change| change.after.as_ref());
+        let now: BTreeMap<TableId, &CatalogEntry> = now.map(|entry| (entry.id, entry)).collect();
+        let tables = changes.iter().filter_map(|change| change.before.as_ref());
+        for before in tables.filter(|entry| entry.entry_type == EntryType::Table) {
+            match now.get(&before.id) {
+                Some(after) => self.check_table(base, onto, (before, after), &mut conflicts).await?,
+                None => self.check_dropped(before, &mut conflicts),
             }
         }
         Ok(conflicts)
+    }
+
+    /// A table that was read and is gone.
+    fn check_dropped(&self, before: &CatalogEntry, conflicts: &mut Vec<Conflict>) {
+        if let Some((_, text)) = self.scans.get(&before.id).and_then(|scans| scans.first()) {
+            let read = ReadConflict::Scan(text.clone());
+            conflicts.push(Conflict::of_read(Some(before.id), before.name.as_str(), read));
+        }
     }
 
     fn check_name(&self, change: &Change<Catalog>, conflicts: &mut Vec<Conflict>) {

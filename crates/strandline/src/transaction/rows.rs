@@ -45,6 +45,14 @@ impl Rows {
         Self(Source::Stream(batches.map_err(source_error).boxed()))
     }
 
+    /// The batches, if they are all at hand.
+    pub(crate) fn batches(&self) -> Option<&[RecordBatch]> {
+        match &self.0 {
+            Source::Batches(batches) => Some(batches),
+            Source::Stream(_) => None,
+        }
+    }
+
     /// The rows as a stream.
     pub(super) fn into_stream(self) -> BoxStream<'static, Result<RecordBatch>> {
         match self.0 {
@@ -210,9 +218,13 @@ impl Transaction {
         let TableState { table, schema, .. } = state.work.table(name).await?;
         let checks = Checks::new(&table.constraints, &schema)?;
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
-        let order = find(table.layout.order).cloned();
-        let split =
-            table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id)).cloned();
+        // A layout is a hint: one that names a column which was dropped is ignored.
+        let there = |field| schema.field(field).is_some();
+        let order = find(table.layout.order)
+            .filter(|order| order.fields.iter().all(|field| there(field.field)))
+            .cloned();
+        let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id));
+        let split = split.filter(|split| split.fields.iter().all(|field| there(field.field))).cloned();
         let options = self.0.writing.for_table(&table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
         let spec =
@@ -243,6 +255,11 @@ impl Transaction {
         let cut_off = "what was appended was being put into files, and that was cut off half-way";
         state.phase = Phase::Broken(cut_off.to_owned());
         let slots: Vec<_> = ids.iter().filter_map(|id| state.open.remove(id)).collect();
+        if slots.is_empty() {
+            return Ok(());
+        }
+        // Should the future be dropped, these rows are in no file.
+        state.phase = Phase::Broken("a call was cut off while appended rows were written".to_owned());
         let finish = |slot: Arc<Mutex<Slot>>| async move { slot.lock().await.finish().await };
         let mut finished = stream::iter(slots).map(finish).buffered(FINISHED_AT_ONCE);
         while let Some(files) = finished.next().await {

@@ -1,12 +1,11 @@
-//! From rows to encoded column chunks: one job for each leaf of each row group.
+//! From rows to encoded column chunks: one job for each leaf of each row group, or one for all if there are few rows.
 //!
 //! Invariants: what comes out depends on the rows alone, not on how many jobs ran at once; row groups come in order,
 //! and the chunks of each in the order of the columns. A float column with NaNs has no bounds in the file's own
 //! statistics: Parquet's pass over NaN without saying so, while engines order it above all numbers and would prune its
 //! rows away.
 //!
-//! Pages carry no checksums, as the encoder does not write any: the integrity of files is kept by their hashes. Where
-//! the chunks go is the business of `file`.
+//! Every page gets its checksum here (`checksum`). Where the chunks go is the business of `file`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,21 +13,25 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::interleave;
 use futures::stream::{FuturesOrdered, TryStreamExt};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::file::statistics::Statistics;
 
 use super::buffer::Rows;
+use super::checksum::{Chunk, Pages, checked};
 use super::jobs::Cores;
-use super::options::invalid;
 use super::plan::{Plan, PlannedLeaf};
-use super::refused;
 use super::sort::{Order, Place};
 use super::stats::LeafStats;
+use super::{odd, refused};
 use crate::error::Result;
+
+/// Row groups of so many bytes are encoded in one job: to hand a job over takes longer than to encode a few rows.
+const ONE_JOB: u64 = 128 << 10;
 
 /// One column of a row group, ready for a file.
 pub(super) struct EncodedLeaf {
-    pub(super) chunk: ArrowColumnChunk,
+    pub(super) chunk: Chunk,
     pub(super) stats: LeafStats,
 }
 
@@ -42,6 +45,7 @@ pub(super) struct EncodedGroup {
 pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<Vec<EncodedGroup>> {
     let Rows { batches, rows, bytes } = rows;
     let columns = Columns::of(&batches);
+    let leaves_in_job = if bytes <= ONE_JOB { plan.columns.len() } else { 1 };
     let order = match &plan.order {
         None => None,
         Some(_) => {
@@ -53,7 +57,7 @@ pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<
     let ranges = (0..rows).step_by(size).map(|start| start..rows.min(start + size));
     let mut groups = FuturesOrdered::new();
     for range in ranges {
-        groups.push_back(encode_group(&plan, &cores, &columns, order.as_ref(), range));
+        groups.push_back(encode_group(&plan, &cores, &columns, order.as_ref(), range, leaves_in_job));
     }
     drop((columns, order));
     groups.try_collect().await
@@ -76,20 +80,24 @@ fn encode_group(
     columns: &Columns,
     order: Option<&Arc<Order>>,
     range: Range<usize>,
+    leaves_in_job: usize,
 ) -> impl Future<Output = Result<EncodedGroup>> + use<> {
     let rows = range.len();
     let mut jobs = FuturesOrdered::new();
-    for at in 0..plan.columns.len() {
-        let (plan, order, range) = (Arc::clone(plan), order.cloned(), range.clone());
-        let arrays = Arc::clone(&columns.0[plan.columns[at].leaf.column]);
-        let cores = cores.clone();
+    for first in (0..plan.columns.len()).step_by(leaves_in_job) {
+        let leaves = first..plan.columns.len().min(first + leaves_in_job);
+        let column = |at: usize| Arc::clone(&columns.0[plan.columns[at].leaf.column]);
+        let arrays: Vec<_> = leaves.clone().map(column).collect();
+        let (plan, order, range, cores) = (Arc::clone(plan), order.cloned(), range.clone(), cores.clone());
         let job = move || {
             let places = order.as_ref().map(|order| order.places(range));
-            encode_leaf(&plan.columns[at], &arrays, places)
+            let leaves =
+                leaves.zip(arrays).map(|(at, arrays)| encode_leaf(&plan.columns[at], &arrays, places));
+            leaves.collect::<Result<Vec<_>>>()
         };
         jobs.push_back(async move { cores.run(job).await });
     }
-    async move { Ok(EncodedGroup { rows, columns: jobs.try_collect().await? }) }
+    async move { Ok(EncodedGroup { rows, columns: jobs.try_concat().await? }) }
 }
 
 /// One job: a leaf of a row group. With places, of the rows there; else of all rows in order.
@@ -100,20 +108,30 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
         None => narrowed,
         Some(places) => vec![gather(&narrowed, places)?],
     };
-    let none = || invalid(format!("column {:?} has no encoder for one of its leaves", leaf.field.name()));
-    let encoders = column.encoders.create_column_writers(0).map_err(refused)?;
-    let mut encoder = encoders.into_iter().nth(leaf.position).ok_or_else(none)?;
+    let none = || odd("no levels for one of the leaves");
+    let pages = Pages::default();
+    let mut encoder = column.encoder(&pages)?;
     let mut stats = LeafStats::new(leaf.ty);
     for array in &narrowed {
         let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
         encoder.write(levels.get(leaf.position).ok_or_else(none)?).map_err(refused)?;
         stats.add(&leaf.values(array)?);
     }
-    let mut chunk = encoder.close().map_err(refused)?;
+    let mut close = closed(encoder)?;
     if stats.has_nans() {
-        drop_bounds(&mut chunk)?;
+        drop_bounds(&mut close)?;
     }
+    let chunk = checked(pages.take(leaf.position), close)?;
     Ok(EncodedLeaf { chunk, stats })
+}
+
+/// Ends an encoder. What is large of its result is moved, not copied.
+fn closed(encoder: ArrowColumnWriter) -> Result<ColumnCloseResult> {
+    let mut chunk = encoder.close().map_err(refused)?;
+    let close = chunk.close_mut();
+    let (bloom_filter, column_index) = (close.bloom_filter.take(), close.column_index.take());
+    let offset_index = close.offset_index.take();
+    Ok(ColumnCloseResult { bloom_filter, column_index, offset_index, ..close.clone() })
 }
 
 fn gather(arrays: &[ArrayRef], places: &[Place]) -> Result<ArrayRef> {
@@ -123,8 +141,7 @@ fn gather(arrays: &[ArrayRef], places: &[Place]) -> Result<ArrayRef> {
 }
 
 /// Takes the bounds out of a chunk's statistics, and its index of pages, which has bounds too.
-fn drop_bounds(chunk: &mut ArrowColumnChunk) -> Result<()> {
-    let close = chunk.close_mut();
+fn drop_bounds(close: &mut ColumnCloseResult) -> Result<()> {
     close.column_index = None;
     let nulls = close.metadata.statistics().and_then(Statistics::null_count_opt);
     let bare = match close.metadata.statistics() {

@@ -9,18 +9,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::file::writer::SerializedFileWriter;
 use strandline_format::{Era, ObjectRef, SplitValues, Stats, TableId};
 
+use super::checksum::Chunk;
 use super::encode::EncodedGroup;
 use super::jobs::{Task, blocking};
-use super::options::invalid;
 use super::plan::Plan;
 use super::split::Key;
 use super::stats::LeafStats;
-use super::{NewFile, refused};
-use crate::error::{Error, Result};
+use super::{NewFile, odd, refused};
+use crate::error::Result;
 use crate::storage::{DataKind, DataWriter, Objects};
 
 /// How many bytes are hashed before others get their turn.
@@ -209,10 +208,10 @@ impl OpenFile {
 type Parquet = SerializedFileWriter<Vec<u8>>;
 
 /// Adds a row group. Gives the offset of its first byte, and the bytes that were added.
-fn append_chunks(mut parquet: Parquet, chunks: Vec<ArrowColumnChunk>) -> Result<(Parquet, u64, Vec<u8>)> {
+fn append_chunks(mut parquet: Parquet, chunks: Vec<Chunk>) -> Result<(Parquet, u64, Vec<u8>)> {
     let mut row_group = parquet.next_row_group().map_err(refused)?;
     for chunk in chunks {
-        chunk.append_to_row_group(&mut row_group).map_err(refused)?;
+        row_group.append_column(&chunk.bytes, chunk.close).map_err(refused)?;
     }
     let offset = row_group.close().map_err(refused)?.file_offset();
     parquet.flush().map_err(refused)?;
@@ -234,10 +233,6 @@ fn footer_length(end: &[u8]) -> Result<u64> {
     let (_, last) = end.split_last_chunk::<8>().ok_or_else(|| odd("a file without a footer"))?;
     let [a, b, c, d, ..] = *last;
     Ok(u64::from(u32::from_le_bytes([a, b, c, d])) + 8)
-}
-
-fn odd(what: &str) -> Error {
-    invalid(format!("the Parquet encoder made {what}"))
 }
 
 impl Facts {

@@ -3,7 +3,8 @@
 //! ```text
 //! batches ── split ──▶ waiting ── row groups, or runs to be sorted ──▶ encoding ── in order ──▶ open files ──▶ uploads
 //!           (split)    (waiting,                                       (encode,                 (file)
-//!                       buffer)                                         sort, stats)
+//!                       buffer)                                         sort, stats,
+//!                                                                       checksum)
 //! ```
 //!
 //! Invariants: the same batches with the same options give the same bytes, whatever the number of cores and however
@@ -16,6 +17,7 @@
 //! files.
 
 mod buffer;
+mod checksum;
 mod encode;
 mod file;
 mod jobs;
@@ -98,4 +100,9 @@ pub(crate) struct NewFile {
 /// Rows that Arrow or the Parquet encoder refuses: nothing but them is in its hands, as all I/O is the store's.
 fn refused(error: impl StdError + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::InvalidInput, format!("the rows cannot be written: {error}")).with_source(error)
+}
+
+/// What the Parquet encoder never makes, so that nothing is made of it.
+fn odd(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("the Parquet encoder made {what}"))
 }

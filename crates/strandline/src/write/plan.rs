@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
@@ -21,6 +21,7 @@ use strandline_format::{
 
 use super::FileSpec;
 use super::buffer::Limits;
+use super::checksum::Pages;
 use super::leaf::Leaf;
 use super::options::{WriteOptions, invalid};
 use super::refused;
@@ -48,10 +49,12 @@ pub(super) struct Plan {
     pub(super) known: Arc<HashMap<Hash, ObjectRef>>,
 }
 
-/// A leaf, and what makes encoders for it alone.
+/// A leaf, and what it takes to make encoders for it alone.
 pub(super) struct PlannedLeaf {
     pub(super) leaf: Leaf,
-    pub(super) encoders: ArrowRowGroupWriterFactory,
+    arrow: SchemaRef,
+    root: TypePtr,
+    properties: WriterPropertiesPtr,
 }
 
 /// How rows are sorted.
@@ -105,8 +108,19 @@ impl PlannedLeaf {
     fn new(leaf: Leaf, table: &ParquetLeaves, properties: &WriterPropertiesPtr) -> Result<Self> {
         let arrow: SchemaRef = Arc::new(ArrowSchema::new(vec![Arc::clone(&leaf.field)]));
         let root = parquet_root(&arrow, table)?;
-        let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(properties)).map_err(refused)?;
-        Ok(Self { encoders: ArrowRowGroupWriterFactory::new(&writer, arrow), leaf })
+        Ok(Self { leaf, arrow, root, properties: Arc::clone(properties) })
+    }
+
+    /// An encoder of the leaf, which leaves its pages there, as those of [`Leaf::position`].
+    pub(super) fn encoder(&self, pages: &Pages) -> Result<ArrowColumnWriter> {
+        let (root, properties) = (Arc::clone(&self.root), Arc::clone(&self.properties));
+        let writer = SerializedFileWriter::new(Vec::new(), root, properties).map_err(refused)?;
+        let encoders = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&self.arrow));
+        let encoders = encoders.with_page_store_factory(Arc::new(pages.clone()));
+        let encoders = encoders.create_column_writers(0).map_err(refused)?;
+        let none =
+            || invalid(format!("column {:?} has no encoder for one of its leaves", self.leaf.field.name()));
+        encoders.into_iter().nth(self.leaf.position).ok_or_else(none)
     }
 }
 

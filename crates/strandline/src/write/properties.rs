@@ -123,7 +123,7 @@ mod tests {
             bloom_filters: vec![FieldId(77)],
             ..WriteOptions::default()
         };
-        let alone = WriteOptions { bloom_filters: Vec::new(), ..given.clone() };
+        let alone = WriteOptions { bloom_filters: Vec::new(), ..given };
         assert_eq!(given.for_table(&table, &schema).unwrap(), alone);
         table.layout.target_file_bytes = Some(7);
         let key = PropertyKey::new(COMPRESSION).unwrap();

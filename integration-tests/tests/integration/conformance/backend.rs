@@ -24,41 +24,61 @@ pub(crate) struct Backend {
     pub(crate) shared: bool,
     /// Whether it is reached over HTTP, so that a proxy fits in between.
     pub(crate) wire: bool,
+    /// How often each of several writers writes when they race: as often as shows something, on a place where each race takes so
+    /// long.
+    turns: u32,
     origin: Origin,
 }
 
 enum Origin {
     Memory,
     Folder,
-    /// A stub in this process.
-    Google,
+    /// A bucket in this process.
+    Stub(fn() -> StubBucket),
     Server(Server),
     Own,
 }
 
-const fn server(server: Server, page: usize) -> Backend {
-    Backend { name: server.name, page: Some(page), shared: true, wire: true, origin: Origin::Server(server) }
+const fn server(server: Server, page: usize, turns: u32) -> Backend {
+    let name = server.name;
+    let origin = Origin::Server(server);
+    Backend { name, page: Some(page), shared: true, wire: true, turns, origin }
+}
+
+const fn stub(name: &'static str, bucket: fn() -> StubBucket) -> Backend {
+    let origin = Origin::Stub(bucket);
+    Backend { name, page: Some(1_000), shared: true, wire: true, turns: 8, origin }
+}
+
+const fn local(name: &'static str, shared: bool, origin: Origin) -> Backend {
+    Backend { name, page: None, shared, wire: false, turns: 8, origin }
 }
 
 /// All of them.
 pub(crate) const BACKENDS: &[Backend] = &[
-    Backend { name: "memory", page: None, shared: false, wire: false, origin: Origin::Memory },
-    Backend { name: "folder", page: None, shared: true, wire: false, origin: Origin::Folder },
-    Backend { name: "gcs_stub", page: Some(1_000), shared: true, wire: true, origin: Origin::Google },
-    server(servers::MINIO, 1_000),
-    server(servers::SEAWEEDFS, 1_000),
-    server(servers::MINISTACK, 1_000),
-    server(servers::AZURITE, 5_000),
+    local("memory", false, Origin::Memory),
+    local("folder", true, Origin::Folder),
+    stub("s3_stub", StubBucket::s3),
+    stub("gcs_stub", StubBucket::gcs),
+    server(servers::MINIO, 1_000, 8),
+    // Whoever loses a race there waits for a second or more.
+    server(servers::SEAWEEDFS, 1_000, 2),
+    server(servers::MINISTACK, 1_000, 8),
+    server(servers::AZURITE, 5_000, 8),
 ];
 
 /// A store of the user's own, which is tried if the environment names it. A proxy does not fit in, because it has TLS.
 pub(crate) const OWN: Backend =
-    Backend { name: "own", page: Some(1_000), shared: true, wire: false, origin: Origin::Own };
+    Backend { name: "own", page: Some(1_000), shared: true, wire: false, turns: 4, origin: Origin::Own };
 
 /// An empty place of one test.
 pub(crate) struct Site {
     pub(crate) place: Place,
     pub(crate) page: Option<usize>,
+    /// How often each of several writers writes.
+    pub(crate) turns: u32,
+    /// Whether it answers at once, so that a test can try everything.
+    pub(crate) at_once: bool,
     /// What must live as long: a folder, a server.
     _owned: Option<Box<dyn Any>>,
     /// Whether the place outlives the tests.
@@ -74,21 +94,36 @@ impl Backend {
                 let folder = tempfile::tempdir().unwrap();
                 (folder.path().to_str().unwrap().into(), Some(Box::new(folder)))
             }
-            Origin::Google => {
-                let server = StubBucket::gcs().serve().unwrap();
-                (google(&server.url()), Some(Box::new(server)))
+            Origin::Stub(bucket) => {
+                let server = bucket().serve().unwrap();
+                (stub_at(self.name, &server.url()), Some(Box::new(server)))
             }
             Origin::Server(server) => (server.place()?, None),
             Origin::Own => (servers::own().ok_or("STRANDLINE_TEST_STORE is not set")?, None),
         };
         let nonce = Runtime::system().nonce().unwrap();
         let stays = matches!(self.origin, Origin::Memory | Origin::Own);
-        Ok(Site { place: place.below(&format!("test-{nonce}")), page: self.page, _owned: owned, stays })
+        let place = place.below(&format!("test-{nonce}"));
+        let at_once = matches!(self.origin, Origin::Stub(_));
+        Ok(Site { place, page: self.page, turns: self.turns, at_once, _owned: owned, stays })
+    }
+
+    /// The server, if there is one that keeps what it has acknowledged when it is killed.
+    pub(crate) fn lasting(&self) -> Option<&Server> {
+        match &self.origin {
+            Origin::Server(server) if server.lasts => Some(server),
+            _ => None,
+        }
     }
 }
 
-/// A bucket at a stub of Google's, without tokens.
-fn google(url: &str) -> Place {
+/// A bucket at a stub, which looks at no credentials.
+fn stub_at(name: &str, url: &str) -> Place {
+    if name == "s3_stub" {
+        let options =
+            format!("endpoint={url} access_key_id=k secret_access_key=s region=us-east-1 allow_http=true");
+        return Place { location: "s3://lake".to_owned(), options };
+    }
     let key = r#"{"disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}"#;
     let options = format!("google_base_url={url} google_service_account_key={key} allow_http=true");
     Place { location: "gs://lake".to_owned(), options }

@@ -5,15 +5,24 @@
 
 mod backend;
 mod connections;
+mod economy;
+mod killed;
 mod lakes;
+mod network;
 mod objects;
 mod refs;
+mod round;
+mod rows;
+mod transfers;
+mod writers;
 
 use backend::{BACKENDS, OWN};
 pub(crate) use backend::{Backend, Site};
+pub(crate) use transfers::{audit_until_done, transfer_until_done};
+pub(crate) use writers::commit_until_done;
 
 use crate::runner::{Outcome, Test};
-use crate::servers;
+use crate::servers::{self, Running};
 
 /// A case: its name, and what it does on a site.
 type Case = (&'static str, fn(&Site));
@@ -33,10 +42,19 @@ const EVERYWHERE: &[Case] = &[
     ("makes_and_opens_a_lake", lakes::makes),
     ("lets_one_of_4_make_a_lake", lakes::races),
     ("swaps_a_branch", lakes::swaps),
+    ("writes_and_reads_tables", round::tables),
+    ("makes_branches_and_tags", round::branches),
+    ("settles_what_rivals_do", round::rivals),
 ];
 
 /// What every place must do that several processes reach.
-const SHARED: &[Case] = &[("loses_no_swap_of_4_processes", refs::processes)];
+const SHARED: &[Case] = &[
+    ("loses_no_swap_of_4_processes", refs::processes),
+    ("loses_no_commit_of_8_processes_to_one_table", writers::to_one_table),
+    ("loses_no_commit_of_8_processes_to_a_table_each", writers::to_a_table_each),
+    ("balances_every_version_of_8_processes", transfers::balance),
+    ("goes_on_after_its_writers_were_killed", killed::writers),
+];
 
 /// What holds on the way to every server, whatever happens to connections.
 const ON_THE_WIRE: &[Case] = &[
@@ -44,24 +62,31 @@ const ON_THE_WIRE: &[Case] = &[
     ("lets_no_late_swap_overtake", connections::zombies),
     ("reads_through_damage", connections::reads),
     ("makes_few_requests_on_few_connections", connections::economy),
+    ("makes_few_requests_for_tables", economy::requests),
+    ("tells_the_truth_of_transactions", network::outcomes),
 ];
+
+/// What holds when a server is killed that keeps what it has acknowledged.
+const LASTING: &[(&str, fn(&Site, &Running))] = &[("goes_on_after_the_server_was_killed", killed::server)];
 
 /// The tests of one kind of place.
 pub(crate) fn cases(backend: &'static Backend) -> Vec<Test> {
     let shared = if backend.shared { SHARED } else { &[] };
     let on_the_wire = if backend.wire { ON_THE_WIRE } else { &[] };
     let all = EVERYWHERE.iter().chain(shared).chain(on_the_wire);
-    all.map(|(name, check)| Test {
-        name: format!("conformance::{}::{name}", backend.name),
-        run: Box::new(|| match backend.site() {
-            Ok(site) => {
-                check(&site);
-                Outcome::Passed
-            }
-            Err(why) => Outcome::Skipped(why),
-        }),
-    })
-    .collect()
+    let all = all.map(|(name, check)| test(backend, name, |site| Ok(check(&site))));
+    let server = backend.lasting();
+    let lasting = server.into_iter().flat_map(|server| {
+        LASTING
+            .iter()
+            .map(move |(name, check)| test(backend, name, move |site| Ok(check(&site, &server.running()?))))
+    });
+    all.chain(lasting).collect()
+}
+
+fn test(backend: &'static Backend, name: &str, check: impl Fn(Site) -> Result<(), String> + 'static) -> Test {
+    let run = move || backend.site().and_then(&check).map_or_else(Outcome::Skipped, |()| Outcome::Passed);
+    Test { name: format!("conformance::{}::{name}", backend.name), run: Box::new(run) }
 }
 
 /// The tests of all of them.

@@ -3,6 +3,7 @@
 mod corrupt;
 mod evolution;
 mod fixture;
+mod flips;
 mod pruning;
 mod requests;
 mod rows;

@@ -1,5 +1,6 @@
 //! Tests of the whole writer: what is read back, what is known of it, and how much was held meanwhile.
 
+mod checksums;
 mod files;
 mod layout;
 mod model;

@@ -169,14 +169,14 @@ impl World {
                 self.create_tag(process, TAGS[usize::from(name)], BRANCHES[usize::from(from)], back, fate);
             }
             Step::DeleteTag { process, name, fate } => {
-                self.delete_tag(process, TAGS[usize::from(name)], fate)
+                self.delete_tag(process, TAGS[usize::from(name)], fate);
             }
             Step::Collect { process } => {
                 let process = &self.processes[process];
                 process.run(collector::collect(process.lake(), &process.store()));
             }
             Step::Past { process, branch, back } => {
-                self.read_past(process, BRANCHES[usize::from(branch)], back)
+                self.read_past(process, BRANCHES[usize::from(branch)], back);
             }
             Step::Reopen { process } => self.crash(process),
         }
@@ -372,9 +372,9 @@ impl World {
             open.work
         );
         if history.len() - 1 == open.start.0 {
-            self.tally.straight += 1
+            self.tally.straight += 1;
         } else {
-            self.tally.carried += 1
+            self.tally.carried += 1;
         }
         history.push(Version { hash: commit.hash(), txn: commit.txn(), state });
     }

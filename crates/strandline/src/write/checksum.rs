@@ -1,0 +1,316 @@
+//! Checksums of pages: how the chunks of a column get what the Parquet encoder leaves out [FILE-14].
+//!
+//! Why: of a large file only ranges are read, so its hash is not compared. The checksum in a page's header is then what tells
+//! a wrong byte from a value.
+//!
+//! The encoder puts each page into a [`PageStore`], first the header and then the page behind it; [`Pages`] is one that keeps them
+//! apart, so that nothing has to be taken to pieces again. Invariants: the chunk that comes out is the encoder's but for the
+//! checksums, and its metadata places every page where it is; whatever is not as expected of the encoder is an error, never a
+//! file. Pure: no I/O, and what comes out depends on what goes in.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use parquet::arrow::arrow_writer::{PageKey, PageStore, PageStoreArgs, PageStoreFactory};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::{odd, refused};
+use crate::error::Result;
+use crate::page_header::PageHeader;
+
+/// A column chunk, ready for a file.
+pub(super) struct Chunk {
+    pub(super) bytes: ChunkBytes,
+    pub(super) close: ColumnCloseResult,
+}
+
+/// Its bytes: the dictionary, if it has one, and its data pages, in pieces as they were made. Joined they would be copied once
+/// more, which takes longer than all checksums.
+pub(super) struct ChunkBytes(Vec<Bytes>);
+
+impl Length for ChunkBytes {
+    fn len(&self) -> u64 {
+        self.0.iter().map(|piece| piece.len() as u64).sum()
+    }
+}
+
+impl ChunkReader for ChunkBytes {
+    type T = Unread;
+
+    fn get_read(&self, start: u64) -> std::result::Result<Unread, ParquetError> {
+        let mut unread = Unread { now: Bytes::new(), rest: self.0.clone().into_iter() };
+        std::io::copy(&mut unread.by_ref().take(start), &mut std::io::sink())?;
+        Ok(unread)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> std::result::Result<Bytes, ParquetError> {
+        let mut bytes = vec![0; length];
+        self.get_read(start)?.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// The bytes that are still to be read.
+pub(super) struct Unread {
+    now: Bytes,
+    rest: std::vec::IntoIter<Bytes>,
+}
+
+impl Read for Unread {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.now.is_empty() {
+            match self.rest.next() {
+                Some(piece) => self.now = piece,
+                None => return Ok(0),
+            }
+        }
+        let count = into.len().min(self.now.len());
+        into[..count].copy_from_slice(&self.now.split_to(count));
+        Ok(count)
+    }
+}
+
+/// Headers and pages by turns, in the order in which the encoder made them.
+type Blobs = Arc<Mutex<Vec<Bytes>>>;
+
+/// Where the encoders of one column leave their pages: one list for each of its leaves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pages(Arc<Mutex<Vec<Blobs>>>);
+
+impl Pages {
+    /// The pages of one leaf. They are gone then.
+    pub(super) fn take(&self, leaf: usize) -> Vec<Bytes> {
+        locked(&self.0).get(leaf).map(|blobs| std::mem::take(&mut *locked(blobs))).unwrap_or_default()
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PageStoreFactory for Pages {
+    fn create(&self, args: &PageStoreArgs<'_>) -> std::result::Result<Box<dyn PageStore>, ParquetError> {
+        let mut leaves = locked(&self.0);
+        if args.column_index() != leaves.len() {
+            return Err(ParquetError::General("the leaves of a column come out of order".to_owned()));
+        }
+        let blobs = Blobs::default();
+        leaves.push(Arc::clone(&blobs));
+        Ok(Box::new(Store(blobs)))
+    }
+}
+
+struct Store(Blobs);
+
+impl PageStore for Store {
+    fn put(&mut self, blob: Bytes) -> std::result::Result<PageKey, ParquetError> {
+        let mut blobs = locked(&self.0);
+        blobs.push(blob);
+        Ok(PageKey::new(blobs.len() as u64 - 1))
+    }
+
+    /// The encoder asks for its pages only where it writes the file itself.
+    fn take(&mut self, _: PageKey) -> std::result::Result<Bytes, ParquetError> {
+        Err(ParquetError::General("the pages of a chunk are taken all at once".to_owned()))
+    }
+
+    fn memory_size(&self) -> usize {
+        locked(&self.0).iter().map(Bytes::len).sum()
+    }
+}
+
+/// A page as the encoder made it, and the header that it gets.
+struct Page {
+    header: Bytes,
+    data: Bytes,
+    /// How much longer the header became.
+    growth: usize,
+    is_dictionary: bool,
+}
+
+impl Page {
+    fn of(header: &Bytes, data: Bytes) -> Result<Self> {
+        let found = PageHeader::read(header).map_err(refused)?;
+        if found.page != data.len() || !(found.is_data() || found.is_dictionary()) {
+            return Err(odd("a page that is not what its header says"));
+        }
+        let with = found.with_crc(header, crc32fast::hash(&data)).map_err(refused)?;
+        let growth = with.len() - header.len();
+        Ok(Self { header: with.into(), data, growth, is_dictionary: found.is_dictionary() })
+    }
+
+    fn len(&self) -> usize {
+        self.header.len() + self.data.len()
+    }
+}
+
+/// Puts a chunk together: the dictionary first, a checksum in every header. Pages are not copied.
+pub(super) fn checked(blobs: Vec<Bytes>, mut close: ColumnCloseResult) -> Result<Chunk> {
+    let mut blobs = blobs.into_iter();
+    let mut pages = Vec::with_capacity(blobs.len() / 2);
+    while let Some(header) = blobs.next() {
+        let data = blobs.next().ok_or_else(|| odd("a header without a page"))?;
+        pages.push(Page::of(&header, data)?);
+    }
+    // The encoder makes the dictionary when it is complete, which is behind pages that use it.
+    pages.sort_by_key(|page| !page.is_dictionary);
+    place_chunk(&pages, &mut close)?;
+    let bytes = pages.into_iter().flat_map(|page| [page.header, page.data]);
+    Ok(Chunk { bytes: ChunkBytes(bytes.collect()), close })
+}
+
+/// Makes the metadata of a chunk say where its pages are, counted from the first one, and how long they became.
+fn place_chunk(pages: &[Page], close: &mut ColumnCloseResult) -> Result<()> {
+    let metadata = close.metadata.clone();
+    let (dictionaries, data) = pages.split_at(pages.partition_point(|page| page.is_dictionary));
+    let dictionary = metadata.dictionary_page_offset().map(|_| 0);
+    if dictionaries.len() != usize::from(dictionary.is_some()) {
+        return Err(odd("a dictionary that its metadata does not know"));
+    }
+    let growth = number(pages.iter().map(|page| page.growth).sum())?;
+    let size = number(pages.iter().map(Page::len).sum())?;
+    if size - growth != metadata.compressed_size() {
+        return Err(odd("a chunk of another size than its metadata says"));
+    }
+    let start = number(dictionaries.iter().map(Page::len).sum())?;
+    let uncompressed = metadata.uncompressed_size() + growth;
+    let metadata = metadata
+        .into_builder()
+        .set_dictionary_page_offset(dictionary)
+        .set_data_page_offset(start)
+        .set_total_compressed_size(size)
+        .set_total_uncompressed_size(uncompressed);
+    close.metadata = metadata.build().map_err(refused)?;
+    close.bytes_written += growth.cast_unsigned();
+    place_pages(data, start, close)
+}
+
+/// The same for the index of its data pages, the first of which is here.
+fn place_pages(pages: &[Page], mut offset: i64, close: &mut ColumnCloseResult) -> Result<()> {
+    let Some(index) = &mut close.offset_index else { return Ok(()) };
+    if index.page_locations.len() != pages.len() {
+        return Err(odd("an index of other pages than it made"));
+    }
+    for (location, page) in index.page_locations.iter_mut().zip(pages) {
+        let size = i32::try_from(page.len()).map_err(refused)?;
+        if usize::try_from(location.compressed_page_size) != Ok(page.len() - page.growth) {
+            return Err(odd("a page of another size than its index says"));
+        }
+        (location.offset, location.compressed_page_size) = (offset, size);
+        offset += i64::from(size);
+    }
+    Ok(())
+}
+
+fn number(bytes: usize) -> Result<i64> {
+    i64::try_from(bytes).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use parquet::arrow::ArrowSchemaConverter;
+    use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+
+    use super::*;
+
+    /// What the encoder makes of a column of two pages and a dictionary.
+    fn encoded() -> (Vec<Bytes>, ColumnCloseResult) {
+        let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, true)]));
+        let root = ArrowSchemaConverter::new().convert(&schema).unwrap().root_schema_ptr();
+        let properties = Arc::new(WriterProperties::builder().set_data_page_row_count_limit(4).build());
+        let writer = SerializedFileWriter::new(Vec::new(), root, properties).unwrap();
+        let pages = Pages::default();
+        let encoders = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
+        let encoders = encoders.with_page_store_factory(Arc::new(pages.clone()));
+        let mut encoder = encoders.create_column_writers(0).unwrap().remove(0);
+        for texts in [["a", "b", "a", "b"], ["b", "b", "c", "a"]] {
+            let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+            encoder.write(&compute_leaves(schema.field(0), &texts).unwrap()[0]).unwrap();
+        }
+        let close = encoder.close().unwrap().close().clone();
+        let blobs = pages.take(0);
+        assert_eq!((blobs.len(), pages.take(0).len(), pages.take(1).len()), (6, 0, 0));
+        (blobs, close)
+    }
+
+    #[test]
+    fn the_dictionary_comes_first_and_all_is_where_it_is_said_to_be() {
+        let (blobs, close) = encoded();
+        let chunk = checked(blobs.clone(), close.clone()).unwrap();
+        let all = chunk.bytes.get_bytes(0, usize::try_from(chunk.bytes.len()).unwrap()).unwrap();
+        let mut at = 0;
+        let found: Vec<(usize, PageHeader)> = std::iter::from_fn(|| {
+            let header = PageHeader::read(all.get(at..).filter(|rest| !rest.is_empty())?).unwrap();
+            let start = at;
+            at += header.length + header.page;
+            assert_eq!(header.crc, Some(crc32fast::hash(&all[at - header.page..at])));
+            Some((start, header))
+        })
+        .collect();
+        let order: Vec<bool> = found.iter().map(|(_, header)| header.is_dictionary()).collect();
+        assert_eq!(order, [true, false, false]);
+        let before: usize = blobs.iter().map(Bytes::len).sum();
+        let growth = i64::try_from(all.len() - before).unwrap();
+        assert!((9..=18).contains(&growth), "{growth}");
+        let metadata = &chunk.close.metadata;
+        assert_eq!(metadata.dictionary_page_offset(), Some(0));
+        assert_eq!(usize::try_from(metadata.data_page_offset()), Ok(found[1].0));
+        assert_eq!(metadata.compressed_size(), close.metadata.compressed_size() + growth);
+        assert_eq!(metadata.uncompressed_size(), close.metadata.uncompressed_size() + growth);
+        assert_eq!(chunk.close.bytes_written, close.bytes_written + growth.cast_unsigned());
+        let locations = chunk.close.offset_index.unwrap().page_locations;
+        let places = locations.iter().map(|page| usize::try_from(page.offset).unwrap());
+        assert_eq!(places.collect::<Vec<_>>(), [found[1].0, found[2].0]);
+        assert_eq!(usize::try_from(locations[1].compressed_page_size), Ok(all.len() - found[2].0));
+    }
+
+    #[test]
+    fn what_the_encoder_never_makes_is_refused() {
+        let check = |change: fn(&mut Vec<Bytes>, &mut ColumnCloseResult)| {
+            let (mut blobs, mut close) = encoded();
+            change(&mut blobs, &mut close);
+            assert!(checked(blobs, close).is_err());
+        };
+        let (blobs, close) = encoded();
+        assert!(checked(blobs, close).is_ok());
+        check(|blobs, _| drop(blobs.pop()));
+        check(|blobs, _| blobs.truncate(4));
+        check(|blobs, _| drop(blobs.drain(..2)));
+        check(|blobs, _| blobs.swap(0, 1));
+        check(|blobs, _| blobs[1] = blobs[1].slice(1..));
+        check(|blobs, _| {
+            let again = blobs.clone();
+            blobs.extend_from_slice(&again[4..]);
+        });
+        check(|_, close| {
+            close.offset_index.as_mut().unwrap().page_locations.pop();
+        });
+        check(|_, close| close.offset_index.as_mut().unwrap().page_locations[0].compressed_page_size += 1);
+    }
+
+    #[test]
+    fn pieces_are_read_as_one() {
+        let pieces = [&b"ab"[..], b"", b"cde", b"f"].map(Bytes::from_static);
+        let bytes = ChunkBytes(pieces.to_vec());
+        let check = |start: u64, length: usize, expected: Option<&[u8]>| {
+            let found = bytes.get_bytes(start, length).ok();
+            assert_eq!(found.as_deref(), expected, "{start}, {length}");
+        };
+        check(0, 6, Some(b"abcdef"));
+        check(1, 2, Some(b"bc"));
+        check(4, 2, Some(b"ef"));
+        check(6, 0, Some(b""));
+        check(5, 2, None);
+        check(9, 1, None);
+        assert_eq!(bytes.len(), 6);
+    }
+}

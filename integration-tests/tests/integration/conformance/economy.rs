@@ -1,0 +1,119 @@
+//! How many requests tables and transactions make on the wire, of what kind, and on how many connections.
+
+use strandline::Lake;
+use strandline::filter::col;
+use strandline_testkit::wire::Proxy;
+use strandline_testkit::{Counts, PathClass, RequestKind};
+
+use super::Site;
+use super::rows::{self, batch, read};
+use crate::lake::{self, Place};
+
+/// How many commits the lake has that is measured.
+const COMMITS: i64 = 12;
+
+/// What a piece of work costs.
+async fn cost<T>(proxy: &Proxy, work: impl Future<Output = T>) -> (T, Counts) {
+    let before = proxy.counts();
+    let done = work.await;
+    (done, proxy.counts().since(&before))
+}
+
+/// Requests of one kind to one part of the lake.
+type Expected<'a> = &'a [(RequestKind, PathClass, u64)];
+
+const SWAP: (RequestKind, PathClass, u64) = (RequestKind::PutIfMatch, PathClass::Pointer, 1);
+const POLL: (RequestKind, PathClass, u64) = (RequestKind::Get, PathClass::Pointer, 1);
+
+#[track_caller]
+fn check(what: &str, counts: &Counts, expected: Expected<'_>) {
+    for (kind, class, count) in expected {
+        assert_eq!(counts.of_to(*kind, *class).requests, *count, "{what}: {kind} {class}: {counts}");
+    }
+    let total: u64 = expected.iter().map(|each| each.2).sum();
+    assert_eq!(counts.total().requests, total, "{what}: {counts}");
+}
+
+const fn data(count: u64) -> (RequestKind, PathClass, u64) {
+    (RequestKind::Put, PathClass::Data, count)
+}
+
+const fn nodes(count: u64) -> (RequestKind, PathClass, u64) {
+    (RequestKind::Put, PathClass::Meta, count)
+}
+
+pub(super) fn requests(site: &Site) {
+    let (proxy, place) = site.proxied();
+    lake::run(async {
+        let lake = rows::create(&place, &["t", "u"]).await;
+        for number in 0..COMMITS {
+            lake.append("t", batch(&[(number, 0)])).await.unwrap();
+        }
+        let connections = proxy.connections();
+        let writing = cost(&proxy, writes(&proxy, &lake)).await.1;
+        let (polled, counts) = cost(&proxy, lake.main()).await;
+        polled.unwrap();
+        check("a poll", &counts, &[POLL]);
+        assert_eq!(counts.total().received, 0, "what has not changed is not sent: {counts}");
+        assert!(proxy.connections() <= connections + 1, "connections are used again");
+        lost_race(&proxy, &lake, &rows::open(&site.place).await).await;
+        let reading = cost(&proxy, reads(&proxy, &place)).await.1;
+        let (made, branching) = cost(&proxy, async { lake.create_branch("dev").await }).await;
+        made.unwrap();
+        // Looked up twice, pinned, reserved, the source asked, made live, unpinned.
+        assert!(branching.total().requests <= 8, "{branching}");
+        for counts in [writing, reading, branching] {
+            assert_eq!(counts.of(RequestKind::List).requests, 0, "nothing is ever listed: {counts}");
+        }
+    });
+}
+
+async fn writes(proxy: &Proxy, lake: &Lake) {
+    for number in 0..5 {
+        let (report, counts) = cost(proxy, lake.append("t", batch(&[(100 + number, 0)]))).await;
+        report.unwrap();
+        check("an append", &counts, &[data(1), nodes(2), SWAP]);
+        let (report, counts) = cost(proxy, async {
+            let transaction = lake.begin().await.unwrap();
+            for table in ["t", "u"] {
+                transaction.append(table, batch(&[(200 + number, 0)])).await.unwrap();
+            }
+            transaction.commit().await
+        })
+        .await;
+        report.unwrap();
+        check("a commit of two tables", &counts, &[POLL, data(2), nodes(3), SWAP]);
+    }
+}
+
+/// One that is lost costs a look, the nodes anew, and a swap.
+async fn lost_race(proxy: &Proxy, lake: &Lake, other: &Lake) {
+    // It has seen the newest head, and swapped through this endpoint before.
+    other.append("t", batch(&[(300, 0)])).await.unwrap();
+    let (report, counts) = cost(proxy, lake.append("t", batch(&[(301, 0)]))).await;
+    assert_eq!(report.unwrap().retries, 1);
+    let swaps = (RequestKind::PutIfMatch, PathClass::Pointer, 2);
+    check("a lost race", &counts, &[data(1), nodes(2 + 2), POLL, swaps]);
+}
+
+/// Each from a handle with nothing at hand.
+async fn reads(proxy: &Proxy, place: &Place) {
+    let (lake, counts) = cost(proxy, rows::open(place)).await;
+    check("opening", &counts, &[POLL]);
+    let (table, counts) = cost(proxy, lake.table("t")).await;
+    check("a table that is in the pack", &counts, &[POLL]);
+    let table = table.unwrap();
+    let (plan, counts) = cost(proxy, table.scan().filter(col("id").eq(3)).plan()).await;
+    assert_eq!(plan.unwrap().files.len(), 1);
+    check("planning", &counts, &[]);
+    let (rows, counts) = cost(proxy, rows::read_where(&table, col("id").eq(3))).await;
+    assert_eq!(rows.unwrap(), [(3, 0)]);
+    assert_eq!(counts.to(PathClass::Data).requests, counts.total().requests, "{counts}");
+    assert!(counts.total().requests <= 2, "reading a small file: {counts}");
+    let lake = rows::open(place).await;
+    let (past, counts) = cost(proxy, lake.at("main@{6}")).await;
+    assert_eq!(counts.of_to(RequestKind::Get, PathClass::Pointer).requests, 1, "{counts}");
+    assert!(counts.total().requests <= 3, "travelling: {counts}");
+    // The version itself is at hand by then, and its five rows are.
+    assert_eq!(read(&past.unwrap().table("t").await.unwrap()).await.len(), 5);
+}

@@ -1,0 +1,202 @@
+//! A transaction over two tables through a proxy that fails: at each of its requests, in each way. What the transaction was told
+//! is the truth, at once, after requests that were thought lost have landed, and in the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use strandline::commit::Patience;
+use strandline::{Commit, Error, ErrorKind, Lake, Resolution, Result, Unresolved};
+use strandline_format::{Seq, TxnId};
+use strandline_testkit::wire::Proxy;
+use strandline_testkit::{Answer, Effect, PathClass, Release, Request, RequestKind, Script, Status, Target};
+
+use super::Site;
+use super::rows::{self, Row, batch, read};
+use crate::lake::Place;
+
+const TABLES: [&str; 2] = ["left", "right"];
+/// How long a transaction tries.
+const PATIENCE: Patience = Patience { attempts: 20, timeout: Duration::from_secs(30) };
+/// How long a client waits for an answer, so that one that never comes does not take the tests' time.
+const TIMEOUT: &str = " timeout=4s";
+/// How late what is late comes.
+const LATE: Duration = Duration::from_millis(300);
+
+/// What a client is told, whether the request was applied or not.
+const TOLD: [Answer; 6] = [
+    Answer::Closed,
+    Answer::Reset,
+    Answer::Status(Status::InternalError),
+    Answer::Status(Status::Unavailable),
+    Answer::Status(Status::TooManyRequests),
+    Answer::Status(Status::Conflict),
+];
+
+/// One request of the transaction: the how manieth of which kind.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    kind: RequestKind,
+    class: PathClass,
+    nth: usize,
+}
+
+impl Spot {
+    /// Those of a run.
+    fn all(run: &[Request]) -> Vec<Self> {
+        let mut seen: BTreeMap<(RequestKind, PathClass), usize> = BTreeMap::new();
+        let spots = run.iter().map(|request| {
+            let seen = seen.entry((request.kind, request.class)).or_default();
+            *seen += 1;
+            Self { kind: request.kind, class: request.class, nth: *seen - 1 }
+        });
+        spots.collect()
+    }
+
+    fn target(self) -> Target {
+        Target::any().kind(self.kind).class(self.class).nth(self.nth)
+    }
+
+    /// What can happen to it.
+    fn effects(self) -> Vec<Effect> {
+        let mut effects = vec![Effect::Slow(LATE)];
+        effects.extend(TOLD.map(Effect::fail));
+        if self.kind.is_read() {
+            effects.extend([Effect::Break { after: 100 }, Effect::Trickle(LATE)]);
+        } else {
+            effects.extend(TOLD.map(Effect::apply_then));
+            effects.push(Effect::Zombie(Release::ByHand));
+        }
+        if self.kind == RequestKind::PutIfMatch {
+            let moved = Answer::Status(Status::PreconditionFailed);
+            effects.extend([true, false].map(|applied| Effect::Hang { applied }));
+            effects.extend([Effect::fail(moved), Effect::apply_then(moved)]);
+        }
+        effects
+    }
+
+    /// Fewer, for servers that take their time: everything at the swap, and a lost answer elsewhere.
+    fn selected(self) -> Vec<Effect> {
+        match self.kind {
+            RequestKind::PutIfMatch => self.effects(),
+            kind if kind.is_read() => vec![Effect::Break { after: 100 }],
+            _ => vec![Effect::apply_then(Answer::Reset), Effect::fail(Answer::Status(Status::Unavailable))],
+        }
+    }
+}
+
+/// What a transaction was told.
+struct Told {
+    row: i64,
+    /// How it can be found out; nothing if it had not come as far as its commit.
+    unresolved: Option<Unresolved>,
+    outcome: Result<Commit>,
+}
+
+/// A lake, the way to it, and what is known to stand there.
+struct Trial<'a> {
+    proxy: &'a Proxy,
+    place: &'a Place,
+    /// A way that does not fail.
+    direct: Lake,
+    /// The rows, and in which transaction each came.
+    committed: BTreeMap<i64, TxnId>,
+    tally: BTreeMap<&'static str, usize>,
+}
+
+pub(super) fn outcomes(site: &Site) {
+    let (proxy, place) = site.proxied();
+    let place = Place { options: place.options + TIMEOUT, ..place };
+    crate::lake::run(async {
+        rows::create(&place, &TABLES).await;
+        let direct = rows::open(&site.place).await;
+        let mut trial = Trial {
+            proxy: &proxy,
+            place: &place,
+            direct,
+            committed: BTreeMap::new(),
+            tally: BTreeMap::new(),
+        };
+        trial.run(Script::empty()).await;
+        let run = proxy.requests();
+        for spot in Spot::all(&run) {
+            let effects = if site.at_once { spot.effects() } else { spot.selected() };
+            for effect in effects {
+                trial.run(Script::empty().and(spot.target(), effect)).await;
+            }
+        }
+        trial.check_all().await;
+        println!("  {:?} of {} requests", trial.tally, run.len());
+        assert!(trial.tally["committed"] * 2 > trial.tally.values().sum(), "{:?}", trial.tally);
+    });
+}
+
+impl Trial<'_> {
+    /// One transaction under a script.
+    async fn run(&mut self, script: Script) {
+        let row = i64::try_from(self.tally.values().sum::<usize>()).unwrap();
+        self.proxy.set_script(script.clone());
+        let told = self.write(row).await;
+        let log = self.proxy.log();
+        assert!(self.proxy.unfired().is_empty(), "{script}\n{log}");
+        let word = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
+        *self.tally.entry(word).or_default() += 1;
+        self.judge(&told).await.unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
+    }
+
+    /// Adds a row to both tables, from a handle that has nothing at hand.
+    async fn write(&self, row: i64) -> Told {
+        let mut unresolved = None;
+        let outcome = async {
+            let transaction = rows::try_open(self.place).await?.begin().await?;
+            for table in TABLES {
+                transaction.append(table, batch(&[(row, row)])).await?;
+            }
+            unresolved = Some(transaction.unresolved());
+            Ok(transaction.commit().patience(PATIENCE).await?.commit)
+        };
+        let outcome = outcome.await;
+        Told { row, unresolved, outcome }
+    }
+
+    /// Whether that is the truth, and stays it when what was thought lost has landed.
+    async fn judge(&mut self, told: &Told) -> std::result::Result<(), String> {
+        let committed = match &told.outcome {
+            Ok(_) => true,
+            Err(error) => self.resolved(error).await?,
+        };
+        self.proxy.release_zombies();
+        if let Some(unresolved) = &told.unresolved {
+            let found = self.direct.resolve(unresolved).await.unwrap();
+            if matches!(found, Resolution::Committed(_)) != committed {
+                return Err(format!("told {committed}, and found: {found:?}"));
+            }
+            committed.then(|| self.committed.insert(told.row, unresolved.txn));
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction with this error has committed. Only one kind of error leaves it open.
+    async fn resolved(&self, error: &Error) -> std::result::Result<bool, String> {
+        if error.kind() != ErrorKind::CommitUnknown {
+            return Ok(false);
+        }
+        match self.direct.resolve_by_fence(error.unresolved().unwrap()).await.unwrap() {
+            Resolution::Committed(_) => Ok(true),
+            Resolution::Aborted => Ok(false),
+            Resolution::Open => Err("a fence leaves nothing open".to_owned()),
+        }
+    }
+
+    /// In the end each has happened once that was told so, and nothing else has.
+    async fn check_all(&self) {
+        let main = self.direct.main().await.unwrap();
+        let commits: Vec<Commit> = main.log().forwards().from(Seq(2)).stream().try_collect().await.unwrap();
+        let landed: Vec<TxnId> = commits.iter().map(Commit::txn).collect();
+        assert_eq!(landed, self.committed.values().copied().collect::<Vec<_>>());
+        let expected: Vec<Row> = self.committed.keys().map(|row| (*row, *row)).collect();
+        for table in TABLES {
+            assert_eq!(read(&main.table(table).await.unwrap()).await, expected, "{table}");
+        }
+    }
+}

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::declare;
 use crate::table::Table;
 use crate::transaction::draft::Draft;
+use crate::transaction::reads::Reads;
 use crate::transaction::work::{After, Node, Work};
 use crate::transaction::{State, Transaction};
 
@@ -72,7 +73,7 @@ impl Transaction {
         let mut state = self.open().await?;
         self.0.reads.name(&name);
         refuse_taken(&state.work, &name).await?;
-        require_namespace(&state.work, &name).await?;
+        require_namespace(&self.0.reads, &state.work, &name).await?;
         let (id, namespace) = self.new_namespace(name)?;
         state.work.create(id, namespace);
         Ok(())
@@ -100,7 +101,7 @@ impl Transaction {
         let mut state = self.open().await?;
         self.0.reads.name(&name);
         refuse_taken(&state.work, &name).await?;
-        require_namespace(&state.work, &name).await?;
+        require_namespace(&self.0.reads, &state.work, &name).await?;
         let id = self.draw_id()?;
         let view = View {
             id,
@@ -131,15 +132,14 @@ pub(super) async fn refuse_taken(work: &Work, name: &TableName) -> Result<()> {
     }
 }
 
-/// A name of several parts stands in a namespace [CAT-4].
-pub(super) async fn require_namespace(work: &Work, name: &TableName) -> Result<()> {
-    match name.namespace() {
-        Some(namespace) => work.expect(&namespace, EntryType::Namespace).await.map(drop).map_err(|error| {
-            let message = format!("{}: {:?} needs it to be made first", error.message(), name.as_str());
-            Error::new(error.kind(), message)
-        }),
-        None => Ok(()),
-    }
+/// A name of several parts stands in a namespace [CAT-4], which is looked up [REB-12].
+pub(super) async fn require_namespace(reads: &Reads, work: &Work, name: &TableName) -> Result<()> {
+    let Some(namespace) = name.namespace() else { return Ok(()) };
+    reads.name(&namespace);
+    work.expect(&namespace, EntryType::Namespace).await.map(drop).map_err(|error| {
+        let message = format!("{}: {:?} needs it to be made first", error.message(), name.as_str());
+        Error::new(error.kind(), message)
+    })
 }
 
 impl CreateTable {
@@ -247,7 +247,7 @@ impl Transaction {
     ) -> Result<()> {
         let missing =
             if with_namespaces { self.missing_namespaces(&state.work, name).await? } else { Vec::new() };
-        require_namespace(&state.work, missing.last().unwrap_or(name)).await?;
+        require_namespace(&self.0.reads, &state.work, missing.last().unwrap_or(name)).await?;
         let made = missing.into_iter().rev().map(|namespace| self.new_namespace(namespace));
         for (id, after) in made.collect::<Result<Vec<_>>>()? {
             state.work.create(id, after);

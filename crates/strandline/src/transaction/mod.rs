@@ -237,7 +237,7 @@ impl Transaction {
             (standing.id(), standing.name().clone(), standing.entry_type() == EntryType::Namespace);
         let standing = StandingId::from(standing);
         if is_namespace {
-            refuse_members(&state.work, &name, "is not empty").await?;
+            refuse_members(&self.0.reads, &state.work, &name, "is not empty").await?;
         }
         state.open.remove(&id);
         state.work.drop_standing(standing, &written);
@@ -269,13 +269,19 @@ impl Transaction {
         let is_namespace = standing.entry_type() == EntryType::Namespace;
         let (standing, written) = (standing.name().clone(), StandingId::from(standing));
         if is_namespace {
-            refuse_members(&state.work, &from, "holds something, and can only be renamed empty").await?;
+            refuse_members(
+                &self.0.reads,
+                &state.work,
+                &from,
+                "holds something, and can only be renamed empty",
+            )
+            .await?;
             refuse_itself(&from, &to)?;
         }
         if from.key() != to.key() {
             create::refuse_taken(&state.work, &to).await?;
         }
-        create::require_namespace(&state.work, &to).await?;
+        create::require_namespace(&self.0.reads, &state.work, &to).await?;
         state.work.rename(written, &standing, &to);
         Ok(())
     }
@@ -307,8 +313,9 @@ fn missing(name: &TableName) -> Error {
     Error::new(ErrorKind::NotFound, format!("nothing is called {:?}", name.as_str()))
 }
 
-/// Refuses to take a namespace away from what stands in it [CAT-4].
-async fn refuse_members(work: &Work, namespace: &TableName, why: &str) -> Result<()> {
+/// Refuses to take a namespace away from what stands in it [CAT-4]. What that is was listed, then [REB-12].
+async fn refuse_members(reads: &Reads, work: &Work, namespace: &TableName, why: &str) -> Result<()> {
+    reads.listing(Some(namespace));
     let entries = work.entries().await?;
     let within = |name: &TableName| name.namespace().is_some_and(|around| around.key() == namespace.key());
     let members: Vec<&str> =

@@ -174,3 +174,22 @@ fn a_commit_that_may_have_landed_on_a_branch_before_it_was_made_anew_is_unknown(
         assert_eq!(told.unwrap_err().kind(), ErrorKind::CommitUnknown);
     });
 }
+
+#[test]
+fn a_namespace_that_was_looked_for_and_members_that_stood_in_its_way_were_read() {
+    paused(async {
+        let (lake, other) = two_processes().await;
+        let transaction = lake.begin().serializable().await.unwrap();
+        assert!(transaction.create_table("n.t").like(&rows(0..0).schema()).await.is_err());
+        let made = other.begin().await.unwrap();
+        made.create_table("n.m").like(&rows(0..0).schema()).with_namespaces().await.unwrap();
+        made.commit().await.unwrap();
+        assert_eq!(transaction.commit().await.unwrap_err().kind(), ErrorKind::Conflict);
+        let transaction = lake.begin().serializable().await.unwrap();
+        assert!(transaction.drop_namespace("n").await.is_err());
+        let emptied = other.begin().await.unwrap();
+        emptied.drop_table("n.m").await.unwrap();
+        emptied.commit().await.unwrap();
+        assert_eq!(transaction.commit().await.unwrap_err().kind(), ErrorKind::Conflict);
+    });
+}

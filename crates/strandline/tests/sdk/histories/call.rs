@@ -14,7 +14,7 @@ use strandline::transaction::Rows;
 use strandline::{Result, Table, Transaction};
 use strandline_format::{ColumnName, Field, PrimitiveType, Transform, Value};
 
-use crate::histories::model::{self, Column, K, Reach, Row, State, U, Work, around};
+use crate::histories::model::{self, Column, K, Reach, Row, U, Work, around};
 
 /// Something that a transaction does.
 #[derive(Clone, Debug)]
@@ -237,11 +237,14 @@ impl Call {
     ) -> std::result::Result<Answer, Refused> {
         match self {
             Self::CreateNamespace(name) => {
-                room_for(&work.now, name)?;
+                work.reads.names.insert(name.clone());
+                room_for(work, name)?;
                 work.now.namespaces.insert(numbers.draw(), name.clone());
             }
             Self::DropNamespace(name) => {
+                work.reads.names.insert(name.clone());
                 let id = *work.now.namespaces.iter().find(|(_, found)| *found == name).ok_or(Refused)?.0;
+                work.reads.members.insert(name.clone());
                 let held = work.now.tables.values().any(|table| around(&table.name) == Some(name));
                 if held {
                     return Err(Refused);
@@ -250,7 +253,7 @@ impl Call {
             }
             Self::CreateTable { name, split } => {
                 work.reads.names.insert(name.clone());
-                room_for(&work.now, name)?;
+                room_for(work, name)?;
                 let table = model::Table {
                     name: name.clone(),
                     columns: first_columns(),
@@ -271,7 +274,7 @@ impl Call {
                 let id = table_id(work, from)?;
                 work.reads.names.insert(to.clone());
                 if from != to {
-                    room_for(&work.now, to)?;
+                    room_for(work, to)?;
                 }
                 let table = work.now.tables.get_mut(&id).ok_or(Refused)?;
                 (table.name, table.stamp) = (to.clone(), numbers.stamp());
@@ -326,9 +329,13 @@ fn table_id(work: &mut Work, name: &str) -> std::result::Result<u32, Refused> {
     tables.clone().find(|(_, table)| table.name == name).map(|(id, _)| *id).ok_or(Refused)
 }
 
-fn room_for(state: &State, name: &str) -> std::result::Result<(), Refused> {
-    let homeless = around(name).is_some_and(|around| !state.namespaces.values().any(|found| found == around));
-    if homeless || state.named(name).is_some() { Err(Refused) } else { Ok(()) }
+fn room_for(work: &mut Work, name: &str) -> std::result::Result<(), Refused> {
+    if work.now.named(name).is_some() {
+        return Err(Refused);
+    }
+    let Some(around) = around(name) else { return Ok(()) };
+    work.reads.names.insert(around.to_owned());
+    if work.now.namespaces.values().any(|found| found == around) { Ok(()) } else { Err(Refused) }
 }
 
 fn put(table: &mut model::Table, rows: &[&Row], numbers: &mut Numbers) {

@@ -116,6 +116,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Reads {
     pub(crate) names: BTreeSet<String>,
     pub(crate) listed: bool,
+    /// Namespaces whose members were listed.
+    pub(crate) members: BTreeSet<String>,
     pub(crate) schemas: BTreeSet<u32>,
     pub(crate) scans: Vec<(u32, Reach)>,
 }
@@ -295,6 +297,15 @@ impl Merge<'_> {
         let names = reads.names.iter().any(|name| base.named(name) != self.head.named(name));
         self.raise_if(names);
         self.raise_if(reads.listed && base.names() != self.head.names());
+        let members = |state: &'_ State, space: &str| -> BTreeMap<String, u32> {
+            let names = state.names().into_iter();
+            names
+                .filter(|(name, _)| around(name) == Some(space))
+                .map(|(name, id)| (name.to_owned(), id))
+                .collect()
+        };
+        let differs = |space: &String| members(base, space) != members(self.head, space);
+        self.raise_if(reads.members.iter().any(differs));
         for id in &reads.schemas {
             if let (Some(before), Some(after)) = (base.tables.get(id), self.head.tables.get(id)) {
                 self.raise_if(before.columns != after.columns);

@@ -28,7 +28,7 @@ impl Lake {
     }
 
     /// Appends rows to a table of `main`, as one commit. It begins on the newest head that this process knows, because an
-    /// append needs no newer one: a request for the data, those for the nodes and the commit at once, and the swap.
+    /// append needs no newer one: the requests for the data, the nodes and the commit at once, and the swap.
     ///
     /// # Errors
     /// As [`Transaction::append`](crate::Transaction::append) and

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Checks, passes};
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
-use crate::write::{FileSpec, NewFile, TableWriter, WriteOptions};
+use crate::write::{FileSpec, NewFile, TableWriter, Uploads, WriteOptions};
 
 /// Rows to be written: a batch, several, or a stream of them.
 pub struct Rows(Source);
@@ -226,21 +226,28 @@ impl Transaction {
         Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
-    /// Puts what is being encoded into files, of one table or of all.
+    /// Puts what is being encoded into files, of one table or of all, and the files into the store.
     pub(super) async fn finish_appends(&self, state: &mut State, table: Option<TableId>) -> Result<()> {
+        self.seal_appends(state, table).await?.stored().await.inspect_err(|error| state.broke(error))
+    }
+
+    /// The same, with the files still on their way into the store.
+    pub(super) async fn seal_appends(&self, state: &mut State, table: Option<TableId>) -> Result<Uploads> {
         let ids: Vec<TableId> =
             state.open.keys().copied().filter(|id| table.is_none_or(|table| table == *id)).collect();
+        let mut all = Uploads::default();
         for id in ids {
             let Some(slot) = state.open.remove(&id) else { continue };
             let finished = slot.lock().await.finish().await;
-            let files = finished.inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))?;
+            let (files, uploads) = finished.inspect_err(|error| state.broke(error))?;
+            all.extend(uploads);
             state.count(&files);
             let draft = state.work.drafts_mut().find(|draft| draft.table.id == id);
             if let Some(draft) = draft {
                 add_files(draft, files)?;
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     pub(super) fn objects(&self) -> &crate::storage::Objects {
@@ -249,6 +256,11 @@ impl Transaction {
 }
 
 impl State {
+    /// What of an operation was done is not known any more.
+    fn broke(&mut self, error: &Error) {
+        self.phase = Phase::Broken(error.message().to_owned());
+    }
+
     /// Counts files that were written.
     pub(super) fn count(&mut self, files: &[NewFile]) {
         self.written.files += files.len() as u64;
@@ -350,12 +362,12 @@ impl Slot {
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<Vec<NewFile>> {
+    async fn finish(&mut self) -> Result<(Vec<NewFile>, Uploads)> {
         self.check_whole()?;
         self.closed = true;
         match self.writer.take() {
-            Some(writer) => writer.finish().await,
-            None => Ok(Vec::new()),
+            Some(writer) => writer.finish_early().await,
+            None => Ok(Default::default()),
         }
     }
 

@@ -28,6 +28,7 @@ mod sort;
 mod split;
 mod stats;
 mod transform;
+mod uploads;
 mod waiting;
 mod writer;
 
@@ -45,6 +46,7 @@ use strandline_format::{
 
 pub(crate) use split::scalar;
 pub use options::{Compression, WriteOptions};
+pub(crate) use uploads::Uploads;
 pub(crate) use writer::TableWriter;
 
 use crate::error::{Error, ErrorKind};

@@ -15,7 +15,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::Head;
 use crate::storage::Objects;
-use crate::transaction::work::Work;
 use crate::tree::{KeyRange, Select};
 
 /// Looks for a transaction in the history of a head, the head included: above the version that it began on, or, if its id
@@ -125,15 +124,14 @@ pub(crate) fn check_retained(head: &Head, start: &Commit) -> Result<()> {
 /// Puts again what was uploaded in an era that the base no longer allows, from a verified copy of the own upload [GC-4].
 ///
 /// Two requests for each such object; its size in memory.
-pub(crate) async fn renew_uploads(work: &mut Work, head: &Head, objects: &Objects) -> Result<()> {
-    for draft in work.drafts_mut() {
+pub(crate) async fn renew_uploads(member: &mut Member, head: &Head, objects: &Objects) -> Result<()> {
+    for draft in member.work.drafts_mut() {
         let table = draft.table.id;
-        let outdated: Vec<_> = draft
-            .uploads
-            .values()
-            .filter(|(_, object)| !head.pointer().allows(object.era))
-            .copied()
-            .collect();
+        let outdated: Vec<_> =
+            draft.uploads.values().filter(|(_, object)| !head.pointer().allows(object.era)).copied().collect();
+        if !outdated.is_empty() {
+            member.uploads.stored().await?;
+        }
         for (kind, object) in outdated {
             let bytes = objects.get_data(kind, table, &object).await.map_err(|error| gone(&error))?;
             let renewed = objects.put_data(kind, table, bytes, head.pointer().era()).await?;

@@ -184,10 +184,14 @@ impl Group<'_> {
             return (Attempt::Done, later);
         }
         let begun = Instant::now();
-        if let Err(error) = self.upload(&chain).await {
+        let (nodes, data) = tokio::join!(self.upload(&chain.built), stored(&mut chain.members));
+        self.phases.upload += begun.elapsed();
+        if let Err(error) = nodes {
             return (fail_or_retry(chain.members, &error), later);
         }
-        self.phases.upload += begun.elapsed();
+        if data.iter().any(Result::is_err) {
+            return (answer_unstored(chain.members, data), later);
+        }
         (self.swap(&head, chain, deadline).await, later)
     }
 
@@ -221,7 +225,7 @@ impl Group<'_> {
                 waiting.answer(Ok(report));
             }
             Ok(Prepared::Later) => chain.later.push(waiting),
-            Err(error) if error.kind() == ErrorKind::Unavailable && !waiting.deadline.passed() => {
+            Err(error) if may_pass(&error, &waiting) => {
                 tracing::debug!(%error, "a commit is prepared again");
                 waiting.deadline.sleep(jittered(PAUSES.0, self.lake.storage().runtime())).await;
                 chain.later.push(waiting);
@@ -237,7 +241,7 @@ impl Group<'_> {
             return Ok(Prepared::Committed(commit));
         }
         check_retained(head, &member.start)?;
-        renew_uploads(&mut member.work, head, self.lake.storage().objects()).await?;
+        renew_uploads(member, head, self.lake.storage().objects()).await?;
         let tip = match chain.built.last() {
             Some(built) => built.tip.clone(),
             None => head.tip(self.lake),
@@ -257,10 +261,12 @@ impl Group<'_> {
     }
 
     /// The member's work upon the tip.
-    async fn carry(&self, member: &Member, tip: &Tip, head: &Head) -> Result<Rebased> {
+    async fn carry(&self, member: &mut Member, tip: &Tip, head: &Head) -> Result<Rebased> {
         if tip.commit.hash() == member.start.hash() {
             return Ok(Rebased::Done(member.work.clone()));
         }
+        // Its rows are read where the other side made a constraint [REB-11].
+        member.uploads.stored().await?;
         let rebase = Rebase {
             work: &member.work,
             reads: member.reads.as_ref(),
@@ -273,9 +279,9 @@ impl Group<'_> {
     }
 
     /// All objects of the chain, at once.
-    async fn upload(&mut self, chain: &Chain) -> Result<()> {
+    async fn upload(&mut self, built: &[Built]) -> Result<()> {
         let objects = self.lake.storage().objects();
-        let nodes: Vec<&EncodedNode> = chain.built.iter().flat_map(|built| &built.objects).collect();
+        let nodes: Vec<&EncodedNode> = built.iter().flat_map(|built| &built.objects).collect();
         self.requests.metadata += nodes.len() as u64;
         let put = |node: &EncodedNode| objects.put_meta(Bytes::copy_from_slice(&node.text), node.object.era);
         let at_once = objects.options().parallel_requests.get();
@@ -461,6 +467,32 @@ impl Waiting {
     fn answer(self, outcome: Result<Report>) {
         drop(self.member.answer.send(outcome));
     }
+}
+
+/// What became of each member's data: nothing is swapped before all of it is in the store [TXN-6].
+async fn stored(members: &mut [Waiting]) -> Vec<Result<()>> {
+    let mut outcomes = Vec::with_capacity(members.len());
+    for waiting in members {
+        outcomes.push(waiting.member.uploads.stored().await);
+    }
+    outcomes
+}
+
+/// Answers those whose data the store did not take. The others are tried again, as their commits stood upon theirs.
+fn answer_unstored(members: Vec<Waiting>, data: Vec<Result<()>>) -> Attempt {
+    let mut again = Vec::new();
+    for (waiting, stored) in members.into_iter().zip(data) {
+        match stored {
+            Ok(()) => again.push(waiting),
+            Err(error) => waiting.answer(Err(error)),
+        }
+    }
+    if again.is_empty() { Attempt::Done } else { Attempt::Again(again, None) }
+}
+
+/// Whether it is of use to prepare a commit again.
+fn may_pass(error: &Error, waiting: &Waiting) -> bool {
+    error.kind() == ErrorKind::Unavailable && !waiting.deadline.passed() && !waiting.member.uploads.have_failed()
 }
 
 /// Tells everybody the same error.

@@ -26,6 +26,7 @@ use crate::error::Result;
 use crate::history::Commit;
 use crate::transaction::reads::ReadSet;
 use crate::transaction::work::Work;
+use crate::write::Uploads;
 
 /// How long a commit tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(crate) struct Member {
     pub(crate) patience: Patience,
     /// What the writing of its data came to.
     pub(crate) written: Written,
+    /// What of it is not in the store yet.
+    pub(crate) uploads: Uploads,
     /// Who waits for the outcome.
     pub(crate) answer: oneshot::Sender<Result<Report>>,
 }

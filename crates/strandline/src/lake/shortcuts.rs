@@ -30,8 +30,8 @@ impl Lake {
     }
 
     /// Appends rows to a table of the branch that the lake was opened at, as one commit. Batches go upon the newest head that
-    /// this process knows, because an append needs no newer one: a request for the data, those for the nodes and the commit at
-    /// once, and the swap. Only if they do not fit, or there is no such table, the newest head is asked for.
+    /// this process knows, because an append needs no newer one: the requests for the data, the nodes and the commit at once,
+    /// and the swap. Only if they do not fit, or there is no such table, the newest head is asked for.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {

@@ -346,9 +346,9 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// A commit that is about to be made: `.await` it.
 ///
-/// Two waves of requests after the last byte of data: all nodes and the commit at once, then one swap of the pointer. If the
-/// branch has moved, the work is carried over in metadata and tried again. Transactions of one process on one branch go in
-/// one swap. A dropped future leaves the outcome unknown: the commit goes on by itself, and its id tells later.
+/// Two waves of requests after the last byte of data: the files that are not stored yet, all nodes and the commit at once, then
+/// one swap of the pointer. If the branch has moved, the work is carried over in metadata and tried again. Transactions of one
+/// process on one branch go in one swap. A dropped future leaves the outcome unknown: the commit goes on by itself, and its id tells later.
 ///
 /// # Errors
 /// `Conflict`, with [`Error::conflicts`], if somebody else's commit stands in the way; `CommitUnknown`, with
@@ -442,7 +442,7 @@ impl Transaction {
     ) -> Result<(Member, oneshot::Receiver<Result<Report>>)> {
         let begun = Instant::now();
         let mut state = self.open().await?;
-        self.finish_appends(&mut state, None).await?;
+        let uploads = self.seal_appends(&mut state, None).await?;
         state.phase = Phase::Ended;
         state.written.took = begun.elapsed();
         let (answer, outcome) = oneshot::channel();
@@ -460,6 +460,7 @@ impl Transaction {
             label,
             patience,
             written: state.written,
+            uploads,
             answer,
         };
         Ok((member, outcome))

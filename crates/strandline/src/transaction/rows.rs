@@ -20,7 +20,7 @@ use crate::filter::{Checks, passes};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
-use crate::write::{FileSpec, NewFile, TableWriter};
+use crate::write::{FileSpec, NewFile, TableWriter, Uploads};
 
 /// How many tables' appends are brought to their end at once. Each writer has the memory that its table's options give it.
 const FINISHED_AT_ONCE: usize = 8;
@@ -244,31 +244,38 @@ impl Transaction {
         Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
-    /// Puts what is being encoded into files, of one table or of all.
+    /// Puts what is being encoded into files, of one table or of all, and the files into the store.
     pub(super) async fn finish_appends(&self, state: &mut State, table: Option<TableId>) -> Result<()> {
+        let mut uploads = self.seal_appends(state, table).await?;
+        // Dropped while they are on their way, they may never come to the store, and are listed already.
+        let cut_off = "files were being put into the store, and that was cut off half-way";
+        state.phase = Phase::Broken(cut_off.to_owned());
+        uploads.stored().await.inspect_err(|error| state.broke(error))?;
+        state.phase = Phase::Open;
+        Ok(())
+    }
+
+    /// The same, with the files still on their way into the store.
+    pub(super) async fn seal_appends(&self, state: &mut State, table: Option<TableId>) -> Result<Uploads> {
         let ids: Vec<TableId> =
             state.open.keys().copied().filter(|id| table.is_none_or(|table| table == *id)).collect();
         if ids.is_empty() {
-            return Ok(());
+            return Ok(Uploads::default());
         }
         // Whoever drops this future from here on has lost rows that were taken.
         let cut_off = "what was appended was being put into files, and that was cut off half-way";
         state.phase = Phase::Broken(cut_off.to_owned());
         let slots: Vec<_> = ids.iter().filter_map(|id| state.open.remove(id)).collect();
-        if slots.is_empty() {
-            return Ok(());
-        }
-        // Should the future be dropped, these rows are in no file.
-        state.phase = Phase::Broken("a call was cut off while appended rows were written".to_owned());
         let finish = |slot: Arc<Mutex<Slot>>| async move { slot.lock().await.finish().await };
         let mut finished = stream::iter(slots).map(finish).buffered(FINISHED_AT_ONCE);
-        while let Some(files) = finished.next().await {
-            let broken = |error: &Error| Phase::Broken(error.message().to_owned());
-            let (name, files) = files.inspect_err(|error| state.phase = broken(error))?;
+        let mut all = Uploads::default();
+        while let Some(finished) = finished.next().await {
+            let (name, files, uploads) = finished.inspect_err(|error| state.broke(error))?;
+            all.extend(uploads);
             self.add_appended(state, &name, files).await?;
         }
         state.phase = Phase::Open;
-        Ok(())
+        Ok(all)
     }
 
     /// Enters files of appended rows; none leave the table untouched.
@@ -278,7 +285,7 @@ impl Transaction {
         }
         state.count(&files);
         let draft = state.work.draft(name, Operation::Append).await?;
-        add_files(draft, files).inspect_err(|error| state.phase = Phase::Broken(error.message().to_owned()))
+        add_files(draft, files).inspect_err(|error| state.broke(error))
     }
 
     /// The id of a table. What stands under the name counts as read, or that nothing does [REB-12].
@@ -293,6 +300,11 @@ impl Transaction {
 }
 
 impl State {
+    /// What of an operation was done is not known any more.
+    fn broke(&mut self, error: &Error) {
+        self.phase = Phase::Broken(error.message().to_owned());
+    }
+
     /// Counts files that were written.
     pub(super) fn count(&mut self, files: &[NewFile]) {
         self.written.files += files.len() as u64;
@@ -398,14 +410,14 @@ impl Slot {
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(TableName, Vec<NewFile>)> {
+    async fn finish(&mut self) -> Result<(TableName, Vec<NewFile>, Uploads)> {
         self.check_whole()?;
         self.closed = true;
-        let files = match self.writer.take() {
-            Some(writer) => writer.finish().await?,
-            None => Vec::new(),
+        let (files, uploads) = match self.writer.take() {
+            Some(writer) => writer.finish_early().await?,
+            None => Default::default(),
         };
-        Ok((self.name.clone(), files))
+        Ok((self.name.clone(), files, uploads))
     }
 
     fn check_whole(&self) -> Result<()> {

@@ -18,6 +18,7 @@ use super::jobs::{Task, blocking};
 use super::plan::Plan;
 use super::split::Key;
 use super::stats::LeafStats;
+use super::uploads::Uploads;
 use super::{NewFile, odd, refused};
 use crate::error::Result;
 use crate::storage::{DataKind, DataWriter, Objects};
@@ -38,7 +39,7 @@ pub(super) struct Files {
     table: TableId,
     era: Era,
     open: BTreeMap<Key, OpenFile>,
-    uploads: VecDeque<(usize, Task<NewFile>)>,
+    uploads: VecDeque<Task<()>>,
     /// All files in the order in which they were begun.
     files: Vec<Option<NewFile>>,
 }
@@ -129,35 +130,28 @@ impl Files {
         }
         let slot = file.slot;
         let (data, describe) = file.finish(Arc::clone(&self.plan)).await?;
-        let known = Arc::clone(&self.plan.known);
-        let upload = async move {
-            let (object, reused) = data.finish_unless(|hash| known.get(hash).copied()).await?;
-            Ok(NewFile { reused, ..describe(object) })
-        };
-        self.uploads.push_back((slot, Task::spawn(upload)));
+        let (object, sealed) = data.seal_unless(|hash| self.plan.known.get(hash).copied());
+        self.files[slot] = Some(NewFile { reused: sealed.is_none(), ..describe(object) });
+        self.uploads.extend(sealed.map(|sealed| Task::spawn(sealed.put())));
         Ok(())
     }
 
     /// Waits for the upload that began first.
     async fn uploaded(&mut self) -> Result<()> {
-        if let Some((slot, upload)) = self.uploads.front_mut() {
-            let (slot, file) = (*slot, upload.await?);
-            self.files[slot] = Some(file);
+        if let Some(upload) = self.uploads.front_mut() {
+            upload.await?;
             self.uploads.pop_front();
         }
         Ok(())
     }
 
-    /// Finishes all files.
-    pub(super) async fn finish(mut self) -> Result<Vec<NewFile>> {
+    /// Finishes all files. The last ones may still be on their way into the store.
+    pub(super) async fn finish(mut self) -> Result<(Vec<NewFile>, Uploads)> {
         while let Some((key, _)) = self.open.first_key_value() {
             let key = Arc::clone(key);
             self.close(&key).await?;
         }
-        while !self.uploads.is_empty() {
-            self.uploaded().await?;
-        }
-        Ok(self.files.into_iter().flatten().collect())
+        Ok((self.files.into_iter().flatten().collect(), Uploads::new(self.uploads)))
     }
 }
 

@@ -30,6 +30,7 @@ mod sort;
 mod split;
 mod stats;
 mod transform;
+mod uploads;
 mod waiting;
 mod writer;
 
@@ -47,6 +48,7 @@ use strandline_format::{
 
 pub use options::{Compression, WriteOptions};
 pub(crate) use split::scalar;
+pub(crate) use uploads::Uploads;
 pub(crate) use writer::TableWriter;
 
 use crate::error::{Error, ErrorKind};

@@ -18,7 +18,7 @@ use super::options::invalid;
 use super::size::{compact, weight};
 use super::split::{Key, Part, partition};
 use super::waiting::{Section, Waiting};
-use super::{FileSpec, NewFile, Plan, refused};
+use super::{FileSpec, NewFile, Plan, Uploads, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Objects;
 
@@ -94,7 +94,17 @@ impl TableWriter {
     ///
     /// # Errors
     /// As [`TableWriter::write`]. A future that is dropped leaves unreferenced objects at most.
-    pub(crate) async fn finish(mut self) -> Result<Vec<NewFile>> {
+    pub(crate) async fn finish(self) -> Result<Vec<NewFile>> {
+        let (files, mut uploads) = self.finish_early().await?;
+        uploads.stored().await?;
+        Ok(files)
+    }
+
+    /// The same, without waiting until the last files are in the store: whoever refers to them does [TXN-6].
+    ///
+    /// # Errors
+    /// As [`TableWriter::finish`].
+    pub(crate) async fn finish_early(mut self) -> Result<(Vec<NewFile>, Uploads)> {
         self.enter()?;
         while self.split().await? {}
         while let Some(section) = self.waiting.drain() {

@@ -68,7 +68,7 @@ fn an_append_costs_what_it_must() {
                 counted.store.measure(lake.append("orders", orders(round..round + 1))).await;
             let report = report.unwrap();
             assert_eq!(counts.total().requests, 4, "{counts:?} {report:?}");
-            assert_eq!(counts.depth(), 3, "{counts:?}");
+            assert_eq!(counts.depth(), 2, "{counts:?}");
         }
         assert_eq!(ids(&lake.table("orders").await.unwrap()).await, [0, 1, 2]);
     });

@@ -108,15 +108,31 @@ impl DataWriter {
     /// # Errors
     /// As [`DataWriter::finish`].
     pub async fn finish_unless(
-        mut self,
+        self,
         known: impl FnOnce(&Hash) -> Option<ObjectRef> + Send,
     ) -> Result<(ObjectRef, bool)> {
+        let (object, sealed) = self.seal_unless(known);
+        match sealed {
+            Some(sealed) => sealed.put().await.map(|()| (object, false)),
+            None => Ok((object, true)),
+        }
+    }
+
+    /// Says what the object is, before it is put; nothing is left to be put if it is known to be in the lake. No request.
+    pub(crate) fn seal_unless(
+        self,
+        known: impl FnOnce(&Hash) -> Option<ObjectRef>,
+    ) -> (ObjectRef, Option<SealedData>) {
         let hash = Hash::from_bytes(*self.hasher.finalize().as_bytes());
         let object = ObjectRef { hash, era: self.era, size: self.size };
-        if let Some(known) = known(&hash).filter(|known| known.size == self.size) {
-            return Ok((known, true));
+        match known(&hash).filter(|known| known.size == self.size) {
+            Some(known) => (known, None),
+            None => (object, Some(SealedData { writer: self, object })),
         }
-        let path = self.kind.path(self.table, &object);
+    }
+
+    async fn put(mut self, object: &ObjectRef) -> Result<()> {
+        let path = self.kind.path(self.table, object);
         if self.spill.is_some() {
             self.flush().await?;
         }
@@ -126,7 +142,7 @@ impl DataWriter {
             Some(Spill::Staged(staged)) => self.move_into_place(staged, &path).await?,
             Some(Spill::Unnamed(file)) => self.objects.upload_file(&path, file, self.size).await?,
         }
-        Ok((object, false))
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -159,6 +175,20 @@ impl DataWriter {
 
     fn spill_error(&self, error: io::Error) -> Error {
         io_error(error, format!("{}: the spill file of a data file", self.objects.0.place))
+    }
+}
+
+/// A data object whose bytes are all there and whose name is known, still to be put.
+#[derive(Debug)]
+pub(crate) struct SealedData {
+    writer: DataWriter,
+    object: ObjectRef,
+}
+
+impl SealedData {
+    /// Puts it. Requests and errors as of [`DataWriter::finish`].
+    pub(crate) async fn put(self) -> Result<()> {
+        self.writer.put(&self.object).await
     }
 }
 

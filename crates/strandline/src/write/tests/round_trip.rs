@@ -19,7 +19,9 @@ async fn every_type_is_read_back_as_it_was() {
     let (objects, schema) = (objects(), every_type());
     for seed in 0..12 {
         let written = batches(&schema, &[50, 1, 0, 300, 20], seed * 100);
-        let files = write(&objects, spec(&schema, options(64)), &written).await.unwrap();
+        // Small row groups are encoded in one job, the large one in one for each leaf.
+        let group = if seed % 2 == 0 { 64 } else { 1000 };
+        let files = write(&objects, spec(&schema, options(group)), &written).await.unwrap();
         assert_eq!(files.len(), 1);
         assert_eq!(read(&objects, &files[0]).await, together(&written), "{seed}");
     }

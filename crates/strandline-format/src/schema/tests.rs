@@ -251,11 +251,7 @@ fn evolve(schema: &Schema, dice: &[Dice], seed: u32) -> (Schema, BTreeSet<FieldI
 fn unordered(schema: &Schema) -> String {
     fn sort(fields: &mut [Field]) {
         fields.sort_by_key(|field| field.id);
-        fields.iter_mut().for_each(|field| {
-            if let Type::Struct(inner) = &mut field.ty {
-                sort(inner);
-            }
-        });
+        fields.iter_mut().for_each(|field| sort(field.ty.children_mut()));
     }
     let mut fields = schema.fields().to_vec();
     sort(&mut fields);

@@ -127,8 +127,12 @@ pub(crate) fn check_retained(head: &Head, start: &Commit) -> Result<()> {
 pub(crate) async fn renew_uploads(member: &mut Member, head: &Head, objects: &Objects) -> Result<()> {
     for draft in member.work.drafts_mut() {
         let table = draft.table.id;
-        let outdated: Vec<_> =
-            draft.uploads.values().filter(|(_, object)| !head.pointer().allows(object.era)).copied().collect();
+        let outdated: Vec<_> = draft
+            .uploads
+            .values()
+            .filter(|(_, object)| !head.pointer().allows(object.era))
+            .copied()
+            .collect();
         if !outdated.is_empty() {
             member.uploads.stored().await?;
         }

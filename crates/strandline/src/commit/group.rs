@@ -492,7 +492,9 @@ fn answer_unstored(members: Vec<Waiting>, data: Vec<Result<()>>) -> Attempt {
 
 /// Whether it is of use to prepare a commit again.
 fn may_pass(error: &Error, waiting: &Waiting) -> bool {
-    error.kind() == ErrorKind::Unavailable && !waiting.deadline.passed() && !waiting.member.uploads.have_failed()
+    error.kind() == ErrorKind::Unavailable
+        && !waiting.deadline.passed()
+        && !waiting.member.uploads.have_failed()
 }
 
 /// Tells everybody the same error.

@@ -2,7 +2,7 @@
 //!
 //! | property | value |
 //! |---|---|
-//! | `strandline.compression` | `none`, `snappy`, `gzip(0-9)`, `brotli(0-11)`, `lz4`, `zstd(1-22)`; the level may be left out |
+//! | `strandline.compression` | `none`, `snappy`, `gzip(0-9)`, `brotli(0-11)`, `lz4`, `zstd(1-22)`; the level may be left out, and of zstd is 3 then |
 //! | `strandline.bloom-filters` | columns, paths of names between dots, separated by commas |
 //! | `strandline.bloom-fpp` | how often a Bloom filter may be wrong, between 0 and 1 |
 //! | `strandline.row-group-rows` | how many rows a row group has at most |
@@ -81,7 +81,7 @@ fn compression(text: &str) -> Option<Compression> {
         "lz4" if level.is_none() => Some(Compression::Lz4Raw),
         "gzip" => or(6).map(Compression::Gzip),
         "brotli" => or(5).map(Compression::Brotli),
-        "zstd" => or(1).and_then(|level| i32::try_from(level).ok()).map(Compression::Zstd),
+        "zstd" => or(3).and_then(|level| i32::try_from(level).ok()).map(Compression::Zstd),
         _ => None,
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     fn compressions_by_name() {
         let check = |text, expected| assert_eq!(compression(text), expected, "{text}");
         check("none", Some(Compression::None));
-        check("zstd", Some(Compression::Zstd(1)));
+        check("zstd", Some(Compression::Zstd(3)));
         check("zstd(19)", Some(Compression::Zstd(19)));
         check("gzip(9)", Some(Compression::Gzip(9)));
         check("brotli", Some(Compression::Brotli(5)));

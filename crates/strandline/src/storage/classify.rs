@@ -81,7 +81,9 @@ fn kind_of(error: &object_store::Error, answer: &Answer<'_>, text: &str) -> Erro
     }
     match error {
         Store::NotFound { .. } => ErrorKind::NotFound,
-        Store::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+        // A condition that does not hold is an outcome and no error; without one this is a 409: the store was at another request
+        // for the same object, and this one may be sent again.
+        Store::AlreadyExists { .. } => ErrorKind::Unavailable,
         Store::Precondition { .. } | Store::NotModified { .. } => ErrorKind::Conflict,
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::PermissionDenied,
         Store::NotSupported { .. } | Store::NotImplemented { .. } => ErrorKind::StoreUnsuitable,
@@ -292,6 +294,12 @@ mod tests {
 
     fn generic(text: &str) -> object_store::Error {
         object_store::Error::Generic { store: "S3", source: text.to_owned().into() }
+    }
+
+    #[test]
+    fn a_request_that_meets_another_may_be_sent_again() {
+        let met = object_store::Error::AlreadyExists { path: "a".to_owned(), source: "409 Conflict".into() };
+        assert_eq!(store_error(&met, "here").kind(), ErrorKind::Unavailable);
     }
 
     #[test]

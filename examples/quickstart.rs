@@ -24,7 +24,11 @@ async fn main() -> Result<(), Anything> {
     println!("Two tables in one commit");
     let load = lake.begin().await?;
     load.create_namespace("shop").await?;
-    load.create_table("shop.orders").like(&orders(&[])?.schema()).key(["id"]).check("paid", "amount >= 0").await?;
+    load.create_table("shop.orders")
+        .like(&orders(&[])?.schema())
+        .key(["id"])
+        .check("paid", "amount >= 0")
+        .await?;
     load.create_table("shop.customers").like(&customers(&[])?.schema()).await?;
     load.append("shop.orders", orders(&[(1, "ada", 30), (2, "bob", 12), (3, "ada", 7)])?).await?;
     load.append("shop.customers", customers(&["ada", "bob"])?).await?;

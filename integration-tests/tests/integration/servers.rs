@@ -53,7 +53,9 @@ impl Server {
         let name = format!("{}_PID", self.variable);
         match variable(&name) {
             Some(file) => Ok(Running { file: file.into() }),
-            None => missing(format!("nobody starts the server again: {name} is not set, `.ci/servers COMMAND` sets it")),
+            None => missing(format!(
+                "nobody starts the server again: {name} is not set, `.ci/servers COMMAND` sets it"
+            )),
         }
     }
 }

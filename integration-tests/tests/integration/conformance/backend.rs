@@ -62,7 +62,7 @@ pub(crate) const BACKENDS: &[Backend] = &[
     stub("gcs_stub", StubBucket::gcs),
     server(servers::MINIO, 1_000, 8),
     // Whoever loses a race there waits for a second or more.
-    server(servers::SEAWEEDFS, 1_000, 2),
+    server(servers::SEAWEEDFS, 1_000, 4),
     server(servers::MINISTACK, 1_000, 8),
     server(servers::AZURITE, 5_000, 8),
 ];
@@ -120,7 +120,8 @@ impl Backend {
 /// A bucket at a stub, which looks at no credentials.
 fn stub_at(name: &str, url: &str) -> Place {
     if name == "s3_stub" {
-        let options = format!("endpoint={url} access_key_id=k secret_access_key=s region=us-east-1 allow_http=true");
+        let options =
+            format!("endpoint={url} access_key_id=k secret_access_key=s region=us-east-1 allow_http=true");
         return Place { location: "s3://lake".to_owned(), options };
     }
     let key = r#"{"disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}"#;

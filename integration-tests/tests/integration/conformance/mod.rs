@@ -77,18 +77,14 @@ pub(crate) fn cases(backend: &'static Backend) -> Vec<Test> {
     let all = all.map(|(name, check)| test(backend, name, |site| Ok(check(&site))));
     let server = backend.lasting();
     let lasting = server.into_iter().flat_map(|server| {
-        LASTING.iter().map(move |(name, check)| {
-            test(backend, name, move |site| Ok(check(&site, &server.running()?)))
-        })
+        LASTING
+            .iter()
+            .map(move |(name, check)| test(backend, name, move |site| Ok(check(&site, &server.running()?))))
     });
     all.chain(lasting).collect()
 }
 
-fn test(
-    backend: &'static Backend,
-    name: &str,
-    check: impl Fn(Site) -> Result<(), String> + 'static,
-) -> Test {
+fn test(backend: &'static Backend, name: &str, check: impl Fn(Site) -> Result<(), String> + 'static) -> Test {
     let run = move || backend.site().and_then(&check).map_or_else(Outcome::Skipped, |()| Outcome::Passed);
     Test { name: format!("conformance::{}::{name}", backend.name), run: Box::new(run) }
 }

@@ -110,7 +110,13 @@ pub(super) fn outcomes(site: &Site) {
     crate::lake::run(async {
         rows::create(&place, &TABLES).await;
         let direct = rows::open(&site.place).await;
-        let mut trial = Trial { proxy: &proxy, place: &place, direct, committed: BTreeMap::new(), tally: BTreeMap::new() };
+        let mut trial = Trial {
+            proxy: &proxy,
+            place: &place,
+            direct,
+            committed: BTreeMap::new(),
+            tally: BTreeMap::new(),
+        };
         trial.run(Script::empty()).await;
         let run = proxy.requests();
         for spot in Spot::all(&run) {
@@ -121,7 +127,11 @@ pub(super) fn outcomes(site: &Site) {
         }
         trial.check_all().await;
         println!("  {:?} of {} requests", trial.tally, run.len());
-        assert!(trial.tally["committed"] * 2 > trial.tally.values().sum(), "{:?}", trial.tally);
+        let of = |word| trial.tally.get(word).copied().unwrap_or_default();
+        let (committed, refused, all) =
+            (of("committed"), of("unavailable"), trial.tally.values().sum::<usize>());
+        // One fault is no reason to give up, but for a data file that could not be put.
+        assert!(committed + refused == all && refused * 10 < all, "{:?}", trial.tally);
     });
 }
 

@@ -7,14 +7,15 @@ use strandline::merge::ConflictKind;
 use strandline::{ErrorKind, Lake, Resolution, Transaction};
 use strandline_format::{ColumnName, Field, PrimitiveType, Value};
 
-use super::rows::{self, Row, batch, read, read_at};
 use super::Site;
+use super::rows::{self, Row, batch, read, read_at};
 use crate::lake;
 
 /// Two tables in one transaction, all that can be done to rows and columns, and every version of it afterwards.
 pub(super) fn tables(site: &Site) {
     lake::run(async {
-        let (lake, other) = (rows::create(&site.place, &["left", "right"]).await, rows::open(&site.place).await);
+        let (lake, other) =
+            (rows::create(&site.place, &["left", "right"]).await, rows::open(&site.place).await);
         let transaction = lake.begin().await.unwrap();
         transaction.append("left", batch(&[(1, 1), (2, 1), (3, 1)])).await.unwrap();
         transaction.append("right", batch(&[(1, 2)])).await.unwrap();

@@ -52,7 +52,8 @@ pub(super) async fn read(table: &Table) -> Vec<Row> {
 /// Those that pass.
 pub(super) async fn read_where(table: &Table, predicate: Predicate) -> Result<Vec<Row>> {
     let batches = table.scan().columns(["id", "who"]).filter(predicate).collect().await?;
-    let values = |batch: &RecordBatch, at: usize| batch.column(at).as_primitive::<Int64Type>().values().to_vec();
+    let values =
+        |batch: &RecordBatch, at: usize| batch.column(at).as_primitive::<Int64Type>().values().to_vec();
     let mut rows: Vec<Row> =
         batches.iter().flat_map(|batch| values(batch, 0).into_iter().zip(values(batch, 1))).collect();
     rows.sort_unstable();

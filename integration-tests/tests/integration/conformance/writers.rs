@@ -123,12 +123,27 @@ pub(crate) async fn commit_until_done(arguments: &[String]) {
     let place = Place { location: location.clone(), options: options.clone() };
     let (writer, commits): (u32, u32) = (writer.parse().unwrap(), commits.parse().unwrap());
     let tables: Vec<&str> = tables.split(',').collect();
-    let lake = rows::open(&place).await;
-    let written = read(&lake.table(tables[0]).await.unwrap()).await;
-    let written = written.iter().filter(|row| row.1 == i64::from(writer)).count();
-    for number in 1 + u32::try_from(written).unwrap()..=commits {
+    let lake = open(&place).await;
+    let first = if keyed == "keyed" { 1 + written(&lake, tables[0], writer).await } else { 1 };
+    for number in first..=commits {
         let attempt = || append(&lake, &tables, writer, number, keyed == "keyed");
         acknowledge(&line(&until_committed(&lake, attempt).await));
+    }
+}
+
+/// How many rows of a writer stand in a table.
+async fn written(lake: &Lake, table: &str, writer: u32) -> u32 {
+    let rows = read(&lake.table(table).await.unwrap()).await;
+    u32::try_from(rows.iter().filter(|row| row.1 == i64::from(writer)).count()).unwrap()
+}
+
+/// Opens the lake as soon as its server is there.
+async fn open(place: &Place) -> Lake {
+    loop {
+        match rows::try_open(place).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(PAUSE).await,
+            opened => return opened.unwrap(),
+        }
     }
 }
 

@@ -127,7 +127,11 @@ pub(super) fn outcomes(site: &Site) {
         }
         trial.check_all().await;
         println!("  {:?} of {} requests", trial.tally, run.len());
-        assert!(trial.tally["committed"] * 2 > trial.tally.values().sum(), "{:?}", trial.tally);
+        let of = |word| trial.tally.get(word).copied().unwrap_or_default();
+        let (committed, refused, all) =
+            (of("committed"), of("unavailable"), trial.tally.values().sum::<usize>());
+        // One fault is no reason to give up, but for a data file that could not be put.
+        assert!(committed + refused == all && refused * 10 < all, "{:?}", trial.tally);
     });
 }
 

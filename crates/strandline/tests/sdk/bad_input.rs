@@ -287,7 +287,7 @@ async fn over(store: &Arc<dyn ObjectStore>) -> Lake {
 }
 
 #[test]
-fn an_upload_that_is_refused_breaks_an_append_and_no_overwrite() {
+fn an_upload_that_is_refused_ends_a_commit_and_no_overwrite() {
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let lake = Lake::create_in(crate::past::storage(&store, 1, &VirtualClock::default())).await.unwrap();
@@ -297,12 +297,12 @@ fn an_upload_that_is_refused_breaks_an_append_and_no_overwrite() {
         .await;
         lake.append("orders", orders(0..3)).await.unwrap();
 
-        let broken = over(&refusing(&store, 1)).await.begin().await.unwrap();
-        broken.append("orders", orders(5..7)).await.unwrap();
-        assert_eq!(broken.commit().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
-        let error = broken.commit().await.unwrap_err();
+        let ended = over(&refusing(&store, 1)).await.begin().await.unwrap();
+        ended.append("orders", orders(5..7)).await.unwrap();
+        assert_eq!(ended.commit().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let error = ended.commit().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-        assert!(error.message().contains("cannot go on"), "{error}");
+        assert!(error.message().contains("has ended"), "{error}");
 
         let lake = over(&refusing(&store, 1)).await;
         let transaction = lake.begin().await.unwrap();

@@ -1,5 +1,6 @@
 //! How many requests tables and transactions make on the wire, of what kind, and on how many connections.
 
+use futures::future::LocalBoxFuture;
 use strandline::Lake;
 use strandline::filter::col;
 use strandline_testkit::wire::Proxy;
@@ -13,10 +14,12 @@ use crate::lake::{self, Place};
 const COMMITS: i64 = 12;
 
 /// What a piece of work costs.
-async fn cost<T>(proxy: &Proxy, work: impl Future<Output = T>) -> (T, Counts) {
-    let before = proxy.counts();
-    let done = work.await;
-    (done, proxy.counts().since(&before))
+fn cost<'a, T: 'a>(proxy: &'a Proxy, work: impl Future<Output = T> + 'a) -> LocalBoxFuture<'a, (T, Counts)> {
+    Box::pin(async move {
+        let before = proxy.counts();
+        let done = work.await;
+        (done, proxy.counts().since(&before))
+    })
 }
 
 /// So many requests of one kind to one part of the lake, at least and at most.

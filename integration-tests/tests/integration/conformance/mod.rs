@@ -27,6 +27,9 @@ use crate::servers::{self, Running};
 /// A case: its name, and what it does on a site.
 type Case = (&'static str, fn(&Site));
 
+/// The same, with the server that is to be killed.
+type LastingCase = (&'static str, fn(&Site, &Running));
+
 /// What every place must do.
 const EVERYWHERE: &[Case] = &[
     ("opens_by_its_location", lakes::opens),
@@ -67,19 +70,27 @@ const ON_THE_WIRE: &[Case] = &[
 ];
 
 /// What holds when a server is killed that keeps what it has acknowledged.
-const LASTING: &[(&str, fn(&Site, &Running))] = &[("goes_on_after_the_server_was_killed", killed::server)];
+const LASTING: &[LastingCase] = &[("goes_on_after_the_server_was_killed", killed::server)];
 
 /// The tests of one kind of place.
 pub(crate) fn cases(backend: &'static Backend) -> Vec<Test> {
     let shared = if backend.shared { SHARED } else { &[] };
     let on_the_wire = if backend.wire { ON_THE_WIRE } else { &[] };
     let all = EVERYWHERE.iter().chain(shared).chain(on_the_wire);
-    let all = all.map(|(name, check)| test(backend, name, |site| Ok(check(&site))));
+    let all = all.map(|(name, check)| {
+        test(backend, name, |site| {
+            check(&site);
+            Ok(())
+        })
+    });
     let server = backend.lasting();
     let lasting = server.into_iter().flat_map(|server| {
-        LASTING
-            .iter()
-            .map(move |(name, check)| test(backend, name, move |site| Ok(check(&site, &server.running()?))))
+        LASTING.iter().map(move |(name, check)| {
+            test(backend, name, move |site| {
+                check(&site, &server.running()?);
+                Ok(())
+            })
+        })
     });
     all.chain(lasting).collect()
 }

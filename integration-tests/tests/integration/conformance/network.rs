@@ -177,7 +177,10 @@ impl Trial<'_> {
             }
             committed.then(|| self.committed.insert(told.row, unresolved.txn));
         }
-        Ok(())
+        // Version 1 made the tables; each transaction makes one.
+        let (found, expected) =
+            (self.direct.main().await.unwrap().version().0, 1 + self.committed.len() as u64);
+        if found == expected { Ok(()) } else { Err(format!("the newest version is {found}, not {expected}")) }
     }
 
     /// Whether a transaction with this error has committed. Only one kind of error leaves it open.

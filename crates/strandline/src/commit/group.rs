@@ -42,6 +42,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 /// waits longer only comes too late again.
 const LONGEST_RACE: u32 = 32;
 
+/// No attempt counts as quicker.
+const QUICKEST: Duration = Duration::from_millis(1);
+
 /// How long a fence may take once the time is up.
 const FENCE: Duration = Duration::from_secs(5);
 
@@ -595,7 +598,8 @@ impl Recognise for Ours<'_> {
 
 /// How long to wait after an attempt that failed, the first one being number 0: a race that took so long, or the store's trouble.
 fn pause(failures: u32, race: Option<Duration>) -> Duration {
-    let (first, longest) = race.map_or(PAUSES, |took| (took, took.saturating_mul(LONGEST_RACE)));
+    let of_race = |took: Duration| (took.max(QUICKEST), took.max(QUICKEST).saturating_mul(LONGEST_RACE));
+    let (first, longest) = race.map_or(PAUSES, of_race);
     let doubled = first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(longest).min(PAUSES.1)
 }
@@ -626,6 +630,7 @@ mod tests {
             let pause = pause(failures, race.map(Duration::from_millis));
             assert_eq!(pause, Duration::from_millis(expected), "{failures} {race:?}");
         };
+        check(1, Some(0), 1);
         check(1, Some(5), 5);
         check(3, Some(5), 20);
         check(50, Some(5), 160);

@@ -34,8 +34,12 @@ use crate::transaction::work::Work;
 /// The most transactions of one swap.
 const GROUP: usize = 64;
 
-/// The first pause after a race that was lost twice, and the longest.
+/// The first pause while the store is in trouble, and the longest pause of all.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+
+/// After races that were lost, pauses grow from the time of an attempt to so many times that: where attempts are quick, whoever
+/// waits longer only comes too late again.
+const LONGEST_RACE: u32 = 32;
 
 /// How long a fence may take once the time is up.
 const FENCE: Duration = Duration::from_secs(5);
@@ -127,21 +131,24 @@ enum Attempt {
 impl Group<'_> {
     /// Carries the members through, until each is answered.
     async fn run(mut self, mut members: Vec<Waiting>) {
-        let (mut pause, mut first) = (PAUSES.0, true);
+        let mut failures = 0;
         while !members.is_empty() {
+            let begun = Instant::now();
             let longest = members.iter().map(|waiting| waiting.deadline).max_by_key(Deadline::remaining);
             let deadline = longest.unwrap_or_else(|| Deadline::after(Duration::ZERO));
             let (attempt, later) = self.attempt(members, deadline).await;
             members = later;
             let Attempt::Again(again, base) = attempt else { continue };
+            let pause = pause(failures, base.is_some().then(|| begun.elapsed()));
             if let Some(head) = base {
                 self.lake.learn(head);
             }
             members.extend(patient(again, self.lake, self.branch));
-            if !std::mem::take(&mut first) {
+            // The first time nobody else need be in the way any more.
+            if failures > 0 {
                 deadline.sleep(jittered(pause, self.lake.storage().runtime())).await;
-                pause = (pause * 2).min(PAUSES.1);
             }
+            failures += 1;
         }
     }
 
@@ -522,6 +529,13 @@ impl Recognise for Ours<'_> {
     }
 }
 
+/// How long to wait after an attempt that failed, the first one being number 0: a race that took so long, or the store's trouble.
+fn pause(failures: u32, race: Option<Duration>) -> Duration {
+    let (first, longest) = race.map_or(PAUSES, |took| (took, took.saturating_mul(LONGEST_RACE)));
+    let doubled = first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+    doubled.min(longest).min(PAUSES.1)
+}
+
 /// Between half of the pause and all of it.
 fn jittered(pause: Duration, runtime: &Runtime) -> Duration {
     let random = runtime.random::<1>().map_or(0, |[random]| random);
@@ -535,5 +549,25 @@ impl Work {
             let after = touched.after.as_ref().map(|after| after.name.as_str());
             after.or_else(|| touched.before.as_ref().map(|before| before.name.as_str()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_after_races_are_as_long_as_the_attempts() {
+        let check = |failures, race: Option<u64>, expected| {
+            let pause = pause(failures, race.map(Duration::from_millis));
+            assert_eq!(pause, Duration::from_millis(expected), "{failures} {race:?}");
+        };
+        check(1, Some(5), 5);
+        check(3, Some(5), 20);
+        check(50, Some(5), 160);
+        check(50, Some(400), 2000);
+        check(1, None, 20);
+        check(2, None, 40);
+        check(50, None, 2000);
     }
 }

@@ -110,13 +110,13 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
     let none = || invalid(format!("column {:?} has no encoder for one of its leaves", leaf.field.name()));
     let encoders = column.encoders.create_column_writers(0).map_err(refused)?;
     let mut encoder = encoders.into_iter().nth(leaf.position).ok_or_else(none)?;
-    let mut stats = LeafStats::new(leaf.ty);
     for array in &narrowed {
         let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
         encoder.write(levels.get(leaf.position).ok_or_else(none)?).map_err(refused)?;
-        stats.add(&leaf.values(array)?);
     }
     let mut chunk = encoder.close().map_err(refused)?;
+    let values = narrowed.iter().map(|array| leaf.values(array)).collect::<Result<Vec<_>>>()?;
+    let stats = LeafStats::of(leaf.ty, &values, chunk.close().metadata.statistics());
     if stats.has_nans() {
         drop_bounds(&mut chunk)?;
     }

@@ -9,17 +9,15 @@ use crate::cost::{Cost, Meter, median, ratio, show, size_of};
 use crate::phase::{Failure, Task, say};
 use crate::{plain, rows, write};
 
-/// The rows of an append.
-const ROWS: usize = 100;
-
 /// How many of the first and the last appends are compared, at most.
 const ENDS: usize = 100;
 
 /// Runs the bench.
 pub(crate) async fn run(task: &Task) -> Result<(), Failure> {
     let appends = task.appends.get();
-    let batches = small_batches()?;
-    say(&format!("append: {appends} appends of {ROWS} rows of lineitem, each a commit"));
+    let rows = task.rows.get();
+    let batches = small_batches(rows)?;
+    say(&format!("append: {appends} appends of {rows} rows of lineitem, each a commit"));
     let (lasting, quick) = (Pair::new(Durability::Fsync).await?, Pair::new(Durability::None).await?);
     let mut costs: [Vec<Cost>; 4] = Default::default();
     for number in 0..appends {
@@ -36,13 +34,18 @@ pub(crate) async fn run(task: &Task) -> Result<(), Failure> {
     quick.tell_size(appends)
 }
 
-/// Batches that differ, so that no file is another's copy.
-fn small_batches() -> Result<Vec<RecordBatch>, Failure> {
-    let batches = rows::lineitem(0.01)?;
-    Ok(batches
-        .iter()
-        .flat_map(|batch| (0..batch.num_rows() / ROWS).map(|at| batch.slice(at * ROWS, ROWS)))
-        .collect())
+/// Batches that differ, so that few files are another's copy.
+fn small_batches(rows: usize) -> Result<Vec<RecordBatch>, Failure> {
+    let batches = rows::lineitem(0.1)?;
+    let cut = |batch: &RecordBatch| {
+        (0..batch.num_rows() / rows).map(|at| batch.slice(at * rows, rows)).collect::<Vec<_>>()
+    };
+    let small: Vec<_> = batches.iter().flat_map(cut).collect();
+    if small.is_empty() {
+        Err(format!("batches of {rows} rows are too large for this bench").into())
+    } else {
+        Ok(small)
+    }
 }
 
 fn tell(name: &str, lake: &[Cost], plain: &[Cost]) {

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use phase::{Failure, Task};
 
-/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--each N]`; all benches if none is named.
+/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--rows N] [--each N]`; all benches if none is named.
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {

@@ -22,6 +22,8 @@ pub(crate) struct Task {
     pub(crate) rounds: NonZeroUsize,
     /// How many appends "append" makes.
     pub(crate) appends: NonZeroUsize,
+    /// How many rows each of them has.
+    pub(crate) rows: NonZeroUsize,
     /// How many each process of "processes" makes.
     pub(crate) appends_each: NonZeroUsize,
     /// Which phase this process is, and the folder that the phases share; the bench itself has neither.
@@ -29,7 +31,7 @@ pub(crate) struct Task {
 }
 
 /// The options, for people.
-const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --each";
+const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --rows, --each";
 
 impl Default for Task {
     fn default() -> Self {
@@ -39,6 +41,7 @@ impl Default for Task {
             scale: 1.0,
             rounds: at_least_one(5),
             appends: at_least_one(1000),
+            rows: at_least_one(1000),
             appends_each: at_least_one(25),
             phase: None,
         }
@@ -57,6 +60,7 @@ impl Task {
                 "--scale" => task.scale = number.parse()?,
                 "--rounds" => task.rounds = number.parse()?,
                 "--appends" => task.appends = number.parse()?,
+                "--rows" => task.rows = number.parse()?,
                 "--each" => task.appends_each = number.parse()?,
                 "--phase" => phase = Some(value),
                 "--folder" => folder = Some(PathBuf::from(value)),

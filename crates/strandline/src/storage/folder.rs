@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use strandline_format::SCRATCH;
@@ -68,7 +69,7 @@ impl Folder {
             }
             other => other?,
         };
-        Ok(Staged { path, file })
+        Ok(Staged { path, file, moved: AtomicBool::new(false) })
     }
 
     /// Moves a staged file to its place, over whatever stands there.
@@ -85,6 +86,7 @@ impl Folder {
             }
             other => other.map_err(PlaceError::of_rename)?,
         }
+        staged.moved.store(true, Ordering::Relaxed);
         self.sync_parent(target).map_err(PlaceError::After)
     }
 
@@ -207,13 +209,15 @@ impl PlaceError {
 pub(crate) struct Staged {
     path: PathBuf,
     file: File,
+    /// Whether a rename took it to its place, so that nothing is left.
+    moved: AtomicBool,
 }
 
 impl Staged {
     /// Takes over a file that was staged by its path.
     pub(crate) fn adopt(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, moved: AtomicBool::new(false) })
     }
 
     /// The file, open for reading and writing.
@@ -224,8 +228,10 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // After a rename it is gone already; anything else is a leftover in `tmp/`, which is nobody's.
-        let _ = fs::remove_file(&self.path);
+        // Anything that is not moved is a leftover in `tmp/`, which is nobody's.
+        if !self.moved.load(Ordering::Relaxed) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -29,6 +29,9 @@ use crate::error::Result;
 /// Row groups of so many bytes are encoded in one job: to hand a job over takes longer than to encode a few rows.
 const ONE_JOB: u64 = 128 << 10;
 
+/// Rows of so many bytes are encoded where they are, which takes less than a millisecond.
+const NO_JOB: u64 = 32 << 10;
+
 /// One column of a row group, ready for a file.
 pub(super) struct EncodedLeaf {
     pub(super) chunk: Chunk,
@@ -61,6 +64,17 @@ pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<
     }
     drop((columns, order));
     groups.try_collect().await
+}
+
+/// Encodes rows at once if they are few and come in order; else gives them back.
+pub(super) fn encode_few(plan: &Plan, rows: Rows) -> Result<std::result::Result<Vec<EncodedGroup>, Rows>> {
+    if rows.bytes > NO_JOB || plan.order.is_some() {
+        return Ok(Err(rows));
+    }
+    let columns = Columns::of(&rows.batches);
+    let encode = |column: &PlannedLeaf| encode_leaf(column, &columns.0[column.leaf.column], None);
+    let columns = plan.columns.iter().map(encode).collect::<Result<_>>()?;
+    Ok(Ok(vec![EncodedGroup { rows: rows.rows, columns }]))
 }
 
 /// The batches column by column, so that each is let go as soon as its last job is done.
@@ -111,13 +125,13 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
     let none = || odd("no levels for one of the leaves");
     let pages = Pages::default();
     let mut encoder = column.encoder(&pages)?;
-    let mut stats = LeafStats::new(leaf.ty);
     for array in &narrowed {
         let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
         encoder.write(levels.get(leaf.position).ok_or_else(none)?).map_err(refused)?;
-        stats.add(&leaf.values(array)?);
     }
     let mut close = closed(encoder)?;
+    let values = narrowed.iter().map(|array| leaf.values(array)).collect::<Result<Vec<_>>>()?;
+    let stats = LeafStats::of(leaf.ty, &values, close.metadata.statistics());
     if stats.has_nans() {
         drop_bounds(&mut close)?;
     }

@@ -23,8 +23,11 @@ use super::{NewFile, odd, refused};
 use crate::error::Result;
 use crate::storage::{DataKind, DataWriter, Objects};
 
-/// How many bytes are hashed before others get their turn.
-const PIECE: usize = 1 << 20;
+/// So few bytes are put together at once: to hand them over to another thread takes longer.
+const FEW_BYTES: u64 = 32 << 10;
+
+/// A footer of so few chunks is written at once.
+const FEW_CHUNKS: usize = 64;
 
 /// About what a footer and its page index take for one column of one row group.
 const CHUNK_BYTES: u64 = 1 << 10;
@@ -178,9 +181,15 @@ impl OpenFile {
             stats.merge(column.stats);
             chunks.push(column.chunk);
         }
-        let (parquet, offset, bytes) = blocking(move || append_chunks(parquet, chunks)).await?;
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.close.bytes_written).sum();
+        let few = bytes <= FEW_BYTES && !data.spills(usize::try_from(2 * bytes).unwrap_or(usize::MAX));
+        let job = move || {
+            let (parquet, offset, bytes) = append_chunks(parquet, chunks)?;
+            data.write_blocking(&bytes)?;
+            Ok((parquet, offset, data))
+        };
+        let (parquet, offset, data) = if few { job()? } else { blocking(job).await? };
         facts.row_groups.push(offset);
-        put(&mut data, &bytes).await?;
         Ok(Self { slot, parquet, data, facts })
     }
 
@@ -188,13 +197,14 @@ impl OpenFile {
     /// become.
     async fn finish(self, plan: Arc<Plan>) -> Result<(DataWriter, impl FnOnce(ObjectRef) -> NewFile + Send)> {
         let Self { mut parquet, mut data, facts, .. } = self;
-        let end = blocking(move || {
+        let few = facts.row_groups.len() * plan.columns.len() <= FEW_CHUNKS && !data.spills(1 << 20);
+        let job = move || {
             parquet.finish().map_err(refused)?;
-            Ok(std::mem::take(parquet.inner_mut()))
-        });
-        let end = end.await?;
-        let footer = footer_length(&end)?;
-        put(&mut data, &end).await?;
+            let end = std::mem::take(parquet.inner_mut());
+            data.write_blocking(&end)?;
+            Ok((data, footer_length(&end)?))
+        };
+        let (data, footer) = if few { job()? } else { blocking(job).await? };
         Ok((data, move |object| facts.describe(&plan, object, footer)))
     }
 }
@@ -212,14 +222,6 @@ fn append_chunks(mut parquet: Parquet, chunks: Vec<Chunk>) -> Result<(Parquet, u
     let bytes = std::mem::take(parquet.inner_mut());
     let offset = offset.and_then(|offset| u64::try_from(offset).ok());
     Ok((parquet, offset.ok_or_else(|| odd("a row group without an offset"))?, bytes))
-}
-
-async fn put(data: &mut DataWriter, bytes: &[u8]) -> Result<()> {
-    for piece in bytes.chunks(PIECE) {
-        data.write(piece).await?;
-        tokio::task::yield_now().await;
-    }
-    Ok(())
 }
 
 /// A Parquet file ends with the length of its metadata in four bytes, and a magic word of four.

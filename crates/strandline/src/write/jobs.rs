@@ -23,7 +23,7 @@ impl Cores {
     }
 
     /// Runs a job when its turn comes, first come, first served.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + Unpin + 'static>(
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -38,37 +38,57 @@ impl Cores {
 }
 
 /// Runs a job that takes its time on a thread of its own, whatever else runs.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + Unpin + 'static>(
     job: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    Task(tokio::task::spawn_blocking(job)).await
+    Task::Running(tokio::task::spawn_blocking(job)).await
 }
 
-/// A task that is aborted when it is dropped.
+/// A task that is aborted when it is dropped, or what it would have come to, if that is known already.
 #[derive(Debug)]
-pub(super) struct Task<T>(JoinHandle<Result<T>>);
+pub(super) enum Task<T> {
+    Running(JoinHandle<Result<T>>),
+    /// `None` once it was handed out.
+    Done(Option<T>),
+}
 
 impl<T: Send + 'static> Task<T> {
     pub(super) fn spawn(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
+        Self::Running(tokio::spawn(work))
+    }
+
+    /// What was done without a task, because handing it over would have taken longer.
+    pub(super) fn done(outcome: T) -> Self {
+        Self::Done(Some(outcome))
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        match self {
+            Self::Running(handle) => handle.is_finished(),
+            Self::Done(_) => true,
+        }
     }
 }
 
-impl<T> Future for Task<T> {
+impl<T: Unpin> Future for Task<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        Pin::new(&mut self.0).poll(context).map(|joined| joined.unwrap_or_else(|error| Err(failed(error))))
+        match &mut *self {
+            Self::Running(handle) => {
+                let joined = Pin::new(handle).poll(context);
+                joined.map(|joined| joined.unwrap_or_else(|error| Err(failed(error))))
+            }
+            Self::Done(outcome) => Poll::Ready(outcome.take().ok_or_else(stopped)),
+        }
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Self::Running(handle) = self {
+            handle.abort();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants: NaN is never a bound, -0.0 is below +0.0 [STAT-5]; what is merged is what would have been counted at
 //! once; a long value is kept only as far as the bound that is cut from it shows [STAT-6], so memory does not depend on
-//! the values.
+//! the values. What the Parquet encoder has found out anyway is not looked for again, where it means the same.
 
 use std::cmp::Ordering;
 
@@ -15,6 +15,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
+use parquet::file::statistics::{Statistics, ValueStatistics};
 use strandline_format::{
     Bound, DEFAULT_BOUND_BYTES, FieldStats, MAX_SUMMARY_BOUND_BYTES, PrimitiveType, Value,
 };
@@ -52,12 +53,19 @@ impl LeafStats {
         self.nans > 0
     }
 
-    /// Counts more values.
-    pub(super) fn add(&mut self, values: &Values) {
-        let nulls = values.nulls.as_ref().map_or(0, NullBuffer::null_count);
-        let Seen { range, nans } = see(self.ty, values);
-        let (values, nulls) = (values.array.len() as u64, nulls as u64);
-        self.merge(Self { ty: self.ty, values, nulls, nans, range });
+    /// What is known of values that were encoded into a chunk with these statistics.
+    pub(super) fn of(ty: PrimitiveType, values: &[Values], encoded: Option<&Statistics>) -> Self {
+        let found = encoded.and_then(|statistics| encoded_range(ty, statistics));
+        let mut all = Self::new(ty);
+        for values in values {
+            let nulls = values.nulls.as_ref().map_or(0, NullBuffer::null_count) as u64;
+            let Seen { range, nans } = if found.is_some() { Seen::default() } else { see(ty, values) };
+            all.merge(Self { ty, values: values.array.len() as u64, nulls, nans, range });
+        }
+        if found.is_some() {
+            all.range = found;
+        }
+        all
     }
 
     /// Adds what was counted elsewhere.
@@ -94,6 +102,39 @@ fn outer(a: Value, b: Value, wins: Ordering) -> Value {
 /// Bounds of fixed length are never cut, and one that no summary would keep only costs [STAT-10].
 fn can_be_bound(value: &Value) -> bool {
     !matches!(value, Value::Fixed(bytes) if bytes.len() > MAX_SUMMARY_BOUND_BYTES)
+}
+
+/// The bounds that the encoder has found, for types that it orders as the format does, if it kept them whole. Numbers with NaNs
+/// and two zeros are none of them, nor is what Parquet has as bytes of fixed length.
+fn encoded_range(ty: PrimitiveType, statistics: &Statistics) -> Option<(Value, Value)> {
+    use PrimitiveType as T;
+    match (ty, statistics) {
+        (T::Int, Statistics::Int32(found)) => range_of(found, |number| Value::Int(*number)),
+        (T::Date, Statistics::Int32(found)) => range_of(found, |days| Value::Date(*days)),
+        (T::Long, Statistics::Int64(found)) => range_of(found, |number| Value::Long(*number)),
+        (T::Time, Statistics::Int64(found)) => range_of(found, |micros| Value::Time(*micros)),
+        (T::Timestamp, Statistics::Int64(found)) => range_of(found, |micros| Value::Timestamp(*micros)),
+        (T::TimestampTz, Statistics::Int64(found)) => range_of(found, |micros| Value::TimestampTz(*micros)),
+        (T::TimestampNs, Statistics::Int64(found)) => range_of(found, |nanos| Value::TimestampNs(*nanos)),
+        (T::TimestampTzNs, Statistics::Int64(found)) => range_of(found, |nanos| Value::TimestampTzNs(*nanos)),
+        (T::Decimal { scale, .. }, Statistics::Int32(found)) => {
+            range_of(found, |unscaled| Value::Decimal { unscaled: i128::from(*unscaled), scale })
+        }
+        (T::Decimal { scale, .. }, Statistics::Int64(found)) => {
+            range_of(found, |unscaled| Value::Decimal { unscaled: i128::from(*unscaled), scale })
+        }
+        (T::String, Statistics::ByteArray(found)) => {
+            let (least, greatest) = range_of(found, |bytes| std::str::from_utf8(bytes.data()).map(text))?;
+            Some((least.ok()?, greatest.ok()?))
+        }
+        (T::Binary, Statistics::ByteArray(found)) => range_of(found, |bytes| binary(bytes.data())),
+        _ => None,
+    }
+}
+
+fn range_of<T, V>(found: &ValueStatistics<T>, wrap: impl Fn(&T) -> V) -> Option<(V, V)> {
+    let whole = found.min_is_exact() && found.max_is_exact();
+    Some((wrap(found.min_opt()?), wrap(found.max_opt()?))).filter(|_| whole)
 }
 
 fn see(ty: PrimitiveType, values: &Values) -> Seen {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use strandline_format::SplitValues;
 
-use super::encode::{EncodedGroup, encode};
+use super::encode::{EncodedGroup, encode, encode_few};
 use super::file::Files;
 use super::jobs::{Cores, Task};
 use super::options::invalid;
@@ -210,7 +210,10 @@ impl TableWriter {
         {
             self.append().await?;
         }
-        let groups = Task::spawn(encode(Arc::clone(&self.plan), self.cores.clone(), rows));
+        let groups = match encode_few(&self.plan, rows)? {
+            Ok(groups) => Task::done(groups),
+            Err(rows) => Task::spawn(encode(Arc::clone(&self.plan), self.cores.clone(), rows)),
+        };
         self.encoding.push_back(Encoding { weight, key, split, groups });
         self.under_way.encoding += weight;
         self.note();

@@ -19,7 +19,7 @@ use strandline_format::{Era, Hash, ObjectPath, ObjectRef, TableId};
 use super::{DataKind, Objects, store_path};
 use crate::error::{Error, Result};
 use crate::storage::classify::{io_error, put_error};
-use crate::storage::folder::{PlaceError, Staged};
+use crate::storage::folder::{Folder, PlaceError, Staged};
 
 /// A data object that is being written. Dropping it leaves nothing in the lake.
 #[derive(Debug)]
@@ -71,6 +71,30 @@ impl DataWriter {
             self.flush().await?;
         }
         Ok(())
+    }
+
+    /// The same on a thread that may block, for bytes that are many: what is past the bound goes to the spill file without a copy.
+    ///
+    /// # Errors
+    /// As [`DataWriter::write`].
+    pub(crate) fn write_blocking(&mut self, bytes: &[u8]) -> Result<()> {
+        let spills = self.spills(bytes.len());
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        if !spills {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let before = self.buffer.split();
+        let (spill, folder) = (self.spill.take(), self.objects.0.folder.as_deref());
+        let spill = spill_to(spill, folder, &[&before, bytes]).map_err(|error| self.spill_error(error))?;
+        self.spill = Some(spill);
+        Ok(())
+    }
+
+    /// Whether so many more bytes go to the spill file.
+    pub(crate) fn spills(&self, more: usize) -> bool {
+        self.buffer.len() + more > self.objects.0.options.spill_above
     }
 
     /// How many bytes it has been given.
@@ -148,15 +172,7 @@ impl DataWriter {
     async fn flush(&mut self) -> Result<()> {
         let bytes = self.buffer.split().freeze();
         let (spill, folder) = (self.spill.take(), self.objects.0.folder.clone());
-        let spilled = blocking(move || {
-            let mut spill = match (spill, folder) {
-                (Some(spill), _) => spill,
-                (None, Some(folder)) => Spill::Staged(folder.stage()?),
-                (None, None) => Spill::Unnamed(unnamed_file()?),
-            };
-            spill.file().write_all(&bytes)?;
-            Ok(spill)
-        });
+        let spilled = blocking(move || spill_to(spill, folder.as_deref(), &[&bytes]));
         self.spill = Some(spilled.await.map_err(|error| self.spill_error(error))?);
         Ok(())
     }
@@ -176,6 +192,17 @@ impl DataWriter {
     fn spill_error(&self, error: io::Error) -> Error {
         io_error(error, format!("{}: the spill file of a data file", self.objects.0.place))
     }
+}
+
+/// Adds bytes to the spill file, or begins one.
+fn spill_to(spill: Option<Spill>, folder: Option<&Folder>, bytes: &[&[u8]]) -> io::Result<Spill> {
+    let mut spill = match (spill, folder) {
+        (Some(spill), _) => spill,
+        (None, Some(folder)) => Spill::Staged(folder.stage()?),
+        (None, None) => Spill::Unnamed(unnamed_file()?),
+    };
+    bytes.iter().try_for_each(|bytes| spill.file().write_all(bytes))?;
+    Ok(spill)
 }
 
 /// A data object whose bytes are all there and whose name is known, still to be put.
@@ -287,7 +314,7 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::runtime::Runtime;
     use crate::storage::durable::DurableLocal;
-    use crate::storage::folder::{Durability, Folder};
+    use crate::storage::folder::Durability;
     use crate::storage::objects::ObjectOptions;
     use object_store::memory::InMemory;
     use std::num::NonZeroUsize;
@@ -320,10 +347,15 @@ mod tests {
         (0..size).map(|n| u8::try_from(n * 31 % 251).unwrap()).collect()
     }
 
+    /// In pieces, of which every other one comes from a thread that may block.
     async fn write(objects: &Objects, size: usize) -> ObjectRef {
         let mut writer = objects.write_data(DataKind::File, table(), Era(1));
-        for piece in data(size).chunks(700) {
-            writer.write(piece).await.unwrap();
+        for (number, piece) in data(size).chunks(700).enumerate() {
+            if number % 2 == 0 {
+                writer.write(piece).await.unwrap();
+            } else {
+                writer.write_blocking(piece).unwrap();
+            }
         }
         assert_eq!(writer.size(), size as u64);
         writer.finish().await.unwrap()

@@ -344,10 +344,14 @@ fn refuse_itself(namespace: &TableName, to: &TableName) -> Result<()> {
 /// How much longer than its own patience a commit waits for the committer, which may be fencing.
 const GRACE: Duration = Duration::from_secs(15);
 
+/// Transactions with so many bytes of data hand them to the store before they go to the committer, where their upload would use
+/// up the time of the commit, and hold up everybody who goes in the same swap.
+const ALONG: u64 = 1 << 20;
+
 /// A commit that is about to be made: `.await` it.
 ///
-/// Two waves of requests after the last byte of data: the files that are not stored yet, all nodes and the commit at once, then
-/// one swap of the pointer. If the branch has moved, the work is carried over in metadata and tried again. Transactions of one
+/// Two waves of requests after the last byte of data: the files that are not stored yet, if all of them are small, all nodes and the
+/// commit at once, then one swap of the pointer. The patience begins with the first wave. If the branch has moved, the work is carried over in metadata and tried again. Transactions of one
 /// process on one branch go in one swap. A dropped future leaves the outcome unknown: the commit goes on by itself, and its id tells later.
 ///
 /// # Errors
@@ -442,7 +446,10 @@ impl Transaction {
     ) -> Result<(Member, oneshot::Receiver<Result<Report>>)> {
         let begun = Instant::now();
         let mut state = self.open().await?;
-        let uploads = self.seal_appends(&mut state, None).await?;
+        let mut uploads = self.seal_appends(&mut state, None).await?;
+        if state.written.bytes > ALONG {
+            state.stored(&mut uploads).await?;
+        }
         state.phase = Phase::Ended;
         state.written.took = begun.elapsed();
         let (answer, outcome) = oneshot::channel();

@@ -247,12 +247,7 @@ impl Transaction {
     /// Puts what is being encoded into files, of one table or of all, and the files into the store.
     pub(super) async fn finish_appends(&self, state: &mut State, table: Option<TableId>) -> Result<()> {
         let mut uploads = self.seal_appends(state, table).await?;
-        // Dropped while they are on their way, they may never come to the store, and are listed already.
-        let cut_off = "files were being put into the store, and that was cut off half-way";
-        state.phase = Phase::Broken(cut_off.to_owned());
-        uploads.stored().await.inspect_err(|error| state.broke(error))?;
-        state.phase = Phase::Open;
-        Ok(())
+        state.stored(&mut uploads).await
     }
 
     /// The same, with the files still on their way into the store.
@@ -300,6 +295,16 @@ impl Transaction {
 }
 
 impl State {
+    /// Waits until the files are in the store.
+    pub(super) async fn stored(&mut self, uploads: &mut Uploads) -> Result<()> {
+        // Dropped while they are on their way, they may never come to the store, and are listed already.
+        let cut_off = "files were being put into the store, and that was cut off half-way";
+        self.phase = Phase::Broken(cut_off.to_owned());
+        uploads.stored().await.inspect_err(|error| self.broke(error))?;
+        self.phase = Phase::Open;
+        Ok(())
+    }
+
     /// What of an operation was done is not known any more.
     fn broke(&mut self, error: &Error) {
         self.phase = Phase::Broken(error.message().to_owned());

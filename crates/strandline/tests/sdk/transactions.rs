@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use strandline::commit::Patience;
 use strandline::filter::col;
 use strandline::{ErrorKind, Lake, Table, Transaction};
+use strandline_testkit::{Effect, FaultyStore, PathClass, RequestKind, Script, Target, VirtualClock};
 
-use crate::fixture::{Counted, paused};
+use crate::fixture::{Counted, open, paused};
+use crate::past::storage;
 
 fn orders(ids: std::ops::Range<i64>) -> RecordBatch {
     let names: Vec<String> = ids.clone().map(|id| format!("order {id}")).collect();
@@ -173,5 +178,35 @@ fn a_branch_that_was_made_anew_cannot_tell_what_became_of_a_commit() {
         lake.create_branch("dev").from("main~2").without_history().await.unwrap();
         let anew = lake.resolve_by_fence(&unresolved).await.unwrap_err();
         assert_eq!((anew.kind(), anew.unresolved()), (ErrorKind::CommitUnknown, Some(&unresolved)), "{anew}");
+    });
+}
+
+/// Rows of nearly two megabytes however they are compressed.
+fn heavy() -> RecordBatch {
+    let ids = 0..200_000_i64;
+    let scattered = ids.map(|id| id.wrapping_mul(0x1E37_79B9_7F4A_7C15));
+    let ids = Int64Array::from_iter_values(scattered);
+    let names = StringArray::from_iter_values(std::iter::repeat_n("heavy", ids.len()));
+    RecordBatch::try_from_iter([("id", Arc::new(ids) as _), ("name", Arc::new(names) as _)]).unwrap()
+}
+
+#[test]
+fn data_that_takes_long_costs_a_commit_no_patience_and_holds_nobody_up() {
+    paused(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        with_table(&Lake::create_in(storage(&store, 1, &VirtualClock::default())).await.unwrap()).await;
+        let longer = Patience::default().timeout * 5;
+        let script = Script::empty()
+            .and(Target::any().kind(RequestKind::Put).class(PathClass::Data), Effect::Slow(longer));
+        let slow: Arc<dyn ObjectStore> = Arc::new(FaultyStore::new(store, script));
+        let lake = open(storage(&slow, 2, &VirtualClock::default())).await.unwrap();
+        let large = lake.begin().await.unwrap();
+        large.append("orders", heavy()).await.unwrap();
+        let small = async {
+            tokio::time::sleep(longer / 2).await;
+            lake.append("orders", orders(0..1)).await.unwrap()
+        };
+        let (large, small) = tokio::join!(large.commit().into_future(), small);
+        assert_eq!((small.commit.version().0, large.unwrap().commit.version().0), (2, 3));
     });
 }

@@ -18,16 +18,6 @@ pub(crate) fn store_error(error: &object_store::Error, place: impl Display) -> E
     Error::new(kind, reason(kind, &answer, error)).at(place).with_source(redact(&text))
 }
 
-/// What the error of a put without a condition means. If it is told of a conflict (409), another request for the same object was
-/// under way, and it may be sent again.
-pub(crate) fn put_error(error: &object_store::Error, place: impl Display) -> Error {
-    if !matches!(error, object_store::Error::AlreadyExists { .. }) {
-        return store_error(error, place);
-    }
-    let message = "the store was at another request for the same object";
-    Error::new(ErrorKind::Unavailable, message).at(place).with_source(redact(&error.to_string()))
-}
-
 /// What an I/O error of a local folder means, said to have happened at `place`.
 pub(crate) fn io_error(error: io::Error, place: impl Display) -> Error {
     Error::new(io_kind(error.kind()), error.to_string()).at(place).with_source(error)
@@ -91,7 +81,9 @@ fn kind_of(error: &object_store::Error, answer: &Answer<'_>, text: &str) -> Erro
     }
     match error {
         Store::NotFound { .. } => ErrorKind::NotFound,
-        Store::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+        // This is what any request gets that is told of a conflict (409): another one for the same object was under way. Whoever
+        // puts on condition that nothing is there judges by the error itself.
+        Store::AlreadyExists { .. } => ErrorKind::Unavailable,
         Store::Precondition { .. } | Store::NotModified { .. } => ErrorKind::Conflict,
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::PermissionDenied,
         Store::NotSupported { .. } | Store::NotImplemented { .. } => ErrorKind::StoreUnsuitable,
@@ -161,6 +153,9 @@ fn io_kind(kind: io::ErrorKind) -> ErrorKind {
 fn reason(kind: ErrorKind, answer: &Answer<'_>, error: &object_store::Error) -> String {
     if bucket_is_missing(error) {
         return "the bucket or container is not there".to_owned();
+    }
+    if matches!(error, object_store::Error::AlreadyExists { .. }) {
+        return "the store was at another request for the same object".to_owned();
     }
     match (answer.status, answer.code) {
         (Some(status), Some(code)) => {
@@ -305,10 +300,9 @@ mod tests {
     }
 
     #[test]
-    fn a_put_without_a_condition_that_meets_another_may_be_sent_again() {
+    fn a_request_that_is_told_of_a_conflict_may_be_sent_again() {
         let met = object_store::Error::AlreadyExists { path: "a".to_owned(), source: "409 Conflict".into() };
-        assert_eq!(put_error(&met, "here").kind(), ErrorKind::Unavailable);
-        assert_eq!(put_error(&generic("status code: 507 "), "here").kind(), ErrorKind::StoreFull);
+        assert_eq!(store_error(&met, "here").kind(), ErrorKind::Unavailable);
     }
 
     #[test]

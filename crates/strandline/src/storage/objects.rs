@@ -24,7 +24,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, ObjectRef, TableId};
 
-use super::classify::{bucket_is_missing, key_is_missing, put_error, range_is_beyond, store_error};
+use super::classify::{bucket_is_missing, key_is_missing, range_is_beyond, store_error};
 use super::folder::Folder;
 use super::footers::FooterCache;
 use crate::error::{Error, ErrorKind, Result};
@@ -338,7 +338,7 @@ impl Objects {
 
     async fn put(&self, path: &ObjectPath, body: Bytes) -> Result<()> {
         let put = self.0.store.put(&store_path(path), body.into()).await;
-        put.map(drop).map_err(|error| put_error(&error, self.at(path)))
+        put.map(drop).map_err(|error| store_error(&error, self.at(path)))
     }
 
     fn compress(&self, text: &[u8], path: &ObjectPath) -> Result<Bytes> {

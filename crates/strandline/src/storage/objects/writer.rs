@@ -18,7 +18,7 @@ use strandline_format::{Era, Hash, ObjectPath, ObjectRef, TableId};
 
 use super::{DataKind, Objects, store_path};
 use crate::error::{Error, Result};
-use crate::storage::classify::{io_error, put_error};
+use crate::storage::classify::{io_error, store_error};
 use crate::storage::folder::{Folder, PlaceError, Staged};
 
 /// A data object that is being written. Dropping it leaves nothing in the lake.
@@ -272,7 +272,7 @@ impl Objects {
         path: &ObjectPath,
         parts: impl futures::Stream<Item = Result<Bytes>> + Send,
     ) -> Result<()> {
-        let failed = |error: object_store::Error| put_error(&error, self.at(path));
+        let failed = |error: object_store::Error| store_error(&error, self.at(path));
         let mut upload = self.0.store.put_multipart(&store_path(path)).await.map_err(failed)?;
         let sent = self.send_parts(&mut *upload, parts, path).await;
         let done = match sent {
@@ -296,7 +296,7 @@ impl Objects {
         // The order of the calls to `put_part` is the order of the parts; only the requests run side by side.
         let requests = parts.map_ok(|bytes| {
             let request = upload.put_part(bytes.into());
-            async move { request.await.map_err(|error| put_error(&error, self.at(path))) }
+            async move { request.await.map_err(|error| store_error(&error, self.at(path))) }
         });
         requests.try_buffered(self.0.options.parallel_parts.get()).try_collect().await
     }

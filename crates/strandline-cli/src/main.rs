@@ -1,0 +1,3 @@
+//! The `strand` command: a lake at the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Strandline in DataFusion: query and write a lake in SQL.

@@ -1,1 +1,3 @@
+//! SQL over a lake.
+
 fn main() {}

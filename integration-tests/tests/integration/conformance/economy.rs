@@ -59,7 +59,7 @@ pub(super) fn requests(site: &Site) {
         polled.unwrap();
         check("a poll", &counts, &[POLL]);
         assert_eq!(counts.total().received, 0, "what has not changed is not sent: {counts}");
-        let (connections, requests) = (proxy.connections() as u64, proxy.counts().total().requests);
+        let (connections, requests) = (proxy.connections(), proxy.counts().total().requests);
         // As many as one wave may need, and no more however many waves there are.
         assert!(connections * 5 <= requests, "{connections} connections for {requests} requests");
         lost_race(&proxy, &lake, &rows::open(&site.place).await).await;

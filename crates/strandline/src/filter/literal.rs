@@ -183,6 +183,32 @@ impl From<bool> for Literal {
     }
 }
 
+/// A value of a column as it is stored.
+impl From<Value> for Literal {
+    fn from(value: Value) -> Self {
+        let exact = |unscaled: i128, scale| Kind::Exact(Exact { unscaled, scale });
+        let nanos = |micros: i64| i128::from(micros) * 1_000;
+        Self(match value {
+            Value::Boolean(truth) => Kind::Boolean(truth),
+            Value::Int(number) => exact(number.into(), 0),
+            Value::Long(number) => exact(number.into(), 0),
+            Value::Float(number) => Kind::Float(number.into()),
+            Value::Double(number) => Kind::Float(number),
+            Value::Decimal { unscaled, scale } => exact(unscaled, scale),
+            Value::Date(days) => Kind::Date(days),
+            // A time of day has less than 2^37 microseconds.
+            Value::Time(micros) => Kind::Time(micros.saturating_mul(1_000)),
+            Value::Timestamp(micros) => Kind::Timestamp { nanos: nanos(micros), utc: false },
+            Value::TimestampTz(micros) => Kind::Timestamp { nanos: nanos(micros), utc: true },
+            Value::TimestampNs(time) => Kind::Timestamp { nanos: time.into(), utc: false },
+            Value::TimestampTzNs(time) => Kind::Timestamp { nanos: time.into(), utc: true },
+            Value::String(text) => Kind::String(text),
+            Value::Uuid(id) => Kind::Uuid(id),
+            Value::Fixed(bytes) | Value::Binary(bytes) => Kind::Bytes(bytes),
+        })
+    }
+}
+
 /// The double that it widens to.
 impl From<f32> for Literal {
     fn from(number: f32) -> Self {

@@ -55,6 +55,15 @@ enum Source {
     Stored(usize, Inner),
 }
 
+/// Where the one column of an adapter comes from, for a caller that reads the file's columns itself.
+pub(super) enum Column {
+    Initial(Type, Option<Value>),
+    /// From the file's column at this place, as it is or widened.
+    Leaf(usize),
+    /// From the file's column at this place, whose parts are placed yet.
+    Nested(usize),
+}
+
 /// What a stored field is made of, in the order in which the table has it.
 #[derive(Debug)]
 enum Inner {
@@ -73,6 +82,15 @@ impl Adapter {
         let mut search = Search { file, leaves };
         let sources = search.sources(&wanted.fields, file.columns)?;
         Ok(Self { wanted: Arc::clone(wanted), sources })
+    }
+
+    /// Where the first of the wanted fields comes from, before it was placed.
+    pub(super) fn first(&self) -> Option<Column> {
+        Some(match self.sources.first()? {
+            Source::Initial(ty, value) => Column::Initial(ty.clone(), value.clone()),
+            Source::Stored(at, Inner::Leaf) => Column::Leaf(*at),
+            Source::Stored(at, _) => Column::Nested(*at),
+        })
     }
 
     /// Says which leaves are read in the end, of which the fields' places follow.

@@ -44,6 +44,19 @@ pub(super) fn check(
     })
 }
 
+/// Checks those of the ranges that are whole column chunks. Parts of chunks, and what else stands in a file, are passed over.
+pub(super) fn check_whole(footer: &ParquetMetaData, ranges: &[Range<u64>], bytes: &[Bytes]) -> Result<()> {
+    let chunks = footer.row_groups().iter().flat_map(|group| group.columns());
+    let chunks: BTreeMap<u64, &ColumnChunkMetaData> =
+        chunks.filter_map(|chunk| Some((start(chunk)?, chunk))).collect();
+    ranges.iter().zip(bytes).try_for_each(|(range, bytes)| match chunks.get(&range.start) {
+        Some(chunk) if u64::try_from(chunk.compressed_size()) == Ok(bytes.len() as u64) => {
+            check_chunk(chunk, bytes)
+        }
+        _ => Ok(()),
+    })
+}
+
 /// Where a chunk begins.
 fn start(chunk: &ColumnChunkMetaData) -> Option<u64> {
     u64::try_from(chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset())).ok()

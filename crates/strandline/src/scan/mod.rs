@@ -26,6 +26,7 @@ mod adapt;
 mod batches;
 mod blocking;
 mod deletes;
+mod engine;
 mod file;
 mod footer;
 mod headers;
@@ -51,6 +52,7 @@ use strandline_format::{FileEntry, Filter, Stats};
 
 pub use batches::Batches;
 pub(crate) use deletes::deletion_vector;
+pub use engine::{ColumnSource, FileReader, FileShape, NestedColumn};
 pub use footer::footer;
 pub use plan::Plan;
 pub use rows::{LAST_UPDATED, ROW_ID};

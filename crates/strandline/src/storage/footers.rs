@@ -25,6 +25,11 @@ impl FooterCache {
         Self(Cache::with_weighter(items, bytes, BySize))
     }
 
+    /// Whether the footer of a file is here.
+    pub(crate) fn holds(&self, file: &Hash) -> bool {
+        self.0.peek(file).is_some()
+    }
+
     /// The footer of a file, fetched if it is not here. Those who want the same one at the same time share a request.
     pub(crate) async fn get_or(
         &self,

@@ -17,7 +17,7 @@ pub(crate) use state::TableState;
 
 use crate::columns::arrow_schema;
 use crate::error::Result;
-use crate::scan::Scan;
+use crate::scan::{FileReader, Scan};
 use crate::transaction::reads::Reads;
 use crate::tree::All;
 
@@ -156,6 +156,12 @@ impl Table {
             Some(reads) => scan.noted_in(reads.clone()),
             None => scan,
         }
+    }
+
+    /// Reads its files one by one, for a query engine.
+    #[must_use]
+    pub fn file_reader(&self) -> FileReader {
+        FileReader::new(self.state.clone())
     }
 
     /// All of its files. One request for each node of their tree that is not at hand; memory for all entries.

@@ -131,6 +131,12 @@ impl Transaction {
         self.0.txn
     }
 
+    /// The lake that it is of.
+    #[must_use]
+    pub fn lake(&self) -> &Lake {
+        &self.0.lake
+    }
+
     /// The branch that it commits to.
     #[must_use]
     pub fn branch(&self) -> &RefName {

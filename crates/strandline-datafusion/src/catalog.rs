@@ -1,0 +1,175 @@
+//! A lake as a catalog of DataFusion's: namespaces are schemas, tables are tables.
+//!
+//! What stands in no namespace is in the schema [`PUBLIC`]; a namespace within another is a schema with dots in its name.
+//! Invariant: the catalog keeps nothing of what the lake holds: each name is looked up when it is asked for, at what the catalog
+//! shows ([`At`]). What does not belong here: reading a table (`table`), and statements that change the catalog (`sql`).
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use strandline::format::{EntryType, RefName};
+use strandline::{ErrorKind, Lake, Ref, Transaction};
+
+use crate::error::external;
+use crate::table::LakeTable;
+
+/// The schema of what stands in no namespace.
+pub const PUBLIC: &str = "public";
+
+/// Which state of a lake a catalog shows.
+#[derive(Clone, Debug)]
+pub enum At {
+    /// The present state of a branch, looked up by each query.
+    Branch(RefName),
+    /// One version: a ref that was looked up.
+    Ref(Ref),
+    /// What a transaction sees, its own writes included.
+    Transaction(Transaction),
+}
+
+/// A lake as a catalog of DataFusion's.
+#[derive(Clone, Debug)]
+pub struct LakeCatalog {
+    lake: Lake,
+    at: At,
+}
+
+impl LakeCatalog {
+    /// A catalog that shows this state of a lake. No request.
+    #[must_use]
+    pub fn new(lake: Lake, at: At) -> Arc<Self> {
+        Arc::new(Self { lake, at })
+    }
+
+    /// The lake.
+    #[must_use]
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// What it shows.
+    #[must_use]
+    pub fn at(&self) -> &At {
+        &self.at
+    }
+
+    /// The table under a name of the lake, or none. One request for the head of a branch, and at most two more unless the
+    /// table is in its pack.
+    ///
+    /// # Errors
+    /// The SDK's, by kind; see [`lake_error`](crate::lake_error).
+    pub async fn table(&self, name: &str) -> Result<Option<LakeTable>> {
+        let found = match &self.at {
+            At::Branch(branch) => {
+                let head = head(&self.lake, branch).await.map_err(external)?;
+                head.table(name).await.map(|table| LakeTable::floating(self.lake.clone(), head, table))
+            }
+            At::Ref(pinned) => pinned.table(name).await.map(|table| LakeTable::pinned(pinned.clone(), table)),
+            At::Transaction(transaction) => {
+                transaction.table(name).await.map(|table| LakeTable::within(transaction.clone(), table))
+            }
+        };
+        match found {
+            Ok(table) => Ok(Some(table)),
+            // DataFusion says itself that there is no such table, and goes on where that is no error. A name that no table can
+            // have is no table's either.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => Ok(None),
+            Err(error) => Err(external(error)),
+        }
+    }
+
+    /// All names of the state that it shows, with what they stand for.
+    async fn names(&self) -> strandline::Result<Vec<(String, EntryType)>> {
+        let at = match &self.at {
+            At::Branch(branch) => head(&self.lake, branch).await?,
+            At::Ref(pinned) => pinned.clone(),
+            At::Transaction(transaction) => return transaction.list(None).await,
+        };
+        let mut names = Vec::new();
+        for listed in [at.tables().await?, at.views().await?, at.namespaces().await?].into_iter().flatten() {
+            names.push((listed.name.as_str().to_owned(), listed.kind));
+        }
+        Ok(names)
+    }
+}
+
+/// The present head of a branch. One request, which brings nothing if the head is the one that is known.
+async fn head(lake: &Lake, branch: &RefName) -> strandline::Result<Ref> {
+    lake.at(format!("branch:{}", branch.as_str())).await
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        let names = listed(self.clone());
+        let namespaces = names.into_iter().filter(|(_, kind)| *kind == EntryType::Namespace);
+        let schemas: BTreeSet<String> = namespaces.map(|(name, _)| name).chain([PUBLIC.to_owned()]).collect();
+        schemas.into_iter().collect()
+    }
+
+    /// A namespace by any name: whether it is there shows when something of it is looked up, which may wait, and this may not.
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(LakeSchema { catalog: self.clone(), name: name.to_owned() }))
+    }
+}
+
+/// A namespace of a lake as a schema of DataFusion's.
+#[derive(Clone, Debug)]
+struct LakeSchema {
+    catalog: LakeCatalog,
+    name: String,
+}
+
+impl LakeSchema {
+    /// The name in the lake of what has this name here.
+    fn full_name(&self, name: &str) -> String {
+        if self.name == PUBLIC { name.to_owned() } else { format!("{}.{name}", self.name) }
+    }
+
+    /// The name here of what has this name in the lake, if it stands in this namespace.
+    fn own_name(&self, full: &str) -> Option<String> {
+        match full.rsplit_once('.') {
+            Some((namespace, name)) if namespace == self.name => Some(name.to_owned()),
+            None if self.name == PUBLIC => Some(full.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        let names = listed(self.catalog.clone()).into_iter();
+        let tables = names.filter(|(_, kind)| *kind != EntryType::Namespace);
+        tables.filter_map(|(name, _)| self.own_name(&name)).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let table = self.catalog.table(&self.full_name(name)).await?;
+        Ok(table.map(|table| Arc::new(table) as _))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.table_names().iter().any(|found| found.to_lowercase() == name)
+    }
+}
+
+/// The names of a catalog, for calls of DataFusion's that cannot wait. They show nothing where the lake cannot be read, since
+/// they have no way to say so; whatever asks for a table by its name is told.
+fn listed(catalog: LakeCatalog) -> Vec<(String, EntryType)> {
+    waited(async move { catalog.names().await }).and_then(std::result::Result::ok).unwrap_or_default()
+}
+
+/// Waits for a future where the caller cannot: on a thread of its own, which ends with it, because the caller's runtime may have
+/// no other thread to go on with.
+fn waited<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        Some(runtime.block_on(future))
+    };
+    std::thread::spawn(run).join().ok().flatten()
+}

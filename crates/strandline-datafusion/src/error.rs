@@ -1,0 +1,90 @@
+//! The SDK's errors on their way through DataFusion, and back.
+//!
+//! Invariant: an error of the SDK keeps its kind: it goes in as [`DataFusionError::External`] and is found again below whatever
+//! DataFusion has wrapped around it. What does not belong here: making errors, which is for whoever knows what is wrong.
+
+use std::error::Error as StdError;
+
+use datafusion::error::DataFusionError;
+use strandline::Error;
+
+/// The SDK's error, for DataFusion.
+pub(crate) fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// The SDK's error in an error of DataFusion, whatever is wrapped around it; `None` if it is DataFusion's own.
+///
+/// ```
+/// use datafusion::error::DataFusionError;
+/// use strandline::{Error, ErrorKind};
+/// use strandline_datafusion::lake_error;
+/// let error = DataFusionError::External(Box::new(Error::new(ErrorKind::NotFound, "no table \"t\"")));
+/// let wrapped = error.context("while planning");
+/// assert_eq!(lake_error(&wrapped).map(Error::kind), Some(ErrorKind::NotFound));
+/// ```
+#[must_use]
+pub fn lake_error(error: &DataFusionError) -> Option<&Error> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<Error>() {
+            return Some(found);
+        }
+        next = inner(error);
+    }
+    None
+}
+
+/// What an error is about; boxes and shared pointers are looked into, since their `source` passes over what they hold.
+fn inner<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    use datafusion::arrow::error::ArrowError;
+    match error.downcast_ref::<DataFusionError>() {
+        Some(DataFusionError::External(inner)) => return Some(inner.as_ref()),
+        Some(DataFusionError::Shared(inner)) => return Some(inner.as_ref()),
+        Some(DataFusionError::ParquetError(inner)) => return Some(inner.as_ref()),
+        Some(DataFusionError::ArrowError(inner, _)) => return Some(inner.as_ref()),
+        Some(DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)) => {
+            return Some(inner.as_ref());
+        }
+        Some(DataFusionError::Collection(errors)) => return errors.first().map(|error| error as _),
+        _ => {}
+    }
+    if let Some(ArrowError::ExternalError(inner)) = error.downcast_ref::<ArrowError>() {
+        return Some(inner.as_ref());
+    }
+    match error.downcast_ref::<datafusion::parquet::errors::ParquetError>() {
+        Some(datafusion::parquet::errors::ParquetError::External(inner)) => Some(inner.as_ref()),
+        _ => error.source(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::error::ArrowError;
+    use datafusion::parquet::errors::ParquetError;
+
+    use strandline::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_kind_through_every_wrapping() {
+        let lost = || Error::new(ErrorKind::Corrupt, "a wrong byte");
+        let wrapped = [
+            external(lost()),
+            external(lost()).context("while reading"),
+            DataFusionError::Shared(Arc::new(external(lost()))),
+            DataFusionError::from(ArrowError::ExternalError(Box::new(lost()))),
+            DataFusionError::from(ArrowError::ExternalError(Box::new(external(lost())))),
+            DataFusionError::from(ParquetError::External(Box::new(lost()))),
+            DataFusionError::Collection(vec![external(lost())]),
+            DataFusionError::External(Box::new(external(lost()))),
+        ];
+        for error in wrapped {
+            assert_eq!(lake_error(&error).map(Error::kind), Some(ErrorKind::Corrupt), "{error:?}");
+        }
+        assert!(lake_error(&DataFusionError::Plan("no such function".to_owned())).is_none());
+    }
+}

@@ -1,0 +1,41 @@
+//! A lake in a session of DataFusion's.
+
+use datafusion::error::Result;
+use datafusion::execution::context::SessionContext;
+use strandline::Lake;
+
+use crate::catalog::{At, LakeCatalog};
+
+/// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
+/// that the lake was opened at. No request.
+///
+/// ```
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// use datafusion::prelude::SessionContext;
+/// use strandline::Lake;
+/// use strandline::arrow::array::{Int64Array, RecordBatch};
+/// use std::sync::Arc;
+///
+/// let lake = Lake::create("memory://registered").await?;
+/// let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2, 3])) as _)])?;
+/// let transaction = lake.begin().await?;
+/// transaction.create_table("orders").like(&batch.schema()).await?;
+/// transaction.append("orders", batch).await?;
+/// transaction.commit().await?;
+///
+/// let ctx = SessionContext::new();
+/// strandline_datafusion::register(&ctx, "lake", &lake)?;
+/// let found = ctx.sql("SELECT id FROM lake.public.orders WHERE id > 1").await?.count().await?;
+/// assert_eq!(found, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// None at present; what a session refuses to take.
+pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
+    let at = At::Branch(lake.default_branch().clone());
+    ctx.register_catalog(name, LakeCatalog::new(lake.clone(), at));
+    Ok(())
+}

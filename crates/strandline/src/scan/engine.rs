@@ -1,0 +1,260 @@
+//! What a query engine needs to read a table's files itself: it plans by [`Scan::plan`](super::Scan::plan), and asks here for
+//! bytes, footers, deletion vectors, and where a file has a column of the table.
+//!
+//! Invariants are those of a scan [READ-2] [READ-3] [READ-8] [READ-9]: what is handed out was held against the entry, a column is found by its field id, and
+//! bytes that no hash vouches for are checked as far as the footer allows. What does not belong here: which rows an engine wants,
+//! and its types.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use bytes::Bytes;
+use object_store::ObjectStore;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaData;
+use strandline_format::{DeletionVector, FieldId, FieldSet, FileEntry, ObjectRef, Schema};
+
+use super::adapt::{Adapter, Column, FileFields, Leaves};
+use super::footer::{self, corrupt, guarded};
+use super::select::Wanted;
+use super::shape::{self, Node};
+use super::{headers, rows};
+use crate::columns::constant;
+use crate::error::Result;
+use crate::storage::DataKind;
+use crate::table::TableState;
+
+/// Reads the files of one state of one table. Cloning is cheap.
+///
+/// ```
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// use strandline::Lake;
+/// use strandline::arrow::array::{Int64Array, RecordBatch};
+/// use std::sync::Arc;
+///
+/// let lake = Lake::create("memory://engine").await?;
+/// let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as _)])?;
+/// let transaction = lake.begin().await?;
+/// transaction.create_table("orders").like(&batch.schema()).await?;
+/// transaction.append("orders", batch).await?;
+/// transaction.commit().await?;
+///
+/// let orders = lake.table("orders").await?;
+/// let plan = orders.scan().plan().await?;
+/// let footer = orders.file_reader().footer(&plan.files[0]).await?;
+/// assert_eq!(footer.file_metadata().num_rows(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FileReader {
+    state: TableState,
+}
+
+impl FileReader {
+    pub(crate) fn new(state: TableState) -> Self {
+        Self { state }
+    }
+
+    /// The store that the files are in. Paths are relative to the lake.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        self.state.objects.store()
+    }
+
+    /// The columns of the table.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.state.schema
+    }
+
+    /// Where an entry's file lies, below the lake.
+    ///
+    /// # Errors
+    /// `Unsupported` if it lies outside of the lake.
+    pub fn path(&self, entry: &FileEntry) -> Result<String> {
+        Ok(footer::path(self.state.table.id, entry)?.to_string())
+    }
+
+    /// How messages name an entry's file.
+    #[must_use]
+    pub fn place(&self, entry: &FileEntry) -> String {
+        match footer::path(self.state.table.id, entry) {
+            Ok(path) => self.state.objects.at(&path),
+            Err(_) => format!("file {}", entry.id),
+        }
+    }
+
+    /// Whether the file is so small that it is read [whole](FileReader::whole), which verifies it.
+    #[must_use]
+    pub fn is_small(entry: &FileEntry) -> bool {
+        entry.size <= super::file::SMALL_FILE
+    }
+
+    /// All of a file, checked against its hash. One request.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the object, if it is missing or is not what its hash says; `Unsupported` if it lies outside of the lake;
+    /// what the store refuses or cannot do. Dropping the future leaves nothing.
+    pub async fn whole(&self, entry: &FileEntry) -> Result<Bytes> {
+        footer::path(self.state.table.id, entry)?;
+        let object = ObjectRef { hash: entry.hash, era: entry.era, size: entry.size };
+        self.state.objects.get_data(DataKind::File, self.state.table.id, &object).await
+    }
+
+    /// A file's footer. One request, or none if a file of this hash was read lately.
+    ///
+    /// # Errors
+    /// As [`footer`](super::footer()).
+    pub async fn footer(&self, entry: &FileEntry) -> Result<Arc<ParquetMetaData>> {
+        footer::footer(&self.state.objects, self.state.table.id, entry).await
+    }
+
+    /// A file's footer out of the [whole](FileReader::whole) file. No request.
+    ///
+    /// # Errors
+    /// As [`footer`](super::footer()).
+    pub async fn footer_within(&self, entry: &FileEntry, file: &Bytes) -> Result<Arc<ParquetMetaData>> {
+        footer::footer_within(&self.state.objects, &self.place(entry), entry, file).await
+    }
+
+    /// Whether a file's footer is known, so that asking for it takes no request.
+    #[must_use]
+    pub fn knows_footer(&self, entry: &FileEntry) -> bool {
+        self.state.objects.footers().holds(&entry.hash)
+    }
+
+    /// Some ranges of a file. Column chunks that are read whole are held against the footer; neighbouring ranges share a request.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the object, if it is missing, ends before a range does or contradicts its footer; what the store refuses
+    /// or cannot do. Dropping the future leaves nothing.
+    pub async fn ranges(
+        &self,
+        entry: &FileEntry,
+        footer: &ParquetMetaData,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>> {
+        let path = footer::path(self.state.table.id, entry)?;
+        if let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > entry.size) {
+            let message = format!("its footer places something at {beyond:?}, it has {} bytes", entry.size);
+            return Err(corrupt(message).at(self.state.objects.at(&path)));
+        }
+        let bytes = self.state.objects.get_ranges(&path, ranges).await?;
+        headers::check_whole(footer, ranges, &bytes)
+            .map_err(|error| error.at(self.state.objects.at(&path)))?;
+        Ok(bytes)
+    }
+
+    /// The rows of a file that are gone. One request if that is an object of its own.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is missing, is not what its hash says, or contradicts the entry; what the store refuses or cannot do.
+    pub async fn deletion_vector(&self, entry: &FileEntry) -> Result<Option<DeletionVector>> {
+        super::deletion_vector(&self.state.objects, self.state.table.id, entry).await
+    }
+
+    /// The fields that a file was written with.
+    ///
+    /// # Errors
+    /// `Corrupt` if the table does not know.
+    pub fn fields(&self, entry: &FileEntry) -> Result<&FieldSet> {
+        let set = usize::try_from(entry.fields).ok().and_then(|at| self.state.table.field_sets.get(at));
+        set.ok_or_else(|| {
+            let message =
+                format!("its entry refers to set {} of field ids, which the table lacks", entry.fields);
+            corrupt(message).at(self.place(entry))
+        })
+    }
+
+    /// What columns a file has.
+    ///
+    /// # Errors
+    /// `Corrupt` if they have no ids, or the same.
+    pub fn shape(&self, entry: &FileEntry, footer: &Arc<ParquetMetaData>) -> Result<FileShape> {
+        let set = self.fields(entry)?.clone();
+        let at = |error: crate::Error| error.at(self.place(entry));
+        let described = footer.file_metadata().schema_descr();
+        let arrow = guarded(|| parquet_to_arrow_schema(described, None)).map_err(at)?;
+        let columns = shape::columns(arrow.fields()).map_err(at)?;
+        let stored_rows = rows::stored(entry, &columns).map_err(at)?;
+        let (schema, footer, place) = (Arc::clone(&self.state.schema), Arc::clone(footer), self.place(entry));
+        Ok(FileShape { schema, columns, set, footer, stored_rows, place })
+    }
+}
+
+/// The columns of one file, and how they become the table's.
+#[derive(Debug)]
+pub struct FileShape {
+    schema: Arc<Schema>,
+    columns: Vec<Node>,
+    set: FieldSet,
+    footer: Arc<ParquetMetaData>,
+    stored_rows: Option<[usize; 2]>,
+    place: String,
+}
+
+/// Where one column of the table comes from in one file.
+#[derive(Debug)]
+pub enum ColumnSource {
+    /// From nowhere: the file was written before the column was added. Every row has this array's one value.
+    Constant(ArrayRef),
+    /// From the file's column at this place, which has the table's type or one that widens to it.
+    Leaf(usize),
+    /// From the file's column at this place, which the second part makes into the table's.
+    Nested(usize, NestedColumn),
+}
+
+impl FileShape {
+    /// Where a column of the table comes from.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file was written with the column and lacks it, or has it in a type that does not widen to the table's.
+    pub fn source(&self, column: FieldId) -> Result<ColumnSource> {
+        self.find(column).map_err(|error| error.at(&self.place))
+    }
+
+    fn find(&self, column: FieldId) -> Result<ColumnSource> {
+        let wanted = Arc::new(Wanted::with_ids(&self.schema, &[column])?);
+        let file = FileFields { columns: &self.columns, set: &self.set, footer: &self.footer };
+        let mut adapter = Adapter::new(&wanted, &file, &mut Leaves::new())?;
+        match adapter.first() {
+            Some(Column::Initial(ty, value)) => Ok(ColumnSource::Constant(constant(value.as_ref(), &ty, 1)?)),
+            Some(Column::Leaf(at)) => Ok(ColumnSource::Leaf(at)),
+            Some(Column::Nested(at)) => {
+                adapter.place(&self.columns, &self.columns[at].leaves.clone().collect());
+                Ok(ColumnSource::Nested(at, NestedColumn(adapter)))
+            }
+            None => Err(corrupt(format!("the table has no column {column}"))),
+        }
+    }
+
+    /// Where the columns of row ids and of the versions that last updated the rows stand, if the file stores them [FILE-8].
+    #[must_use]
+    pub fn stored_rows(&self) -> Option<[usize; 2]> {
+        self.stored_rows
+    }
+
+    /// How messages name the file.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+/// How a nested column of one file becomes the table's.
+#[derive(Debug)]
+pub struct NestedColumn(Adapter);
+
+impl NestedColumn {
+    /// The column as the table has it, of all of the file's column.
+    ///
+    /// # Errors
+    /// `Corrupt` if a value has no image in the table's type, or is null and must not be.
+    pub fn adapt(&self, column: &ArrayRef) -> Result<ArrayRef> {
+        let batch = self.0.adapt(std::slice::from_ref(column), column.len())?;
+        Ok(Arc::clone(batch.column(0)))
+    }
+}

@@ -54,6 +54,19 @@ impl DeletionVector {
         Ok(vector)
     }
 
+    /// All positions below this one.
+    ///
+    /// # Errors
+    /// `Invalid` above [`Self::MAX_POSITION`].
+    pub fn below(end: u64) -> Result<Self> {
+        if end > Self::MAX_POSITION {
+            return Err(Error::invalid(format!("{end} is not a row position")));
+        }
+        let mut all = RoaringTreemap::new();
+        all.insert_range(0..end);
+        Ok(Self(all))
+    }
+
     /// Adds a position; whether it was not yet there.
     ///
     /// # Errors

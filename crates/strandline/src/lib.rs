@@ -3,6 +3,7 @@
 //! Layers, bottom up: [`runtime`] (time, randomness, environment), [`storage`] (objects by their hash, pointers by
 //! conditional swap), [`tree`] (walking and editing stored trees), [`lake`] (a lake and its branches' heads). What the bytes mean is `strandline-format`'s; this crate does the I/O.
 
+pub mod changes;
 pub mod columns;
 pub mod commit;
 pub mod error;

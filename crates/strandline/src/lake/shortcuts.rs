@@ -77,6 +77,6 @@ impl Ref {
     /// # Errors
     /// `NotFound`, offering the nearest names; `Corrupt` for a node that is not what its reference says; the store's errors.
     pub async fn table(&self, name: &str) -> Result<Table> {
-        Ok(Table::at(self.snapshot().table(&TableName::new(name)?).await?))
+        Ok(Table::at(self.snapshot().table(&TableName::new(name)?).await?, self.clone()))
     }
 }

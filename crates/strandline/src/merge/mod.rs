@@ -7,6 +7,7 @@
 
 mod conflict;
 mod files;
+mod kin;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use strandline_format::{
 
 pub use conflict::{Conflict, ConflictKind, ReadConflict};
 pub(crate) use files::reaches;
+pub(crate) use kin::{Ends, Kin, Known};
 
 use crate::error::Result;
 use crate::snapshot::Snapshot;

@@ -55,6 +55,7 @@ pub(crate) use deletes::deletion_vector;
 pub use engine::{ColumnSource, FileReader, FileShape, NestedColumn};
 pub use footer::footer;
 pub use plan::Plan;
+pub(crate) use rows::schema_with as with_row_ids;
 pub use rows::{LAST_UPDATED, ROW_ID};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -101,7 +101,7 @@ fn numbers(array: &ArrayRef) -> Result<UInt64Array> {
 }
 
 /// A schema with the two columns behind its own.
-pub(super) fn schema_with(schema: &SchemaRef) -> SchemaRef {
+pub(crate) fn schema_with(schema: &SchemaRef) -> SchemaRef {
     let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain(fields()).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }

@@ -17,6 +17,7 @@ pub(crate) use state::TableState;
 
 use crate::columns::arrow_schema;
 use crate::error::Result;
+use crate::history::Ref;
 use crate::scan::{FileReader, Scan};
 use crate::transaction::reads::Reads;
 use crate::tree::All;
@@ -50,17 +51,25 @@ pub struct Table {
     state: TableState,
     /// Where the scans of a transaction are noted.
     reads: Option<Reads>,
+    /// The version through which it was found.
+    at: Option<Ref>,
 }
 
 impl Table {
     /// A table of a commit.
-    pub(crate) fn at(state: TableState) -> Self {
-        Self { state, reads: None }
+    pub(crate) fn at(state: TableState, at: Ref) -> Self {
+        Self { state, reads: None, at: Some(at) }
     }
 
     /// A table as a transaction sees it.
     pub(crate) fn in_transaction(state: TableState, reads: Reads) -> Self {
-        Self { state, reads: Some(reads) }
+        Self { state, reads: Some(reads), at: None }
+    }
+
+    /// The version that it is of; `None` of what a transaction sees.
+    #[must_use]
+    pub fn version(&self) -> Option<&Ref> {
+        self.at.as_ref()
     }
 
     /// Its full name.

@@ -9,6 +9,8 @@ mod collector;
 #[cfg(test)]
 mod commit_counts;
 #[cfg(test)]
+mod diffs;
+#[cfg(test)]
 mod evolution;
 #[cfg(test)]
 mod faults;
@@ -42,6 +44,8 @@ mod ref_faults;
 mod ref_races;
 #[cfg(test)]
 mod references;
+#[cfg(test)]
+mod subscriptions;
 #[cfg(test)]
 mod tags;
 #[cfg(test)]

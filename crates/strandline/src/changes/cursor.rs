@@ -1,0 +1,108 @@
+//! How far a subscriber has got, as a text that it keeps.
+
+use std::fmt;
+use std::str::FromStr;
+
+use strandline_format::{Hash, LakeId, RefName, Seq};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::Ref;
+
+/// What stands before the members.
+const KIND: &str = "strandline-cursor-1";
+
+/// A place in the history of a branch: all commits up to it have been seen. Its text can be kept anywhere.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use strandline::Lake;
+/// use strandline::changes::Cursor;
+/// let lake = Lake::create("memory://cursors").await?;
+/// let cursor = Cursor::at(&lake.at("main").await?);
+/// let kept = cursor.to_string();
+/// assert_eq!(kept.parse::<Cursor>()?, cursor);
+/// # Ok::<(), strandline::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(crate) lake: LakeId,
+    pub(crate) version: Seq,
+    pub(crate) commit: Hash,
+    pub(crate) branch: RefName,
+}
+
+impl Cursor {
+    /// The place of a version: what comes after it has not been seen.
+    #[must_use]
+    pub fn at(at: &Ref) -> Self {
+        Self {
+            lake: at.lake().id(),
+            version: at.version(),
+            commit: at.commit().hash(),
+            branch: at.branch().clone(),
+        }
+    }
+
+    /// The branch.
+    #[must_use]
+    pub fn branch(&self) -> &RefName {
+        &self.branch
+    }
+
+    /// The last version that has been seen.
+    #[must_use]
+    pub fn version(&self) -> Seq {
+        self.version
+    }
+}
+
+impl fmt::Display for Cursor {
+    /// The branch comes last: its name may hold colons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{KIND}:{}:{}:{}:{}", self.lake, self.version, self.commit, self.branch.as_str())
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::new(ErrorKind::InvalidInput, format!("{text:?} is not a cursor"));
+        let parts: Vec<&str> = text.splitn(5, ':').collect();
+        let [KIND, lake, version, commit, branch] = parts[..] else { return Err(wrong()) };
+        let cursor = Self {
+            lake: lake.parse().map_err(|_| wrong())?,
+            version: Seq(version.parse().map_err(|_| wrong())?),
+            commit: commit.parse().map_err(|_| wrong())?,
+            branch: RefName::new(branch).map_err(|_| wrong())?,
+        };
+        // One place has one text.
+        if cursor.to_string() == text { Ok(cursor) } else { Err(wrong()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cursor;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn only_what_was_written_is_read() {
+        let (lake, hash) = ("1b4db7eb-4057-4dda-91e0-2c8f1e6a7b10", "ab".repeat(32));
+        let good = format!("strandline-cursor-1:{lake}:7:{hash}:main");
+        assert_eq!(good.parse::<Cursor>().unwrap().to_string(), good);
+        for bad in [
+            String::new(),
+            "main".to_owned(),
+            format!("strandline-cursor-2:{lake}:7:{hash}:main"),
+            format!("strandline-cursor-1:{lake}:07:{hash}:main"),
+            format!("strandline-cursor-1:{lake}:7:{hash}:"),
+            format!("strandline-cursor-1:{lake}:7:{hash}"),
+            format!("strandline-cursor-1:{lake}:-1:{hash}:main"),
+        ] {
+            assert_eq!(bad.parse::<Cursor>().unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! How two versions are related: which of their numbers are of the same files and rows [MRG-3].
+//!
+//! Invariants: numbers that are not known to be the same are of different things, never guessed at; what a translation needs and
+//! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: what a merge or diff makes
+//! of it.
+
+use std::collections::BTreeMap;
+
+use strandline_format::{CatalogEntry, HistoryEntry, Pieces, Renumbering, Seq, Table as TableNode, TableId};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::{Commit, Ref};
+use crate::tree::Trees;
+
+/// Two versions, and what their histories have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Kin {
+    ours: Ref,
+    theirs: Ref,
+    trees: Trees,
+    /// The last version that both have in the same place.
+    shared: HistoryEntry,
+    /// The versions above it, oldest first, the heads included; of one that the other one comes before, the head alone.
+    our_past: Vec<HistoryEntry>,
+    their_past: Vec<HistoryEntry>,
+}
+
+/// Which numbers of theirs are of the same files and rows as which of ours, in one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) files: Pieces,
+    pub(crate) rows: Pieces,
+    /// Below these, numbers are the same on both sides whatever was merged.
+    pub(crate) shared: Ends,
+    /// Whether merges since have given numbers of the one side to the other.
+    pub(crate) met: bool,
+}
+
+/// The first file id and row id that were not handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) file: u64,
+    pub(crate) row: u64,
+}
+
+impl Ends {
+    pub(crate) fn of(table: &TableNode) -> Self {
+        Self { file: table.next_file.0, row: table.next_row.0 }
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self { file: self.file.min(other.file), row: self.row.min(other.row) }
+    }
+}
+
+impl Known {
+    /// Of two states of one line: the numbers that both have.
+    pub(crate) fn on_one_line(before: &TableNode, after: &TableNode) -> Self {
+        Self::below(Ends::of(before).min(Ends::of(after)))
+    }
+
+    fn below(shared: Ends) -> Self {
+        let (files, rows) = (Pieces::shared(shared.file), Pieces::shared(shared.row));
+        Self { files, rows, shared, met: false }
+    }
+}
+
+/// One merge of a branch into another one: the commit that it is, and the commit that it brought in.
+struct Met {
+    by: HistoryEntry,
+    of: HistoryEntry,
+}
+
+impl Kin {
+    /// Relates two versions. No request if their histories part within what their commits hold; else the nodes in which these
+    /// differ.
+    ///
+    /// # Errors
+    /// `InvalidInput` if they share nothing; `Corrupt` and the store's errors. Dropping the future leaves nothing.
+    pub(crate) async fn of(ours: &Ref, theirs: &Ref) -> Result<Self> {
+        let trees = ours.snapshot().trees.beside(&theirs.snapshot().trees);
+        if let Some(shared) = direct(&trees, ours, theirs).await? {
+            let past = |at: &Ref| (at.version() > shared.seq).then(|| own_entry(at)).into_iter().collect();
+            let (our_past, their_past) = (past(ours), past(theirs));
+            return Ok(Self {
+                ours: ours.clone(),
+                theirs: theirs.clone(),
+                trees,
+                shared,
+                our_past,
+                their_past,
+            });
+        }
+        let (our_past, their_past) = pasts(&trees, ours, theirs).await?;
+        let shared = match parting(&our_past, &their_past) {
+            Some(seq) => entry_of(&trees, ours, seq).await?,
+            None => None,
+        };
+        let shared = shared.ok_or_else(unrelated)?;
+        let since = |past: BTreeMap<Seq, HistoryEntry>| -> Vec<HistoryEntry> {
+            past.into_values().filter(|entry| entry.seq > shared.seq).collect()
+        };
+        let (our_past, their_past) = (since(our_past), since(their_past));
+        Ok(Self { ours: ours.clone(), theirs: theirs.clone(), trees, shared, our_past, their_past })
+    }
+
+    /// Whether a version is one of ours, counted on our line.
+    pub(crate) fn is_ours(&self, entry: &HistoryEntry) -> bool {
+        entry.seq <= self.shared.seq || self.our_past.iter().any(|ours| ours.commit.hash == entry.commit.hash)
+    }
+
+    /// A commit of either line. At most one request.
+    ///
+    /// # Errors
+    /// `SnapshotExpired` if neither keeps it.
+    pub(crate) async fn commit(&self, entry: &HistoryEntry) -> Result<Commit> {
+        let (mine, other) =
+            if self.is_ours(entry) { (&self.ours, &self.theirs) } else { (&self.theirs, &self.ours) };
+        let line = |at: &Ref| at.line().clone();
+        match line(mine).commit(entry).await {
+            Err(error) if entry.seq <= self.shared.seq => line(other).commit(entry).await.map_err(|_| error),
+            found => found,
+        }
+        .map_err(|error| match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::SnapshotExpired => Error::new(
+                ErrorKind::SnapshotExpired,
+                format!(
+                    "the versions are compared by version {} ({}), which is not kept any more: {}",
+                    entry.seq,
+                    entry.commit.hash,
+                    error.message()
+                ),
+            ),
+            _ => error,
+        })
+    }
+
+    /// Which of their numbers in a table are which of ours. No request if one version comes before the other; else a few for each
+    /// time the branches have met.
+    pub(crate) async fn known(
+        &self,
+        table: TableId,
+        (ours, theirs): (&CatalogEntry, &CatalogEntry),
+    ) -> Result<Known> {
+        let shared = self.shared_ends(table, ours, theirs).await?;
+        let mut known = Known::below(shared);
+        let forwards = meetings(&self.our_past, &self.their_past);
+        if let Some((numbers, ends)) =
+            self.latest(table, forwards, (&self.ours, &self.theirs, theirs)).await?
+        {
+            known.files = known.files.or(&numbers.files.pieces(ends.file));
+            known.rows = known.rows.or(&numbers.rows.pieces(ends.row));
+            known.met = true;
+        }
+        let backwards = meetings(&self.their_past, &self.our_past);
+        if let Some((numbers, ends)) = self.latest(table, backwards, (&self.theirs, &self.ours, ours)).await?
+        {
+            known.files = known.files.or(&numbers.files.pieces(ends.file).reversed()?);
+            known.rows = known.rows.or(&numbers.rows.pieces(ends.row).reversed()?);
+            known.met = true;
+        }
+        Ok(known)
+    }
+
+    async fn shared_ends(&self, table: TableId, ours: &CatalogEntry, theirs: &CatalogEntry) -> Result<Ends> {
+        let entry = match (self.our_past.is_empty(), self.their_past.is_empty()) {
+            (true, _) => Some(ours.clone()),
+            (_, true) => Some(theirs.clone()),
+            (false, false) => {
+                let shared = self.commit(&self.shared).await?;
+                entry_at(&self.trees, table, (&shared, &self.ours), Some(ours)).await?
+            }
+        };
+        self.ends(entry.as_ref()).await
+    }
+
+    async fn ends(&self, entry: Option<&CatalogEntry>) -> Result<Ends> {
+        let Some(entry) = entry else { return Ok(Ends::default()) };
+        let text = self.trees.text(&entry.node).await?;
+        Ok(Ends::of(&TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?))
+    }
+
+    /// The translation of the latest merge that changed the table, from the numbers of the branch that was merged to those of
+    /// the one that merged it, and where the former end.
+    async fn latest(
+        &self,
+        table: TableId,
+        meetings: Vec<Met>,
+        (by, of, now): (&Ref, &Ref, &CatalogEntry),
+    ) -> Result<Option<(Renumbering, Ends)>> {
+        for met in meetings {
+            let commit = by.line().commit(&met.by).await?;
+            // A merge that did not change the table found nothing that is not known from the one before.
+            let Some(change) = commit.changes().iter().find(|change| change.table == table) else { continue };
+            let numbers = change.renumbered.clone().unwrap_or_default();
+            let merged = self.commit(&met.of).await?;
+            let entry = entry_at(&self.trees, table, (&merged, of), Some(now)).await?;
+            return Ok(Some((numbers, self.ends(entry.as_ref()).await?)));
+        }
+        Ok(None)
+    }
+}
+
+/// Where one version stands in the first-parent history of the other, the older one.
+async fn direct(trees: &Trees, ours: &Ref, theirs: &Ref) -> Result<Option<HistoryEntry>> {
+    let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
+    let found = entry_of(trees, new, old.version()).await?;
+    Ok(found.filter(|entry| entry.commit.hash == old.commit().hash()))
+}
+
+type Past = BTreeMap<Seq, HistoryEntry>;
+
+/// The versions of both that are not the same at one place, and the heads.
+async fn pasts(trees: &Trees, ours: &Ref, theirs: &Ref) -> Result<(Past, Past)> {
+    let changes = trees.changes(&ours.commit().node().history, &theirs.commit().node().history).await?;
+    let (mut our_past, mut their_past) = (Past::new(), Past::new());
+    for change in changes {
+        our_past.extend(change.before.map(|entry| (entry.seq, entry)));
+        their_past.extend(change.after.map(|entry| (entry.seq, entry)));
+    }
+    our_past.insert(ours.version(), own_entry(ours));
+    their_past.insert(theirs.version(), own_entry(theirs));
+    Ok((our_past, their_past))
+}
+
+/// The last version that is the same on both: equal at one means equal below it.
+fn parting(ours: &Past, theirs: &Past) -> Option<Seq> {
+    let same = |(seq, entry): &(&Seq, &HistoryEntry)| {
+        theirs.get(seq).is_some_and(|other| other.commit.hash == entry.commit.hash)
+    };
+    let found = ours.iter().filter(same).map(|(seq, _)| *seq).max();
+    found.or_else(|| ours.keys().chain(theirs.keys()).min()?.0.checked_sub(1).map(Seq))
+}
+
+/// What the history of a version says of another one, itself included.
+async fn entry_of(trees: &Trees, at: &Ref, seq: Seq) -> Result<Option<HistoryEntry>> {
+    if seq == at.version() {
+        return Ok(Some(own_entry(at)));
+    }
+    trees.get(&at.commit().node().history, &seq).await
+}
+
+fn own_entry(at: &Ref) -> HistoryEntry {
+    at.commit().node().history_entry(at.commit().object())
+}
+
+/// The merges of one line's commits into the other one, the newest first.
+fn meetings(by: &[HistoryEntry], of: &[HistoryEntry]) -> Vec<Met> {
+    let met = |entry: &HistoryEntry| {
+        let merged = entry.merged?;
+        let of = of.iter().find(|other| other.commit.hash == merged.commit.hash)?;
+        Some(Met { by: entry.clone(), of: of.clone() })
+    };
+    by.iter().rev().filter_map(met).collect()
+}
+
+/// A table's entry in the catalog of an earlier commit of a line, if it was there.
+async fn entry_at(
+    trees: &Trees,
+    table: TableId,
+    (commit, line): (&Commit, &Ref),
+    now: Option<&CatalogEntry>,
+) -> Result<Option<CatalogEntry>> {
+    let changes = trees.changes(&commit.node().catalog, &line.commit().node().catalog).await?;
+    let is_it = |entry: &&CatalogEntry| entry.id == table;
+    if let Some(before) = changes.iter().filter_map(|change| change.before.as_ref()).find(is_it) {
+        return Ok(Some(before.clone()));
+    }
+    let came = changes.iter().filter_map(|change| change.after.as_ref()).any(|entry| entry.id == table);
+    Ok(now.filter(|_| !came).cloned())
+}
+
+fn unrelated() -> Error {
+    Error::new(ErrorKind::InvalidInput, "the two versions share no history: they are not of one lake")
+}

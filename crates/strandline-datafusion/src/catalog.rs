@@ -66,7 +66,7 @@ impl LakeCatalog {
         let found = match &self.at {
             At::Branch(branch) => {
                 let head = head(&self.lake, branch).await.map_err(external)?;
-                head.table(name).await.map(|table| LakeTable::floating(self.lake.clone(), head, table))
+                head.table(name).await.map(|table| LakeTable::floating(head, table))
             }
             At::Ref(pinned) => pinned.table(name).await.map(|table| LakeTable::pinned(pinned.clone(), table)),
             At::Transaction(transaction) => {
@@ -74,7 +74,7 @@ impl LakeCatalog {
             }
         };
         match found {
-            Ok(table) => Ok(Some(table)),
+            Ok(table) => table.map(Some),
             // DataFusion says itself that there is no such table, and goes on where that is no error. A name that no table can
             // have is no table's either.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => Ok(None),
@@ -98,7 +98,7 @@ impl LakeCatalog {
 }
 
 /// The present head of a branch. One request, which brings nothing if the head is the one that is known.
-async fn head(lake: &Lake, branch: &RefName) -> strandline::Result<Ref> {
+pub(crate) async fn head(lake: &Lake, branch: &RefName) -> strandline::Result<Ref> {
     lake.at(format!("branch:{}", branch.as_str())).await
 }
 

@@ -6,11 +6,16 @@
 use std::error::Error as StdError;
 
 use datafusion::error::DataFusionError;
-use strandline::Error;
+use strandline::{Error, ErrorKind};
 
 /// The SDK's error, for DataFusion.
 pub(crate) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+/// An error of this kind, for DataFusion.
+pub(crate) fn refused(kind: ErrorKind, message: impl Into<String>) -> DataFusionError {
+    external(Error::new(kind, message))
 }
 
 /// The SDK's error in an error of DataFusion, whatever is wrapped around it; `None` if it is DataFusion's own.
@@ -64,8 +69,6 @@ mod tests {
 
     use datafusion::arrow::error::ArrowError;
     use datafusion::parquet::errors::ParquetError;
-
-    use strandline::ErrorKind;
 
     use super::*;
 

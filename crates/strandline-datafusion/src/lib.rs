@@ -8,10 +8,12 @@
 
 pub mod catalog;
 pub mod error;
+mod pin;
 mod register;
+mod scan;
 pub mod table;
 
 pub use catalog::{At, LakeCatalog};
 pub use error::lake_error;
 pub use register::register;
-pub use table::LakeTable;
+pub use table::{Extra, LakeTable};

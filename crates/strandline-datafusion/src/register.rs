@@ -1,10 +1,13 @@
 //! A lake in a session of DataFusion's.
 
+use std::sync::Arc;
+
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
 use strandline::Lake;
 
 use crate::catalog::{At, LakeCatalog};
+use crate::pin::OneCommit;
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
 /// that the lake was opened at. No request.
@@ -35,7 +38,16 @@ use crate::catalog::{At, LakeCatalog};
 /// # Errors
 /// None at present; what a session refuses to take.
 pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
+    prepare(ctx);
     let at = At::Branch(lake.default_branch().clone());
     ctx.register_catalog(name, LakeCatalog::new(lake.clone(), at));
     Ok(())
+}
+
+/// Adds what queries over lakes need to a session, once.
+pub(crate) fn prepare(ctx: &SessionContext) {
+    let known = ctx.state().analyzer().rules.iter().any(|rule| rule.name() == OneCommit::NAME);
+    if !known {
+        ctx.add_analyzer_rule(Arc::new(OneCommit));
+    }
 }

@@ -1,9 +1,12 @@
 //! A table of a lake as DataFusion reads it.
 //!
-//! Invariant: a scan reads one state of the table, the one that the query was planned with or, of a branch, the one that all
-//! tables of the query have in common. What does not belong here: finding a table by its name (`catalog`).
+//! Invariants: a scan reads one state of the table, the one that its name was looked up at or, of a branch, that which all tables
+//! of the query have in common (`pin`); the schema of the scan is the one that was planned with. What does not belong here: finding a table
+//! by its name (`catalog`), and writing.
 
-mod rows;
+pub(crate) mod layout;
+pub(crate) mod predicate;
+pub(crate) mod statistics;
 
 use std::sync::Arc;
 
@@ -11,53 +14,107 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use strandline::{Lake, Ref, Table, Transaction};
+use strandline::{ErrorKind, Lake, Ref, Table, Transaction};
+
+pub use layout::Extra;
 
 use crate::catalog::At;
+use crate::error::{external, refused};
+use crate::pin::{Moment, Used};
+use crate::scan::{self, Origin, Wanted};
+use layout::Layout;
 
-/// A table of a lake, ready to be scanned.
+/// A table of a lake, ready to be scanned. Cloning is cheap.
+///
+/// Its columns are the table's; [`LakeTable::with_extras`] adds those of where a row stands.
 #[derive(Clone, Debug)]
 pub struct LakeTable {
-    lake: Lake,
-    at: At,
     table: Table,
-    schema: SchemaRef,
+    state: State,
+    layout: Layout,
+}
+
+/// Which state it is of.
+#[derive(Clone, Debug)]
+enum State {
+    /// That of a branch, when the query that it is part of is run; its name was looked up at `seen`.
+    Floating {
+        seen: Ref,
+        moment: Moment,
+        used: Used,
+    },
+    Pinned(Ref),
+    Within(Transaction),
 }
 
 impl LakeTable {
-    /// A table of a branch: its queries read the head that they find.
-    pub(crate) fn floating(lake: Lake, head: Ref, table: Table) -> Self {
-        Self::new(lake, At::Ref(head), table)
+    /// A table of a branch, whose head was just looked up.
+    ///
+    /// # Errors
+    /// None at present: those of a layout.
+    pub(crate) fn floating(head: Ref, table: Table) -> Result<Self> {
+        let moment = Moment::new(head.clone());
+        Self::new(State::Floating { seen: head, moment, used: Used::default() }, table)
     }
 
     /// A table of one version.
-    #[must_use]
-    pub fn pinned(at: Ref, table: Table) -> Self {
-        Self::new(at.lake().clone(), At::Ref(at), table)
+    ///
+    /// # Errors
+    /// None at present: those of a layout.
+    pub fn pinned(at: Ref, table: Table) -> Result<Self> {
+        Self::new(State::Pinned(at), table)
     }
 
     /// A table as a transaction sees it.
-    pub(crate) fn within(transaction: Transaction, table: Table) -> Self {
-        Self::new(transaction.lake().clone(), At::Transaction(transaction), table)
+    ///
+    /// # Errors
+    /// None at present: those of a layout.
+    pub fn within(transaction: Transaction, table: Table) -> Result<Self> {
+        Self::new(State::Within(transaction), table)
     }
 
-    fn new(lake: Lake, at: At, table: Table) -> Self {
-        let schema = table.arrow_schema();
-        Self { lake, at, table, schema }
+    fn new(state: State, table: Table) -> Result<Self> {
+        let layout = Layout::new(&table.arrow_schema(), &[])?;
+        Ok(Self { table, state, layout })
+    }
+
+    /// The same with more columns behind the table's, of where each row stands.
+    ///
+    /// # Errors
+    /// `Unsupported` if the table has a column of that name itself.
+    pub fn with_extras(&self, extras: &[Extra]) -> Result<Self> {
+        let layout = Layout::new(&self.table.arrow_schema(), extras)?;
+        Ok(Self { layout, ..self.clone() })
+    }
+
+    /// The same with what it takes to change rows: `_file`, `_row` and `_row_id` as the last columns, unsigned and never null.
+    ///
+    /// # Errors
+    /// `Unsupported` if the table has a column of that name itself.
+    pub fn with_positions(&self) -> Result<Self> {
+        self.with_extras(&[Extra::File, Extra::Row, Extra::RowId])
     }
 
     /// The lake that it is of.
     #[must_use]
     pub fn lake(&self) -> &Lake {
-        &self.lake
+        match &self.state {
+            State::Floating { seen, .. } => seen.lake(),
+            State::Pinned(at) => at.lake(),
+            State::Within(transaction) => transaction.lake(),
+        }
     }
 
-    /// The state that it is of.
+    /// The state that it follows.
     #[must_use]
-    pub fn at(&self) -> &At {
-        &self.at
+    pub fn at(&self) -> At {
+        match &self.state {
+            State::Floating { seen, .. } => At::Branch(seen.branch().clone()),
+            State::Pinned(at) => At::Ref(at.clone()),
+            State::Within(transaction) => At::Transaction(transaction.clone()),
+        }
     }
 
     /// The table, as it was when its name was looked up.
@@ -65,25 +122,88 @@ impl LakeTable {
     pub fn table(&self) -> &Table {
         &self.table
     }
+
+    /// The moment at which it is read, if it follows a branch.
+    pub(crate) fn moment(&self) -> Option<(&Moment, &Used)> {
+        match &self.state {
+            State::Floating { moment, used, .. } => Some((moment, used)),
+            State::Pinned(_) | State::Within(_) => None,
+        }
+    }
+
+    /// The same, read at another moment.
+    pub(crate) fn at_moment(&self, moment: Moment) -> Self {
+        let state = match &self.state {
+            State::Floating { seen, used, .. } => {
+                State::Floating { seen: seen.clone(), moment, used: used.clone() }
+            }
+            state => state.clone(),
+        };
+        Self { state, ..self.clone() }
+    }
+
+    /// The table at the moment of the query, and what that moment is called. No request, unless the head has moved since the name
+    /// was looked up: then at most two, none if the table is in the head's pack.
+    async fn present(&self) -> Result<(Table, Origin)> {
+        let (at, table) = match &self.state {
+            State::Pinned(at) => (at.clone(), self.table.clone()),
+            State::Within(transaction) => {
+                let label = format!("transaction {} on {}", transaction.id(), transaction.branch().as_str());
+                return Ok((self.table.clone(), self.origin(label)));
+            }
+            State::Floating { seen, moment, .. } => {
+                let head = moment.head().await.map_err(external)?;
+                let same = head.commit().hash() == seen.commit().hash();
+                let table = if same { self.table.clone() } else { self.at_head(&head).await? };
+                (head, table)
+            }
+        };
+        let name = at.tag().unwrap_or(at.branch()).as_str();
+        let hash = at.commit().hash().to_string();
+        let label = format!("{name} v{} {}", at.version(), hash.get(..12).unwrap_or(&hash));
+        Ok((table, self.origin(label)))
+    }
+
+    fn origin(&self, label: String) -> Origin {
+        Origin { lake: self.lake().clone(), table: self.table.name().to_owned(), label }
+    }
+
+    async fn at_head(&self, head: &Ref) -> Result<Table> {
+        let table = head.table(self.table.name()).await.map_err(external)?;
+        if table.id() == self.table.id() && table.arrow_schema() == self.table.arrow_schema() {
+            return Ok(table);
+        }
+        let message = format!(
+            "table {:?} was altered while the query was planned: run the query again",
+            self.table.name()
+        );
+        Err(refused(ErrorKind::Conflict, message))
+    }
 }
 
 #[async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.layout.schema)
     }
 
     fn table_type(&self) -> TableType {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
     async fn scan(
         &self,
-        _state: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        rows::plan(&self.table, &self.schema, projection, limit)
+        let (table, origin) = self.present().await?;
+        let wanted = Wanted { projection: projection.map(Vec::as_slice), filters, limit };
+        scan::plan(session, &table, origin, &self.layout, wanted).await
     }
 }

@@ -70,8 +70,12 @@ pub(crate) fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
 
 /// The rows of a query as text, without the header and rules.
 pub(crate) async fn rows(ctx: &SessionContext, sql: &str) -> Vec<String> {
-    let batches = ctx.sql(sql).await.unwrap().collect().await.unwrap();
-    let text = pretty_format_batches(&batches).unwrap().to_string();
+    lines(&ctx.sql(sql).await.unwrap().collect().await.unwrap())
+}
+
+/// The rows of batches as text.
+pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let text = pretty_format_batches(batches).unwrap().to_string();
     let lines = text.lines().skip(3).filter(|line| line.starts_with('|'));
     lines
         .map(|line| {

@@ -6,4 +6,8 @@ mod counts;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod one_commit;
+#[cfg(test)]
+mod positions;
+#[cfg(test)]
 mod register;

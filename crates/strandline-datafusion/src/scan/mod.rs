@@ -1,0 +1,261 @@
+//! A scan of a table: stock nodes of DataFusion's over the files that a query needs.
+//!
+//! The files are planned from the tree of their entries ([`Scan::plan`](strandline::scan::Scan::plan)); a `DataSourceExec` reads
+//! them, whose source ([`LakeSource`]) adds what a lake's files need. Nothing is listed, and no file is opened to plan.
+//! Invariants: the scan is of one state of the table; what its statistics call exact is so (`table::statistics`).
+//! What does not belong here: which state that is (`pin`), and what DataFusion makes of the plan.
+
+mod adapt;
+mod morsels;
+mod order;
+mod reader;
+mod row_ids;
+mod source;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::ScalarValue;
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
+use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_datasource::PartitionedFile;
+use strandline::format::{FileEntry, Stats};
+use strandline::scan::FileReader;
+use strandline::{Lake, Table};
+
+pub(crate) use source::LakeSource;
+
+use crate::error::external;
+use crate::table::layout::{Extra, Layout};
+use crate::table::{predicate, statistics};
+use row_ids::{Kind, RowNumbers, Shifts};
+
+/// A file of a scan, as its [`PartitionedFile`] carries it: without statistics, which have done their part.
+#[derive(Clone, Debug)]
+pub(crate) struct LakeFile(pub(crate) Arc<FileEntry>);
+
+/// What is scanned, for whoever runs, explains or ships the scan.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    pub(crate) reader: FileReader,
+    pub(crate) origin: Origin,
+    kept: Kept,
+}
+
+/// Which state of which table it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) lake: Lake,
+    pub(crate) table: String,
+    /// How the state is named for people.
+    pub(crate) label: String,
+}
+
+/// What is read of the table.
+#[derive(Debug, Default)]
+struct Kept {
+    files: u64,
+    of_files: u64,
+    bytes: u64,
+    deleted: u64,
+    by: Option<String>,
+}
+
+impl fmt::Display for Scanned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Kept { files, of_files, bytes, deleted, by } = &self.kept;
+        write!(f, "{} at {}, {files} of {of_files} files", self.origin.table, self.origin.label)?;
+        if let Some(by) = by {
+            write!(f, " by {by}")?;
+        }
+        write!(f, ", {deleted} rows deleted in them, {bytes} bytes")
+    }
+}
+
+/// What a query wants of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) projection: Option<&'w [usize]>,
+    pub(crate) filters: &'w [Expr],
+    pub(crate) limit: Option<usize>,
+}
+
+/// Plans a scan. Requests: those of [`Scan::plan`](strandline::scan::Scan::plan).
+pub(crate) async fn plan(
+    session: &dyn Session,
+    table: &Table,
+    origin: Origin,
+    layout: &Layout,
+    wanted: Wanted<'_>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    // What switches DataFusion's own pruning off does so here.
+    let mut scan = table.scan().pruning(session.config_options().execution.parquet.pruning);
+    // A predicate over extras says nothing of files.
+    let predicate = predicate::of_filters(wanted.filters, table.schema());
+    let by = predicate.as_ref().map(ToString::to_string);
+    if let Some(predicate) = predicate {
+        scan = scan.filter(predicate);
+    } else if wanted.filters.is_empty()
+        && let Some(limit) = wanted.limit.and_then(|limit| u64::try_from(limit).ok())
+    {
+        scan = scan.limit(limit);
+    }
+    let plan = scan.plan().await.map_err(external)?;
+    let mut kept = Kept { of_files: plan.of_files, by, ..Kept::default() };
+    for entry in &plan.files {
+        kept.files += 1;
+        kept.bytes = kept.bytes.saturating_add(entry.size);
+        kept.deleted = kept.deleted.saturating_add(entry.rows.saturating_sub(entry.live_rows()));
+    }
+    let reader = table.file_reader();
+    let scanned = Scanned { reader, origin, kept };
+    build(session, table, Arc::new(scanned), layout, plan.files, wanted)
+}
+
+/// The node that reads these files.
+pub(crate) fn build(
+    session: &dyn Session,
+    table: &Table,
+    scanned: Arc<Scanned>,
+    layout: &Layout,
+    files: Vec<FileEntry>,
+    wanted: Wanted<'_>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let url = store_url(&scanned.origin.lake)?;
+    session.runtime_env().register_object_store(url.as_ref(), Arc::clone(scanned.reader.store()));
+    let shifts = shifts(&files);
+    let Files { files, whole } = described(table, layout, &scanned.reader, files)?;
+    let options = TableParquetOptions {
+        global: session.config_options().execution.parquet.clone(),
+        ..TableParquetOptions::default()
+    };
+    let parquet = ParquetSource::new(layout.table_schema())
+        .with_table_parquet_options(options)
+        .with_parquet_file_reader_factory(Arc::new(reader::Readers(scanned.reader.clone())));
+    let source = LakeSource::new(Arc::new(parquet), scanned);
+    let source = match projection(layout, wanted.projection, &shifts) {
+        Some(projection) => source
+            .try_pushdown_projection(&projection)?
+            .ok_or_else(|| DataFusionError::Internal("the Parquet source takes no projection".to_owned()))?,
+        None => Arc::new(source),
+    };
+    let partitions = session.config_options().execution.target_partitions.max(1);
+    let (groups, ordering) = order::arranged(table, layout, files, partitions)?;
+    let config: FileScanConfig = FileScanConfigBuilder::new(url, source)
+        .with_file_groups(groups)
+        .with_statistics(whole)
+        .with_limit(wanted.limit)
+        .with_output_ordering(ordering)
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// Files with what is known of them, each and together.
+struct Files {
+    files: Vec<PartitionedFile>,
+    whole: datafusion::common::Statistics,
+}
+
+fn described(table: &Table, layout: &Layout, reader: &FileReader, entries: Vec<FileEntry>) -> Result<Files> {
+    let fields = table.schema().fields();
+    let mut whole = statistics::Whole::new(fields, &layout.columns);
+    let mut files = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let set = reader.fields(&entry).map_err(external)?;
+        whole.add(&entry, Some(set));
+        let known = statistics::of_file(fields, &layout.columns, &entry, Some(set));
+        let mut file = PartitionedFile::new(reader.path(&entry).map_err(external)?, entry.size);
+        let known = if layout.extras.is_empty() {
+            known
+        } else {
+            let constants = [entry.id.0, entry.first_row.0, entry.added.0];
+            file.partition_values = constants.map(|number| ScalarValue::UInt64(Some(number))).into();
+            padded(known, 2)
+        };
+        let entry = FileEntry { stats: Stats::default(), ..entry };
+        files.push(file.with_statistics(Arc::new(known)).with_extension(LakeFile(Arc::new(entry))));
+    }
+    let ingredients = if layout.extras.is_empty() { 0 } else { 6 };
+    Ok(Files { files, whole: padded(whole.finish(), ingredients) })
+}
+
+/// Statistics with columns behind that nothing is known of.
+fn padded(mut known: datafusion::common::Statistics, columns: usize) -> datafusion::common::Statistics {
+    let unknown = datafusion::common::ColumnStatistics::new_unknown();
+    known.column_statistics.extend(std::iter::repeat_n(unknown, columns));
+    known
+}
+
+fn shifts(files: &[FileEntry]) -> Shifts {
+    let shifted = files.iter().filter(|entry| !entry.shifts.is_identity());
+    Arc::new(shifted.map(|entry| (entry.id.0, entry.shifts.clone())).collect::<HashMap<_, _>>())
+}
+
+/// What the scan gives of its own schema: the columns that are wanted of those that a query sees.
+fn projection(layout: &Layout, wanted: Option<&[usize]>, shifts: &Shifts) -> Option<ProjectionExprs> {
+    let all: Vec<usize>;
+    let wanted = match wanted {
+        Some(wanted) => wanted,
+        None if layout.extras.is_empty() => return None,
+        None => {
+            all = (0..layout.schema.fields().len()).collect();
+            &all
+        }
+    };
+    let exprs = wanted.iter().map(|at| {
+        let name = layout.schema.field(*at).name().clone();
+        let expr = match at.checked_sub(layout.columns.fields().len()).map(|extra| layout.extras[extra]) {
+            None => Arc::new(Column::new(&name, *at)) as Arc<dyn PhysicalExpr>,
+            Some(extra) => ingredient(layout, extra, shifts),
+        };
+        ProjectionExpr { expr, alias: name }
+    });
+    Some(ProjectionExprs::new(exprs.collect::<Vec<_>>()))
+}
+
+/// An extra, of what it is made of.
+fn ingredient(layout: &Layout, extra: Extra, shifts: &Shifts) -> Arc<dyn PhysicalExpr> {
+    let schema = layout.table_schema();
+    let column = |at: usize| {
+        Arc::new(Column::new(schema.table_schema().field(at).name(), at)) as Arc<dyn PhysicalExpr>
+    };
+    let places = layout.places();
+    match extra {
+        Extra::File => column(places.file),
+        Extra::Row => Arc::new(CastExpr::new(
+            column(places.position),
+            datafusion::arrow::datatypes::DataType::UInt64,
+            None,
+        )),
+        Extra::RowId => Arc::new(RowNumbers {
+            kind: Kind::RowId(Arc::clone(shifts)),
+            of: [places.stored_id, places.first_row, places.position, places.file].map(column).into(),
+        }),
+        Extra::Commit => Arc::new(RowNumbers {
+            kind: Kind::Version,
+            of: [places.stored_version, places.added].map(column).into(),
+        }),
+    }
+}
+
+/// What a session knows a lake's store by.
+fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse(format!("strandline://{}-{}", lake.id(), lake.storage().fingerprint()))
+}
+
+/// Files spread evenly, neighbours together.
+fn spread(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    FileGroup::new(files).split_files(partitions)
+}

@@ -1,0 +1,198 @@
+//! The bytes of data files for DataFusion's Parquet reader, through the SDK.
+//!
+//! A small file is read whole, which verifies it; of a larger one the footer is read with its length known, and then what is
+//! asked for. Invariants: a footer is known to all queries after the first; readers of one opened file share what was read of it. What does not belong here:
+//! which files are read.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion_datasource::PartitionedFile;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::OBJECT_STORE_COALESCE_DEFAULT;
+use strandline::ErrorKind;
+use strandline::format::FileEntry;
+use strandline::scan::FileReader;
+use tokio::sync::OnceCell;
+
+use super::adapt::Footer;
+
+/// A file that is being read: what its readers share. A [`PartitionedFile`] carries it.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    pub(super) entry: Arc<FileEntry>,
+    pub(super) footer: Footer,
+    /// All of it, if it is small.
+    whole: Arc<OnceCell<Bytes>>,
+}
+
+impl Opened {
+    pub(super) fn new(entry: Arc<FileEntry>) -> Self {
+        Self { entry, footer: Arc::new(OnceLock::new()), whole: Arc::new(OnceCell::new()) }
+    }
+}
+
+/// Makes readers of one table's files.
+#[derive(Debug)]
+pub(super) struct Readers(pub(super) FileReader);
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        _: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let opened = file.extension::<Opened>().cloned().ok_or_else(|| {
+            DataFusionError::Internal(format!("{} is no file of a lake's table", file.object_meta.location))
+        })?;
+        Ok(Box::new(Reader { reader: self.0.clone(), opened, counts: Counts::new(partition, metrics) }))
+    }
+}
+
+/// What reading costs, for EXPLAIN ANALYZE.
+#[derive(Debug)]
+struct Counts {
+    requests: Count,
+    bytes: Count,
+    footers_cached: Count,
+}
+
+impl Counts {
+    fn new(partition: usize, metrics: &ExecutionPlanMetricsSet) -> Self {
+        let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
+        Self {
+            requests: counter("lake_requests"),
+            bytes: counter("lake_bytes_read"),
+            footers_cached: counter("lake_footer_cache_hits"),
+        }
+    }
+
+    fn read(&self, requests: usize, bytes: u64) {
+        self.requests.add(requests);
+        self.bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+}
+
+struct Reader {
+    reader: FileReader,
+    opened: Opened,
+    counts: Counts,
+}
+
+impl Reader {
+    async fn whole(&self) -> strandline::Result<&Bytes> {
+        let read = async {
+            self.counts.read(1, self.opened.entry.size);
+            self.reader.whole(&self.opened.entry).await
+        };
+        self.opened.whole.get_or_try_init(|| read).await
+    }
+
+    async fn footer(&self) -> strandline::Result<Arc<ParquetMetaData>> {
+        if let Some(footer) = self.opened.footer.get() {
+            return Ok(Arc::clone(footer));
+        }
+        let entry = &self.opened.entry;
+        let footer = if self.reader.knows_footer(entry) {
+            self.counts.footers_cached.add(1);
+            self.reader.footer(entry).await?
+        } else if FileReader::is_small(entry) {
+            self.reader.footer_within(entry, self.whole().await?).await?
+        } else {
+            self.counts.read(1, entry.footer);
+            self.reader.footer(entry).await?
+        };
+        Ok(Arc::clone(self.opened.footer.get_or_init(|| footer)))
+    }
+
+    async fn ranges(&self, ranges: Vec<Range<u64>>) -> strandline::Result<Vec<Bytes>> {
+        if FileReader::is_small(&self.opened.entry) {
+            let whole = self.whole().await?;
+            return ranges.iter().map(|range| self.slice(whole, range)).collect();
+        }
+        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.counts.read(requests_of(&ranges), bytes);
+        let footer = self.footer().await?;
+        self.reader.ranges(&self.opened.entry, &footer, &ranges).await
+    }
+
+    fn slice(&self, whole: &Bytes, range: &Range<u64>) -> strandline::Result<Bytes> {
+        let at = |place: u64| usize::try_from(place).ok().filter(|place| *place <= whole.len());
+        match (at(range.start), at(range.end)) {
+            (Some(start), Some(end)) if start <= end => Ok(whole.slice(start..end)),
+            _ => {
+                let message =
+                    format!("its footer places something at {range:?}, it has {} bytes", whole.len());
+                Err(strandline::Error::new(ErrorKind::Corrupt, message)
+                    .at(self.reader.place(&self.opened.entry)))
+            }
+        }
+    }
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, std::result::Result<Bytes, ParquetError>> {
+        async move {
+            let mut bytes = self.ranges(vec![range]).await.map_err(parquet)?;
+            bytes.pop().ok_or_else(|| ParquetError::General("a range without an answer".to_owned()))
+        }
+        .boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, std::result::Result<Vec<Bytes>, ParquetError>> {
+        async move { self.ranges(ranges).await.map_err(parquet) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, std::result::Result<Arc<ParquetMetaData>, ParquetError>> {
+        async move { self.footer().await.map_err(parquet) }.boxed()
+    }
+}
+
+fn parquet(error: strandline::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+/// How many requests these ranges take: neighbours share one.
+fn requests_of(ranges: &[Range<u64>]) -> usize {
+    let mut sorted: Vec<&Range<u64>> = ranges.iter().collect();
+    sorted.sort_unstable_by_key(|range| range.start);
+    let (mut requests, mut end) = (0, None::<u64>);
+    for range in sorted {
+        if end.is_none_or(|end| range.start > end.saturating_add(OBJECT_STORE_COALESCE_DEFAULT)) {
+            requests += 1;
+        }
+        end = Some(end.map_or(range.end, |end| end.max(range.end)));
+    }
+    requests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_lie_close_share_a_request() {
+        const FAR: u64 = OBJECT_STORE_COALESCE_DEFAULT;
+        assert_eq!(requests_of(&[]), 0);
+        assert_eq!(requests_of(&[0..1, 5..9, 1..2]), 1);
+        assert_eq!(requests_of(&[0..1, 1 + FAR..2 + FAR]), 1);
+        assert_eq!(requests_of(&[0..1, 2 + FAR..3 + FAR]), 2);
+    }
+}

@@ -1,0 +1,255 @@
+//! What the metadata knows of a scan's rows, for DataFusion.
+//!
+//! It is told twice, under two rules. Of the whole scan DataFusion answers COUNT, MIN and MAX from what is called exact, so exact is
+//! only what rows that are left certainly have. Of one file it prunes by bounds that are called exact, and takes a column for a
+//! constant where both bounds are the same or all rows are null: so bounds that hold are called exact there, unless that would make a
+//! constant of what is none.
+
+use datafusion::arrow::datatypes::{DataType, Schema as ArrowSchema, TimeUnit};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
+use strandline::format::{Bound, Field, FieldSet, FieldStats, FileEntry, PrimitiveType, Type, Value};
+
+/// What is known of one column in one file, deletes apart.
+struct Known {
+    nulls: Option<u64>,
+    min: Option<Bound>,
+    max: Option<Bound>,
+}
+
+impl Known {
+    const NOTHING: Self = Self { nulls: None, min: None, max: None };
+
+    fn of(field: &Field, entry: &FileEntry, set: Option<&FieldSet>) -> Self {
+        let Type::Primitive(ty) = field.ty else { return Self::NOTHING };
+        match set {
+            Some(set) if !set.contains(field.id) => Self::absent(field, entry.rows),
+            Some(_) => entry.stats.0.get(&field.id).map_or(Self::NOTHING, |stats| Self::stored(stats, ty)),
+            None => Self::NOTHING,
+        }
+    }
+
+    /// A column that the file was written without has its initial default everywhere [READ-8].
+    fn absent(field: &Field, rows: u64) -> Self {
+        match field.initial.clone().filter(|value| !value.is_nan()) {
+            Some(value) => {
+                let bound = Some(Bound::exact(value));
+                Self { nulls: Some(0), min: bound.clone(), max: bound }
+            }
+            None if field.initial.is_some() => Self { nulls: Some(0), ..Self::NOTHING },
+            None => Self { nulls: Some(rows), ..Self::NOTHING },
+        }
+    }
+
+    fn stored(stats: &FieldStats, ty: PrimitiveType) -> Self {
+        // NaNs are above, and with a sign below, all numbers for DataFusion, and in no bound.
+        if stats.ty.is_floating() && stats.nans != Some(0) {
+            return Self { nulls: stats.nulls, ..Self::NOTHING };
+        }
+        let promoted = |bound: &Option<Bound>| {
+            let bound = bound.as_ref()?;
+            Some(Bound { value: bound.value.promote(ty)?, exact: bound.exact })
+        };
+        Self { nulls: stats.nulls, min: promoted(&stats.min), max: promoted(&stats.max) }
+    }
+}
+
+/// What is known of one file, for pruning it.
+pub(crate) fn of_file(
+    fields: &[Field],
+    schema: &ArrowSchema,
+    entry: &FileEntry,
+    set: Option<&FieldSet>,
+) -> Statistics {
+    let all = entry.deletes.is_none();
+    let column = |(field, arrow): (&Field, &DataType)| {
+        let known = Known::of(field, entry, set);
+        let scalar = |bound: &Option<Bound>| bound.as_ref().and_then(|bound| scalar(&bound.value, arrow));
+        let (min, max) = (scalar(&known.min), scalar(&known.max));
+        let exact = |bound: &Option<Bound>| bound.as_ref().is_some_and(|bound| bound.exact);
+        // Bounds that were cut may meet though the values differ.
+        let seeming = min == max && !(exact(&known.min) && exact(&known.max));
+        let bound = |scalar: Option<ScalarValue>| match scalar {
+            Some(value) if !seeming => Precision::Exact(value),
+            _ => Precision::Absent,
+        };
+        let nulls = known.nulls.filter(|_| all).and_then(|nulls| usize::try_from(nulls).ok());
+        ColumnStatistics {
+            null_count: nulls.map_or(Precision::Absent, Precision::Exact),
+            min_value: bound(min),
+            max_value: bound(max),
+            ..ColumnStatistics::new_unknown()
+        }
+    };
+    let types = schema.fields().iter().map(|field| field.data_type());
+    Statistics {
+        num_rows: match usize::try_from(entry.rows) {
+            Ok(rows) if all => Precision::Exact(rows),
+            _ => Precision::Absent,
+        },
+        total_byte_size: usize::try_from(entry.size).map_or(Precision::Absent, Precision::Inexact),
+        column_statistics: fields.iter().zip(types).map(column).collect(),
+    }
+}
+
+/// What is known of all files together.
+pub(crate) struct Whole<'s> {
+    fields: &'s [Field],
+    schema: &'s ArrowSchema,
+    rows: u64,
+    bytes: u64,
+    columns: Vec<Column>,
+}
+
+/// What is known of one column in all files.
+struct Column {
+    nulls: Count,
+    min: Extreme,
+    max: Extreme,
+}
+
+/// A sum, and whether it is what it says.
+#[derive(Clone, Copy)]
+struct Count {
+    sum: u64,
+    exact: bool,
+    known: bool,
+}
+
+/// The least or greatest value that was met.
+enum Extreme {
+    /// No file has a value.
+    None,
+    Value {
+        value: ScalarValue,
+        exact: bool,
+    },
+    Unknown,
+}
+
+impl<'s> Whole<'s> {
+    pub(crate) fn new(fields: &'s [Field], schema: &'s ArrowSchema) -> Self {
+        let column = |_| Column {
+            nulls: Count { sum: 0, exact: true, known: true },
+            min: Extreme::None,
+            max: Extreme::None,
+        };
+        Self { fields, schema, rows: 0, bytes: 0, columns: fields.iter().map(column).collect() }
+    }
+
+    pub(crate) fn add(&mut self, entry: &FileEntry, set: Option<&FieldSet>) {
+        let whole = entry.deletes.is_none();
+        self.rows = self.rows.saturating_add(entry.live_rows());
+        self.bytes = self.bytes.saturating_add(entry.size);
+        let types = self.schema.fields().iter().map(|field| field.data_type());
+        for ((field, ty), column) in self.fields.iter().zip(types).zip(&mut self.columns) {
+            let known = Known::of(field, entry, set);
+            column.nulls.add(known.nulls, whole);
+            // A column of nulls has no bounds to miss.
+            if known.nulls == Some(entry.rows) {
+                continue;
+            }
+            column.min.meet(known.min.as_ref(), ty, whole, std::cmp::Ordering::Less);
+            column.max.meet(known.max.as_ref(), ty, whole, std::cmp::Ordering::Greater);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Statistics {
+        let column = |column: Column| ColumnStatistics {
+            null_count: column.nulls.precision(),
+            min_value: column.min.precision(),
+            max_value: column.max.precision(),
+            ..ColumnStatistics::new_unknown()
+        };
+        Statistics {
+            num_rows: usize::try_from(self.rows).map_or(Precision::Absent, Precision::Exact),
+            total_byte_size: usize::try_from(self.bytes).map_or(Precision::Absent, Precision::Inexact),
+            column_statistics: self.columns.into_iter().map(column).collect(),
+        }
+    }
+}
+
+impl Count {
+    fn add(&mut self, more: Option<u64>, whole: bool) {
+        self.exact &= whole || more == Some(0);
+        self.known &= more.is_some();
+        self.sum = self.sum.saturating_add(more.unwrap_or(0));
+    }
+
+    fn precision(self) -> Precision<usize> {
+        match usize::try_from(self.sum) {
+            Ok(sum) if self.known && self.exact => Precision::Exact(sum),
+            Ok(sum) if self.known => Precision::Inexact(sum),
+            _ => Precision::Absent,
+        }
+    }
+}
+
+impl Extreme {
+    /// `further` is how a value compares that is to be kept.
+    fn meet(&mut self, bound: Option<&Bound>, ty: &DataType, whole: bool, further: std::cmp::Ordering) {
+        let found = bound.and_then(|bound| Some((scalar(&bound.value, ty)?, bound.exact && whole)));
+        let Some((found, certain)) = found else {
+            *self = Self::Unknown;
+            return;
+        };
+        match self {
+            Self::Unknown => {}
+            Self::None => *self = Self::Value { value: found, exact: certain },
+            Self::Value { value, exact } => match found.partial_cmp(value) {
+                // A bound that is no further than a value that is certain cannot hide one beyond it.
+                Some(order) if order == further => (*value, *exact) = (found, certain),
+                Some(std::cmp::Ordering::Equal) => *exact |= certain,
+                Some(_) => {}
+                None => *self = Self::Unknown,
+            },
+        }
+    }
+
+    fn precision(self) -> Precision<ScalarValue> {
+        match self {
+            Self::Value { value, exact: true } => Precision::Exact(value),
+            Self::Value { value, exact: false } => Precision::Inexact(value),
+            Self::None | Self::Unknown => Precision::Absent,
+        }
+    }
+}
+
+/// A value as DataFusion has it in a column of this type.
+pub(crate) fn scalar(value: &Value, ty: &DataType) -> Option<ScalarValue> {
+    Some(match (value, ty) {
+        (Value::Boolean(truth), DataType::Boolean) => ScalarValue::Boolean(Some(*truth)),
+        (Value::Int(number), DataType::Int32) => ScalarValue::Int32(Some(*number)),
+        (Value::Long(number), DataType::Int64) => ScalarValue::Int64(Some(*number)),
+        (Value::Float(number), DataType::Float32) => ScalarValue::Float32(Some(*number)),
+        (Value::Double(number), DataType::Float64) => ScalarValue::Float64(Some(*number)),
+        (Value::Decimal { unscaled, scale }, DataType::Decimal128(precision, of))
+            if i16::from(*scale) == i16::from(*of) =>
+        {
+            ScalarValue::Decimal128(Some(*unscaled), *precision, *of)
+        }
+        (Value::Date(days), DataType::Date32) => ScalarValue::Date32(Some(*days)),
+        (Value::Time(micros), DataType::Time64(TimeUnit::Microsecond)) => {
+            ScalarValue::Time64Microsecond(Some(*micros))
+        }
+        (
+            Value::Timestamp(time) | Value::TimestampTz(time),
+            DataType::Timestamp(TimeUnit::Microsecond, zone),
+        ) => ScalarValue::TimestampMicrosecond(Some(*time), zone.clone()),
+        (
+            Value::TimestampNs(time) | Value::TimestampTzNs(time),
+            DataType::Timestamp(TimeUnit::Nanosecond, zone),
+        ) => ScalarValue::TimestampNanosecond(Some(*time), zone.clone()),
+        (Value::String(text), DataType::Utf8View) => ScalarValue::Utf8View(Some(text.to_string())),
+        (Value::String(text), DataType::Utf8) => ScalarValue::Utf8(Some(text.to_string())),
+        (Value::Binary(bytes), DataType::BinaryView) => ScalarValue::BinaryView(Some(bytes.to_vec())),
+        (Value::Binary(bytes), DataType::Binary) => ScalarValue::Binary(Some(bytes.to_vec())),
+        (Value::Uuid(id), DataType::FixedSizeBinary(16)) => {
+            ScalarValue::FixedSizeBinary(16, Some(id.to_vec()))
+        }
+        (Value::Fixed(bytes), DataType::FixedSizeBinary(length)) => {
+            ScalarValue::FixedSizeBinary(*length, Some(bytes.to_vec()))
+        }
+        _ => return None,
+    })
+}

@@ -40,8 +40,8 @@ pub use deletion_vector::DeletionVector;
 pub use error::{Error, ErrorKind, Result};
 pub use feature::{Feature, Features, KNOWN_FEATURES};
 pub use file::{
-    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, MAX_INLINE_DELETES, RowIds,
-    Scalar, SplitValues,
+    Deletes, External, FileColumns, FileEntry, FileSummaries, FileSummary, Files, LAST_UPDATED_FIELD,
+    MAX_INLINE_DELETES, ROW_ID_FIELD, RowIds, Scalar, SplitValues,
 };
 pub use filter::{Absent, Comparison, Filter, Test};
 pub use hash::{Hash, ObjectRef};

@@ -31,9 +31,9 @@ pub use lake::{Head, Lake};
 pub use merge::{Conflict, ConflictKind};
 pub use runtime::{Clock, Deadline, Environment, Random, Runtime};
 pub use strandline_format as format;
-pub use table::Table;
-pub use transaction::{Begin, Isolation, Transaction};
-pub use write::{Compression, WriteOptions};
+pub use table::{RowPlace, Table};
+pub use transaction::{Begin, Isolation, RowChanges, RowSet, Transaction};
+pub use write::{Compression, RowRemoval, WriteOptions};
 
 /// The README's program, compiled.
 #[cfg(doctest)]

@@ -5,7 +5,9 @@
 
 mod columns;
 mod entry;
+mod row_ids;
 mod wire;
 
 pub use columns::{FileColumns, FileSummaries, Files};
 pub use entry::{Deletes, External, FileEntry, FileSummary, MAX_INLINE_DELETES, RowIds, Scalar, SplitValues};
+pub use row_ids::{LAST_UPDATED_FIELD, ROW_ID_FIELD};

@@ -5,9 +5,10 @@
 
 use std::cmp::Ordering;
 
-use strandline_format::{MAX_PRECISION, Value};
+use strandline_format::{MAX_PRECISION, PrimitiveType, Value};
 
 use super::calendar;
+use super::place::{Place, place};
 use crate::{Error, ErrorKind, Result};
 
 /// A value that columns are compared with. It takes on the type of its column when the predicate is bound.
@@ -98,6 +99,19 @@ impl Literal {
             .map(Kind::Uuid)
             .map(Self)
             .ok_or_else(|| refused(text, "a uuid, like 6ba7b810-9dad-11d1-80b4-00c04fd430c8"))
+    }
+}
+
+impl Literal {
+    /// The value of a type that this is; `None` if no value of the type is exactly this, but that a number for a float column is the nearest one.
+    pub(crate) fn value(&self, ty: PrimitiveType) -> Option<Value> {
+        match (place(self, ty)?, ty) {
+            (Place::At(Value::Double(number)), PrimitiveType::Float) => {
+                number.to_string().parse().ok().map(Value::Float)
+            }
+            (Place::At(value), ty) => value.check(ty).is_ok().then_some(value),
+            _ => None,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use strandline_format::merge::{CatalogConflict, CatalogConflictKind, TableConflict};
-use strandline_format::{Counts, FileId, Hash, Operation, Seq, TableChange, TableId, TableName};
+use strandline_format::merge::{CatalogConflict, CatalogConflictKind, RowFate, TableConflict};
+use strandline_format::{Counts, FileId, Hash, Operation, RowId, Seq, TableChange, TableId, TableName};
 
 /// Something that stands in the way of a commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +28,55 @@ pub enum ConflictKind {
     Table(TableConflict),
     /// Files of which both sides changed the same rows, or that the other side wrote where this one overwrites.
     Files(Vec<FileId>),
+    /// Rows that both sides changed, or that one side changed and the other deleted.
+    Rows(RowConflicts),
     /// A constraint of one side that cannot stand beside what the other one did: rows break it, or a column that it names is
     /// gone. Its name, and what is wrong.
     Constraint(String, String),
     /// Something that was read under the level `serializable`.
     Read(ReadConflict),
+}
+
+/// Rows on which two sides disagree: the first of them, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowConflicts {
+    rows: Vec<RowConflict>,
+    count: u64,
+}
+
+/// A row on which two sides disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowConflict {
+    /// Which row.
+    pub row: RowId,
+    /// What the branch did to it since.
+    pub ours: RowFate,
+    /// What was to be done to it.
+    pub theirs: RowFate,
+}
+
+impl RowConflicts {
+    /// How many are kept one by one.
+    pub const LISTED: usize = 1000;
+
+    pub(super) fn push(&mut self, row: RowConflict) {
+        if self.rows.len() < Self::LISTED {
+            self.rows.push(row);
+        }
+        self.count += 1;
+    }
+
+    /// The first ones, at most [`Self::LISTED`], in the order of their ids.
+    #[must_use]
+    pub fn rows(&self) -> &[RowConflict] {
+        &self.rows
+    }
+
+    /// How many there are in all.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
 }
 
 /// What was read, and then changed by the other side.
@@ -72,7 +116,9 @@ impl Conflict {
     pub(crate) fn may_be_of(&self, change: &TableChange) -> bool {
         let rows = change.rows != Counts::default() || change.files != Counts::default();
         match &self.kind {
-            ConflictKind::Files(_) | ConflictKind::Read(ReadConflict::Scan(_)) => rows,
+            ConflictKind::Files(_) | ConflictKind::Rows(_) | ConflictKind::Read(ReadConflict::Scan(_)) => {
+                rows
+            }
             ConflictKind::Table(_) | ConflictKind::Read(ReadConflict::Schema) => {
                 !matches!(change.operation, Operation::Append | Operation::Delete | Operation::Update)
             }
@@ -87,6 +133,7 @@ impl Conflict {
             ConflictKind::Catalog(_) => "catalog",
             ConflictKind::Table(_) => "table",
             ConflictKind::Files(_) => "files",
+            ConflictKind::Rows(_) => "rows",
             ConflictKind::Constraint(..) => "constraint",
             ConflictKind::Read(_) => "read",
         }
@@ -109,6 +156,7 @@ impl fmt::Display for ConflictKind {
             Self::Catalog(kind) => f.write_str(catalog(*kind)),
             Self::Table(conflict) => table(conflict, f),
             Self::Files(files) => write!(f, "{}", Listed(files)),
+            Self::Rows(rows) => write!(f, "{rows}"),
             Self::Constraint(name, why) => {
                 write!(f, "constraint {name:?} does not go with the other side's changes: {why}")
             }
@@ -165,6 +213,33 @@ fn table(conflict: &TableConflict, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         TableConflict::Comment { .. } => f.write_str("both sides changed the comment"),
         TableConflict::Key { .. } => f.write_str("both sides changed the key"),
+    }
+}
+
+impl fmt::Display for RowConflicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> = self.rows.iter().take(NAMED).map(ToString::to_string).collect();
+        write!(f, "the same rows were written on both sides: {}", named.join(", "))?;
+        match self.count.checked_sub(named.len() as u64) {
+            Some(more) if more > 0 => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for RowConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {} ({} there, {} here)", self.row, fate(self.ours), fate(self.theirs))
+    }
+}
+
+fn fate(fate: RowFate) -> &'static str {
+    match fate {
+        RowFate::Left => "left",
+        RowFate::Moved => "moved",
+        RowFate::Deleted => "deleted",
+        RowFate::Changed => "updated",
+        RowFate::Restored => "restored",
     }
 }
 

@@ -1,15 +1,15 @@
 //! The files of a table that both sides changed [REB-3..9, REB-16].
 
 use futures::{StreamExt, TryStreamExt};
-use strandline_format::merge::{FileMerge, FileSide, FileSides, ListMap};
+use strandline_format::merge::{FileMerge, FileSide, FileSides, ListMap, TouchedTwice};
 use strandline_format::tree::Columns;
 use strandline_format::{
     Deletes, DeletionVector, FileEntry, FileId, Files, Filter, MAX_INLINE_DELETES, ObjectRef, Renumbering,
-    RowIds,
 };
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::merge::conflict::{Conflict, ConflictKind};
+use crate::merge::rows::Twice;
 use crate::merge::table::TableRebase;
 use crate::scan::deletion_vector;
 use crate::storage::DataKind;
@@ -35,12 +35,14 @@ pub(super) struct FilesMerge<'a> {
 #[derive(Default)]
 struct Found {
     edits: Vec<FileEdit>,
-    /// Files that both sides touched in a way that only their rows could settle.
+    /// Files that the sides disagree on as a whole.
     collisions: Vec<FileId>,
     /// Deletion vectors that were put.
     stored: Vec<ObjectRef>,
-    /// Whether our side added files that store row ids, once that was asked for.
-    ours_moves: Option<bool>,
+    /// The files that our side added and that may hold rows of the base, once that was asked for.
+    ours_moved: Option<Vec<FileEntry>>,
+    /// Rows that both sides touched.
+    twice: Vec<Twice>,
 }
 
 impl FilesMerge<'_> {
@@ -56,6 +58,7 @@ impl FilesMerge<'_> {
             self.merge_chunk(chunk, &mut found).await?;
         }
         self.check_overwrites(&mut found).await?;
+        self.merge_twice(&mut found, conflicts).await?;
         if !found.collisions.is_empty() {
             conflicts.push(self.table.conflict(ConflictKind::Files(found.collisions)));
         }
@@ -90,69 +93,146 @@ impl FilesMerge<'_> {
             return Ok(());
         }
         let theirs = change.after.map(|entry| self.lists.translate(&entry)).transpose()?;
-        let ours_moves = match found.ours_moves {
-            Some(known) => known,
-            None => *found.ours_moves.insert(self.ours_moves().await?),
-        };
         let sides = (change.before.as_ref(), ours.as_ref(), theirs.as_ref());
-        match self.merge_sides(sides, ours_moves).await? {
+        let merged = self.merge_sides(sides, found).await?;
+        self.enter(merged, (ours, theirs), id, found).await
+    }
+
+    /// Carries out what an entry comes to.
+    async fn enter(
+        &self,
+        merged: FileMerge,
+        (ours, theirs): (Option<FileEntry>, Option<FileEntry>),
+        id: FileId,
+        found: &mut Found,
+    ) -> Result<()> {
+        match merged {
             FileMerge::Ours => {}
             FileMerge::Theirs => found.edits.push(FileEdit { before: ours, after: theirs }),
             FileMerge::Remove => found.edits.push(FileEdit { before: ours, after: None }),
             FileMerge::Deletes(deletes) => {
                 let Some(before) = ours else { return Ok(()) };
-                let deletes = self.store(&deletes).await?;
-                if let Deletes::Stored { object, .. } = &deletes {
-                    found.stored.push(*object);
-                }
-                let after = FileEntry { deletes: Some(deletes), ..before.clone() };
-                found.edits.push(FileEdit { before: Some(before), after: Some(after) });
+                let after = self.with_deletes(&before, &deletes, found).await?;
+                found.edits.push(FileEdit { before: Some(before), after });
             }
             FileMerge::Rows(_) | FileMerge::Conflict(_) => found.collisions.push(id),
         }
         Ok(())
     }
 
+    /// What an entry comes to by its deletion vectors. Rows that both sides touched are noted, to be told apart by their ids.
     async fn merge_sides(
         &self,
         (base, ours, theirs): (Option<&FileEntry>, Option<&FileEntry>, Option<&FileEntry>),
-        ours_moves: bool,
+        found: &mut Found,
     ) -> Result<FileMerge> {
-        let state = self.table.ours;
-        let load = |entry: Option<&FileEntry>| {
-            let entry = entry.cloned();
-            async move {
-                match &entry {
-                    Some(entry) => {
-                        Ok(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default())
-                    }
-                    None => Ok::<_, Error>(DeletionVector::new()),
-                }
-            }
-        };
+        let load = |entry: Option<&FileEntry>| self.deletes(entry.cloned());
         let (base_deletes, our_deletes, their_deletes) =
             futures::try_join!(load(base), load(ours), load(theirs))?;
-        let sides = FileSides {
+        let moved = match &mut found.ours_moved {
+            Some(known) => known,
+            slot => slot.insert(self.ours_moved().await?),
+        };
+        let mut sides = FileSides {
             base: side(base, &base_deletes),
             ours: side(ours, &our_deletes),
             theirs: side(theirs, &their_deletes),
-            ours_moves,
-            theirs_moves: self.table.theirs.new_files().any(|entry| entry.row_ids == RowIds::Stored),
+            ours_moves: !moved.is_empty(),
+            theirs_moves: self.table.theirs.new_files().any(|entry| self.table.moves(entry)),
         };
-        Ok(sides.merge())
+        let merged = sides.merge();
+        let (FileMerge::Rows(touched), Some(base)) = (&merged, base) else { return Ok(merged) };
+        let positions = match touched {
+            TouchedTwice::Positions(positions) => positions.clone(),
+            TouchedTwice::AllLive => DeletionVector::below(base.rows)?.added_since(&base_deletes),
+        };
+        // What the vectors say of all other rows.
+        (sides.ours_moves, sides.theirs_moves) = (false, false);
+        let merged = sides.merge();
+        let of = |entry: Option<&FileEntry>, deletes: DeletionVector| entry.map(|_| deletes);
+        let (ours, theirs) = (of(ours, our_deletes), of(theirs, their_deletes));
+        found.twice.push(Twice { base: base.clone(), positions, ours, theirs });
+        Ok(merged)
     }
 
-    /// Whether our side added files that store row ids.
-    async fn ours_moves(&self) -> Result<bool> {
+    async fn deletes(&self, entry: Option<FileEntry>) -> Result<DeletionVector> {
+        let state = self.table.ours;
+        match &entry {
+            Some(entry) => {
+                Ok(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default())
+            }
+            None => Ok(DeletionVector::new()),
+        }
+    }
+
+    /// The files that our side added and that may hold rows of the base, with what is known of their ids alone.
+    async fn ours_moved(&self) -> Result<Vec<FileEntry>> {
         let (base, ours) = (&self.table.base.table, self.table.ours);
         let since = KeyRange::new(base.next_file..);
         let mut batches = std::pin::pin!(ours.trees.scan(&ours.table.files, &since));
+        let mut moved = Vec::new();
         while let Some(batch) = batches.try_next().await? {
-            if batch.entries().any(|entry| entry.row_ids == RowIds::Stored) {
-                return Ok(true);
+            moved.extend(batch.entries().filter(|entry| self.table.moves(entry)));
+        }
+        Ok(moved)
+    }
+
+    /// Tells rows that both sides touched apart by their ids, and takes away the places that lose theirs.
+    async fn merge_twice(&self, found: &mut Found, conflicts: &mut Vec<Conflict>) -> Result<()> {
+        if found.twice.is_empty() {
+            return Ok(());
+        }
+        let moved = found.ours_moved.take().unwrap_or_default();
+        let merged = Box::pin(self.table.merge_rows(&found.twice, &moved)).await?;
+        if merged.conflicts.count() > 0 {
+            conflicts.push(self.table.conflict(ConflictKind::Rows(merged.conflicts)));
+            return Ok(());
+        }
+        for before in moved {
+            if let Some(lost) = merged.ours_lose.get(&before.id) {
+                let after = self.losing(&before, lost, found).await?;
+                found.edits.push(FileEdit { before: Some(before), after });
             }
         }
-        Ok(false)
+        for (file, lost) in merged.theirs_lose {
+            let id = self.numbers.file(file);
+            let at = found.edits.iter().position(|edit| edit.after.as_ref().map(|after| after.id) == id);
+            let Some(mut edit) = at.map(|at| found.edits.swap_remove(at)) else { continue };
+            if let Some(after) = edit.after.take() {
+                edit.after = self.losing(&after, &lost, found).await?;
+            }
+            if edit.before.is_some() || edit.after.is_some() {
+                found.edits.push(edit);
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry without these rows; `None` if none are left.
+    async fn losing(
+        &self,
+        entry: &FileEntry,
+        lost: &DeletionVector,
+        found: &mut Found,
+    ) -> Result<Option<FileEntry>> {
+        let deletes = self.deletes(Some(entry.clone())).await?.union(lost);
+        self.with_deletes(entry, &deletes, found).await
+    }
+
+    async fn with_deletes(
+        &self,
+        entry: &FileEntry,
+        deletes: &DeletionVector,
+        found: &mut Found,
+    ) -> Result<Option<FileEntry>> {
+        if deletes.cardinality() >= entry.rows {
+            return Ok(None);
+        }
+        let deletes = self.store(deletes).await?;
+        if let Deletes::Stored { object, .. } = &deletes {
+            found.stored.push(*object);
+        }
+        Ok(Some(FileEntry { deletes: Some(deletes), ..entry.clone() }))
     }
 
     /// The united deletes as an entry holds them [FILE-7].

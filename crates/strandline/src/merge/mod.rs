@@ -1,13 +1,14 @@
 //! The one merge, over stored trees: what a work did since its base is done to another snapshot [REB-1..16].
 //!
 //! The rules are pure and stand in `strandline_format::merge`; here is what they need read, and what they decide carried out.
-//! Invariants: a merge reads metadata, and rows of new files only for constraints that the other side made [REB-11]; it
-//! rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
+//! Invariants: a merge reads metadata, rows of new files only for constraints that the other side made [REB-11], and ids of rows only where
+//! both sides touched the same ones [REB-8]; it rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
 //! tries again (`commit`), and which commit on the other side it was (looked for once there is a conflict).
 
 mod conflict;
 mod files;
 mod kin;
+mod rows;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use strandline_format::{
     Catalog, CatalogEntry, EntryType, Era, Hash, NameKey, ObjectRef, Operation, Seq, TableId, TxnId,
 };
 
-pub use conflict::{Conflict, ConflictKind, ReadConflict};
+pub use conflict::{Conflict, ConflictKind, ReadConflict, RowConflict, RowConflicts};
 pub(crate) use files::reaches;
 pub(crate) use kin::{Ends, Kin, Known};
 
@@ -42,6 +43,8 @@ pub(crate) struct Rebase<'a> {
     pub(crate) work: &'a Work,
     /// What the transaction read, if that counts [REB-12].
     pub(crate) reads: Option<&'a ReadSet>,
+    /// The version that the work began on: what is of a later one was written since.
+    pub(crate) since: Seq,
     /// Where it is done now.
     pub(crate) onto: &'a Snapshot,
     /// The version that it becomes [REB-5].
@@ -210,6 +213,7 @@ impl Rebase<'_> {
                     base: &base,
                     ours: &ours,
                     theirs: draft,
+                    since: self.since,
                     version: self.version,
                     era: self.era,
                 };

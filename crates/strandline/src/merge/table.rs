@@ -23,6 +23,8 @@ pub(super) struct TableRebase<'a> {
     pub(super) base: &'a TableState,
     pub(super) ours: &'a TableState,
     pub(super) theirs: &'a Draft,
+    /// The version of the base.
+    pub(super) since: Seq,
     pub(super) version: Seq,
     /// The era in which a united deletion vector is stored.
     pub(super) era: Era,

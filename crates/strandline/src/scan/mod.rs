@@ -30,6 +30,7 @@ mod engine;
 mod file;
 mod footer;
 mod headers;
+mod identity;
 mod leaf;
 mod piece;
 mod plan;
@@ -54,8 +55,10 @@ pub use batches::Batches;
 pub(crate) use deletes::deletion_vector;
 pub use engine::{ColumnSource, FileReader, FileShape, NestedColumn};
 pub use footer::footer;
+pub(crate) use identity::{identify, without};
 pub use plan::Plan;
 pub(crate) use rows::schema_with as with_row_ids;
+pub(crate) use rows::stored_schema;
 pub use rows::{LAST_UPDATED, ROW_ID};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -78,6 +81,8 @@ pub struct Scan {
     state: TableState,
     columns: Option<Vec<String>>,
     filter: Option<Predicate>,
+    /// What rows must pass besides, in terms of the table.
+    having: Option<Filter>,
     limit: Option<u64>,
     batch_rows: NonZeroUsize,
     prefetch: NonZeroUsize,
@@ -94,6 +99,7 @@ impl Scan {
             state,
             columns: None,
             filter: None,
+            having: None,
             limit: None,
             batch_rows: BATCH_ROWS,
             prefetch: PREFETCH,
@@ -101,6 +107,12 @@ impl Scan {
             pruning: true,
             reads: None,
         }
+    }
+
+    /// Only the rows that pass this as well.
+    pub(crate) fn having(mut self, filter: Filter) -> Self {
+        self.having = Some(filter);
+        self
     }
 
     /// The same, noted by a transaction as something that it has read.
@@ -198,6 +210,10 @@ impl Scan {
             let text = self.filter.as_ref().map_or_else(|| "TRUE".to_owned(), ToString::to_string);
             reads.scan(self.state.table.id, filter.as_ref().unwrap_or(&Filter::True), text);
         }
+        let filter = match (filter, self.having.clone()) {
+            (Some(one), Some(other)) => Some(Filter::And(vec![one, other])),
+            (one, other) => one.or(other),
+        };
         Ok(filter.filter(|filter| *filter != Filter::True))
     }
 

@@ -8,17 +8,41 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Arra
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
 use parquet::arrow::{PARQUET_FIELD_ID_META_KEY, RowNumber};
-use strandline_format::{FieldId, FileEntry, RowIds};
+use strandline_format::{FieldId, FileEntry, LAST_UPDATED_FIELD, ROW_ID_FIELD, RowIds};
 
 use super::footer::corrupt;
 use super::shape::Node;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The column of row ids, and its field id [SCH-4].
-pub const ROW_ID: (&str, FieldId) = ("_row_id", FieldId(2_147_483_540));
+pub const ROW_ID: (&str, FieldId) = ("_row_id", ROW_ID_FIELD);
 
 /// The column of the versions that last updated the rows, and the field id of what files store of it [SCH-4].
-pub const LAST_UPDATED: (&str, FieldId) = ("_last_updated", FieldId(2_147_483_539));
+pub const LAST_UPDATED: (&str, FieldId) = ("_last_updated", LAST_UPDATED_FIELD);
+
+/// What files call the column of versions that they store [FILE-8].
+const STORED_LAST_UPDATED: &str = "_last_updated_sequence_number";
+
+/// The schema of files that store row ids, of a table with this one: the two columns behind its own, signed as Parquet has them, and
+/// null where they follow from the entry.
+///
+/// # Errors
+/// `InvalidInput` if the table has a column of such a name.
+pub(crate) fn stored_schema(schema: &SchemaRef) -> Result<SchemaRef> {
+    let stored = [(ROW_ID.0, ROW_ID.1), (STORED_LAST_UPDATED, LAST_UPDATED.1)];
+    if let Some((name, _)) = stored.iter().find(|(name, _)| schema.field_with_name(name).is_ok()) {
+        let message = format!(
+            "the table has a column {name:?} of its own, so its rows cannot keep their ids: rename it"
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    let stored = stored.map(|(name, id)| {
+        let metadata = [(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())].into();
+        Arc::new(Field::new(name, DataType::Int64, true).with_metadata(metadata))
+    });
+    let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain(stored).collect();
+    Ok(Arc::new(Schema::new(fields)))
+}
 
 /// The columns that a scan adds: unsigned, as ids and versions are, and never null.
 fn fields() -> [FieldRef; 2] {

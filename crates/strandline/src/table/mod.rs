@@ -3,6 +3,7 @@
 //! Invariant: a table is of one snapshot; whatever is committed meanwhile, it stays what it is. What does not belong here: writing
 //! (`transaction`) and how rows are read (`scan`).
 
+mod places;
 mod state;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use strandline_format::{
     Totals,
 };
 
+pub use places::RowPlace;
 pub(crate) use state::TableState;
 
 use crate::columns::arrow_schema;

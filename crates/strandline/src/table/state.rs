@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use strandline_format::{Schema, Table as TableNode, TableName};
+use strandline_format::tree::Root;
+use strandline_format::{FileEntry, Files, Schema, Table as TableNode, TableName};
 
 use crate::storage::Objects;
 use crate::tree::Trees;
@@ -15,4 +16,13 @@ pub(crate) struct TableState {
     pub(crate) name: TableName,
     pub(crate) table: Arc<TableNode>,
     pub(crate) schema: Arc<Schema>,
+}
+
+impl TableState {
+    /// The table as if it had this file only.
+    pub(crate) fn of_file(&self, entry: FileEntry) -> Self {
+        let mut files: Root<Files> = Root::default();
+        files.edit([(entry.id, Some(entry))]);
+        Self { table: TableNode { files, ..(*self.table).clone() }.into(), ..self.clone() }
+    }
 }

@@ -90,8 +90,8 @@ impl Draft {
         self.table.files.edits().range(self.first_new..).filter_map(|(_, edit)| edit.as_ref())
     }
 
-    /// Adds a file that was just written, under the next ids.
-    pub(crate) fn add(&mut self, file: NewFile) -> Result<()> {
+    /// Adds a file that was just written, under the next ids. Rows of which it stores no id get one of these.
+    pub(crate) fn add(&mut self, file: NewFile, row_ids: RowIds) -> Result<()> {
         let (id, first_row) = (self.table.next_file, self.table.next_row);
         let entry = FileEntry {
             id,
@@ -108,7 +108,7 @@ impl Draft {
             order: file.order.map(|order| order.0),
             split: file.split,
             shifts: NumberMap::default(),
-            row_ids: RowIds::Derived,
+            row_ids,
             external: None,
             stats: file.stats,
         };

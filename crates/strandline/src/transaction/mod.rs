@@ -8,13 +8,19 @@
 
 mod alter;
 mod begin;
+mod change;
 mod create;
 pub(crate) mod draft;
+mod key;
 mod overwrite;
 pub(crate) mod reads;
+mod row_set;
+mod row_writer;
 mod rows;
 mod splits;
 mod touch;
+mod update;
+mod upsert;
 pub(crate) mod work;
 
 use std::collections::BTreeMap;
@@ -32,11 +38,15 @@ use tokio::time::Instant;
 
 pub use alter::{AlterTable, Place};
 pub use begin::{Begin, Isolation};
+pub use change::RowChanges;
 pub use create::CreateTable;
 pub(crate) use create::field_at;
 pub use overwrite::{Overwrite, Overwritten};
+pub use row_set::RowSet;
 pub use rows::Rows;
 pub(crate) use touch::check_rows;
+pub use update::Update;
+pub use upsert::Upsert;
 
 use crate::commit::build::Label;
 use crate::commit::{Member, Patience, Report, Unresolved, Written};

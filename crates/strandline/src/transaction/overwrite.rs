@@ -55,31 +55,8 @@ impl Transaction {
         Overwrite { transaction: self.clone(), table: table.into(), rows: rows.into(), what: What::All }
     }
 
-    /// Deletes the rows that pass a predicate: by deletion vectors, or by removing files none of whose rows is left.
-    ///
-    /// # Errors
-    /// `NotFound`, offering the nearest names; `InvalidInput` if the predicate does not fit the table; the store's errors.
-    pub async fn delete(&self, table: &str, predicate: Predicate) -> Result<u64> {
-        let name = TableName::new(table)?;
-        let mut state = self.open().await?;
-        let now = self.touched_table(&mut state, &name).await?;
-        self.0.reads.scan(now.table.id, &predicate.bind(&now.schema)?, predicate.to_string());
-        let found = touch::matching(&now, &predicate).await?;
-        if found.is_empty() {
-            return Ok(0);
-        }
-        let mut draft = state.work.drafted(&name).await?;
-        let before = draft.table.totals.rows;
-        for found in found {
-            draft.take_out(found, self.objects()).await?;
-        }
-        let deleted = before - draft.table.totals.rows;
-        state.work.put_draft(&name, draft, Operation::Delete).await?;
-        Ok(deleted)
-    }
-
     /// A table as it is now, all appended rows in files.
-    async fn touched_table(&self, state: &mut State, name: &TableName) -> Result<TableState> {
+    pub(super) async fn touched_table(&self, state: &mut State, name: &TableName) -> Result<TableState> {
         let id = self.find_table(state, name).await?;
         self.finish_appends(state, Some(id)).await?;
         state.work.table(name).await

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
-use strandline_format::{Constraint, EntryType, Filter, Operation, Schema, TableId, TableName};
+use strandline_format::{Constraint, EntryType, Filter, Operation, RowIds, Schema, TableId, TableName};
 use tokio::sync::Mutex;
 
 use crate::columns::{Conform, arrow_schema, batch_of_rows};
@@ -108,7 +108,7 @@ pub(super) struct Intake {
     constraints: Vec<Constraint>,
     /// What every row must pass besides, and its text.
     required: Option<(Filter, String)>,
-    spec: FileSpec,
+    pub(super) spec: FileSpec,
 }
 
 /// The rows of one table that are being encoded.
@@ -318,7 +318,7 @@ impl State {
 }
 
 pub(super) fn add_files(draft: &mut Draft, files: Vec<NewFile>) -> Result<()> {
-    files.into_iter().try_for_each(|file| draft.add(file))
+    files.into_iter().try_for_each(|file| draft.add(file, RowIds::Derived))
 }
 
 impl Intake {
@@ -335,7 +335,11 @@ impl Intake {
     }
 
     /// A batch as the table has it; batches of one schema share what was found out about it.
-    fn fit(&self, batch: &RecordBatch, conform: &mut Option<(SchemaRef, Conform)>) -> Result<RecordBatch> {
+    pub(super) fn fit(
+        &self,
+        batch: &RecordBatch,
+        conform: &mut Option<(SchemaRef, Conform)>,
+    ) -> Result<RecordBatch> {
         let incoming = batch.schema();
         let known = match conform.take().filter(|(schema, _)| *schema == incoming) {
             Some(known) => known,
@@ -396,7 +400,7 @@ impl Intake {
 }
 
 /// Says how many rows of the same call came before the batch that an error counts its row in.
-fn after(error: Error, rows: u64) -> Error {
+pub(super) fn after(error: Error, rows: u64) -> Error {
     if rows == 0 { error } else { error.at(format_args!("in a batch that begins at row {rows}")) }
 }
 

@@ -6,18 +6,18 @@
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use strandline_format::tree::Root;
 use strandline_format::{
-    Constraint, Deletes, DeletionVector, FileEntry, Files, Filter, MAX_INLINE_DELETES, NumberMap, RowId,
+    Constraint, Deletes, DeletionVector, FileEntry, FileId, Filter, MAX_INLINE_DELETES, NumberMap, RowId,
     RowIds, Schema, Table as TableNode, Test,
 };
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Checks, Predicate};
 use crate::merge::reaches;
-use crate::scan::{ROW_ID, Scan, deletion_vector};
+use crate::scan::{ROW_ID, Scan, deletion_vector, identify};
 use crate::storage::{DataKind, Objects};
 use crate::table::TableState;
+use crate::transaction::RowSet;
 use crate::transaction::draft::Draft;
 use crate::tree::{All, FileFilter};
 
@@ -30,9 +30,27 @@ pub(super) struct Found {
     pub(super) entry: FileEntry,
     /// Which rows pass; `None`: all that are live.
     pub(super) rows: Option<DeletionVector>,
+    /// Which rows were deleted before, if that is at hand.
+    pub(super) deleted: Option<DeletionVector>,
 }
 
 impl Found {
+    fn whole(entry: FileEntry) -> Self {
+        Self { entry, rows: None, deleted: None }
+    }
+
+    /// These rows of a file, all of which are live; `None` if there are none.
+    pub(super) fn some(entry: FileEntry, rows: DeletionVector) -> Option<Self> {
+        let count = rows.cardinality();
+        let all = count >= entry.live_rows();
+        (count > 0).then(|| Self { rows: (!all).then_some(rows), entry, deleted: None })
+    }
+
+    /// How many rows go.
+    pub(super) fn count(&self) -> u64 {
+        self.rows.as_ref().map_or(self.entry.live_rows(), DeletionVector::cardinality)
+    }
+
     /// Whether the file goes as a whole, and could come again as it is.
     pub(super) fn is_whole(&self) -> bool {
         let FileEntry { deletes, row_ids, external, .. } = &self.entry;
@@ -43,7 +61,7 @@ impl Found {
 /// All files, as they go when everything goes.
 pub(super) async fn everything(state: &TableState) -> Result<Vec<Found>> {
     let entries = state.trees.collect(&state.table.files, &All).await?;
-    Ok(entries.into_iter().map(|entry| Found { entry, rows: None }).collect())
+    Ok(entries.into_iter().map(Found::whole).collect())
 }
 
 /// The rows that pass a predicate, file by file.
@@ -57,23 +75,66 @@ pub(super) async fn matching(state: &TableState, predicate: &Predicate) -> Resul
         let in_doubt = reaches(&doubt, &entry);
         async move {
             if !in_doubt {
-                return Ok(Some(Found { entry, rows: None }));
+                return Ok(Some(Found::whole(entry)));
             }
             let rows = positions(state, &entry, predicate).await?;
-            Ok::<_, Error>(found(entry, rows))
+            Ok::<_, Error>(Found::some(entry, rows))
         }
     };
     let all = stream::iter(entries).map(look).buffered(FILES);
     all.try_filter_map(|found| async { Ok(found) }).try_collect().await
 }
 
-fn found(entry: FileEntry, rows: DeletionVector) -> Option<Found> {
-    let count = rows.cardinality();
-    if count == 0 {
-        return None;
+/// Rows that were given by their places, file by file.
+///
+/// # Errors
+/// `InvalidInput` for a row that is not there, or is deleted.
+pub(super) async fn located(state: &TableState, rows: &RowSet) -> Result<Vec<Found>> {
+    let keys: Vec<FileId> = rows.files().map(|(file, _)| file).collect();
+    let entries = state.trees.get_many(&state.table.files, &keys).await?;
+    let look = |((file, rows), entry): ((FileId, &DeletionVector), Option<FileEntry>)| {
+        let rows = rows.clone();
+        async move {
+            let Some(entry) = entry else { return Err(not_there(file, "the table has no such file")) };
+            let deleted = deletion_vector(&state.objects, state.table.id, &entry).await?.unwrap_or_default();
+            if rows.max().is_some_and(|last| last >= entry.rows) {
+                return Err(not_there(file, &format!("it has {} rows", entry.rows)));
+            }
+            if let Some(row) = rows.intersection(&deleted).positions().next() {
+                return Err(not_there(file, &format!("row {row} is deleted")));
+            }
+            Ok(Found::some(entry, rows).map(|found| Found { deleted: Some(deleted), ..found }))
+        }
+    };
+    let all = stream::iter(rows.files().zip(entries)).map(look).buffered(FILES);
+    all.try_filter_map(|found| async { Ok(found) }).try_collect().await
+}
+
+fn not_there(file: FileId, why: &str) -> Error {
+    let message =
+        format!("rows of file {file} are not there to be changed: {why}; find them in the same transaction");
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
+/// Which rows of a file were deleted before others go.
+pub(super) async fn deleted(state: &TableState, found: &Found) -> Result<DeletionVector> {
+    match &found.deleted {
+        Some(deleted) => Ok(deleted.clone()),
+        None => Ok(deletion_vector(&state.objects, state.table.id, &found.entry).await?.unwrap_or_default()),
     }
-    let all = count >= entry.live_rows();
-    Some(Found { rows: (!all).then_some(rows), entry })
+}
+
+/// Adds the ids of rows that go. No request if they follow from their places; else those of the column of ids.
+pub(super) async fn add_ids(state: &TableState, found: &Found, ids: &mut DeletionVector) -> Result<()> {
+    let others = match &found.rows {
+        Some(going) => DeletionVector::below(found.entry.rows)?.added_since(going),
+        None => deleted(state, found).await?,
+    };
+    identify(state, &found.entry, &others, |row| {
+        ids.insert(row.id)?;
+        Ok(())
+    })
+    .await
 }
 
 /// What some row must pass for a filter not to be true for all rows.
@@ -109,19 +170,20 @@ pub(super) fn alone(state: &TableState, entry: &FileEntry) -> TableState {
         shifts: NumberMap::default(),
         ..entry.clone()
     };
-    let mut files: Root<Files> = Root::default();
-    files.edit([(entry.id, Some(entry))]);
-    TableState { table: TableNode { files, ..(*state.table).clone() }.into(), ..state.clone() }
+    state.of_file(entry)
 }
 
 impl Draft {
     /// Takes the rows out. Requests: deletion vectors that are objects are read, and put where they are too long for an entry.
     pub(super) async fn take_out(&mut self, found: Found, objects: &Objects) -> Result<()> {
-        let Found { entry, rows: Some(rows) } = found else {
+        let Found { entry, rows: Some(rows), deleted } = found else {
             self.remove(&found.entry);
             return Ok(());
         };
-        let before = deletion_vector(objects, self.table.id, &entry).await?.unwrap_or_default();
+        let before = match deleted {
+            Some(before) => before,
+            None => deletion_vector(objects, self.table.id, &entry).await?.unwrap_or_default(),
+        };
         let deletes = before.union(&rows);
         if deletes.cardinality() >= entry.rows {
             self.remove(&entry);

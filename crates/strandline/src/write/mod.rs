@@ -46,7 +46,8 @@ use strandline_format::{
     Era, FieldSet, Hash, ObjectRef, OrderId, Schema, SortOrder, Split, SplitValues, Stats, TableId,
 };
 
-pub use options::{Compression, WriteOptions};
+pub use options::{Compression, RowRemoval, WriteOptions};
+pub(crate) use size::weight;
 pub(crate) use split::scalar;
 pub(crate) use uploads::Uploads;
 pub(crate) use writer::TableWriter;

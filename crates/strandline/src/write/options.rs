@@ -41,6 +41,30 @@ impl Compression {
     }
 }
 
+/// What becomes of a file when some of its rows go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowRemoval {
+    /// What costs less in the long run: a file of which at most a quarter is left is written anew, since every later scan would skip over
+    /// the rest; of any other a deletion vector says what is gone, since little is written then.
+    #[default]
+    Auto,
+    /// A deletion vector says what is gone.
+    MergeOnRead,
+    /// What is left is written anew.
+    CopyOnWrite,
+}
+
+impl RowRemoval {
+    /// Whether a file of so many rows is written anew if so many of them are left.
+    pub(crate) fn rewrites(self, left: u64, rows: u64) -> bool {
+        match self {
+            Self::Auto => left.saturating_mul(4) <= rows,
+            Self::MergeOnRead => false,
+            Self::CopyOnWrite => true,
+        }
+    }
+}
+
 /// How a table's data files are written.
 ///
 /// Memory, for a stream of any length: a writer holds at most
@@ -82,6 +106,8 @@ pub struct WriteOptions {
     pub open_files: NonZeroUsize,
     /// How much memory is used, as the formula above says.
     pub memory_bytes: u64,
+    /// What becomes of files that lose some of their rows.
+    pub row_removal: RowRemoval,
 }
 
 impl Default for WriteOptions {
@@ -100,6 +126,7 @@ impl Default for WriteOptions {
             parallel_uploads: at_least_one(4),
             open_files: at_least_one(64),
             memory_bytes: 1 << 30,
+            row_removal: RowRemoval::Auto,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `strandline.bloom-filters` | columns, paths of names between dots, separated by commas |
 //! | `strandline.bloom-fpp` | how often a Bloom filter may be wrong, between 0 and 1 |
 //! | `strandline.row-group-rows` | how many rows a row group has at most |
+//! | `strandline.row-removal` | what becomes of files that lose some of their rows: `auto`, `merge-on-read`, `copy-on-write` |
 //!
 //! Invariant: a property of this prefix that is not known is refused where it is set, so that a slip does not pass in silence.
 
@@ -13,7 +14,7 @@ use std::num::NonZeroUsize;
 
 use strandline_format::{Schema, Table};
 
-use super::options::{Compression, WriteOptions, invalid};
+use super::options::{Compression, RowRemoval, WriteOptions, invalid};
 use crate::error::Result;
 
 /// What all of these properties begin with.
@@ -24,13 +25,15 @@ const BLOOM_FILTERS: &str = "strandline.bloom-filters";
 const BLOOM_FPP: &str = "strandline.bloom-fpp";
 const ROW_GROUP_ROWS: &str = "strandline.row-group-rows";
 
-const KNOWN: [&str; 4] = [COMPRESSION, BLOOM_FILTERS, BLOOM_FPP, ROW_GROUP_ROWS];
+const ROW_REMOVAL: &str = "strandline.row-removal";
+
+const KNOWN: [&str; 5] = [COMPRESSION, BLOOM_FILTERS, BLOOM_FPP, ROW_GROUP_ROWS, ROW_REMOVAL];
 
 impl WriteOptions {
     /// The same for one table: what it says of its files comes before what these options say, by its layout and its
     /// properties: `strandline.compression` (`none`, `snappy`, `gzip(6)`, `brotli(5)`, `lz4`, `zstd(3)`),
-    /// `strandline.bloom-filters` (columns, separated by commas), `strandline.bloom-fpp`, `strandline.row-group-rows`. Bloom
-    /// filters are the table's alone.
+    /// `strandline.bloom-filters` (columns, separated by commas), `strandline.bloom-fpp`, `strandline.row-group-rows`,
+    /// `strandline.row-removal` (`auto`, `merge-on-read`, `copy-on-write`). Bloom filters are the table's alone.
     ///
     /// # Errors
     /// `InvalidInput`, naming the property or option, if it is not known or its value cannot be.
@@ -56,6 +59,7 @@ impl WriteOptions {
                     columns.map(|path| crate::transaction::field_at(schema, path)).collect::<Result<_>>()?;
             }
             BLOOM_FPP => self.bloom_fpp = value.parse().map_err(|_| wrong())?,
+            ROW_REMOVAL => self.row_removal = row_removal(value).ok_or_else(wrong)?,
             ROW_GROUP_ROWS => self.row_group_rows = value.parse::<NonZeroUsize>().map_err(|_| wrong())?,
             _ => {
                 let near = crate::near::offer(&crate::near::nearest(key, KNOWN));
@@ -65,6 +69,15 @@ impl WriteOptions {
             }
         }
         Ok(())
+    }
+}
+
+fn row_removal(text: &str) -> Option<RowRemoval> {
+    match text {
+        "auto" => Some(RowRemoval::Auto),
+        "merge-on-read" => Some(RowRemoval::MergeOnRead),
+        "copy-on-write" => Some(RowRemoval::CopyOnWrite),
+        _ => None,
     }
 }
 

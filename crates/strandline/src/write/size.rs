@@ -16,7 +16,7 @@ const ARRAY_BYTES: u64 = 256;
 const SLACK: u64 = 64 << 10;
 
 /// What a batch weighs.
-pub(super) fn weight(batch: &RecordBatch) -> u64 {
+pub(crate) fn weight(batch: &RecordBatch) -> u64 {
     batch.columns().iter().map(|column| array_weight(column)).sum()
 }
 

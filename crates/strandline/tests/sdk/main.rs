@@ -45,6 +45,10 @@ mod ref_races;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
+mod row_changes;
+#[cfg(test)]
+mod row_rebase;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod tags;
@@ -54,6 +58,8 @@ mod transactions;
 mod tree_counts;
 #[cfg(test)]
 mod tree_model;
+#[cfg(test)]
+mod upserts;
 #[cfg(test)]
 mod wide;
 #[cfg(test)]

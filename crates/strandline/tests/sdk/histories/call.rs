@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field as ArrowField, Int32Type, Int64Type, Schema as ArrowSchema};
+use arrow::datatypes::{
+    DataType, Field as ArrowField, Int32Type, Int64Type, Schema as ArrowSchema, UInt64Type,
+};
 use futures::stream;
 use strandline::filter::{Predicate, col};
 use strandline::transaction::Rows;
-use strandline::{Result, Table, Transaction};
-use strandline_format::{ColumnName, Field, PrimitiveType, Transform, Value};
+use strandline::{Result, RowSet, Table, Transaction};
+use strandline_format::{ColumnName, Field, PrimitiveType, RowId, Transform, Value};
 
 use crate::histories::model::{self, Column, K, Reach, Row, U, Work, around};
 
@@ -21,13 +23,41 @@ use crate::histories::model::{self, Column, K, Reach, Row, U, Work, around};
 pub(crate) enum Call {
     CreateNamespace(String),
     DropNamespace(String),
-    CreateTable { name: String, split: bool },
+    CreateTable {
+        name: String,
+        split: bool,
+    },
     DropTable(String),
     Rename(String, String),
     Alter(String, Alter),
-    Append { table: String, rows: Vec<Vec<Row>>, streamed: bool },
-    Overwrite { table: String, what: Reach, splits: bool, rows: Vec<Row> },
+    Append {
+        table: String,
+        rows: Vec<Vec<Row>>,
+        streamed: bool,
+    },
+    Overwrite {
+        table: String,
+        what: Reach,
+        splits: bool,
+        rows: Vec<Row>,
+    },
     Delete(String, Reach),
+    /// By the ids of the rows with these values of `U`.
+    DeleteRows {
+        table: String,
+        numbers: BTreeSet<i64>,
+    },
+    Update {
+        table: String,
+        reach: Reach,
+        column: u32,
+        value: Option<i64>,
+    },
+    /// By the values of `U`.
+    Upsert {
+        table: String,
+        rows: Vec<Row>,
+    },
     Read(String, Reach),
     List,
 }
@@ -53,6 +83,8 @@ pub(crate) struct Seen {
 pub(crate) enum Answer {
     Done,
     Rows(u64),
+    /// Inserted, updated.
+    Put(u64, u64),
     Seen(Seen),
     Names(BTreeSet<String>),
 }
@@ -64,6 +96,7 @@ fn predicate(reach: &Reach) -> Predicate {
         Reach::Equal(bound) => col("k").eq(*bound),
         Reach::From(bound) => col("k").ge(*bound),
         Reach::In(values) => col("k").is_in(values.iter().copied()),
+        Reach::Numbers(values) => col("u").is_in(values.iter().copied()),
     }
 }
 
@@ -88,6 +121,29 @@ pub(crate) async fn seen(table: &Table, reach: &Reach) -> Result<Seen> {
         }
     }
     Ok(Seen { columns, rows })
+}
+
+/// The row ids of a table, and the versions that last updated the rows, by the values of `U`.
+pub(crate) async fn identities(table: &Table) -> Result<BTreeMap<i64, (u64, u64)>> {
+    let mut identities = BTreeMap::new();
+    for batch in table.scan().columns(["u"]).row_ids(true).collect().await? {
+        let numbers = integers(batch.column(0)).into_iter().flatten();
+        let [ids, versions] =
+            [1, 2].map(|at| batch.column(at).as_primitive::<UInt64Type>().values().to_vec());
+        identities.extend(numbers.zip(ids.into_iter().zip(versions)));
+    }
+    Ok(identities)
+}
+
+/// Where the rows with these values of `U` stand.
+async fn places(table: &Table, numbers: &BTreeSet<i64>) -> Result<RowSet> {
+    let identities = identities(table).await?;
+    let ids = numbers.iter().map(|number| RowId(identities[number].0));
+    let mut places = RowSet::new();
+    for place in table.places(ids).await? {
+        assert!(places.insert(place.file, place.position)?, "two rows at {place:?}");
+    }
+    Ok(places)
 }
 
 fn integers(column: &ArrayRef) -> Vec<Option<i64>> {
@@ -182,6 +238,23 @@ impl Call {
             Self::Delete(table, reach) => {
                 return transaction.delete(&table, predicate(&reach)).await.map(Answer::Rows);
             }
+            Self::DeleteRows { table, numbers } => {
+                let places = places(&transaction.table(&table).await?, &numbers).await?;
+                return transaction.delete_rows(&table, places).await.map(Answer::Rows);
+            }
+            Self::Update { table, reach, column, value } => {
+                let update = transaction.update(table, predicate(&reach));
+                let name = columns[&column].name.clone();
+                let update = match value {
+                    Some(value) => update.set(name, value),
+                    None => update.set_null(name),
+                };
+                return update.await.map(|changes| Answer::Put(changes.inserted, changes.updated));
+            }
+            Self::Upsert { table, rows } => {
+                let changes = transaction.upsert(table, batch(&columns, &rows)).by(["u"]).await?;
+                return Ok(Answer::Put(changes.inserted, changes.updated));
+            }
             Self::Read(table, reach) => {
                 return seen(&transaction.table(&table).await?, &reach).await.map(Answer::Seen);
             }
@@ -258,6 +331,7 @@ impl Call {
                     name: name.clone(),
                     columns: first_columns(),
                     rows: BTreeMap::new(),
+                    marks: BTreeMap::new(),
                     split: *split,
                     stamp: numbers.stamp(),
                     altered: 0,
@@ -308,6 +382,37 @@ impl Call {
                 work.reads.scans.push((id, reach.clone()));
                 return Ok(Answer::Rows(take(work.now.tables.get_mut(&id).ok_or(Refused)?, reach, numbers)));
             }
+            Self::DeleteRows { table, numbers: gone } => {
+                let id = table_id(work, table)?;
+                work.reads.schemas.insert(id);
+                work.reads.scans.push((id, Reach::All));
+                let table = work.now.tables.get_mut(&id).ok_or(Refused)?;
+                return Ok(Answer::Rows(take(table, &Reach::Numbers(gone.clone()), numbers)));
+            }
+            Self::Update { table, reach, column, value } => {
+                let id = table_id(work, table)?;
+                work.reads.scans.push((id, reach.clone()));
+                let table = work.now.tables.get_mut(&id).ok_or(Refused)?;
+                let within: Vec<Row> = table.rows.values().filter(|row| reach.holds(row)).cloned().collect();
+                let set = |row: Row| row.into_iter().chain([(*column, *value)]).collect();
+                let updated: Vec<Row> = within.into_iter().map(set).collect();
+                replace(table, &updated, numbers);
+                return Ok(Answer::Put(0, updated.len() as u64));
+            }
+            Self::Upsert { table, rows } => {
+                let id = table_id(work, table)?;
+                if !rows.is_empty() {
+                    let keys = rows.iter().filter_map(|row| row[&U]).collect();
+                    work.reads.scans.push((id, Reach::Numbers(keys)));
+                }
+                let table = work.now.tables.get_mut(&id).ok_or(Refused)?;
+                let known = |row: &&Row| table.rows.contains_key(&row[&U].unwrap());
+                let (old, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(known);
+                let old: Vec<Row> = old.into_iter().cloned().collect();
+                replace(table, &old, numbers);
+                put(table, &new, numbers);
+                return Ok(Answer::Put(new.len() as u64, old.len() as u64));
+            }
             Self::Read(name, reach) => {
                 let id = table_id(work, name)?;
                 work.reads.schemas.insert(id);
@@ -348,6 +453,18 @@ fn put(table: &mut model::Table, rows: &[&Row], numbers: &mut Numbers) {
         table.rows.insert(row[&U].unwrap(), row);
     }
     (table.stamp, table.written) = (numbers.stamp(), numbers.stamp());
+}
+
+/// Rows that are there get other values, and marks.
+fn replace(table: &mut model::Table, rows: &[Row], numbers: &mut Numbers) {
+    if rows.is_empty() {
+        return;
+    }
+    put(table, &rows.iter().collect::<Vec<_>>(), numbers);
+    for row in rows {
+        table.marks.insert(row[&U].unwrap(), numbers.stamp());
+    }
+    table.removed = numbers.stamp();
 }
 
 fn take(table: &mut model::Table, reach: &Reach, numbers: &mut Numbers) -> u64 {

@@ -27,6 +27,8 @@ pub(crate) struct Table {
     pub(crate) columns: BTreeMap<u32, Column>,
     /// By the value of `U`.
     pub(crate) rows: BTreeMap<i64, Row>,
+    /// Another mark after each update of a row; rows that were never updated have none.
+    pub(crate) marks: BTreeMap<i64, u64>,
     pub(crate) split: bool,
     /// Another one after each change.
     pub(crate) stamp: u64,
@@ -50,6 +52,8 @@ pub(crate) enum Reach {
     Equal(i64),
     From(i64),
     In(BTreeSet<i64>),
+    /// Those with these values of `U`.
+    Numbers(BTreeSet<i64>),
 }
 
 impl Reach {
@@ -61,6 +65,7 @@ impl Reach {
             Self::Equal(bound) => k == *bound,
             Self::From(bound) => k >= *bound,
             Self::In(values) => values.contains(&k),
+            Self::Numbers(values) => values.contains(&row[&U].unwrap()),
         }
     }
 }
@@ -71,13 +76,32 @@ impl Table {
         row.get(&column).copied().unwrap_or(self.columns[&column].initial)
     }
 
-    fn matching(&self, reach: &Reach) -> BTreeSet<i64> {
-        self.rows.iter().filter(|(_, row)| reach.holds(row)).map(|(u, _)| *u).collect()
+    /// The rows in reach, with their marks.
+    fn matching(&self, reach: &Reach) -> BTreeMap<i64, Option<u64>> {
+        let within = self.rows.iter().filter(|(_, row)| reach.holds(row));
+        within.map(|(u, _)| (*u, self.marks.get(u).copied())).collect()
+    }
+
+    /// What became of a row since `base`.
+    fn fate(&self, base: &Self, u: i64) -> Fate {
+        match self.rows.contains_key(&u) {
+            false => Fate::Deleted,
+            true if self.marks.get(&u) != base.marks.get(&u) => Fate::Changed,
+            true => Fate::Left,
+        }
     }
 
     fn looks_like(&self, other: &Self) -> bool {
         self.name == other.name && self.columns == other.columns && self.rows.keys().eq(other.rows.keys())
     }
+}
+
+/// What a side did to a row. That rows move is nothing to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Left,
+    Deleted,
+    Changed,
 }
 
 impl State {
@@ -232,9 +256,12 @@ impl Merge<'_> {
         let mut merged = head.clone();
         merged.name = self.pick(&base.name, &head.name, &now.name);
         merged.columns = self.columns(base, head, now);
-        merged.rows.retain(|u, _| !base.rows.contains_key(u) || now.rows.contains_key(u));
+        self.rows(base, head, now, &mut merged);
         let added = now.rows.iter().filter(|(u, _)| !base.rows.contains_key(u));
-        merged.rows.extend(added.map(|(u, row)| (*u, row.clone())));
+        for (u, row) in added {
+            merged.rows.insert(*u, row.clone());
+            merged.marks.extend(now.marks.get(u).map(|mark| (*u, *mark)));
+        }
         for (counter, base, yours) in [
             (&mut merged.stamp, base.stamp, now.stamp),
             (&mut merged.altered, base.altered, now.altered),
@@ -252,9 +279,29 @@ impl Merge<'_> {
         merged
     }
 
+    /// Each row of the base, by what became of it on either side.
+    fn rows(&mut self, base: &Table, head: &Table, now: &Table, merged: &mut Table) {
+        for u in base.rows.keys() {
+            match (head.fate(base, *u), now.fate(base, *u)) {
+                (Fate::Changed, Fate::Changed | Fate::Deleted) | (Fate::Deleted, Fate::Changed) => {
+                    self.raise(Refusal::Always);
+                }
+                (_, Fate::Deleted) => drop(merged.rows.remove(u)),
+                (_, Fate::Changed) => {
+                    merged.rows.insert(*u, now.rows[u].clone());
+                    merged.marks.insert(*u, now.marks[u]);
+                }
+                (_, Fate::Left) => {}
+            }
+        }
+    }
+
     fn check_overwrites(&mut self, id: u32, base: &Table, head: &Table) {
         for (_, reach) in self.work.overwrites.iter().filter(|(table, _)| *table == id) {
-            let written = head.matching(reach).into_iter().any(|u| !base.rows.contains_key(&u));
+            let came = |(u, mark): (i64, Option<u64>)| {
+                !base.rows.contains_key(&u) || mark != base.marks.get(&u).copied()
+            };
+            let written = head.matching(reach).into_iter().any(came);
             self.raise_if(written);
             if (head.written, head.removed) != (base.written, base.removed) {
                 self.raise(Refusal::Maybe);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use crate::histories::call::{Alter, Call};
-use crate::histories::model::{Column, K, Reach, Row, State, U};
+use crate::histories::model::{Column, K, Reach, Row, State, Table, U};
 use crate::histories::process::Fate;
 
 /// One step.
@@ -100,7 +100,7 @@ fn fates() -> BoxedStrategy<Fate> {
 
 fn acts() -> impl Strategy<Value = Act> {
     let reach = (0_u8..4, 0_u8..8);
-    (0_u8..40, 0_u8..6, 0_u8..5, 0_u8..3, reach, prop::collection::vec(0_u8..8, 0..6))
+    (0_u8..52, 0_u8..6, 0_u8..5, 0_u8..3, reach, prop::collection::vec(0_u8..8, 0..6))
         .prop_map(|(kind, table, name, column, reach, rows)| Act { kind, table, name, column, reach, rows })
 }
 
@@ -176,8 +176,36 @@ impl Act {
                 Call::Overwrite { table: table.name.clone(), what: Reach::In(splits), splits: true, rows }
             }
             28..=34 => Call::Delete(table.name.clone(), self.reach()),
+            40..=43 => self.update(table),
+            44..=46 => Call::DeleteRows { table: table.name.clone(), numbers: self.some(table) },
+            47..=51 => self.upsert(table, next),
             _ => Call::Read(table.name.clone(), self.reach()),
         })
+    }
+
+    /// A column of rows in reach gets another value.
+    fn update(&self, table: &Table) -> Call {
+        let others: Vec<u32> = table.columns.keys().copied().filter(|id| *id != U).collect();
+        let column = others[usize::from(self.name) % others.len()];
+        let value = i64::from(self.column) + 3;
+        let value = (column == K || self.rows.len().is_multiple_of(2)).then_some(value);
+        Call::Update { table: table.name.clone(), reach: self.reach(), column, value }
+    }
+
+    /// Some rows that are there, by the values of `U`.
+    fn some(&self, table: &Table) -> BTreeSet<i64> {
+        let numbers: Vec<i64> = table.rows.keys().copied().collect();
+        let at = |pick: &u8| numbers.get(usize::from(*pick) * 3 % numbers.len().max(1)).copied();
+        self.rows.iter().filter_map(at).collect()
+    }
+
+    /// Some rows that are there and some that are not.
+    fn upsert(&self, table: &Table, next: &mut i64) -> Call {
+        let mut rows = self.rows(&table.columns, &Reach::All, next);
+        for (row, number) in rows.iter_mut().zip(self.some(table)).skip(usize::from(self.column)) {
+            row.insert(U, Some(number));
+        }
+        Call::Upsert { table: table.name.clone(), rows }
     }
 
     fn overwrite(

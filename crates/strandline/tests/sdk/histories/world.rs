@@ -5,6 +5,7 @@
 //! head of that moment. At the end: every version of every branch is what it was when it was made, each transaction stands in
 //! the history once, and the commits say of themselves what they did [COM-6, TBL-6].
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use strandline_format::{Hash, TableId, Totals, TxnId};
 use strandline_testkit::VirtualClock;
 
 use crate::collector;
-use crate::histories::call::{Call, Numbers, Seen, seen};
+use crate::histories::call::{Call, Numbers, Seen, identities, seen};
 use crate::histories::model::{K, Reach, Refusal, State, U, Work};
 use crate::histories::process::{Fate, Process};
 use crate::histories::script::{Act, Step};
@@ -60,6 +61,8 @@ pub(crate) struct World {
     open: Vec<Open>,
     numbers: Numbers,
     next_row: i64,
+    /// The id of each row, by the value of `U`, once it was seen in a version.
+    ids: RefCell<BTreeMap<i64, u64>>,
     /// The heads whose content was compared.
     compared: BTreeMap<&'static str, Hash>,
     tally: Tally,
@@ -125,6 +128,7 @@ impl World {
             open: Vec::new(),
             numbers: Numbers::default(),
             next_row: 0,
+            ids: RefCell::default(),
             compared: BTreeMap::new(),
             tally: Tally::default(),
         }
@@ -527,7 +531,7 @@ impl World {
 
     fn compare(&self, found: &Ref, expected: &Version) {
         assert_eq!((found.commit().hash(), found.commit().txn()), (expected.hash, expected.txn));
-        let process = &self.processes[1];
+        let (process, version) = (&self.processes[1], found.version().0);
         process.run(async {
             let names = |listed: Vec<strandline::history::Listed>| {
                 listed.into_iter().map(|listed| listed.name.as_str().to_owned()).collect::<BTreeSet<String>>()
@@ -542,6 +546,7 @@ impl World {
                 let (found, expected) =
                     (seen(&stands, &Reach::All).await.unwrap(), Seen::of(table, &Reach::All));
                 assert_eq!(found, expected, "table {}", table.name);
+                self.compare_ids(&identities(&stands).await.unwrap(), version);
                 assert_eq!(
                     stands.rows(),
                     table.rows.len() as u64,
@@ -550,6 +555,15 @@ impl World {
                 );
             }
         });
+    }
+
+    /// A row has one id for ever, and its version is one that there is.
+    fn compare_ids(&self, found: &BTreeMap<i64, (u64, u64)>, newest: u64) {
+        let mut ids = self.ids.borrow_mut();
+        for (number, (id, updated)) in found {
+            assert_eq!(ids.entry(*number).or_insert(*id), id, "the id of row {number}");
+            assert!(*updated <= newest, "row {number} is of version {updated}, above {newest}");
+        }
     }
 
     /// All versions of a branch, through a handle that has seen nothing.
@@ -618,7 +632,10 @@ async fn account(found: &Ref, before: &Accounts) -> Accounts {
 impl Call {
     fn table(&self) -> Option<&str> {
         match self {
-            Self::Append { table, .. } | Self::Overwrite { table, .. } => Some(table),
+            Self::Append { table, .. }
+            | Self::Overwrite { table, .. }
+            | Self::Update { table, .. }
+            | Self::Upsert { table, .. } => Some(table),
             _ => None,
         }
     }

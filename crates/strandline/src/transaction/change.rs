@@ -6,7 +6,6 @@
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use futures::stream::{self, BoxStream, StreamExt};
 use strandline_format::{DeletionVector, FileEntry, Operation, RowIds, TableName};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -67,7 +66,7 @@ impl Transaction {
         let change = Box::pin(self.begin_change(&mut state, &name, Needs::Room)).await?;
         self.0.reads.scan(change.now.table.id, &predicate.bind(&change.now.schema)?, predicate.to_string());
         let going = Box::pin(touch::matching(&change.now, &predicate)).await?;
-        let changed = Box::pin(change.run(going, stream::empty().boxed())).await?;
+        let changed = Box::pin(change.finish(going)).await?;
         self.enter(&mut state, &name, changed).await.map(|changes| changes.deleted)
     }
 
@@ -80,7 +79,7 @@ impl Transaction {
         let mut state = self.open().await?;
         let change = Box::pin(self.begin_change(&mut state, &name, Needs::Room)).await?;
         let going = touch::located(&change.now, &rows).await.map_err(|error| of(&name, error))?;
-        let changed = Box::pin(change.run(going, stream::empty().boxed())).await;
+        let changed = Box::pin(change.finish(going)).await;
         let changed = changed.map_err(|error| of(&name, error))?;
         self.enter(&mut state, &name, changed).await.map(|changes| changes.deleted)
     }
@@ -98,7 +97,7 @@ impl Transaction {
             (0, missing) => Err(format!("{missing} of the rows to update have no new row")),
             (extra, _) => Err(format!("{extra} of the new rows have no row id")),
         };
-        self.replace(&name, rows, new.into(), check).await.map(|changes| changes.updated)
+        self.replace(&name, || rows, new.into(), check).await.map(|changes| changes.updated)
     }
 
     /// Deletes, updates and inserts rows at once, as a merge does: of the rows in `rows`, those are updated that a new row has the
@@ -107,25 +106,43 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::update_rows`], but that not every row needs a new one.
     pub async fn change_rows(&self, table: &str, rows: RowSet, new: impl Into<Rows>) -> Result<RowChanges> {
+        self.replace(&TableName::new(table)?, || rows, new.into(), |_| Ok(())).await
+    }
+
+    /// The same, where the rows that go are found along with the new ones: `rows` is asked for when the last of `new` has come, so that a
+    /// change of any size streams through.
+    ///
+    /// # Errors
+    /// As [`Transaction::change_rows`].
+    pub async fn change_rows_found(
+        &self,
+        table: &str,
+        new: impl Into<Rows>,
+        rows: impl FnOnce() -> RowSet + Send,
+    ) -> Result<RowChanges> {
         self.replace(&TableName::new(table)?, rows, new.into(), |_| Ok(())).await
     }
 
-    /// The new rows are written without the transaction being held.
+    /// The new rows are written without the transaction being held, and before it is looked at those that go.
     async fn replace(
         &self,
         name: &TableName,
-        rows: RowSet,
+        rows: impl FnOnce() -> RowSet + Send,
         new: Rows,
         check: impl FnOnce(&RowChanges) -> std::result::Result<(), String>,
     ) -> Result<RowChanges> {
-        let change = {
+        let mut change = {
             let mut state = self.open().await?;
             Box::pin(self.begin_change(&mut state, name, Needs::Rows)).await?
         };
         let run = async {
-            let going = touch::located(&change.now, &rows).await?;
+            let mut new = new.into_stream();
+            while let Some(batch) = new.try_next().await? {
+                change.take(&batch).await?;
+            }
+            let going = touch::located(&change.now, &rows()).await?;
             let now = change.now.clone();
-            let changed = Box::pin(change.run(going, new.into_stream())).await?;
+            let changed = Box::pin(change.finish(going)).await?;
             check(&changed.changes).map_err(|why| Error::new(ErrorKind::InvalidInput, why))?;
             Ok((now, changed))
         };
@@ -205,18 +222,6 @@ fn of(name: &TableName, error: Error) -> Error {
 }
 
 impl Change {
-    /// Writes what comes, and takes out what goes.
-    async fn run(
-        mut self,
-        going: Vec<Found>,
-        mut new: BoxStream<'_, Result<RecordBatch>>,
-    ) -> Result<Changed> {
-        while let Some(batch) = new.try_next().await? {
-            self.take(&batch).await?;
-        }
-        self.finish(going).await
-    }
-
     /// Rows as the table has them, if they fit.
     pub(super) fn fit(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         self.writer()?.fit(batch)

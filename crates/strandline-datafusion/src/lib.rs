@@ -12,6 +12,7 @@ mod pin;
 mod register;
 mod scan;
 pub mod table;
+mod write;
 
 pub use catalog::{At, LakeCatalog};
 pub use error::lake_error;

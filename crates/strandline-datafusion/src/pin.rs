@@ -11,7 +11,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::datasource::{DefaultTableSource, source_as_provider};
 use datafusion::error::Result;
-use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::logical_expr::{LogicalPlan, TableSource};
 use datafusion::optimizer::AnalyzerRule;
 use strandline::Ref;
 use tokio::sync::OnceCell;
@@ -65,6 +65,10 @@ impl Moment {
 pub(crate) struct Used(Arc<AtomicBool>);
 
 impl Used {
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn once_more(&self) -> bool {
         self.0.swap(true, Ordering::Relaxed)
     }
@@ -80,10 +84,12 @@ impl OneCommit {
 
 impl AnalyzerRule for OneCommit {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let mut moments = Vec::new();
+        let (mut moments, mut tables) = (Vec::new(), Vec::new());
         plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                note(scan, &mut moments);
+            match node {
+                LogicalPlan::TableScan(scan) => note(&scan.source, &mut moments, &mut tables),
+                LogicalPlan::Dml(dml) => note(&dml.target, &mut moments, &mut tables),
+                _ => {}
             }
             Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
         })?;
@@ -97,7 +103,21 @@ impl AnalyzerRule for OneCommit {
             })
             .collect();
         plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(scan) => pinned(scan, &shared),
+            LogicalPlan::TableScan(mut scan) => Ok(match pinned(&scan.source, &shared) {
+                Some(source) => {
+                    scan.source = source;
+                    Transformed::yes(LogicalPlan::TableScan(scan))
+                }
+                None => Transformed::no(LogicalPlan::TableScan(scan)),
+            }),
+            // What is written to as well: a statement changes what it has read.
+            LogicalPlan::Dml(mut dml) => Ok(match pinned(&dml.target, &shared) {
+                Some(target) => {
+                    dml.target = target;
+                    Transformed::yes(LogicalPlan::Dml(dml))
+                }
+                None => Transformed::no(LogicalPlan::Dml(dml)),
+            }),
             node => Ok(Transformed::no(node)),
         })
         .data()
@@ -109,11 +129,16 @@ impl AnalyzerRule for OneCommit {
 }
 
 /// Notes the newest moment of each branch, and whether a table of it was read before.
-fn note(scan: &TableScan, moments: &mut Vec<(Moment, bool)>) {
-    let Ok(provider) = source_as_provider(&scan.source) else { return };
+fn note(source: &Arc<dyn TableSource>, moments: &mut Vec<(Moment, bool)>, tables: &mut Vec<Used>) {
+    let Ok(provider) = source_as_provider(source) else { return };
     let Some((moment, used)) = provider.downcast_ref::<LakeTable>().and_then(LakeTable::moment) else {
         return;
     };
+    // A table that stands in a plan twice was not read before for that.
+    if tables.iter().any(|table| table.is_same(used)) {
+        return;
+    }
+    tables.push(used.clone());
     let again = used.once_more();
     match moments.iter_mut().find(|(known, _)| known.is_of_branch(moment)) {
         Some((newest, any)) => {
@@ -126,15 +151,11 @@ fn note(scan: &TableScan, moments: &mut Vec<(Moment, bool)>) {
     }
 }
 
-fn pinned(mut scan: TableScan, moments: &[Moment]) -> Result<Transformed<LogicalPlan>> {
-    let provider = source_as_provider(&scan.source).ok();
-    let table = provider.as_ref().and_then(|provider| provider.downcast_ref::<LakeTable>());
-    let moment = table
-        .and_then(LakeTable::moment)
-        .and_then(|(own, _)| moments.iter().find(|moment| moment.is_of_branch(own)));
-    let (Some(table), Some(moment)) = (table, moment) else {
-        return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
-    };
-    scan.source = Arc::new(DefaultTableSource::new(Arc::new(table.at_moment(moment.clone()))));
-    Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+/// A table of a branch, at its moment; `None` for any other.
+fn pinned(source: &Arc<dyn TableSource>, moments: &[Moment]) -> Option<Arc<dyn TableSource>> {
+    let provider = source_as_provider(source).ok()?;
+    let table = provider.downcast_ref::<LakeTable>()?;
+    let (own, _) = table.moment()?;
+    let moment = moments.iter().find(|moment| moment.is_of_branch(own))?;
+    Some(Arc::new(DefaultTableSource::new(Arc::new(table.at_moment(moment.clone())))))
 }

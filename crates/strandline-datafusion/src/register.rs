@@ -8,6 +8,7 @@ use strandline::Lake;
 
 use crate::catalog::{At, LakeCatalog};
 use crate::pin::OneCommit;
+use crate::write::WriteRule;
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
 /// that the lake was opened at. No request.
@@ -49,5 +50,6 @@ pub(crate) fn prepare(ctx: &SessionContext) {
     let known = ctx.state().analyzer().rules.iter().any(|rule| rule.name() == OneCommit::NAME);
     if !known {
         ctx.add_analyzer_rule(Arc::new(OneCommit));
+        ctx.add_analyzer_rule(Arc::new(WriteRule));
     }
 }

@@ -257,5 +257,9 @@ fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
 
 /// Files spread evenly, neighbours together.
 fn spread(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    if files.is_empty() {
+        // A plan needs a partition to be put together with others, if only one without rows.
+        return vec![FileGroup::default()];
+    }
     FileGroup::new(files).split_files(partitions)
 }

@@ -11,3 +11,5 @@ mod one_commit;
 mod positions;
 #[cfg(test)]
 mod register;
+#[cfg(test)]
+mod write;

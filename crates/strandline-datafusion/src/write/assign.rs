@@ -1,0 +1,196 @@
+//! Whether values may come into a column of another type by themselves.
+//!
+//! The planner casts whatever is inserted to the type of its column, and a cast takes 3.7 for 3 and true for 1. Invariant: what loses
+//! something for most values, or changes what they are, is refused, and has to be written as a CAST by whoever means it. What does not
+//! belong here: values that do not fit their type, which the cast itself refuses.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue, TableReference};
+use datafusion::error::Result;
+use datafusion::logical_expr::logical_plan::{Projection, Values};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
+use strandline::ErrorKind;
+
+use crate::error::refused;
+
+/// The rows of an INSERT as they go into the table: without the columns that the statement leaves out, which get their defaults there,
+/// and with nulls wherever the statement has them, since it is the table that says which row may not have them.
+///
+/// # Errors
+/// `InvalidInput`, naming the column and both types, for values of another kind.
+pub(super) fn inserted(input: &LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(given) = input else { return Ok(input.clone()) };
+    let source = match given.input.as_ref() {
+        LogicalPlan::Values(values) => {
+            check_values(&given.expr, values)?;
+            LogicalPlan::Values(Values { schema: nullable(&values.schema)?, values: values.values.clone() })
+        }
+        other => other.clone(),
+    };
+    check_columns(&given.expr, source.schema())?;
+    let columns = given.expr.iter().filter(|expr| !is_left_out(expr)).cloned().collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(source))?))
+}
+
+/// Whether it is what the planner puts for a column without a value: whatever the statement gives is a column of its source.
+fn is_left_out(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_left_out(&alias.expr),
+        Expr::Cast(cast) => is_left_out(&cast.expr),
+        Expr::Literal(value, _) => value.is_null(),
+        _ => false,
+    }
+}
+
+fn nullable(schema: &DFSchema) -> Result<DFSchemaRef> {
+    let field = |(qualifier, field): (Option<&TableReference>, &FieldRef)| {
+        (qualifier.cloned(), Arc::new(Field::clone(field).with_nullable(true)))
+    };
+    let fields = schema.iter().map(field).collect();
+    Ok(Arc::new(DFSchema::new_with_metadata(fields, schema.metadata().clone())?))
+}
+
+/// Holds the casts that the planner has put around the columns of an INSERT against the types that they are of.
+fn check_columns(given: &[Expr], source: &DFSchema) -> Result<()> {
+    for (name, cast) in given.iter().filter_map(cast_of) {
+        if let Expr::Column(_) = cast.expr.as_ref() {
+            check(name, &cast.expr.get_type(source)?, cast.field.data_type())?;
+        }
+    }
+    Ok(())
+}
+
+fn cast_of(expr: &Expr) -> Option<(&str, &Cast)> {
+    match expr {
+        Expr::Alias(alias) => match alias.expr.as_ref() {
+            Expr::Cast(cast) => Some((&alias.name, cast)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Rows of VALUES are cast one by one. A cast there is one that the planner has put, or a needless one.
+fn check_values(given: &[Expr], values: &Values) -> Result<()> {
+    let names = given.iter().filter_map(|expr| match expr {
+        Expr::Alias(alias) => {
+            Some((values.schema.index_of_column(alias.expr.try_as_col()?).ok()?, &alias.name))
+        }
+        _ => None,
+    });
+    for (at, name) in names {
+        for expr in values.values.iter().filter_map(|row| row.get(at)) {
+            check_value(name, expr)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_value(column: &str, expr: &Expr) -> Result<()> {
+    let Expr::Cast(cast) = expr else { return Ok(()) };
+    match cast.expr.as_ref() {
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) if number.fract() == 0.0 => Ok(()),
+        Expr::Literal(value, _) => check(column, &value.data_type(), cast.field.data_type()),
+        _ => Ok(()),
+    }
+}
+
+fn check(column: &str, from: &DataType, to: &DataType) -> Result<()> {
+    match refusal(from, to) {
+        None => Ok(()),
+        Some(why) => {
+            let message = format!("column {column:?} is {to}, and is given {from}: {why}");
+            Err(refused(ErrorKind::InvalidInput, message))
+        }
+    }
+}
+
+/// What kind of thing a value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Truth,
+    Integer,
+    Decimal,
+    Float,
+    Text,
+    Bytes,
+    Date,
+    Time,
+    Timestamp,
+    Other,
+}
+
+fn class(ty: &DataType) -> Class {
+    match ty {
+        DataType::Boolean => Class::Truth,
+        ty if ty.is_integer() => Class::Integer,
+        ty if ty.is_floating() => Class::Float,
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) if *scale <= 0 => Class::Integer,
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if *scale <= 0 => Class::Integer,
+        ty if ty.is_decimal() => Class::Decimal,
+        ty if ty.is_string() => Class::Text,
+        ty if ty.is_binary() => Class::Bytes,
+        DataType::Date32 | DataType::Date64 => Class::Date,
+        DataType::Time32(_) | DataType::Time64(_) => Class::Time,
+        DataType::Timestamp(..) => Class::Timestamp,
+        DataType::Dictionary(_, values) => class(values),
+        _ => Class::Other,
+    }
+}
+
+/// Why a value of one type does not become one of another by itself; `None` if it may.
+fn refusal(from: &DataType, to: &DataType) -> Option<&'static str> {
+    use Class::{Bytes, Date, Decimal, Float, Integer, Text, Time, Timestamp, Truth};
+    if from == to || *from == DataType::Null {
+        return None;
+    }
+    match (class(from), class(to)) {
+        (one, other) if one == other => None,
+        (Integer | Decimal | Float, Decimal | Float) => None,
+        // Texts are read as what the column is, and whatever cannot be is an error of its row.
+        (Text, _) | (Truth | Integer | Decimal | Float | Date | Time | Timestamp, Text) => None,
+        (Date, Timestamp) => None,
+        (Decimal | Float, Integer) => Some("round it, or SELECT a CAST"),
+        (Timestamp, Date | Time) => Some("SELECT a CAST of it"),
+        (Bytes, _) | (_, Bytes) => Some("SELECT it as it is to be encoded"),
+        _ => Some("give it such a value, or SELECT a CAST"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::TimeUnit;
+
+    use super::*;
+
+    #[test]
+    fn what_loses_nothing_needs_no_cast() {
+        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let fitting = [
+            (DataType::Int64, DataType::Int32),
+            (DataType::Int64, DataType::Float64),
+            (DataType::Float64, DataType::Decimal128(9, 2)),
+            (DataType::Decimal128(20, 0), DataType::Int64),
+            (DataType::Utf8, DataType::Date32),
+            (DataType::Int64, DataType::Utf8),
+            (DataType::Date32, timestamp.clone()),
+            (DataType::Null, DataType::Boolean),
+        ];
+        for (from, to) in fitting {
+            assert_eq!(refusal(&from, &to), None, "{from} to {to}");
+        }
+        let refused = [
+            (DataType::Float64, DataType::Int64),
+            (DataType::Decimal128(9, 2), DataType::Int64),
+            (DataType::Boolean, DataType::Int64),
+            (DataType::Int64, DataType::Boolean),
+            (DataType::Int64, timestamp.clone()),
+            (timestamp, DataType::Date32),
+        ];
+        for (from, to) in refused {
+            assert!(refusal(&from, &to).is_some(), "{from} to {to}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Rows that take the place of others, on their way into a transaction: those of UPDATE and MERGE.
+//!
+//! Invariants: only what is in flight is in memory, and about two bytes for each row that is changed; a row is changed once, or nothing
+//! is. What does not belong here: which rows these are (`rule`, `merge`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{Int32Type, UInt64Type};
+use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::{StreamExt, TryStreamExt};
+use strandline::format::FileId;
+use strandline::transaction::Rows;
+use strandline::{Error, ErrorKind, RowSet, Transaction};
+
+use crate::error::external;
+use crate::write::source::Failure;
+
+/// How the rows of a plan change a table: they have its columns, then file, position and id of the row that each takes the place of,
+/// then for a MERGE the number of its clause and the values that name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// How many columns the table has.
+    pub(super) columns: usize,
+    /// What the clauses do, by their numbers. Without any, all rows are updates.
+    pub(super) kinds: Vec<Kind>,
+    /// The columns that name a row.
+    pub(super) keys: Vec<String>,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Update,
+    Insert,
+    Delete,
+}
+
+impl Changes {
+    /// Changes the table; gives how many rows were changed.
+    pub(super) async fn carry_out(
+        self: Arc<Self>,
+        transaction: &Transaction,
+        table: &str,
+        batches: SendableRecordBatchStream,
+        failure: &Failure,
+    ) -> strandline::Result<u64> {
+        if !self.kinds.is_empty() && self.kinds.iter().all(|kind| *kind == Kind::Insert) {
+            let columns: Vec<usize> = (0..self.columns).collect();
+            let new = batches.map(move |batch| Ok(batch?.project(&columns)?));
+            return transaction.append(table, Rows::stream(failure.watch(new))).await;
+        }
+        let gone = Arc::new(Mutex::new(RowSet::new()));
+        let noted = Arc::clone(&gone);
+        let new = batches.and_then(move |batch| {
+            let coming = self.coming(&batch, &mut noted.lock().unwrap_or_else(PoisonError::into_inner));
+            async { coming }
+        });
+        let gone = move || std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
+        let changes = transaction.change_rows_found(table, Rows::stream(failure.watch(new)), gone).await?;
+        Ok(changes.inserted + changes.updated + changes.deleted)
+    }
+
+    /// The rows of a batch that come into the table, with the ids that they keep; those that go are noted.
+    fn coming(&self, batch: &RecordBatch, gone: &mut RowSet) -> Result<RecordBatch> {
+        let kinds = self.kinds_of(batch)?;
+        self.note(batch, &kinds, gone)?;
+        let columns: Vec<usize> = (0..self.columns).chain([self.columns + 2]).collect();
+        let rows = batch.project(&columns)?;
+        if kinds.iter().all(|kind| *kind != Kind::Delete) {
+            return Ok(rows);
+        }
+        let comes: BooleanArray = kinds.iter().map(|kind| Some(*kind != Kind::Delete)).collect();
+        Ok(filter_record_batch(&rows, &comes)?)
+    }
+
+    fn kinds_of(&self, batch: &RecordBatch) -> Result<Vec<Kind>> {
+        if self.kinds.is_empty() {
+            return Ok(vec![Kind::Update; batch.num_rows()]);
+        }
+        let clauses = batch.column(self.columns + 3).as_primitive_opt::<Int32Type>().ok_or_else(odd)?;
+        let kind = |clause: Option<i32>| {
+            let clause = clause.and_then(|clause| usize::try_from(clause).ok());
+            clause.and_then(|clause| self.kinds.get(clause)).copied().ok_or_else(odd)
+        };
+        clauses.iter().map(kind).collect()
+    }
+
+    fn note(&self, batch: &RecordBatch, kinds: &[Kind], gone: &mut RowSet) -> Result<()> {
+        let [files, rows] = [0, 1].map(|at| numbers(batch.column(self.columns + at)));
+        let (files, rows) = (files?, rows?);
+        for (row, kind) in kinds.iter().enumerate().filter(|(_, kind)| **kind != Kind::Insert) {
+            let is_first = gone.insert(FileId(files.value(row)), rows.value(row)).map_err(external)?;
+            if !is_first {
+                return Err(self.twice(batch, row, *kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a row that two rows of the source want to change.
+    fn twice(&self, batch: &RecordBatch, row: usize, kind: Kind) -> DataFusionError {
+        let value = |(at, key): (usize, &String)| {
+            let value = array_value_to_string(batch.column(self.columns + 4 + at), row).unwrap_or_default();
+            format!("{key} = {value}")
+        };
+        let key: Vec<String> = self.keys.iter().enumerate().map(value).collect();
+        let what = if kind == Kind::Delete { "deleted" } else { "updated" };
+        let message = format!(
+            "several rows of the source match the row with {}, which can be {what} only once: let ON or USING give one of them",
+            key.join(", ")
+        );
+        external(Error::new(ErrorKind::InvalidInput, message))
+    }
+}
+
+/// Where the rows of a DELETE lie.
+pub(super) async fn positions(mut batches: SendableRecordBatchStream) -> Result<RowSet> {
+    let mut all = RowSet::new();
+    while let Some(batch) = batches.try_next().await? {
+        let (files, rows) = (numbers(batch.column(0))?, numbers(batch.column(1))?);
+        for (file, row) in files.values().iter().zip(rows.values()) {
+            all.insert(FileId(*file), *row).map_err(external)?;
+        }
+    }
+    Ok(all)
+}
+
+fn numbers(array: &ArrayRef) -> Result<&UInt64Array> {
+    array.as_primitive_opt::<UInt64Type>().ok_or_else(odd)
+}
+
+fn odd() -> DataFusionError {
+    DataFusionError::Internal("a statement's rows without their positions".to_owned())
+}

@@ -1,0 +1,239 @@
+//! MERGE as a query: a join of the table with the source, and for each row of it what is to become of the row.
+//!
+//! ```text
+//! target with positions ─┐            ┌ the first clause ┐                    ┌ the target's columns as they shall be,
+//!                        ├ join on ON ┤ whose case it is ├ rows with a clause ┤ positions, clause, the target's columns of ON
+//! source with a mark ────┘            └ and that is true ┘                    └
+//! ```
+//!
+//! The join is an outer one on the sides whose unmatched rows have clauses. It is DataFusion's, so it uses all cores, skips files by
+//! the keys that it meets, and spills what sorts.
+//!
+//! Invariants: of several clauses the first one that applies to a row is carried out, and no other; a condition is evaluated once for a
+//! row. What does not belong here: what happens to the rows, and rows that are matched twice (`changes`).
+
+use std::sync::Arc;
+
+use datafusion::common::TableReference;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result;
+use datafusion::logical_expr::dml::{MergeIntoAction, MergeIntoClause, MergeIntoClauseKind, MergeIntoOp};
+use datafusion::logical_expr::logical_plan::{DmlStatement, TableScanBuilder};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Case, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit,
+};
+use strandline::ErrorKind;
+
+use crate::error::refused;
+use crate::table::LakeTable;
+use crate::write::changes::{Changes, Kind};
+use crate::write::positions::POSITIONS;
+
+/// True in rows that have a source, null in others.
+const SOURCE: &str = "$source";
+
+/// The number of the clause that is carried out.
+const CLAUSE: &str = "$clause";
+
+/// The rows that a MERGE changes, and how.
+///
+/// # Errors
+/// `InvalidInput` for a condition that matches by no equality of the two sides.
+pub(super) fn merging(
+    dml: &DmlStatement,
+    table: &LakeTable,
+    op: &MergeIntoOp,
+) -> Result<(Changes, LogicalPlan)> {
+    let merge = Merge { dml, op, joined: joined(dml, table, op)? };
+    let keys = merge.keys();
+    let kinds = op.clauses.iter().map(|clause| kind(&clause.action)).collect();
+    let changes = Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys) };
+    Ok((changes, merge.plan(keys)?))
+}
+
+fn kind(action: &MergeIntoAction) -> Kind {
+    match action {
+        MergeIntoAction::Update(_) => Kind::Update,
+        MergeIntoAction::Insert { .. } => Kind::Insert,
+        MergeIntoAction::Delete => Kind::Delete,
+    }
+}
+
+fn names(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name.clone()).collect()
+}
+
+/// Both sides, with the position of the target's rows and a mark on the source's.
+fn joined(dml: &DmlStatement, table: &LakeTable, op: &MergeIntoOp) -> Result<LogicalPlan> {
+    let on = op.on.clone().unalias_nested().data;
+    check_condition(&on, &dml.table_name, &dml.input)?;
+    let positions = provider_as_source(Arc::new(table.with_positions()?));
+    let target = TableScanBuilder::new(dml.table_name.clone(), positions).build()?;
+    let marked = columns_of(&dml.input).chain([lit(true).alias(SOURCE)]).collect::<Vec<_>>();
+    let source = LogicalPlanBuilder::from(LogicalPlan::clone(&dml.input)).project(marked)?.build()?;
+    LogicalPlanBuilder::from(LogicalPlan::TableScan(target))
+        .join_on(source, join_type(&op.clauses), [on])?
+        .build()
+}
+
+fn columns_of(plan: &LogicalPlan) -> impl Iterator<Item = Expr> + '_ {
+    plan.schema().iter().map(|field| Expr::Column(Column::from(field)))
+}
+
+/// Which unmatched rows are needed: of the target (left), of the source (right).
+fn join_type(clauses: &[MergeIntoClause]) -> JoinType {
+    let any = |kind| clauses.iter().any(|clause| clause.kind.canonical() == kind);
+    match (any(MergeIntoClauseKind::NotMatchedBySource), any(MergeIntoClauseKind::NotMatchedByTarget)) {
+        (false, false) => JoinType::Inner,
+        (true, false) => JoinType::Left,
+        (false, true) => JoinType::Right,
+        (true, true) => JoinType::Full,
+    }
+}
+
+/// Without an equality of the two sides, every row would have to be compared with every other.
+fn check_condition(on: &Expr, target: &TableReference, source: &LogicalPlan) -> Result<()> {
+    let of_target = |column: &Column| column.relation.as_ref() == Some(target);
+    let sides = |expr: &Expr| {
+        let columns = expr.column_refs();
+        let targets = columns.iter().filter(|column| of_target(column)).count();
+        let sources = columns.iter().filter(|column| source.schema().has_column(column)).count();
+        (targets, sources)
+    };
+    let usable = split_conjunction(on).into_iter().any(|part| match part {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            matches!((sides(left), sides(right)), ((1.., 0), (0, 1..)) | ((0, 1..), (1.., 0)))
+        }
+        _ => false,
+    });
+    if usable {
+        return Ok(());
+    }
+    let message = format!(
+        "MERGE needs an equality of the two sides in ON, such as {target}.id = source.id: this has none, so that every row would match any other"
+    );
+    Err(refused(ErrorKind::InvalidInput, message))
+}
+
+/// A MERGE whose two sides are joined.
+struct Merge<'a> {
+    dml: &'a DmlStatement,
+    op: &'a MergeIntoOp,
+    joined: LogicalPlan,
+}
+
+impl Merge<'_> {
+    /// The target's columns in ON, which tell a row from others.
+    fn keys(&self) -> Vec<Column> {
+        let on = self.op.on.column_refs();
+        let of_target = |column: &&Column| column.relation.as_ref() == Some(&self.dml.table_name);
+        let mut keys: Vec<Column> = on.into_iter().filter(of_target).cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    fn plan(&self, keys: Vec<Column>) -> Result<LogicalPlan> {
+        let clause = self.clause()?.alias(CLAUSE);
+        let chosen = columns_of(&self.joined).chain([clause]).collect::<Vec<_>>();
+        let mut rows = Vec::new();
+        for at in 0..self.dml.target.schema().fields().len() {
+            rows.push(self.value(at)?);
+        }
+        rows.extend(self.positions());
+        rows.push(clause_number());
+        let keys = keys.into_iter().enumerate();
+        rows.extend(keys.map(|(at, key)| Expr::Column(key).alias(format!("$key{at}"))));
+        LogicalPlanBuilder::from(self.joined.clone())
+            .project(chosen)?
+            .filter(clause_number().is_not_null())?
+            .project(rows)?
+            .build()
+    }
+
+    /// A column of the target, or of its positions behind them.
+    fn target(&self, at: usize) -> Expr {
+        Expr::Column(Column::from(self.joined.schema().qualified_field(at)))
+    }
+
+    fn positions(&self) -> Vec<Expr> {
+        let columns = self.dml.target.schema().fields().len();
+        (columns..columns + POSITIONS).map(|at| self.target(at)).collect()
+    }
+
+    /// The number of the first clause whose case it is, and whose condition is true.
+    fn clause(&self) -> Result<Expr> {
+        let columns = self.dml.target.schema().fields().len();
+        let (in_target, in_source) = (self.target(columns), Expr::Column(Column::new_unqualified(SOURCE)));
+        let mut cases = Vec::new();
+        for (number, clause) in self.op.clauses.iter().enumerate() {
+            let case = match clause.kind.canonical() {
+                MergeIntoClauseKind::Matched => {
+                    in_target.clone().is_not_null().and(in_source.clone().is_not_null())
+                }
+                MergeIntoClauseKind::NotMatchedBySource => in_source.clone().is_null(),
+                _ => in_target.clone().is_null(),
+            };
+            let condition = clause.predicate.clone().map(|predicate| predicate.unalias_nested().data);
+            let applies = condition.map_or(case.clone(), |condition| case.and(condition));
+            cases.push((Box::new(applies), Box::new(lit(small(number)?))));
+        }
+        Ok(Expr::Case(Case::new(None, cases, None)))
+    }
+
+    /// What a column of the target becomes.
+    fn value(&self, at: usize) -> Result<Expr> {
+        let schema = self.dml.target.schema();
+        let field = schema.field(at);
+        let before = self.target(at);
+        let mut cases = Vec::new();
+        for (number, clause) in self.op.clauses.iter().enumerate() {
+            let value = match &clause.action {
+                MergeIntoAction::Update(assignments) => assigned(assignments, field.name()),
+                MergeIntoAction::Insert { columns, values } => Some(self.inserted(columns, values, at)?),
+                MergeIntoAction::Delete => None,
+            };
+            if let Some(value) = value {
+                let value = value.unalias_nested().data;
+                let is_it = clause_number().eq(lit(small(number)?));
+                cases.push((Box::new(is_it), Box::new(value)));
+            }
+        }
+        let value = match cases.is_empty() {
+            true => before,
+            false => Expr::Case(Case::new(None, cases, Some(Box::new(before)))),
+        };
+        Ok(value.alias(field.name()))
+    }
+
+    /// What an inserted row has in a column: what the clause gives, or the column's default.
+    fn inserted(&self, columns: &[String], values: &[Expr], at: usize) -> Result<Expr> {
+        let schema = self.dml.target.schema();
+        let field = schema.field(at);
+        let place = match columns {
+            [] => Some(at),
+            named => named.iter().position(|name| name == field.name()),
+        };
+        match place.and_then(|place| values.get(place)) {
+            Some(value) => Ok(value.clone()),
+            None => {
+                let default = self.dml.target.get_column_default(field.name()).cloned();
+                let default = default.unwrap_or(Expr::Literal(ScalarValue::Null, None));
+                default.cast_to(field.data_type(), self.joined.schema())
+            }
+        }
+    }
+}
+
+fn clause_number() -> Expr {
+    Expr::Column(Column::new_unqualified(CLAUSE))
+}
+
+fn assigned(assignments: &[(String, Expr)], column: &str) -> Option<Expr> {
+    assignments.iter().find(|(name, _)| name == column).map(|(_, value)| value.clone())
+}
+
+fn small(number: usize) -> Result<i32> {
+    i32::try_from(number).map_err(|_| refused(ErrorKind::InvalidInput, "a MERGE of too many clauses"))
+}

@@ -1,0 +1,115 @@
+//! Statements that write, as queries and sinks for their rows.
+//!
+//! Invariants: a statement over a table of a lake never reaches DataFusion's own hooks for DELETE, UPDATE and MERGE; what cannot be
+//! carried out as it is written is refused. What does not belong here: statements over other tables, which stay as they are.
+
+use std::sync::Arc;
+
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::{TableProvider, provider_as_source, source_as_provider};
+use datafusion::error::Result;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::logical_plan::{DmlStatement, EmptyRelation, Projection};
+use datafusion::logical_expr::{LogicalPlan, WriteOp};
+use datafusion::optimizer::AnalyzerRule;
+use strandline::ErrorKind;
+
+use crate::error::refused;
+use crate::table::LakeTable;
+use crate::write::assign::inserted;
+use crate::write::changes::Changes;
+use crate::write::merge::merging;
+use crate::write::positions::{position_columns, with_positions};
+use crate::write::sink::{Act, SinkTable};
+use crate::write::target::Target;
+
+/// Replaces statements that write to tables of lakes. It comes after types were coerced.
+#[derive(Debug, Default)]
+pub(crate) struct WriteRule;
+
+impl AnalyzerRule for WriteRule {
+    fn name(&self) -> &'static str {
+        "strandline_write"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_down(|plan| match &plan {
+            LogicalPlan::Analyze(analyze) if written(&analyze.input)?.is_some() => {
+                let message = "EXPLAIN ANALYZE would carry out the statement: use EXPLAIN, or run it";
+                Err(refused(ErrorKind::Unsupported, message))
+            }
+            LogicalPlan::Dml(dml) => match written(&plan)? {
+                Some(table) => Ok(Transformed::new(replaced(dml, &table)?, true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(plan)),
+            },
+            _ => Ok(Transformed::no(plan)),
+        })
+        .map(|transformed| transformed.data)
+    }
+}
+
+/// The table of a lake that a plan writes to, if it does.
+fn written(plan: &LogicalPlan) -> Result<Option<LakeTable>> {
+    let LogicalPlan::Dml(dml) = plan else { return Ok(None) };
+    Ok(source_as_provider(&dml.target)?.downcast_ref::<LakeTable>().cloned())
+}
+
+fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
+    let (act, input) = match &dml.op {
+        WriteOp::Insert(op) => (inserting(*op), inserted(&dml.input)?),
+        WriteOp::Truncate => (Act::Truncate, nothing()),
+        WriteOp::Delete => deleting(&dml.input)?,
+        WriteOp::Update => {
+            let columns = dml.target.schema().fields().len();
+            let changes = Changes { columns, kinds: Vec::new(), keys: Vec::new() };
+            (Act::Update(Arc::new(changes)), updating(&dml.input)?)
+        }
+        WriteOp::MergeInto(op) => {
+            let (changes, rows) = merging(dml, table, op)?;
+            (Act::Merge(Arc::new(changes)), rows)
+        }
+        other => {
+            let message = format!("{} into a table of a lake", other.name());
+            return Err(refused(ErrorKind::Unsupported, message));
+        }
+    };
+    let sink = SinkTable::new(Target::of(table)?, act, input.schema().as_arrow());
+    let target = provider_as_source(Arc::new(sink) as Arc<dyn TableProvider>);
+    let op = WriteOp::Insert(InsertOp::Append);
+    Ok(LogicalPlan::Dml(DmlStatement::new(dml.table_name.clone(), target, op, Arc::new(input))))
+}
+
+fn inserting(op: InsertOp) -> Act {
+    match op {
+        InsertOp::Append => Act::Append,
+        InsertOp::Overwrite => Act::Overwrite,
+        InsertOp::Replace => Act::Replace,
+    }
+}
+
+fn nothing() -> LogicalPlan {
+    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) })
+}
+
+/// The positions of the rows to delete; all rows need no query.
+fn deleting(input: &LogicalPlan) -> Result<(Act, LogicalPlan)> {
+    if matches!(input, LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none()) {
+        return Ok((Act::DeleteAll, nothing()));
+    }
+    let found = with_positions(input, "DELETE")?;
+    let columns = position_columns(&found);
+    let positions = Projection::try_new(columns, Arc::new(found))?;
+    Ok((Act::Delete, LogicalPlan::Projection(positions)))
+}
+
+/// The updated rows, with the positions of those that they take the place of.
+fn updating(input: &LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(assigned) = input else {
+        return Err(refused(ErrorKind::Unsupported, "an UPDATE that assigns nothing"));
+    };
+    let found = with_positions(&assigned.input, "UPDATE")?;
+    let columns = assigned.expr.iter().cloned().chain(position_columns(&found)).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(found))?))
+}

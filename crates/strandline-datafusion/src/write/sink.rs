@@ -1,0 +1,163 @@
+//! What happens to the rows of a statement.
+//!
+//! Invariants: nothing happens before the first batch is asked for; a sink gives the number of rows that it changed. What does not
+//! belong here: which rows a statement finds (`rule`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::datasource::TableProvider;
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream};
+use datafusion_datasource::sink::{DataSink, DataSinkExec};
+use strandline::filter::Predicate;
+use strandline::{ErrorKind, Transaction};
+
+use crate::error::refused;
+use crate::write::changes::{self, Changes};
+use crate::write::source::{self, Failure};
+use crate::write::target::Target;
+
+/// What is done with rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// They come into the table.
+    Append,
+    /// They take the place of all rows.
+    Overwrite,
+    /// They take the place of rows with the same key.
+    Replace,
+    /// There are none, and all rows go, whoever adds some meanwhile collides.
+    Truncate,
+    /// There are none, and all rows go.
+    DeleteAll,
+    /// They are positions of rows that go.
+    Delete,
+    /// They take the place of those whose positions come with them.
+    Update(Arc<Changes>),
+    /// They are rows of either kind.
+    Merge(Arc<Changes>),
+}
+
+impl Act {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Append => "INSERT",
+            Self::Overwrite => "INSERT OVERWRITE",
+            Self::Replace => "REPLACE",
+            Self::Truncate => "TRUNCATE",
+            Self::DeleteAll | Self::Delete => "DELETE",
+            Self::Update(_) => "UPDATE",
+            Self::Merge(_) => "MERGE",
+        }
+    }
+}
+
+/// A table that rows only go into: the other end of a statement.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkTable(LakeSink);
+
+impl SinkTable {
+    /// A sink for rows of this schema.
+    pub(crate) fn new(target: Target, act: Act, schema: &Schema) -> Self {
+        Self(LakeSink { target, act, schema: nullable(schema) })
+    }
+}
+
+/// What may not be null is for the transaction to say, which names the row.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| Field::clone(field).with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+#[async_trait]
+impl TableProvider for SinkTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.0.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(refused(ErrorKind::Unsupported, "what a statement writes cannot be read"))
+    }
+
+    async fn insert_into(
+        &self,
+        _: &dyn Session,
+        input: Arc<dyn ExecutionPlan>,
+        _: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(DataSinkExec::new(input, Arc::new(self.0.clone()), None)))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LakeSink {
+    target: Target,
+    act: Act,
+    schema: SchemaRef,
+}
+
+impl DisplayAs for LakeSink {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.act.as_str(), self.target.name())
+    }
+}
+
+#[async_trait]
+impl DataSink for LakeSink {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    async fn write_all(&self, batches: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
+        let writing = self.target.begin().await.map_err(crate::error::external)?;
+        let outcome = self.act_on(writing.transaction(), batches).await;
+        writing.end(outcome).await
+    }
+}
+
+impl LakeSink {
+    async fn act_on(&self, transaction: &Transaction, batches: SendableRecordBatchStream) -> Result<u64> {
+        let (name, failure) = (self.target.name(), Failure::default());
+        let outcome = match &self.act {
+            Act::Append => transaction.append(name, source::rows(batches, &failure).await?).await,
+            Act::Overwrite => {
+                let rows = source::rows(batches, &failure).await?;
+                transaction.overwrite(name, rows).await.map(|done| done.rows)
+            }
+            Act::Truncate => truncate(transaction, name).await,
+            Act::DeleteAll => transaction.delete(name, Predicate::all()).await,
+            Act::Delete => transaction.delete_rows(name, changes::positions(batches).await?).await,
+            Act::Update(changes) | Act::Merge(changes) => {
+                Arc::clone(changes).carry_out(transaction, name, batches, &failure).await
+            }
+            Act::Replace => {
+                let message = "REPLACE INTO is not supported: write MERGE, which says what becomes of the rows that are there";
+                return Err(refused(ErrorKind::Unsupported, message));
+            }
+        };
+        failure.explain(outcome)
+    }
+}
+
+async fn truncate(transaction: &Transaction, name: &str) -> strandline::Result<u64> {
+    let rows = transaction.table(name).await?.rows();
+    transaction.overwrite(name, Vec::new()).await?;
+    Ok(rows)
+}

@@ -1,0 +1,86 @@
+//! The table that a statement writes to, and the transaction in which it does.
+//!
+//! Invariant: the transaction begins at the commit that the statement's scans read, since the positions of rows are of that
+//! commit. What does not belong here: what is written (`sink`).
+
+use datafusion::error::Result as DataFusionResult;
+use strandline::{ErrorKind, Result, Transaction};
+
+use crate::catalog::At;
+use crate::error::{external, refused};
+use crate::table::LakeTable;
+
+/// A table to be written to.
+#[derive(Clone, Debug)]
+pub(crate) struct Target(LakeTable);
+
+impl Target {
+    /// A table as it was planned. No request.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is of a tag or a version.
+    pub(crate) fn of(table: &LakeTable) -> DataFusionResult<Self> {
+        let At::Ref(at) = table.at() else { return Ok(Self(table.clone())) };
+        let place = match at.tag() {
+            Some(tag) => format!("tag {:?}", tag.as_str()),
+            None => format!("version {}", at.version()),
+        };
+        let message = format!(
+            "table {:?} is read at {place}, which is not the head of a branch: write to a branch",
+            table.table().name()
+        );
+        Err(refused(ErrorKind::InvalidInput, message))
+    }
+
+    /// Its name in the lake.
+    pub(crate) fn name(&self) -> &str {
+        self.0.table().name()
+    }
+
+    /// Begins to write. Outside of an open transaction this begins one, at the head that the statement reads.
+    ///
+    /// # Errors
+    /// Those of beginning a transaction.
+    pub(crate) async fn begin(&self) -> Result<Writing> {
+        if let Some((moment, _)) = self.0.moment() {
+            let head = moment.head().await?;
+            return Ok(Writing { transaction: head.begin().await?, own: true });
+        }
+        match self.0.at() {
+            At::Transaction(transaction) => Ok(Writing { transaction, own: false }),
+            At::Ref(at) => Ok(Writing { transaction: at.begin().await?, own: true }),
+            At::Branch(branch) => {
+                Ok(Writing { transaction: self.0.lake().begin().branch(branch.as_str()).await?, own: true })
+            }
+        }
+    }
+}
+
+/// A statement in the middle of its work.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    transaction: Transaction,
+    /// Whether the transaction is the statement's, and ends with it.
+    own: bool,
+}
+
+impl Writing {
+    /// What the statement acts on.
+    pub(crate) fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// Ends the statement: its own transaction commits if all went well, and is given up if not.
+    ///
+    /// # Errors
+    /// That of the statement; else those of the commit, `Conflict` and `CommitUnknown` among them.
+    pub(crate) async fn end<T>(self, outcome: DataFusionResult<T>) -> DataFusionResult<T> {
+        if self.own {
+            match &outcome {
+                Ok(_) => drop(self.transaction.commit().await.map_err(external)?),
+                Err(_) => self.transaction.abandon().await,
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,124 @@
+//! A table changed by the rows of a source.
+
+use strandline::ErrorKind;
+
+use super::{assert_kind, refused, run};
+use crate::fixture::{Counted, batch, longs, rows, session, table};
+
+/// A lake with `t` (ids 1 to 4 in two files) and `s` (ids 2, 4 and 7).
+async fn lake() -> strandline::Lake {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs([1, 2])), ("n", longs([10, 20]))]).await;
+    lake.append("t", batch(&[("id", longs([3, 4])), ("n", longs([30, 40]))])).await.unwrap();
+    table(&lake, "s", &[("id", longs([2, 4, 7])), ("n", longs([200, 400, 700]))]).await;
+    lake
+}
+
+async fn check(clauses: &str, expected: &[&str], count: u64) {
+    let lake = lake().await;
+    let ctx = session(&lake);
+    let sql = format!("MERGE INTO lake.public.t AS t USING lake.public.s AS s ON t.id = s.id {clauses}");
+    assert_eq!(run(&ctx, &sql).await.unwrap(), count, "{clauses}");
+    assert_eq!(rows(&ctx, "SELECT id, n FROM lake.public.t ORDER BY id").await, expected, "{clauses}");
+}
+
+#[tokio::test]
+async fn each_kind_of_clause_changes_its_rows() {
+    check("WHEN MATCHED THEN UPDATE SET n = s.n", &["1 10", "2 200", "3 30", "4 400"], 2).await;
+    check("WHEN MATCHED THEN DELETE", &["1 10", "3 30"], 2).await;
+    check(
+        "WHEN NOT MATCHED THEN INSERT (id, n) VALUES (s.id, s.n)",
+        &["1 10", "2 20", "3 30", "4 40", "7 700"],
+        1,
+    )
+    .await;
+    check(
+        "WHEN NOT MATCHED BY TARGET THEN INSERT VALUES (s.id, s.n + 1)",
+        &["1 10", "2 20", "3 30", "4 40", "7 701"],
+        1,
+    )
+    .await;
+    check("WHEN NOT MATCHED BY SOURCE THEN DELETE", &["2 20", "4 40"], 2).await;
+    check("WHEN NOT MATCHED BY SOURCE THEN UPDATE SET n = 0", &["1 0", "2 20", "3 0", "4 40"], 2).await;
+}
+
+#[tokio::test]
+async fn the_first_clause_that_applies_is_carried_out() {
+    check(
+        "WHEN MATCHED AND s.n > 300 THEN DELETE
+         WHEN MATCHED AND t.n = 20 THEN UPDATE SET n = t.n + s.n
+         WHEN MATCHED THEN UPDATE SET n = -1
+         WHEN NOT MATCHED AND s.id > 100 THEN INSERT VALUES (s.id, -2)
+         WHEN NOT MATCHED THEN INSERT (n, id) VALUES (s.n, s.id)
+         WHEN NOT MATCHED BY SOURCE AND t.id = 1 THEN DELETE
+         WHEN NOT MATCHED BY SOURCE THEN UPDATE SET n = t.n * 2",
+        &["2 220", "3 60", "7 700"],
+        5,
+    )
+    .await;
+    check("WHEN MATCHED AND s.n > 300 THEN UPDATE SET n = 0", &["1 10", "2 20", "3 30", "4 0"], 1).await;
+    check("WHEN MATCHED AND NULL THEN DELETE", &["1 10", "2 20", "3 30", "4 40"], 0).await;
+}
+
+#[tokio::test]
+async fn an_inserted_row_has_nulls_where_nothing_is_given() {
+    check("WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)", &["1 10", "2 20", "3 30", "4 40", "7"], 1).await;
+}
+
+#[tokio::test]
+async fn a_row_that_several_rows_of_the_source_match_is_named() {
+    let lake = lake().await;
+    lake.append("s", batch(&[("id", longs([2])), ("n", longs([201]))])).await.unwrap();
+    let ctx = session(&lake);
+    let merge = "MERGE INTO lake.public.t AS t USING lake.public.s AS s ON t.id = s.id";
+    for clause in ["WHEN MATCHED THEN UPDATE SET n = s.n", "WHEN MATCHED THEN DELETE"] {
+        let error = refused(&lake, &ctx, &format!("{merge} {clause}")).await;
+        assert_kind(&error, ErrorKind::InvalidInput, "id = 2");
+    }
+    // Only one of the two is to change the row.
+    run(&ctx, &format!("{merge} WHEN MATCHED AND s.n = 201 THEN UPDATE SET n = s.n")).await.unwrap();
+    assert_eq!(rows(&ctx, "SELECT n FROM lake.public.t WHERE id = 2").await, ["201"]);
+}
+
+#[tokio::test]
+async fn rows_without_a_key_match_nothing() {
+    let lake = lake().await;
+    let ctx = session(&lake);
+    run(&ctx, "INSERT INTO lake.public.t VALUES (NULL, 1)").await.unwrap();
+    let sql = "MERGE INTO lake.public.t AS t USING (SELECT CAST(NULL AS BIGINT) AS id) AS s ON t.id = s.id
+               WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, 2)";
+    assert_eq!(run(&ctx, sql).await.unwrap(), 1);
+    assert_eq!(rows(&ctx, "SELECT n FROM lake.public.t WHERE id IS NULL ORDER BY n").await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_condition_without_an_equality_of_the_sides_is_refused() {
+    let lake = lake().await;
+    let ctx = session(&lake);
+    for on in ["true", "1 = 1", "t.id = 2", "s.id = 2", "t.id > s.id", "t.id = t.n"] {
+        let sql = format!(
+            "MERGE INTO lake.public.t AS t USING lake.public.s AS s ON {on} WHEN MATCHED THEN DELETE"
+        );
+        let error = refused(&lake, &ctx, &sql).await;
+        assert_kind(&error, ErrorKind::InvalidInput, "equality");
+    }
+}
+
+#[tokio::test]
+async fn a_merge_of_a_table_with_itself_and_of_a_query() {
+    let lake = lake().await;
+    let ctx = session(&lake);
+    let sql =
+        "MERGE INTO lake.public.t AS t USING (SELECT id + 2 AS id, n FROM lake.public.t) AS s ON t.id = s.id
+               WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.n)";
+    assert_eq!(run(&ctx, sql).await.unwrap(), 4);
+    assert_eq!(
+        rows(&ctx, "SELECT id, n FROM lake.public.t ORDER BY id").await,
+        ["1 10", "2 20", "3 10", "4 20", "5 30", "6 40"]
+    );
+}
+
+#[tokio::test]
+async fn a_merge_that_changes_nothing_makes_no_rows() {
+    check("WHEN MATCHED AND s.n > 1000 THEN DELETE", &["1 10", "2 20", "3 30", "4 40"], 0).await;
+}

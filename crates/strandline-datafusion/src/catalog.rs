@@ -11,10 +11,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::SessionState;
 use strandline::format::{EntryType, RefName};
 use strandline::{ErrorKind, Lake, Ref, Transaction};
 
 use crate::error::external;
+use crate::sql::lookup;
 use crate::table::LakeTable;
 
 /// The schema of what stands in no namespace.
@@ -36,13 +39,56 @@ pub enum At {
 pub struct LakeCatalog {
     lake: Lake,
     at: At,
+    /// What plans the texts of views.
+    planner: Option<Planner>,
+    /// The views that this is in, the outermost first.
+    views: Vec<String>,
+}
+
+/// A session, which is not held.
+#[derive(Clone)]
+struct Planner(Arc<dyn Fn() -> Option<SessionState> + Send + Sync>);
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Planner")
+    }
 }
 
 impl LakeCatalog {
     /// A catalog that shows this state of a lake. No request.
     #[must_use]
     pub fn new(lake: Lake, at: At) -> Arc<Self> {
-        Arc::new(Self { lake, at })
+        Arc::new(Self { lake, at, planner: None, views: Vec::new() })
+    }
+
+    /// The same catalog, in a session that plans its views.
+    #[must_use]
+    pub fn planned_by(&self, ctx: &SessionContext) -> Arc<Self> {
+        let session = ctx.state_weak_ref();
+        let planner = Planner(Arc::new(move || Some(session.upgrade()?.read().clone())));
+        Arc::new(Self { planner: Some(planner), ..self.clone() })
+    }
+
+    /// The session that plans its views, if there is one.
+    pub(crate) fn session(&self) -> Option<SessionState> {
+        self.planner.as_ref().and_then(|planner| planner.0())
+    }
+
+    /// The same catalog in another state.
+    pub(crate) fn shown_at(&self, at: At) -> Self {
+        Self { at, ..self.clone() }
+    }
+
+    /// The same catalog for the text of a view in it.
+    pub(crate) fn within_view(&self, view: String) -> Self {
+        let views = self.views.iter().cloned().chain([view]).collect();
+        Self { views, ..self.clone() }
+    }
+
+    /// The views that this is in, the outermost first.
+    pub(crate) fn views(&self) -> &[String] {
+        &self.views
     }
 
     /// The lake.
@@ -83,7 +129,7 @@ impl LakeCatalog {
     }
 
     /// All names of the state that it shows, with what they stand for.
-    async fn names(&self) -> strandline::Result<Vec<(String, EntryType)>> {
+    pub(crate) async fn names(&self) -> strandline::Result<Vec<(String, EntryType)>> {
         let at = match &self.at {
             At::Branch(branch) => head(&self.lake, branch).await?,
             At::Ref(pinned) => pinned.clone(),
@@ -94,6 +140,15 @@ impl LakeCatalog {
             names.push((listed.name.as_str().to_owned(), listed.kind));
         }
         Ok(names)
+    }
+
+    /// Checks that a namespace is there.
+    pub(crate) async fn check_namespace(&self, name: &str) -> strandline::Result<()> {
+        match &self.at {
+            At::Branch(branch) => head(&self.lake, branch).await?.tables().within(name).await.map(drop),
+            At::Ref(pinned) => pinned.tables().within(name).await.map(drop),
+            At::Transaction(transaction) => transaction.list(Some(name)).await.map(drop),
+        }
     }
 }
 
@@ -148,8 +203,7 @@ impl SchemaProvider for LakeSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let table = self.catalog.table(&self.full_name(name)).await?;
-        Ok(table.map(|table| Arc::new(table) as _))
+        lookup::provider(&self.catalog, |name| self.full_name(name), name).await
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -1,20 +1,26 @@
 //! Strandline in DataFusion: query and write a lake in SQL.
 //!
 //! [`register`] puts a lake into a session as a catalog: its namespaces are schemas, and what stands in no namespace is in the
-//! schema `public`. What is read is the present state of a branch, unless it was pinned ([`catalog::At`]); one query sees one
-//! commit over all of its tables.
+//! schema `public`. A [`Session`] asks it with all that lakes add to SQL: schemas and tables that are made and altered, branches,
+//! tags, versions of tables, transactions. What is read is the present state of a branch, unless it was pinned ([`catalog::At`]);
+//! one query sees one commit over all of its tables.
 //!
 //! What does not belong here: how a lake is stored and committed to, which is the SDK's (`strandline`).
 
 pub mod catalog;
 pub mod error;
+mod functions;
+mod inspect;
 mod pin;
 mod register;
 mod scan;
+mod session;
+mod sql;
 pub mod table;
 mod write;
 
 pub use catalog::{At, LakeCatalog};
 pub use error::lake_error;
 pub use register::register;
+pub use session::{CATALOG, LakeSql, Session};
 pub use table::{Extra, LakeTable};

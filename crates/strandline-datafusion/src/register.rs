@@ -9,6 +9,7 @@ use strandline::Lake;
 use crate::catalog::{At, LakeCatalog};
 use crate::pin::OneCommit;
 use crate::write::WriteRule;
+use crate::{functions, sql};
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
 /// that the lake was opened at. No request.
@@ -39,17 +40,20 @@ use crate::write::WriteRule;
 /// # Errors
 /// None at present; what a session refuses to take.
 pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
-    prepare(ctx);
+    prepare(ctx)?;
     let at = At::Branch(lake.default_branch().clone());
-    ctx.register_catalog(name, LakeCatalog::new(lake.clone(), at));
+    ctx.register_catalog(name, LakeCatalog::new(lake.clone(), at).planned_by(ctx));
     Ok(())
 }
 
 /// Adds what queries over lakes need to a session, once.
-pub(crate) fn prepare(ctx: &SessionContext) {
+pub(crate) fn prepare(ctx: &SessionContext) -> Result<()> {
     let known = ctx.state().analyzer().rules.iter().any(|rule| rule.name() == OneCommit::NAME);
-    if !known {
-        ctx.add_analyzer_rule(Arc::new(OneCommit));
-        ctx.add_analyzer_rule(Arc::new(WriteRule));
+    if known {
+        return Ok(());
     }
+    ctx.add_analyzer_rule(Arc::new(OneCommit));
+    ctx.add_analyzer_rule(Arc::new(WriteRule));
+    functions::register(ctx);
+    ctx.state_ref().write().register_relation_planner(Arc::new(sql::Guard))
 }

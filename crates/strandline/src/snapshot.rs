@@ -82,6 +82,11 @@ impl Snapshot {
     /// The view under a name.
     pub(crate) async fn view(&self, name: &TableName) -> Result<View> {
         let entry = self.expect(name, EntryType::View).await?;
+        self.view_of(&entry).await
+    }
+
+    /// The view that an entry stands for.
+    pub(crate) async fn view_of(&self, entry: &CatalogEntry) -> Result<View> {
         let text = self.trees.text(&entry.node).await?;
         Ok(View::parse(&text).map_err(|error| error.at(entry.node.hash))?)
     }

@@ -12,4 +12,6 @@ mod positions;
 #[cfg(test)]
 mod register;
 #[cfg(test)]
+mod slt;
+#[cfg(test)]
 mod write;

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// `InvalidInput` if the array is not the canonical one of the type, or has no such row.
-pub(crate) fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Result<Option<Value>> {
+pub fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Result<Option<Value>> {
     if *array.data_type() != primitive(ty) || row >= array.len() {
         let message = format!("row {row} of {} rows of {} is no {ty}", array.len(), array.data_type());
         return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -59,7 +59,7 @@ pub(crate) fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Resu
 ///
 /// # Errors
 /// `InvalidInput` if the value is not of the type, or if there are more than 2 GiB of text or bytes.
-pub(crate) fn constant(value: Option<&Value>, field_type: &Type, rows: usize) -> Result<ArrayRef> {
+pub fn constant(value: Option<&Value>, field_type: &Type, rows: usize) -> Result<ArrayRef> {
     let Some(value) = value else {
         return Ok(new_null_array(&arrow_type(field_type), rows));
     };

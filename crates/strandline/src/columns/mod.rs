@@ -51,7 +51,7 @@ mod types;
 
 pub use conform::Conform;
 pub use from_arrow::fields_from_arrow;
-pub(crate) use literal::{constant, value_at};
+pub use literal::{constant, value_at};
 pub use parquet_schema::parquet_schema;
 pub use rows::{batch_of_rows, schema_of_rows};
 pub use types::{arrow_field, arrow_schema, arrow_type};

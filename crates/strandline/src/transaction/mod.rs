@@ -31,7 +31,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    Author, EntryType, Message, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId,
+    Author, EntryType, Message, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId, View,
 };
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 use tokio::time::Instant;
@@ -192,6 +192,17 @@ impl Transaction {
         let table = state.work.table(&name).await?;
         self.0.reads.schema(id);
         Ok(Table::in_transaction(table, self.0.reads.clone()))
+    }
+
+    /// A view as the transaction sees it.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names; the store's errors.
+    pub async fn view(&self, name: &str) -> Result<View> {
+        let name = TableName::new(name)?;
+        let state = self.open().await?;
+        self.0.reads.name(&name);
+        state.work.view(&name).await
     }
 
     /// The names that stand, of a namespace or of the whole lake: tables, views and namespaces.

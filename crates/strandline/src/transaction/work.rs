@@ -182,6 +182,21 @@ impl Work {
         }
     }
 
+    /// The view under a name as it is now.
+    pub(crate) async fn view(&self, name: &TableName) -> Result<View> {
+        match self.expect(name, EntryType::View).await? {
+            Standing::Base(entry) => self.base.view_of(&entry).await,
+            Standing::Touched(_, After { node: Node::View(view), .. }) => Ok((**view).clone()),
+            Standing::Touched(id, After { name, node: Node::Kept(entry_type, node) }) => {
+                let (name, entry_type) = (name.clone(), *entry_type);
+                self.base.view_of(&CatalogEntry { name, entry_type, id, node: *node }).await
+            }
+            Standing::Touched(..) => {
+                Err(Error::new(ErrorKind::NotFound, format!("{:?} is not a view", name.as_str())))
+            }
+        }
+    }
+
     async fn state_of(&self, id: TableId, after: &After) -> Result<TableState> {
         match &after.node {
             Node::Table(draft) => Ok(draft.state(&self.base, &after.name)),

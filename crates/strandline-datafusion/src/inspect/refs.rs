@@ -1,0 +1,120 @@
+//! `t$refs` and `lake_refs()`: branches and tags, and those that a table is on.
+
+use datafusion::arrow::array::RecordBatch;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use strandline::format::{Base, RefName, Reference, Seq, TableId, Timestamp};
+use strandline::{Lake, Result};
+
+use super::columns::{batch, maybe_numbers, maybe_texts, numbers, texts, times};
+use super::listing::Listing;
+
+/// How many refs are looked at at a time.
+const REFS: usize = 8;
+
+/// A branch or a tag.
+struct Named {
+    kind: &'static str,
+    name: RefName,
+    commit: String,
+    version: Seq,
+    time: Timestamp,
+    /// The oldest version that a branch keeps.
+    oldest: Option<Seq>,
+    /// The branch on which a tag's version is.
+    branch: Option<RefName>,
+    author: Option<String>,
+    message: Option<String>,
+}
+
+/// A table on a branch or a tag.
+struct Held {
+    on: Named,
+    table: String,
+    rows: u64,
+}
+
+pub(super) fn of_lake(lake: Lake) -> Result<Listing> {
+    let empty = refs(&[])?;
+    Ok(Listing::new("lake_refs()", &empty, move || {
+        let lake = lake.clone();
+        stream::once(async move { refs(&all(&lake).await?) }).boxed()
+    }))
+}
+
+pub(super) fn of_table(what: String, lake: Lake, table: TableId) -> Result<Listing> {
+    let empty = held(&[])?;
+    Ok(Listing::new(what, &empty, move || {
+        let lake = lake.clone();
+        stream::once(async move { held(&holding(&lake, table).await?) }).boxed()
+    }))
+}
+
+/// All branches, then all tags.
+async fn all(lake: &Lake) -> Result<Vec<Named>> {
+    let (branches, tags) = futures::try_join!(lake.branches(), lake.tags())?;
+    let branches = branches.into_iter().map(|branch| Named {
+        kind: "branch",
+        name: branch.name,
+        commit: branch.head.to_string(),
+        version: branch.version,
+        time: branch.time,
+        oldest: Some(branch.oldest),
+        branch: None,
+        author: None,
+        message: None,
+    });
+    let tags = tags.into_iter().map(|tag| Named {
+        kind: "tag",
+        name: tag.name,
+        commit: tag.commit.to_string(),
+        version: tag.version,
+        time: tag.time,
+        oldest: None,
+        branch: Some(tag.branch),
+        author: Some(tag.author),
+        message: Some(tag.message),
+    });
+    Ok(branches.chain(tags).collect())
+}
+
+/// The refs that have a table, whatever it is called there.
+async fn holding(lake: &Lake, table: TableId) -> Result<Vec<Held>> {
+    let look = |on: Named| async move {
+        let base =
+            if on.kind == "branch" { Base::Branch(on.name.clone()) } else { Base::Tag(on.name.clone()) };
+        let at = lake.at(Reference::new(base, Vec::new())).await?;
+        let listed = at.tables().await?.into_iter().find(|listed| listed.id == table);
+        let Some(listed) = listed else { return Ok(None) };
+        let found = at.table(listed.name.as_str()).await?;
+        Result::Ok(Some(Held { on, table: listed.name.as_str().to_owned(), rows: found.rows() }))
+    };
+    let found: Vec<Option<Held>> =
+        stream::iter(all(lake).await?).map(look).buffered(REFS).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn refs(all: &[Named]) -> Result<RecordBatch> {
+    batch(vec![
+        texts(all, "kind", |named| named.kind.to_owned()),
+        texts(all, "name", |named| named.name.as_str().to_owned()),
+        numbers(all, "version", |named| named.version.0),
+        times(all, "time", |named| named.time),
+        maybe_numbers(all, "oldest", |named| named.oldest.map(|version| version.0)),
+        maybe_texts(all, "branch", |named| named.branch.as_ref().map(|name| name.as_str().to_owned())),
+        maybe_texts(all, "author", |named| named.author.clone()),
+        maybe_texts(all, "message", |named| named.message.clone()),
+        texts(all, "commit", |named| named.commit.clone()),
+    ])
+}
+
+fn held(all: &[Held]) -> Result<RecordBatch> {
+    batch(vec![
+        texts(all, "kind", |held| held.on.kind.to_owned()),
+        texts(all, "name", |held| held.on.name.as_str().to_owned()),
+        texts(all, "table", |held| held.table.clone()),
+        numbers(all, "rows", |held| held.rows),
+        numbers(all, "version", |held| held.on.version.0),
+        times(all, "time", |held| held.on.time),
+        texts(all, "commit", |held| held.on.commit.clone()),
+    ])
+}

@@ -1,0 +1,87 @@
+//! What a name in a query leads to: a table, a view, another version of one, or what is known of it.
+//!
+//! Invariant: whatever a name leads to is of one version; a name that can be none is an error, one that is not there is `None`.
+//! What does not belong here: reading any of it.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::error::Result;
+use strandline::format::View;
+use strandline::{ErrorKind, Ref, Table};
+
+use crate::catalog::{At, LakeCatalog};
+use crate::error::external;
+use crate::inspect;
+use crate::sql::names::Asked;
+use crate::sql::{reference, view};
+
+/// What a name within a namespace leads to, or none.
+///
+/// # Errors
+/// `NotFound` for a reference or an inspection that is not there, `InvalidInput` for a name that can be none; the store's errors.
+pub(crate) async fn provider(
+    catalog: &LakeCatalog,
+    full_name: impl Fn(&str) -> String,
+    name: &str,
+) -> Result<Option<Arc<dyn TableProvider>>> {
+    let asked = Asked::parse(name).map_err(external)?;
+    let catalog = at_reference(catalog, asked.reference).await.map_err(external)?;
+    let name = full_name(asked.table);
+    if let Some(inspection) = asked.inspection {
+        return inspect::table(&catalog, &name, inspection).await.map_err(external).map(Some);
+    }
+    if let Some(table) = catalog.table(&name).await? {
+        return Ok(Some(Arc::new(table)));
+    }
+    match view_of(&catalog, &name).await {
+        Ok(stored) => view::provider(&catalog, &name, &stored).await.map(Some),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => Ok(None),
+        Err(error) => Err(external(error)),
+    }
+}
+
+/// The catalog as a reference has it.
+async fn at_reference(catalog: &LakeCatalog, reference: Option<&str>) -> strandline::Result<LakeCatalog> {
+    match reference {
+        Some(text) => {
+            let found = reference::find(catalog.lake(), catalog.at(), text).await?;
+            Ok(catalog.shown_at(At::Ref(found)))
+        }
+        None => Ok(catalog.clone()),
+    }
+}
+
+/// The table under a name of the lake, in the version of a reference.
+///
+/// # Errors
+/// `NotFound`, offering the nearest names; the store's errors.
+pub(crate) async fn table_of(
+    catalog: &LakeCatalog,
+    reference: Option<&str>,
+    name: &str,
+) -> strandline::Result<Table> {
+    let catalog = at_reference(catalog, reference).await?;
+    match catalog.at() {
+        At::Branch(_) => present(&catalog).await?.table(name).await,
+        At::Ref(at) => at.table(name).await,
+        At::Transaction(transaction) => transaction.table(name).await,
+    }
+}
+
+/// The view under a name of the lake.
+pub(crate) async fn view_of(catalog: &LakeCatalog, name: &str) -> strandline::Result<View> {
+    match catalog.at() {
+        At::Branch(_) => present(catalog).await?.view(name).await,
+        At::Ref(at) => at.view(name).await,
+        At::Transaction(transaction) => transaction.view(name).await,
+    }
+}
+
+/// The version that a catalog shows now; of a transaction, the one that it began on.
+pub(crate) async fn present(catalog: &LakeCatalog) -> strandline::Result<Ref> {
+    match catalog.at() {
+        At::Ref(at) => Ok(at.clone()),
+        at => catalog.lake().at(reference::of(at)).await,
+    }
+}

@@ -1,0 +1,79 @@
+//! Branches, tags, and what a session stands at.
+//!
+//! ```text
+//! CREATE BRANCH [IF NOT EXISTS] name [FROM reference]
+//! CREATE [OR REPLACE] TAG [IF NOT EXISTS] name [ON reference] [MESSAGE 'text']
+//! DROP (BRANCH | TAG) [IF EXISTS] name
+//! ALTER BRANCH name (RENAME TO name | FAST FORWARD TO reference)
+//! USE (BRANCH name | TAG name | VERSION reference | SCHEMA name)
+//! ```
+//!
+//! What does not belong here: the grammar of references, which is the format's.
+
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::words::{
+    Parsed, expect, if_absent, if_exists, name, ref_name, reference, refuse, take, take_one_of, text,
+};
+use crate::sql::statement::{CreateTag, RefKind, Statement, Use};
+
+pub(super) fn create_ref(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
+    if take(parser, &["CREATE", "BRANCH"]) {
+        let if_absent = if_absent(parser);
+        let name = ref_name(parser)?;
+        let from = take(parser, &["FROM"]).then(|| reference(parser)).transpose()?;
+        return Ok(Some(Statement::CreateBranch { name, from, if_absent }));
+    }
+    let or_replace = take(parser, &["CREATE", "OR", "REPLACE", "TAG"]);
+    if or_replace || take(parser, &["CREATE", "TAG"]) {
+        return tag(parser, or_replace).map(|tag| Some(Statement::CreateTag(tag)));
+    }
+    Ok(None)
+}
+
+fn tag(parser: &mut Parser<'_>, or_replace: bool) -> Parsed<CreateTag> {
+    let if_absent = if_absent(parser);
+    if or_replace && if_absent {
+        return refuse("OR REPLACE and IF NOT EXISTS contradict each other");
+    }
+    let name = ref_name(parser)?;
+    let on = take_one_of(parser, &["ON", "FROM"]).map(|_| reference(parser)).transpose()?;
+    let message = take(parser, &["MESSAGE"]).then(|| text(parser)).transpose()?;
+    Ok(CreateTag { name, on, message, or_replace, if_absent })
+}
+
+pub(super) fn drop_ref(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
+    for (word, kind) in [("BRANCH", RefKind::Branch), ("TAG", RefKind::Tag)] {
+        if take(parser, &["DROP", word]) {
+            let if_exists = if_exists(parser);
+            return Ok(Some(Statement::DropRef { kind, name: reference(parser)?, if_exists }));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn alter_ref(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
+    if !take(parser, &["ALTER", "BRANCH"]) {
+        return Ok(None);
+    }
+    let branch = reference(parser)?;
+    if take(parser, &["RENAME", "TO"]) {
+        return Ok(Some(Statement::RenameBranch { name: branch, to: ref_name(parser)? }));
+    }
+    expect(parser, &["FAST", "FORWARD", "TO"])?;
+    Ok(Some(Statement::FastForward { branch, to: reference(parser)? }))
+}
+
+pub(super) fn use_something(parser: &mut Parser<'_>) -> Parsed<Statement> {
+    expect(parser, &["USE"])?;
+    let used = match take_one_of(parser, &["BRANCH", "TAG", "VERSION", "SCHEMA", "NAMESPACE"]) {
+        Some("BRANCH") => Use::Branch(reference(parser)?),
+        Some("TAG") => Use::Tag(reference(parser)?),
+        Some("VERSION") => Use::Version(reference(parser)?),
+        Some(_) => Use::Schema(name(parser)?),
+        None => {
+            return refuse("write USE BRANCH name, USE TAG name, USE VERSION reference or USE SCHEMA name");
+        }
+    };
+    Ok(Statement::Use(used))
+}

@@ -13,6 +13,14 @@ impl Renumbering {
     /// # Errors
     /// `Malformed` if the entry has numbers that no translation can have.
     pub fn translate(&self, entry: &FileEntry, lists: &ListMap, added: Seq) -> Result<FileEntry> {
+        Ok(FileEntry { added, ..lists.translate(&self.renumber(entry)?)? })
+    }
+
+    /// The same entry with our numbers for its id and its rows, and all else as theirs has it.
+    ///
+    /// # Errors
+    /// `Malformed` if the entry has numbers that no translation can have.
+    pub fn renumber(&self, entry: &FileEntry) -> Result<FileEntry> {
         let wrong =
             |what: &str| Error::malformed(format!("file {} has {what} that cannot be translated", entry.id));
         let id = self.file(entry.id).ok_or_else(|| wrong("an id"))?;
@@ -27,6 +35,6 @@ impl Renumbering {
                 entry.shifts.then(&self.rows).map_err(|error| error.at(format_args!("file {}", entry.id)))?
             }
         };
-        Ok(FileEntry { id, first_row, shifts, added, ..lists.translate(entry)? })
+        Ok(FileEntry { id, first_row, shifts, ..entry.clone() })
     }
 }

@@ -15,8 +15,11 @@ mod subscribe;
 
 pub use changelog::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, ChangeBatches, Changes};
 pub use cursor::Cursor;
+pub(crate) use diff::empty;
 pub use diff::{Diff, EntryDiff, TableAspect, TableDiff};
 pub use files::FileChange;
+pub(crate) use files::{Sides, only};
 pub use rows::{RowChange, RowCounts};
+pub(crate) use rows::{broken, columns, differing, differing_column, ids, read};
 pub use schema::{FieldAspect, FieldDiff};
 pub use subscribe::{Event, Since, Subscription};

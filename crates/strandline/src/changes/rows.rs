@@ -239,6 +239,14 @@ pub(crate) fn differing(before: &RecordBatch, after: &RecordBatch) -> arrow::arr
     bits.finish().into()
 }
 
+/// The places in which two arrays differ.
+pub(crate) fn differing_column(before: &ArrayRef, after: &ArrayRef) -> arrow::array::BooleanArray {
+    let mut bits = BooleanBufferBuilder::new(after.len());
+    bits.append_n(after.len(), false);
+    mark(before, after, 0..after.len(), &mut bits);
+    bits.finish().into()
+}
+
 /// Marks the places in which two arrays differ, by halves: whole stretches are mostly equal.
 fn mark(before: &ArrayRef, after: &ArrayRef, rows: Range<usize>, bits: &mut BooleanBufferBuilder) {
     let stretch = |array: &ArrayRef| array.slice(rows.start, rows.len());

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use strandline_format::tree::{Edit, EncodedNode};
 use strandline_format::{
-    Author, Catalog, CatalogEntry, Commit as CommitNode, CommitProperties, EntryType, Era, Hash, Message,
-    NameKey, ObjectRef, Pack, Parents, TableChange, TableId, TableName, TableSchema, TxnId,
+    Author, Catalog, CatalogEntry, Commit as CommitNode, CommitProperties, EntryType, Era, Hash,
+    MergedCommit, Message, NameKey, ObjectRef, Pack, Parents, Renumbering, TableChange, TableId, TableName,
+    TableSchema, TxnId,
 };
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshot;
@@ -51,6 +52,8 @@ pub(crate) struct Identity {
     pub(crate) txn: TxnId,
     pub(crate) keyed: bool,
     pub(crate) era: Era,
+    /// What it merges, if it is a merge of branches.
+    pub(crate) merged: Option<MergedCommit>,
 }
 
 /// Makes the commit that a work comes to upon a tip, on which it stands already.
@@ -70,7 +73,9 @@ pub(crate) async fn build(
         let (entry, moved) = builder.store(*id, touched, version).await?;
         edits.extend(renames(touched).map(|name| (name.key().clone(), None)));
         edits.extend(entry.iter().map(|entry| (entry.name.key().clone(), Some(entry.clone()))));
-        changes.extend(change(touched, entry.as_ref(), moved));
+        let renumbered = renumbered(touched).filter(|_| identity.merged.is_some());
+        let change = change(touched, entry.as_ref(), moved);
+        changes.extend(change.map(|change| TableChange { renumbered, ..change }));
     }
     // What one thing left another may have taken: puts come after removals.
     edits.sort_by_key(|(_, edit)| edit.is_some());
@@ -81,7 +86,10 @@ pub(crate) async fn build(
     builder.objects.extend(catalog.nodes.into_iter().chain(history.nodes));
     let node = CommitNode {
         seq: version,
-        parents: Parents::One(on.commit.object()),
+        parents: match identity.merged {
+            Some(merged) => Parents::Merge(on.commit.object(), merged),
+            None => Parents::One(on.commit.object()),
+        },
         time: runtime.commit_time(Some(parent.time)),
         txn: identity.txn,
         keyed: identity.keyed,
@@ -99,6 +107,14 @@ pub(crate) async fn build(
 fn renames(touched: &Touched) -> impl Iterator<Item = &TableName> {
     let after = touched.after.as_ref().map(|after| after.name.key());
     touched.before.iter().map(|before| &before.name).filter(move |name| Some(name.key()) != after)
+}
+
+/// Where the numbers of what was merged stand, if that is elsewhere [MRG-4].
+fn renumbered(touched: &Touched) -> Option<Renumbering> {
+    match &touched.after.as_ref()?.node {
+        Node::Table(draft) => draft.renumbered.clone().filter(|numbers| !numbers.is_identity()),
+        _ => None,
+    }
 }
 
 /// What the commit says of a touched thing; nothing if it is as it was.
@@ -153,6 +169,11 @@ impl Builder<'_> {
             Node::View(view) => (self.push(view.to_json()?), Moved::default()),
             Node::Namespace(namespace) => (self.push(namespace.to_json()?), Moved::default()),
             Node::Table(draft) => (self.store_table(draft, version).await?, draft.moved),
+            // A merge leaves none: it makes a draft of each.
+            Node::Theirs(theirs) => {
+                let message = format!("table {} was not merged", theirs.theirs.name.as_str());
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
         };
         Ok((
             Some(CatalogEntry { name: name.clone(), entry_type: node.entry_type(), id, node: object }),

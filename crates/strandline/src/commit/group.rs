@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline_format::tree::EncodedNode;
-use strandline_format::{NameKey, RefName, Seq, TableChange, TxnId};
+use strandline_format::{NameKey, PointerUpdate, RefName, Seq, TableChange, TxnId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -25,12 +25,12 @@ use crate::commit::check::{check_retained, check_start, commit_at, landed, renew
 use crate::commit::report::{Phases, Report, Requests};
 use crate::commit::resolve::{Unresolved, read_commit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::Commit;
+use crate::history::{Commit, Ref};
 use crate::lake::{Found, Head, Lake};
-use crate::merge::{Conflict, Rebase, Rebased};
+use crate::merge::{Brought, Choices, Conflict, Rebase, Rebased, Upon};
+use crate::refs::Source;
 use crate::runtime::{Deadline, Runtime};
 use crate::storage::{Loaded, Recognise, Settled, Storage};
-use crate::transaction::work::Work;
 
 /// The most transactions of one swap.
 const GROUP: usize = 64;
@@ -143,6 +143,8 @@ struct Chain {
     built: Vec<Built>,
     /// Those that conflict with a commit of the chain: they are tried again once it has landed.
     later: Vec<Waiting>,
+    /// What the ref said from which a member of the chain takes something over.
+    source: Option<Source>,
 }
 
 /// What became of an attempt.
@@ -244,8 +246,12 @@ impl Group<'_> {
         }
     }
 
-    async fn prepare(&self, head: &Head, waiting: &mut Waiting, chain: &Chain) -> Result<Prepared> {
+    async fn prepare(&self, head: &Head, waiting: &mut Waiting, chain: &mut Chain) -> Result<Prepared> {
         let member = &mut waiting.member;
+        // It is made upon a head, and asks its source with that head's token in hand.
+        if member.brings.is_some() && !chain.built.is_empty() {
+            return Ok(Prepared::Later);
+        }
         check_start(head, &member.start).await?;
         if let Some(commit) = landed(head, member).await? {
             return Ok(Prepared::Committed(commit));
@@ -257,14 +263,19 @@ impl Group<'_> {
             None => head.tip(self.lake),
         };
         waiting.checked = tip.commit.version().0 - member.start.version().0;
-        let work = match self.carry(member, &tip, head).await? {
+        let carried = match member.brings.is_some() {
+            true => self.bring(member, head, chain).await?,
+            false => self.carry(member, &tip, head).await?,
+        };
+        let work = match carried {
             Rebased::Done(work) => work,
             Rebased::Conflicts(_) if !chain.built.is_empty() => return Ok(Prepared::Later),
             Rebased::Conflicts(conflicts) => {
                 return Err(self.name_commits(conflicts, head, &member.start).await);
             }
         };
-        let identity = Identity { txn: member.txn, keyed: member.keyed, era: head.pointer().era() };
+        let merged = member.brings.as_ref().and_then(|brings| brings.bringing.merged());
+        let identity = Identity { txn: member.txn, keyed: member.keyed, era: head.pointer().era(), merged };
         let runtime = self.lake.storage().runtime();
         let built = build(&work, &tip, identity, &member.label, runtime).await?;
         Ok(Prepared::Ready(Box::new(built)))
@@ -285,8 +296,33 @@ impl Group<'_> {
             version: tip.commit.version().next()?,
             era: head.pointer().era(),
             txn: member.txn,
+            choices: &Choices::default(),
         };
         Box::pin(rebase.run()).await
+    }
+
+    /// What the member brings in, upon the head. The source is asked first whether it keeps that [GC-7].
+    async fn bring(&self, member: &Member, head: &Head, chain: &mut Chain) -> Result<Rebased> {
+        let Some(brings) = &member.brings else { return Ok(Rebased::Done(member.work.clone())) };
+        if brings.exact && head.pointer().head().hash != member.start.hash() {
+            let message =
+                format!("branch {:?} has moved to {}", self.branch.as_str(), head.pointer().head().hash);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        if let Some(oldest) = brings.oldest.filter(|oldest| *oldest < head.pointer().expired_before()) {
+            let message = format!("version {oldest} of branch {:?} was expired", self.branch.as_str());
+            return Err(Error::new(ErrorKind::SnapshotExpired, message));
+        }
+        if let Some(taking) = brings.taking.lock().await.as_mut() {
+            chain.source = Some(taking.check().await?);
+        }
+        let ours = Ref::of_head(self.lake.clone(), Arc::new(head.clone()));
+        let (version, era) = (ours.version().next()?, head.pointer().era());
+        let upon = Upon { ours: &ours, version, era, txn: member.txn };
+        Ok(match Box::pin(brings.bringing.upon(&upon)).await? {
+            Brought::Done(work) => Rebased::Done(work),
+            Brought::Disagreed(found) => Rebased::Conflicts(found.conflicts),
+        })
     }
 
     /// All objects of the chain, at once.
@@ -340,7 +376,15 @@ impl Group<'_> {
         };
         let (object, pack) = (last.tip.commit.object(), pack(&chain.built, head.pointer().pack())?);
         let mine = Ours::of(self.lake.storage(), self.branch, &chain.built, doubted);
-        self.lake.swap(head, |next| Ok(next.advance(object, pack)?), |_| mine, deadline).await
+        let source = chain.source.clone();
+        let update = |next: PointerUpdate| {
+            let next = next.advance(object, pack)?;
+            let Some(source) = source else { return Ok(next) };
+            let features = source.joined(head.pointer().features())?;
+            // The branch reaches what was uploaded there [MRG-7].
+            Ok(next.raise_era(source.era).require(features))
+        };
+        self.lake.swap(head, update, |_| mine, deadline).await
     }
 
     /// Why nobody can tell what became of an attempt that went unanswered and is not there: its base is not there either, so the
@@ -609,16 +653,6 @@ fn pause(failures: u32, race: Option<Duration>) -> Duration {
 fn jittered(pause: Duration, runtime: &Runtime) -> Duration {
     let random = runtime.random::<1>().map_or(0, |[random]| random);
     pause / 2 + pause / 2 * u32::from(random) / 255
-}
-
-impl Work {
-    /// What it touched, by name.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.touched().values().filter_map(|touched| {
-            let after = touched.after.as_ref().map(|after| after.name.as_str());
-            after.or_else(|| touched.before.as_ref().map(|before| before.name.as_str()))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ mod group;
 mod report;
 pub(crate) mod resolve;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use strandline_format::TxnId;
-use tokio::sync::oneshot;
+use strandline_format::{Seq, TxnId};
+use tokio::sync::{Mutex, oneshot};
 
 pub(crate) use group::Committers;
 pub(crate) use report::Written;
@@ -24,6 +25,8 @@ pub use resolve::{Resolution, Unresolved};
 use crate::commit::build::Label;
 use crate::error::Result;
 use crate::history::Commit;
+use crate::merge::Bringing;
+use crate::refs::Taking;
 use crate::transaction::reads::ReadSet;
 use crate::transaction::work::Work;
 use crate::write::Uploads;
@@ -44,6 +47,18 @@ impl Default for Patience {
     }
 }
 
+/// What is brought into a branch, in the place of a work.
+#[derive(Debug)]
+pub(crate) struct Brings {
+    pub(crate) bringing: Arc<Bringing>,
+    /// What holds it where it comes from, if that is another ref [GC-7].
+    pub(crate) taking: Arc<Mutex<Option<Taking>>>,
+    /// Whether it may go upon nothing but its start.
+    pub(crate) exact: bool,
+    /// The oldest version of the branch itself that is read.
+    pub(crate) oldest: Option<Seq>,
+}
+
 /// A transaction that wants to commit.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -60,6 +75,8 @@ pub(crate) struct Member {
     pub(crate) written: Written,
     /// What of it is not in the store yet.
     pub(crate) uploads: Uploads,
+    /// What it brings in from another version, made anew upon each base.
+    pub(crate) brings: Option<Brings>,
     /// Who waits for the outcome.
     pub(crate) answer: oneshot::Sender<Result<Report>>,
 }

@@ -42,6 +42,17 @@ pub enum ConflictKind {
 pub struct RowConflicts {
     rows: Vec<RowConflict>,
     count: u64,
+    /// All of them, with where they stand.
+    contested: Vec<Contested>,
+}
+
+/// A row on which two sides disagree, and where it stands: in which file, at which position. A side that deleted it has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Contested {
+    pub(super) row: RowConflict,
+    pub(super) base: (FileId, u64),
+    pub(super) ours: Option<(FileId, u64)>,
+    pub(super) theirs: Option<(FileId, u64)>,
 }
 
 /// A row on which two sides disagree.
@@ -59,11 +70,16 @@ impl RowConflicts {
     /// How many are kept one by one.
     pub const LISTED: usize = 1000;
 
-    pub(super) fn push(&mut self, row: RowConflict) {
+    pub(super) fn push(&mut self, contested: Contested) {
         if self.rows.len() < Self::LISTED {
-            self.rows.push(row);
+            self.rows.push(contested.row);
         }
+        self.contested.push(contested);
         self.count += 1;
+    }
+
+    pub(super) fn contested(&self) -> &[Contested] {
+        &self.contested
     }
 
     /// The first ones, at most [`Self::LISTED`], in the order of their ids.

@@ -108,7 +108,12 @@ impl FilesMerge<'_> {
     ) -> Result<()> {
         match merged {
             FileMerge::Ours => {}
-            FileMerge::Theirs => found.edits.push(FileEdit { before: ours, after: theirs }),
+            FileMerge::Theirs => {
+                // What it is added in is the version of this branch in which its rows came [FILE-11].
+                let added = ours.as_ref().map_or(self.table.version, |entry| entry.added);
+                let after = theirs.map(|entry| FileEntry { added, ..entry });
+                found.edits.push(FileEdit { before: ours, after });
+            }
             FileMerge::Remove => found.edits.push(FileEdit { before: ours, after: None }),
             FileMerge::Deletes(deletes) => {
                 let Some(before) = ours else { return Ok(()) };

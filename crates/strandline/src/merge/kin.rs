@@ -1,12 +1,16 @@
-//! How two versions are related: which of their numbers are of the same files and rows [MRG-3].
+//! How two versions are related: the base of their merge, and which of their numbers are of the same files and rows
+//! [MRG-1..3].
 //!
 //! Invariants: numbers that are not known to be the same are of different things, never guessed at; what a translation needs and
 //! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: what a merge or diff makes
 //! of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use strandline_format::{CatalogEntry, HistoryEntry, Pieces, Renumbering, Seq, Table as TableNode, TableId};
+use strandline_format::merge::{Ancestry, CommonAncestor, Lineage, common_ancestor};
+use strandline_format::{
+    CatalogEntry, Hash, HistoryEntry, Pieces, Renumbering, Seq, Table as TableNode, TableId, TxnId,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
@@ -79,8 +83,9 @@ impl Kin {
     /// `InvalidInput` if they share nothing; `Corrupt` and the store's errors. Dropping the future leaves nothing.
     pub(crate) async fn of(ours: &Ref, theirs: &Ref) -> Result<Self> {
         let trees = ours.snapshot().trees.beside(&theirs.snapshot().trees);
-        if let Some(shared) = direct(&trees, ours, theirs).await? {
-            let past = |at: &Ref| (at.version() > shared.seq).then(|| own_entry(at)).into_iter().collect();
+        if let Some(shared) = direct(&trees, ours.commit(), theirs.commit()).await? {
+            let past =
+                |at: &Ref| (at.version() > shared.seq).then(|| own_entry(at.commit())).into_iter().collect();
             let (our_past, their_past) = (past(ours), past(theirs));
             return Ok(Self {
                 ours: ours.clone(),
@@ -91,9 +96,9 @@ impl Kin {
                 their_past,
             });
         }
-        let (our_past, their_past) = pasts(&trees, ours, theirs).await?;
+        let (our_past, their_past) = pasts(&trees, ours.commit(), theirs.commit()).await?;
         let shared = match parting(&our_past, &their_past) {
-            Some(seq) => entry_of(&trees, ours, seq).await?,
+            Some(seq) => entry_of(&trees, ours.commit(), seq).await?,
             None => None,
         };
         let shared = shared.ok_or_else(unrelated)?;
@@ -102,6 +107,55 @@ impl Kin {
         };
         let (our_past, their_past) = (since(our_past), since(their_past));
         Ok(Self { ours: ours.clone(), theirs: theirs.clone(), trees, shared, our_past, their_past })
+    }
+
+    /// The base of a merge of theirs into ours.
+    pub(crate) fn ancestor(&self) -> Result<CommonAncestor> {
+        if self.our_past.is_empty() || self.their_past.is_empty() {
+            return Ok(CommonAncestor {
+                base: self.shared.clone(),
+                shared: Some(self.shared.seq),
+                ours_merged: Vec::new(),
+                theirs_merged: Vec::new(),
+            });
+        }
+        let lineage = |past: &[HistoryEntry]| -> Vec<HistoryEntry> {
+            std::iter::once(&self.shared).chain(past).cloned().collect()
+        };
+        let (ours, theirs) = (lineage(&self.our_past), lineage(&self.their_past));
+        match common_ancestor(Lineage::new(&ours), Lineage::new(&theirs)) {
+            Ancestry::Common(common) => Ok(*common),
+            Ancestry::NeedOlder(_) | Ancestry::Unrelated => Err(unrelated()),
+        }
+    }
+
+    /// The last version that both have in the same place.
+    pub(crate) fn shared(&self) -> &HistoryEntry {
+        &self.shared
+    }
+
+    /// Where the nodes of both are read.
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.trees
+    }
+
+    /// Whether our head is among the first parents of theirs.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.our_past.is_empty()
+    }
+
+    /// A commit of one side since they parted that the other side has picked [MRG-11].
+    pub(crate) fn picked(&self) -> Option<&HistoryEntry> {
+        let picked = |by: &[HistoryEntry], of: &'_ [HistoryEntry]| {
+            let keyed: BTreeSet<TxnId> =
+                by.iter().filter(|entry| entry.keyed).map(|entry| entry.txn).collect();
+            if keyed.is_empty() {
+                return None;
+            }
+            of.iter().position(|entry| keyed.contains(&TxnId::of_key(&pick_key(entry.commit.hash))))
+        };
+        let theirs = picked(&self.our_past, &self.their_past).and_then(|at| self.their_past.get(at));
+        theirs.or_else(|| picked(&self.their_past, &self.our_past).and_then(|at| self.our_past.get(at)))
     }
 
     /// Whether a version is one of ours, counted on our line.
@@ -202,17 +256,17 @@ impl Kin {
 }
 
 /// Where one version stands in the first-parent history of the other, the older one.
-async fn direct(trees: &Trees, ours: &Ref, theirs: &Ref) -> Result<Option<HistoryEntry>> {
+async fn direct(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<HistoryEntry>> {
     let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
     let found = entry_of(trees, new, old.version()).await?;
-    Ok(found.filter(|entry| entry.commit.hash == old.commit().hash()))
+    Ok(found.filter(|entry| entry.commit.hash == old.hash()))
 }
 
 type Past = BTreeMap<Seq, HistoryEntry>;
 
 /// The versions of both that are not the same at one place, and the heads.
-async fn pasts(trees: &Trees, ours: &Ref, theirs: &Ref) -> Result<(Past, Past)> {
-    let changes = trees.changes(&ours.commit().node().history, &theirs.commit().node().history).await?;
+async fn pasts(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<(Past, Past)> {
+    let changes = trees.changes(&ours.node().history, &theirs.node().history).await?;
     let (mut our_past, mut their_past) = (Past::new(), Past::new());
     for change in changes {
         our_past.extend(change.before.map(|entry| (entry.seq, entry)));
@@ -221,6 +275,27 @@ async fn pasts(trees: &Trees, ours: &Ref, theirs: &Ref) -> Result<(Past, Past)> 
     our_past.insert(ours.version(), own_entry(ours));
     their_past.insert(theirs.version(), own_entry(theirs));
     Ok((our_past, their_past))
+}
+
+/// Where two commits parted.
+pub(super) struct Parting {
+    pub(super) shared: HistoryEntry,
+    /// Whether either has merged anything since.
+    pub(super) has_merges: bool,
+}
+
+/// Where two commits of any branches parted; `None` if they share nothing.
+pub(super) async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> Result<Option<Parting>> {
+    let (one_past, other_past) = pasts(trees, one, other).await?;
+    let Some(seq) = parting(&one_past, &other_past) else { return Ok(None) };
+    let since = one_past.values().chain(other_past.values()).filter(|entry| entry.seq > seq);
+    let has_merges = since.into_iter().any(|entry| entry.merged.is_some());
+    Ok(entry_of(trees, one, seq).await?.map(|shared| Parting { shared, has_merges }))
+}
+
+/// The idempotency key under which a commit is picked: it comes into a branch once, and is known there [MRG-11].
+pub(crate) fn pick_key(commit: Hash) -> String {
+    format!("strandline.pick {commit}")
 }
 
 /// The last version that is the same on both: equal at one means equal below it.
@@ -232,16 +307,16 @@ fn parting(ours: &Past, theirs: &Past) -> Option<Seq> {
     found.or_else(|| ours.keys().chain(theirs.keys()).min()?.0.checked_sub(1).map(Seq))
 }
 
-/// What the history of a version says of another one, itself included.
-async fn entry_of(trees: &Trees, at: &Ref, seq: Seq) -> Result<Option<HistoryEntry>> {
+/// What the history of a commit says of a version, its own included.
+async fn entry_of(trees: &Trees, at: &Commit, seq: Seq) -> Result<Option<HistoryEntry>> {
     if seq == at.version() {
         return Ok(Some(own_entry(at)));
     }
-    trees.get(&at.commit().node().history, &seq).await
+    trees.get(&at.node().history, &seq).await
 }
 
-fn own_entry(at: &Ref) -> HistoryEntry {
-    at.commit().node().history_entry(at.commit().object())
+fn own_entry(at: &Commit) -> HistoryEntry {
+    at.node().history_entry(at.object())
 }
 
 /// The merges of one line's commits into the other one, the newest first.

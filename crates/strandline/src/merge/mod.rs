@@ -5,11 +5,16 @@
 //! both sides touched the same ones [REB-8]; it rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
 //! tries again (`commit`), and which commit on the other side it was (looked for once there is a conflict).
 
+mod bring;
+mod cells;
+mod choices;
 mod conflict;
+mod contest;
 mod files;
 mod kin;
 mod rows;
 mod table;
+mod theirs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,11 +24,18 @@ use strandline_format::{
     Catalog, CatalogEntry, EntryType, Era, Hash, NameKey, ObjectRef, Operation, Seq, TableId, TxnId,
 };
 
+pub(crate) use bring::{Act, Bringing, Brought, Upon, before};
+pub use cells::ContestedRows;
+pub(crate) use choices::Choices;
+pub use choices::Side;
 pub use conflict::{Conflict, ConflictKind, ReadConflict, RowConflict, RowConflicts};
 pub(crate) use files::reaches;
-pub(crate) use kin::{Ends, Kin, Known};
+pub(crate) use kin::{Ends, Kin, Known, pick_key};
+pub(crate) use theirs::Theirs;
 
+use crate::changes::empty;
 use crate::error::Result;
+use crate::merge::choices::RowChoices;
 use crate::snapshot::Snapshot;
 use crate::transaction::reads::ReadSet;
 use crate::transaction::work::{After, Node, Touched, Work};
@@ -53,23 +65,45 @@ pub(crate) struct Rebase<'a> {
     pub(crate) era: Era,
     /// Which transaction, to tell its unstored nodes from any other's.
     pub(crate) txn: TxnId,
+    /// What is decided where the sides disagree.
+    pub(crate) choices: &'a Choices,
+}
+
+/// All that two sides disagree on.
+#[derive(Debug, Default)]
+pub(crate) struct Disagreements {
+    pub(crate) conflicts: Vec<Conflict>,
+    /// The values of rows among them, of tables that are merged from another version.
+    pub(crate) contested: Vec<ContestedRows>,
+}
+
+impl Disagreements {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.conflicts.is_empty()
+    }
 }
 
 impl Rebase<'_> {
     /// Carries the work over. Requests: those of the differences between the snapshots.
     pub(crate) async fn run(&self) -> Result<Rebased> {
+        let mut found = Disagreements::default();
+        let work = self.carry(&mut found).await?;
+        Ok(if found.is_empty() { Rebased::Done(work) } else { Rebased::Conflicts(found.conflicts) })
+    }
+
+    /// The same, with all that is known of what the sides disagree on; while there is any, the work is not whole.
+    pub(crate) async fn carry(&self, found: &mut Disagreements) -> Result<Work> {
         let onto = self.joined();
         let base = self.work.base();
         let changes = onto.trees.changes(&base.catalog, &onto.catalog).await?;
-        let mut conflicts = match self.reads {
-            Some(reads) => reads.conflicts(base, &onto, &changes).await?,
-            None => Vec::new(),
-        };
-        let sides = self.sides(&onto, changes).await?;
+        if let Some(reads) = self.reads {
+            found.conflicts.extend(reads.conflicts(base, &onto, &changes).await?);
+        }
+        let mut sides = self.sides(&onto, changes).await?;
+        sides.prefer_theirs(&self.choices.whole);
         let merge = merge_catalogs(&sides.base, &sides.ours, &sides.theirs);
-        conflicts.extend(merge.conflicts.iter().map(Conflict::of_catalog));
-        let work = self.carry_over(&onto, &sides, merge, &mut conflicts).await?;
-        Ok(if conflicts.is_empty() { Rebased::Done(work) } else { Rebased::Conflicts(conflicts) })
+        found.conflicts.extend(merge.conflicts.iter().map(Conflict::of_catalog));
+        self.carry_over(&onto, &sides, merge, found).await
     }
 
     /// The other snapshot, with the base's nodes at hand as well.
@@ -154,7 +188,7 @@ impl Rebase<'_> {
             Node::Kept(_, node) => *node,
             Node::View(view) => reference(&view.to_json()?),
             Node::Namespace(namespace) => reference(&namespace.to_json()?),
-            Node::Table(_) => reference(format!("unstored {} {id}", self.txn).as_bytes()),
+            Node::Table(_) | Node::Theirs(_) => reference(format!("unstored {} {id}", self.txn).as_bytes()),
         };
         Ok(CatalogEntry { name: after.name.clone(), entry_type: after.node.entry_type(), id, node })
     }
@@ -164,7 +198,7 @@ impl Rebase<'_> {
         onto: &Snapshot,
         sides: &Sides,
         merge: CatalogMerge,
-        conflicts: &mut Vec<Conflict>,
+        found: &mut Disagreements,
     ) -> Result<Work> {
         let ours: BTreeMap<TableId, &CatalogEntry> =
             sides.ours.iter().map(|entry| (entry.id, entry)).collect();
@@ -177,7 +211,13 @@ impl Rebase<'_> {
             let before = ours.get(&entry.id).map(|entry| (*entry).clone());
             let operation =
                 self.work.touched().get(&entry.id).map_or(Operation::Merge, |touched| touched.operation);
-            if let Some(node) = self.node(onto, &entry, conflicts).await? {
+            let node = match self.work.touched().get(&entry.id).and_then(|touched| touched.after.as_ref()) {
+                Some(After { node: Node::Theirs(theirs), .. }) => {
+                    self.bring(onto, (&entry, before.as_ref()), theirs, found).await?
+                }
+                _ => self.node(onto, &entry, &mut found.conflicts).await?,
+            };
+            if let Some(node) = node {
                 let after = After { name: entry.name, node };
                 work.touch(entry.id, Touched { before, after: Some(after), operation });
             }
@@ -214,6 +254,9 @@ impl Rebase<'_> {
                     ours: &ours,
                     theirs: draft,
                     since: self.since,
+                    their_since: None,
+                    numbered: None,
+                    choices: &RowChoices::default(),
                     version: self.version,
                     era: self.era,
                 };
@@ -224,6 +267,35 @@ impl Rebase<'_> {
     }
 }
 
+impl Rebase<'_> {
+    /// A table that another version changed, upon what the branch has of it.
+    async fn bring(
+        &self,
+        onto: &Snapshot,
+        (entry, ours): (&MergedEntry, Option<&CatalogEntry>),
+        theirs: &Theirs,
+        found: &mut Disagreements,
+    ) -> Result<Option<Node>> {
+        let node = |draft| Ok(Some(Node::Table(Box::new(draft))));
+        let Some(ours) = ours else {
+            let (draft, _) = theirs.instead(&empty(&theirs.theirs), &onto.trees, self.era).await?;
+            return node(draft);
+        };
+        let ours = onto.table_of(ours).await?;
+        if self.choices.whole.get(entry.name.key()) == Some(&Side::Theirs) {
+            let (mut draft, numbers) = theirs.instead(&ours, &onto.trees, self.era).await?;
+            draft.renumbered = Some(numbers);
+            return node(draft);
+        }
+        let bringing =
+            contest::TableBringing { rebase: self, trees: &onto.trees, name: &entry.name, ours: &ours };
+        match Box::pin(bringing.run(theirs, found)).await? {
+            Some(draft) => node(draft),
+            None => Ok(None),
+        }
+    }
+}
+
 type ByName = BTreeMap<NameKey, CatalogEntry>;
 
 /// The entries of three catalogs under the names that were touched.
@@ -231,6 +303,20 @@ struct Sides {
     base: Vec<CatalogEntry>,
     ours: Vec<CatalogEntry>,
     theirs: Vec<CatalogEntry>,
+}
+
+impl Sides {
+    /// Whatever is to be theirs as a whole is as if nothing had been done to it on our side since.
+    fn prefer_theirs(&mut self, whole: &BTreeMap<NameKey, Side>) {
+        if whole.is_empty() {
+            return;
+        }
+        let all = [&self.base, &self.ours, &self.theirs].into_iter().flatten();
+        let is_theirs = |entry: &&CatalogEntry| whole.get(entry.name.key()) == Some(&Side::Theirs);
+        let ids: BTreeSet<TableId> = all.filter(is_theirs).map(|entry| entry.id).collect();
+        self.base.retain(|entry| !ids.contains(&entry.id));
+        self.base.extend(self.ours.iter().filter(|entry| ids.contains(&entry.id)).cloned());
+    }
 }
 
 /// Our entries that are in the result no more. The name of one may stand for something else there, which is put and not

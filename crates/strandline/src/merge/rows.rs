@@ -5,14 +5,17 @@
 //! here: which files have such rows (`files`).
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use strandline_format::merge::{RowFate, RowMerge};
 use strandline_format::{DeletionVector, FileEntry, FileId, RowId, Seq};
 
 use crate::error::Result;
-use crate::merge::conflict::{RowConflict, RowConflicts};
+use crate::merge::choices::{RowChoice, RowChoices, Side as Whose};
+use crate::merge::conflict::{Contested, RowConflict, RowConflicts};
 use crate::merge::table::TableRebase;
 use crate::scan::{deletion_vector, identify};
+use crate::table::TableState;
 
 /// A version above all others: that of rows which are not committed yet.
 const UNSETTLED: Seq = Seq(u64::MAX);
@@ -38,6 +41,7 @@ pub(super) struct RowsMerged {
 
 /// A row that both sides touched.
 struct Row {
+    base: (FileId, u64),
     ours: Side,
     theirs: Side,
 }
@@ -63,14 +67,18 @@ impl TableRebase<'_> {
     pub(super) async fn merge_rows(&self, twice: &[Twice], ours_added: &[FileEntry]) -> Result<RowsMerged> {
         let mut sought = self.sought(twice).await?;
         let bounds = sought.bounds;
+        let theirs = TableState { table: Arc::new(self.theirs.table.clone()), ..self.ours.clone() };
         for entry in ours_added.iter().filter(|entry| may_hold(entry, bounds)) {
-            self.look(entry, &mut sought, |row| &mut row.ours, |version| version > self.since).await?;
+            self.look((self.ours, entry), &mut sought, |row| &mut row.ours, |version| version > self.since)
+                .await?;
         }
         for entry in self.theirs.new_files().filter(|entry| self.moves(entry) && may_hold(entry, bounds)) {
             let entry = FileEntry { added: UNSETTLED, ..entry.clone() };
-            self.look(&entry, &mut sought, |row| &mut row.theirs, |version| version == UNSETTLED).await?;
+            let changed =
+                |version| version == UNSETTLED || self.their_since.is_some_and(|since| version > since);
+            self.look((&theirs, &entry), &mut sought, |row| &mut row.theirs, changed).await?;
         }
-        sought.settle()
+        sought.settle(self.choices)
     }
 
     /// Whether a file that a side added may hold rows of the base: one that stores ids, or is listed anew.
@@ -87,9 +95,10 @@ impl TableRebase<'_> {
                 let live = deletes.as_ref().is_some_and(|deletes| !deletes.contains(position));
                 Side { fate: if live { RowFate::Left } else { RowFate::Deleted }, place: None }
             };
-            identify(self.ours, &file.base, &others, |row| {
+            identify(self.base, &file.base, &others, |row| {
                 let [ours, theirs] = [&file.ours, &file.theirs].map(|deletes| side(deletes, row.position));
-                sought.rows.insert(row.id, Row { ours, theirs });
+                let base = (file.base.id, row.position);
+                sought.rows.insert(row.id, Row { base, ours, theirs });
                 sought.bounds = (sought.bounds.0.min(row.id), sought.bounds.1.max(row.id));
                 Ok(())
             })
@@ -101,14 +110,13 @@ impl TableRebase<'_> {
     /// Finds out which of the rows a file of one side holds. `changed` says of a version whether the side wrote it.
     async fn look(
         &self,
-        entry: &FileEntry,
+        (state, entry): (&TableState, &FileEntry),
         sought: &mut Sought,
         side: impl Fn(&mut Row) -> &mut Side,
         changed: impl Fn(Seq) -> bool,
     ) -> Result<()> {
-        let deleted =
-            deletion_vector(&self.ours.objects, self.ours.table.id, entry).await?.unwrap_or_default();
-        identify(self.ours, entry, &deleted, |found| {
+        let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
+        identify(state, entry, &deleted, |found| {
             if let Some(row) = sought.rows.get_mut(&found.id) {
                 let fate = if changed(found.updated) { RowFate::Changed } else { RowFate::Moved };
                 *side(row) = Side { fate, place: Some((entry.id, found.position)) };
@@ -120,7 +128,7 @@ impl TableRebase<'_> {
 }
 
 impl Sought {
-    fn settle(self) -> Result<RowsMerged> {
+    fn settle(self, choices: &RowChoices) -> Result<RowsMerged> {
         let mut merged = RowsMerged::default();
         let mut rows: Vec<(u64, Row)> = self.rows.into_iter().collect();
         rows.sort_unstable_by_key(|(id, _)| *id);
@@ -132,14 +140,25 @@ impl Sought {
                     lose(&mut merged.ours_lose, row.ours)?;
                     lose(&mut merged.theirs_lose, row.theirs)?;
                 }
-                RowMerge::Restored | RowMerge::Conflict => merged.conflicts.push(RowConflict {
-                    row: RowId(id),
-                    ours: row.ours.fate,
-                    theirs: row.theirs.fate,
-                }),
+                RowMerge::Restored | RowMerge::Conflict => match choices.of(id) {
+                    Some(RowChoice::Side(Whose::Ours)) => lose(&mut merged.theirs_lose, row.theirs)?,
+                    Some(RowChoice::Side(Whose::Theirs)) => lose(&mut merged.ours_lose, row.ours)?,
+                    Some(RowChoice::Given) => {
+                        lose(&mut merged.ours_lose, row.ours)?;
+                        lose(&mut merged.theirs_lose, row.theirs)?;
+                    }
+                    None => merged.conflicts.push(row.contested(id)),
+                },
             }
         }
         Ok(merged)
+    }
+}
+
+impl Row {
+    fn contested(&self, id: u64) -> Contested {
+        let row = RowConflict { row: RowId(id), ours: self.ours.fate, theirs: self.theirs.fate };
+        Contested { row, base: self.base, ours: self.ours.place, theirs: self.theirs.place }
     }
 }
 

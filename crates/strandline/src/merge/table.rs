@@ -10,8 +10,10 @@ use strandline_format::{
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Checks;
+use crate::merge::choices::RowChoices;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::FilesMerge;
+use crate::merge::kin::Ends;
 use crate::storage::DataKind;
 use crate::table::TableState;
 use crate::transaction::check_rows;
@@ -23,8 +25,14 @@ pub(super) struct TableRebase<'a> {
     pub(super) base: &'a TableState,
     pub(super) ours: &'a TableState,
     pub(super) theirs: &'a Draft,
-    /// The version of the base.
+    /// The version of the base, on our side.
     pub(super) since: Seq,
+    /// The same on theirs, if theirs is a version and no transaction, all of whose rows are of no version yet.
+    pub(super) their_since: Option<Seq>,
+    /// The first numbers that are left, if theirs has ours already.
+    pub(super) numbered: Option<Ends>,
+    /// What is decided of rows that both sides changed.
+    pub(super) choices: &'a RowChoices,
     pub(super) version: Seq,
     /// The era in which a united deletion vector is stored.
     pub(super) era: Era,
@@ -138,6 +146,9 @@ impl TableRebase<'_> {
 
     /// Which numbers of ours what theirs added gets, and the next ones after them [REB-3].
     fn numbers(&self) -> Result<(Renumbering, FileId, RowId)> {
+        if let Some(next) = self.numbered {
+            return Ok((Renumbering::default(), FileId(next.file), RowId(next.row)));
+        }
         let (base, ours, theirs) = (&self.base.table, &self.ours.table, &self.theirs.table);
         let files = Pieces::shared(base.next_file.0).complete(theirs.next_file.0, ours.next_file.0)?;
         let rows = Pieces::shared(base.next_row.0).complete(theirs.next_row.0, ours.next_row.0)?;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    Features, Hash, Label, Nonce, ObjectRef, Pack, PinId, Pointer, PointerUpdate, RefName, Release, Seq,
+    Hash, Label, Nonce, ObjectRef, Pack, PinId, Pointer, PointerUpdate, RefName, Release, Seq,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -162,7 +162,7 @@ impl Mover<'_> {
             reason: Label::new("expiry, taken over by a fast-forward")?,
             time: runtime.now(),
         };
-        let features = joined(head.pointer().features(), &source.features)?;
+        let features = source.joined(head.pointer().features())?;
         let (old, version) = (head.pointer().head(), self.at.version());
         let update = |update: PointerUpdate| {
             let update = update.advance(to, pack)?.raise_era(source.era).require(features);
@@ -188,13 +188,6 @@ fn expire_gap(
         return Ok(update);
     }
     Ok(update.expire(kept_from, head, newest, release)?)
-}
-
-/// The features of both.
-fn joined(ours: &Features, theirs: &Features) -> Result<Features> {
-    let read = ours.read().union(theirs.read()).cloned();
-    let write = ours.write().union(theirs.write()).cloned();
-    Ok(Features::new(read, write)?)
 }
 
 /// Knows the branch that was moved: by our nonce, or by the commit in its history, whoever brought it there.

@@ -1,11 +1,12 @@
-//! Branches and tags: making, moving, renaming and deleting them, and what there is [BR-1..9].
+//! Branches and tags: making, moving, merging, renaming and deleting them, and what there is [BR-1..9, MRG].
 //!
 //! Invariants: a ref comes to reach a commit of another ref only through [`taking::Taking`], which pins it and checks, against
 //! each base that is swapped, that the source keeps it [GC-7]; no ref becomes live but by a swap of its tombstone [BR-2]; no
 //! ref's object is ever deleted. After a crash between any two steps every ref is readable and the act can be done again
-//! [BR-8]: what is left over is a pin, which two collections drop, or a tombstone. What does not belong here: commits, merges
-//! that need one, and looking refs up (`history`).
+//! [BR-8]: what is left over is a pin, which two collections drop, or a tombstone. What does not belong here: what
+//! a merge comes to (`merge`), the loop that commits it (`commit`), and looking refs up (`history`).
 
+mod carry;
 mod create_branch;
 mod create_tag;
 mod delete_branch;
@@ -13,20 +14,26 @@ mod delete_tag;
 mod fast_forward;
 mod keeps;
 mod list;
+mod merge;
 mod rename_branch;
+mod single;
 mod taking;
 
 use std::time::Duration;
 
 use strandline_format::{Hash, RefName};
 
+pub use carry::{MergeConflicts, Merged, Preview};
 pub use create_branch::CreateBranch;
 pub use create_tag::CreateTag;
 pub use delete_branch::DeleteBranch;
 pub use delete_tag::DeleteTag;
 pub use fast_forward::FastForward;
 pub use list::{Branch, Tag};
+pub use merge::Merge;
 pub use rename_branch::RenameBranch;
+pub use single::Single;
+pub(crate) use taking::{Source, Taking};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Deadline;

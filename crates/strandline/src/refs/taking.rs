@@ -35,17 +35,27 @@ pub(super) enum Depth {
 
 /// What the source said when it was last asked.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// The era that the target must have at least.
-    pub(super) era: Era,
+    pub(crate) era: Era,
     /// The features in force there.
     pub(super) features: Features,
     /// The oldest version that is taken over.
     pub(super) from: Seq,
 }
 
+impl Source {
+    /// The features of the target and those that are in force here.
+    pub(crate) fn joined(&self, ours: &Features) -> Result<Features> {
+        let read = ours.read().union(self.features.read()).cloned();
+        let write = ours.write().union(self.features.write()).cloned();
+        Ok(Features::new(read, write)?)
+    }
+}
+
 /// A commit that is being taken over.
-pub(super) struct Taking {
+#[derive(Debug)]
+pub(crate) struct Taking {
     lake: Lake,
     commit: ObjectRef,
     version: Seq,
@@ -55,6 +65,7 @@ pub(super) struct Taking {
 }
 
 /// The ref in the place of S.
+#[derive(Debug)]
 enum From {
     /// A branch, in which the commit was pinned.
     Branch(Box<Held>),
@@ -63,6 +74,7 @@ enum From {
 }
 
 /// A pin, and the pointer that it stands in.
+#[derive(Debug)]
 struct Held {
     pin: PinId,
     claim: Claim,
@@ -167,7 +179,7 @@ impl Taking {
     /// Step 2: asks the source, with the target's token in hand, whether it keeps the commit.
     ///
     /// One request; a swap of the source more, if a collection has fenced it since.
-    pub(super) async fn check(&mut self) -> Result<Source> {
+    pub(crate) async fn check(&mut self) -> Result<Source> {
         match &mut self.from {
             From::Tag(tag, source) => {
                 *source = tag_source(&self.lake, tag, self.commit, self.version).await?;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, RowId, RowIds, Schema, Seq,
-    Table as TableNode, TableName, Totals,
+    Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, Renumbering, RowId, RowIds,
+    Schema, Seq, Table as TableNode, TableName, TableSchema, Totals,
 };
 
 use crate::error::Result;
@@ -37,6 +37,8 @@ pub(crate) struct Draft {
     /// Files of the base that an overwrite would have replaced by themselves: they stay, and whoever else touches them
     /// collides as well [REB-16].
     pub(crate) kept: BTreeSet<FileId>,
+    /// Of what a merge brought in: where the numbers of the other branch stand here [MRG-4].
+    pub(crate) renumbered: Option<Renumbering>,
 }
 
 /// What came and went.
@@ -66,7 +68,31 @@ impl Draft {
             uploads: BTreeMap::new(),
             overwrites: Vec::new(),
             kept: BTreeSet::new(),
+            renumbered: None,
         }
+    }
+
+    /// What another version has of a table, to be merged: files with this number and above are new to the branch.
+    pub(crate) fn of_theirs(table: TableNode, schema: Arc<Schema>, first_new: FileId, era: Era) -> Self {
+        Self { first_new, ..Self::new(table, schema, era) }
+    }
+
+    /// Makes it another state of the table, of which no files are listed yet.
+    pub(crate) fn take_over(&mut self, table: TableNode, schema: Arc<Schema>) {
+        self.clear();
+        let schema_of = stored_schema(&table, &schema);
+        self.table =
+            TableNode { files: Root::default(), totals: Totals::default(), schema: schema_of, ..table };
+        self.schema = schema;
+    }
+
+    /// Makes it an earlier state of the table, files and all.
+    pub(crate) fn restore(&mut self, table: TableNode, schema: Arc<Schema>) {
+        let (files, totals) = (table.files.clone(), table.totals);
+        self.take_over(table, schema);
+        (self.table.files, self.table.totals) = (files, totals);
+        (self.moved.rows.added, self.moved.files.added, self.moved.bytes.added) =
+            (totals.rows, totals.files, totals.bytes);
     }
 
     /// The table as it is now, to be read.
@@ -185,6 +211,14 @@ impl Draft {
             .map(|(id, edit)| (*id, edit.clone().map(|entry| FileEntry { added: version, ..entry })))
             .collect();
         self.table.files.edit(settled);
+    }
+}
+
+/// A schema that the table has already stays where it is.
+fn stored_schema(table: &TableNode, schema: &Arc<Schema>) -> TableSchema {
+    match &table.schema {
+        TableSchema::Inline(inline) if *inline != **schema => TableSchema::Inline((**schema).clone()),
+        TableSchema::Inline(_) | TableSchema::Stored(_) => table.schema.clone(),
     }
 }
 

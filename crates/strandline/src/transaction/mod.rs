@@ -43,6 +43,7 @@ pub use create::CreateTable;
 pub(crate) use create::field_at;
 pub use overwrite::{Overwrite, Overwritten};
 pub use row_set::RowSet;
+pub(crate) use row_writer::write_rows;
 pub use rows::Rows;
 pub(crate) use touch::check_rows;
 pub use update::Update;
@@ -495,6 +496,7 @@ impl Transaction {
             patience,
             written: state.written,
             uploads,
+            brings: None,
             answer,
         };
         Ok((member, outcome))

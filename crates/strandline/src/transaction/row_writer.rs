@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array, new_null_array};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, UInt64Type};
-use strandline_format::DeletionVector;
+use strandline_format::{DeletionVector, Era, Schema, Table};
 
 use crate::columns::Conform;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{ROW_ID, stored_schema};
 use crate::storage::Objects;
 use crate::transaction::rows::{Intake, after};
-use crate::write::{NewFile, TableWriter};
+use crate::write::{NewFile, TableWriter, WriteOptions};
 
 /// The version of a row that has none yet: it becomes that of the commit.
 pub(super) const UNSETTLED: u64 = u64::MAX;
@@ -110,6 +110,24 @@ impl RowWriter {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// Writes rows that have ids to files for a table: what a merge makes of rows that both sides changed.
+///
+/// # Errors
+/// As [`RowWriter::take`].
+pub(crate) async fn write_rows(
+    (table, schema): (&Table, &Arc<Schema>),
+    objects: &Objects,
+    era: Era,
+    batches: &[RecordBatch],
+) -> Result<Vec<NewFile>> {
+    let intake = Intake::of(table, Arc::clone(schema), era, &WriteOptions::default())?;
+    let mut writer = RowWriter::new(intake, objects.clone())?;
+    for batch in batches {
+        writer.take(batch).await?;
+    }
+    writer.finish().await
 }
 
 /// The last column, which says which rows they are, and the others.

@@ -11,7 +11,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
-use strandline_format::{Constraint, EntryType, Filter, Operation, RowIds, Schema, TableId, TableName};
+use strandline_format::{
+    Constraint, EntryType, Era, Filter, Operation, RowIds, Schema, Table, TableId, TableName,
+};
 use tokio::sync::Mutex;
 
 use crate::columns::{Conform, arrow_schema, batch_of_rows};
@@ -20,7 +22,7 @@ use crate::filter::{Checks, passes};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::transaction::{Phase, State, Transaction};
-use crate::write::{FileSpec, NewFile, TableWriter, Uploads};
+use crate::write::{FileSpec, NewFile, TableWriter, Uploads, WriteOptions};
 
 /// How many tables' appends are brought to their end at once. Each writer has the memory that its table's options give it.
 const FINISHED_AT_ONCE: usize = 8;
@@ -214,8 +216,14 @@ impl Transaction {
 
     /// How rows come into a table now. Nothing is done to the table by that.
     pub(super) async fn intake(&self, state: &State, name: &TableName) -> Result<Intake> {
-        let era = self.0.start.pointer().era();
         let TableState { table, schema, .. } = state.work.table(name).await?;
+        Intake::of(&table, schema, self.0.start.pointer().era(), &self.0.writing)
+    }
+}
+
+impl Intake {
+    /// How rows come into a table.
+    pub(super) fn of(table: &Table, schema: Arc<Schema>, era: Era, writing: &WriteOptions) -> Result<Self> {
         let checks = Checks::new(&table.constraints, &schema)?;
         let find = |id: Option<_>| id.and_then(|id| table.orders.iter().find(|order| order.id == id));
         // A layout is a hint: one that names a column which was dropped is ignored.
@@ -225,14 +233,16 @@ impl Transaction {
             .cloned();
         let split = table.layout.split.and_then(|id| table.splits.iter().find(|split| split.id == id));
         let split = split.filter(|split| split.fields.iter().all(|field| there(field.field))).cloned();
-        let options = self.0.writing.for_table(&table, &schema)?;
+        let options = writing.for_table(table, &schema)?;
         let (id, arrow, known) = (table.id, arrow_schema(&schema), Arc::default());
         let spec =
             FileSpec { table: id, schema: Arc::clone(&schema), arrow, era, order, split, options, known };
         let constraints = table.constraints.clone();
-        Ok(Intake { table: id, schema, checks, constraints, required: None, spec })
+        Ok(Self { table: id, schema, checks, constraints, required: None, spec })
     }
+}
 
+impl Transaction {
     /// Refuses files that were written for a schema or under constraints that the transaction itself has changed since.
     async fn same_schema(&self, state: &State, name: &TableName, intake: &Intake) -> Result<()> {
         let now = state.work.table(name).await?;

@@ -12,6 +12,7 @@ use strandline_format::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::merge::Theirs;
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
@@ -53,12 +54,14 @@ pub(crate) enum Node {
     Namespace(Arc<Namespace>),
     /// It was renamed only.
     Kept(EntryType, ObjectRef),
+    /// A table as another version has it, to be merged into what the branch has.
+    Theirs(Box<Theirs>),
 }
 
 impl Node {
     pub(crate) fn entry_type(&self) -> EntryType {
         match self {
-            Self::Table(_) => EntryType::Table,
+            Self::Table(_) | Self::Theirs(_) => EntryType::Table,
             Self::View(_) => EntryType::View,
             Self::Namespace(_) => EntryType::Namespace,
             Self::Kept(entry_type, _) => *entry_type,
@@ -98,6 +101,14 @@ impl Standing<'_> {
 }
 
 impl Work {
+    /// What it touched, by name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.touched().values().filter_map(|touched| {
+            let after = touched.after.as_ref().map(|after| after.name.as_str());
+            after.or_else(|| touched.before.as_ref().map(|before| before.name.as_str()))
+        })
+    }
+
     /// Nothing done yet.
     pub(crate) fn on(base: Snapshot, era: Era) -> Self {
         Self { base, era, touched: BTreeMap::new(), names: BTreeMap::new() }
@@ -204,6 +215,7 @@ impl Work {
                 let (name, entry_type) = (after.name.clone(), *entry_type);
                 self.base.table_of(&CatalogEntry { name, entry_type, id, node: *node }).await
             }
+            Node::Theirs(theirs) => Ok(theirs.theirs.clone()),
             Node::View(_) | Node::Namespace(_) => {
                 Err(Error::new(ErrorKind::NotFound, format!("{:?} is not a table", after.name.as_str())))
             }

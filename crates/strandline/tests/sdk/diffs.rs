@@ -11,6 +11,8 @@ use strandline::filter::col;
 use strandline::format::{PrimitiveType, Value};
 use strandline::{ErrorKind, Lake, Ref, Table};
 use strandline_testkit::PathClass;
+use strandline_testkit::commits::{TableEdit, commit};
+use strandline_testkit::generate::entries;
 
 use crate::fixture::{Counted, open, paused};
 use crate::histories::cases;
@@ -260,12 +262,39 @@ fn a_changelog_tells_each_commit_across_schemas_renames_and_a_drop() {
     });
 }
 
+#[test]
+fn the_difference_of_a_small_commit_costs_what_it_changed_however_many_files_there_are() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        let put = async |files: std::ops::Range<u64>| {
+            let name = strandline_format::TableName::new("t").unwrap();
+            let edit = TableEdit { name, puts: files.map(entries::file).collect(), removes: Vec::new() };
+            let head = lake.branch(&strandline_format::RefName::new("main").unwrap()).await.unwrap();
+            commit(&lake, &head, vec![edit]).await.unwrap();
+        };
+        put(0..100_000).await;
+        put(100_000..100_003).await;
+        let cold = open(counted.cold().storage).await.unwrap();
+        let before = counted.store.snapshot();
+        let diff = cold.diff("main~", "main").await.unwrap();
+        let table = diff.table("t").await.unwrap();
+        assert_eq!(
+            (table.files().await.unwrap().len(), table.counts().await.unwrap().inserted),
+            (3, 3_000_000)
+        );
+        let asked = counted.store.since(&before);
+        assert!(asked.total().requests <= 12, "{asked}");
+    });
+}
+
 /// One step of a random history on two branches.
 #[derive(Clone, Debug)]
 enum Act {
     Append(usize, Vec<i64>),
     Delete(usize, i64),
     Overwrite(usize, i64, Vec<i64>),
+    Update(usize, i64, i64),
     AddColumn(usize),
     Drop(usize),
 }
@@ -276,6 +305,7 @@ fn acts() -> impl Strategy<Value = Act> {
         4 => (0..2_usize, keys.clone()).prop_map(|(on, keys)| Act::Append(on, keys)),
         4 => (0..2_usize, 0..12_i64).prop_map(|(on, key)| Act::Delete(on, key)),
         2 => (0..2_usize, 0..12_i64, keys).prop_map(|(on, key, keys)| Act::Overwrite(on, key, keys)),
+        3 => (0..2_usize, 0..12_i64, 0..3_i64).prop_map(|(on, key, value)| Act::Update(on, key, value)),
         1 => (0..2_usize).prop_map(Act::AddColumn),
         1 => (0..2_usize).prop_map(Act::Drop),
     ]
@@ -291,6 +321,7 @@ async fn act(lake: &Lake, act: &Act) {
     let (Act::Append(on, _)
     | Act::Delete(on, _)
     | Act::Overwrite(on, ..)
+    | Act::Update(on, ..)
     | Act::AddColumn(on)
     | Act::Drop(on)) = act;
     let on = lake.begin().branch(BRANCHES[*on]).await.unwrap();
@@ -307,6 +338,9 @@ async fn act(lake: &Lake, act: &Act) {
         Act::Overwrite(_, key, keys) => {
             let keys: Vec<i64> = keys.iter().filter(|new| *new <= key).copied().collect();
             on.overwrite("t", keyed(&keys)).matching(col("k").le(*key)).await.unwrap();
+        }
+        Act::Update(_, key, value) => {
+            on.update("t", col("k").ge(*key)).set("v", *value).await.unwrap();
         }
         Act::AddColumn(_) => {
             let field = strandline::format::Field {

@@ -29,6 +29,8 @@ mod lake_counts;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod merges;
+#[cfg(test)]
 mod overwrites;
 #[cfg(test)]
 mod past;

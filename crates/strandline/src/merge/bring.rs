@@ -1,0 +1,360 @@
+//! What one version did since another one, as a work upon a branch: merges of branches, picks, reverts and resets [MRG-1..10].
+//!
+//! All of them are the one merge, with another base: a merge of branches takes the common ancestor, a pick the commit before the one that is
+//! picked, a revert the commit that is taken back. Invariant: the work is made anew upon each head of the branch [MRG-6]. What does not
+//! belong here: the merge itself (`merge`), and committing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strandline_format::{
+    CatalogEntry, EntryType, Era, HistoryEntry, MergedCommit, ObjectRef, Operation, Seq, TableId, TxnId,
+};
+
+use crate::commit::resolve::read_commit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::{Commit, Ref};
+use crate::merge::choices::{Choices, Side};
+use crate::merge::kin::{Kin, Known};
+use crate::merge::theirs::{Theirs, with_dropped};
+use crate::merge::{Disagreements, Rebase};
+use crate::snapshot::Snapshot;
+use crate::transaction::draft::Draft;
+use crate::transaction::work::{After, Node, Touched, Work};
+use crate::tree::Trees;
+
+/// What is brought into a branch.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// All that another version has and the branch has not.
+    Merge(Ref),
+    /// What one commit did; with the version before it.
+    Pick { commit: Ref, before: Ref },
+    /// That one commit of the branch did not happen; with the version before it.
+    Revert { commit: Ref, before: Ref },
+    /// What the branch was at one of its versions.
+    Reset(Ref),
+}
+
+/// An act, and what is decided where it disagrees with the branch.
+#[derive(Clone, Debug)]
+pub(crate) struct Bringing {
+    pub(crate) act: Act,
+    pub(crate) choices: Choices,
+}
+
+/// The state of the branch that it goes upon.
+pub(crate) struct Upon<'a> {
+    pub(crate) ours: &'a Ref,
+    pub(crate) version: Seq,
+    pub(crate) era: Era,
+    pub(crate) txn: TxnId,
+}
+
+/// What an act comes to upon a state of the branch.
+pub(crate) enum Brought {
+    Done(Work),
+    Disagreed(Disagreements),
+}
+
+/// The ends of what is brought in, and how they are related to ours.
+struct Ends {
+    base: Snapshot,
+    theirs: Snapshot,
+    kin: Option<Kin>,
+    base_is_ours: bool,
+    /// What is of a later version was written since: on our side and on theirs.
+    since: (Seq, Seq),
+    operation: Operation,
+}
+
+impl Bringing {
+    /// What a commit of it names as its second parent.
+    pub(crate) fn merged(&self) -> Option<MergedCommit> {
+        match &self.act {
+            Act::Merge(theirs) => {
+                Some(MergedCommit { seq: theirs.version(), commit: theirs.commit().object() })
+            }
+            Act::Pick { .. } | Act::Revert { .. } | Act::Reset(_) => None,
+        }
+    }
+
+    /// The work upon a state of the branch, or what the sides disagree on. Requests: those of the differences between the
+    /// common ancestor and both sides; rows are read only where both sides changed the same ones.
+    pub(crate) async fn upon(&self, upon: &Upon<'_>) -> Result<Brought> {
+        if let Act::Reset(to) = &self.act {
+            return reset(upon, to).await.map(Brought::Done);
+        }
+        let ends = self.ends(upon.ours).await?;
+        let work = ends.work(upon, &self.choices).await?;
+        let rebase = Rebase {
+            work: &work,
+            reads: None,
+            since: ends.since.0,
+            onto: upon.ours.snapshot(),
+            version: upon.version,
+            era: upon.era,
+            txn: upon.txn,
+            choices: &self.choices,
+        };
+        let mut found = Disagreements::default();
+        let work = Box::pin(rebase.carry(&mut found)).await?;
+        Ok(if found.is_empty() { Brought::Done(work) } else { Brought::Disagreed(found) })
+    }
+
+    async fn ends(&self, ours: &Ref) -> Result<Ends> {
+        match &self.act {
+            Act::Merge(theirs) => merge_ends(ours, theirs).await,
+            Act::Pick { commit, before } => {
+                let kin = Kin::of(ours, commit).await?;
+                Ok(Ends {
+                    base: beside(before, ours),
+                    theirs: beside(commit, ours),
+                    since: (kin.shared().seq, before.version()),
+                    kin: Some(kin),
+                    base_is_ours: false,
+                    operation: Operation::Merge,
+                })
+            }
+            Act::Revert { commit, before } => {
+                refuse_stranger(ours, commit).await?;
+                Ok(Ends {
+                    base: beside(commit, ours),
+                    theirs: beside(before, ours),
+                    kin: None,
+                    base_is_ours: true,
+                    since: (commit.version(), commit.version()),
+                    operation: Operation::Restore,
+                })
+            }
+            Act::Reset(_) => Err(Error::new(ErrorKind::InvalidInput, "a reset merges nothing")),
+        }
+    }
+}
+
+async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
+    let kin = Kin::of(ours, theirs).await?;
+    let common = kin.ancestor()?;
+    let commit = kin.commit(&common.base).await?;
+    refuse_third(&kin, &commit, (&common.ours_merged, &common.theirs_merged)).await?;
+    refuse_picked(&kin)?;
+    let base_is_ours = common.base.seq > kin.shared().seq && kin.is_ours(&common.base);
+    let shared = kin.shared().seq;
+    let theirs_since = if base_is_ours { shared } else { common.base.seq };
+    let snapshot = beside(theirs, ours);
+    Ok(Ends {
+        base: Snapshot { catalog: commit.node().catalog.clone(), ..snapshot.clone() },
+        theirs: snapshot,
+        kin: Some(kin),
+        base_is_ours,
+        since: (shared, theirs_since),
+        operation: Operation::Merge,
+    })
+}
+
+/// What is read through a version, with what another one has at hand as well.
+fn beside(at: &Ref, other: &Ref) -> Snapshot {
+    let trees = at.snapshot().trees.beside(&other.snapshot().trees);
+    Snapshot { trees: Arc::new(trees), ..at.snapshot().clone() }
+}
+
+async fn refuse_stranger(ours: &Ref, commit: &Ref) -> Result<()> {
+    let version = commit.version();
+    let entry = if version <= ours.version() { ours.line().entry(version).await? } else { None };
+    if entry.is_some_and(|entry| entry.commit.hash == commit.commit().hash()) {
+        return Ok(());
+    }
+    let message = format!(
+        "commit {} is not in the history of branch {:?}",
+        commit.commit().hash(),
+        ours.branch().as_str()
+    );
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
+/// Refuses heads that have met through a third branch: rows from there would be listed twice [MRG-2].
+async fn refuse_third(
+    kin: &Kin,
+    base: &Commit,
+    (ours, theirs): (&[MergedCommit], &[MergedCommit]),
+) -> Result<()> {
+    for one in ours {
+        for other in theirs {
+            if !kin.met_within(base, (one, other)).await? {
+                let message = format!(
+                    "both branches have merged from elsewhere since they parted (commits {} and {}), and what came from there would be there twice: merge one of these commits into the other branch first",
+                    one.commit.hash, other.commit.hash
+                );
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to merge where one side has picked commits of the other one: their rows would be listed twice [MRG-11].
+fn refuse_picked(kin: &Kin) -> Result<()> {
+    let Some(entry) = kin.picked() else { return Ok(()) };
+    let message = format!(
+        "commit {} (version {}) was picked into the other branch, and what it brought would be there twice: pick the other commits one by one as well, or reset that branch to before the pick",
+        entry.commit.hash, entry.seq
+    );
+    Err(Error::new(ErrorKind::Conflict, message))
+}
+
+impl Ends {
+    /// What was done between the ends, with each changed table as theirs has it.
+    async fn work(&self, upon: &Upon<'_>, choices: &Choices) -> Result<Work> {
+        let mut work = Work::on(self.base.clone(), upon.era);
+        for (id, (before, after)) in self.touched().await? {
+            let name = before.iter().chain(&after).map(|entry| entry.name.key());
+            if name.clone().any(|name| choices.whole.get(name) == Some(&Side::Ours)) {
+                continue;
+            }
+            let operation = self.operation;
+            let after = match after {
+                Some(entry) => {
+                    let node = self.node(upon.ours, before.as_ref(), &entry).await?;
+                    Some(After { name: entry.name, node })
+                }
+                None => None,
+            };
+            work.touch(id, Touched { before, after, operation });
+        }
+        Ok(work)
+    }
+
+    /// All that differs between the ends, by id.
+    async fn touched(&self) -> Result<BTreeMap<TableId, Pair>> {
+        let changes = self.theirs.trees.changes(&self.base.catalog, &self.theirs.catalog).await?;
+        let mut touched: BTreeMap<TableId, Pair> = BTreeMap::new();
+        for change in changes {
+            if let Some(before) = change.before {
+                let id = before.id;
+                touched.entry(id).or_default().0 = Some(before);
+            }
+            if let Some(after) = change.after {
+                let id = after.id;
+                touched.entry(id).or_default().1 = Some(after);
+            }
+        }
+        Ok(touched)
+    }
+
+    async fn node(&self, ours: &Ref, before: Option<&CatalogEntry>, after: &CatalogEntry) -> Result<Node> {
+        let same = before.is_some_and(|before| before.node.hash == after.node.hash);
+        if same || after.entry_type != EntryType::Table {
+            return Ok(Node::Kept(after.entry_type, after.node));
+        }
+        let theirs = self.theirs.table_of(after).await?;
+        let base = match before {
+            Some(before) => Some(self.base.table_of(before).await?),
+            None => None,
+        };
+        let standing = find(&self.theirs.trees, ours, (&self.base, before), after).await?;
+        let known = match (&self.kin, &standing) {
+            (Some(kin), Some(standing)) => kin.known(after.id, (standing, after)).await?,
+            (None, Some(standing)) => {
+                let state = ours.snapshot().table_of(standing).await?;
+                Known::on_one_line(&theirs.table, &state.table)
+            }
+            (_, None) => Known::default(),
+        };
+        Ok(Node::Theirs(Box::new(Theirs {
+            base,
+            theirs,
+            known,
+            base_is_ours: self.base_is_ours,
+            since: self.since.1,
+        })))
+    }
+}
+
+type Pair = (Option<CatalogEntry>, Option<CatalogEntry>);
+
+/// Our entry of a table, whatever we call it.
+async fn find(
+    trees: &Trees,
+    ours: &Ref,
+    (base, before): (&Snapshot, Option<&CatalogEntry>),
+    after: &CatalogEntry,
+) -> Result<Option<CatalogEntry>> {
+    for name in [Some(&after.name), before.map(|before| &before.name)].into_iter().flatten() {
+        if let Some(entry) = ours.snapshot().entry(name).await?.filter(|entry| entry.id == after.id) {
+            return Ok(Some(entry));
+        }
+    }
+    // Ours may have renamed it.
+    let changes = trees.changes(&base.catalog, &ours.snapshot().catalog).await?;
+    Ok(changes.into_iter().filter_map(|change| change.after).find(|entry| entry.id == after.id))
+}
+
+/// What the branch was at one of its versions, upon what it is now [MRG-10].
+async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
+    refuse_stranger(upon.ours, to).await?;
+    let (now, then) = (beside(upon.ours, to), beside(to, upon.ours));
+    let ends = Ends {
+        base: now.clone(),
+        theirs: then.clone(),
+        kin: None,
+        base_is_ours: true,
+        since: (Seq(0), Seq(0)),
+        operation: Operation::Restore,
+    };
+    let mut work = Work::on(now.clone(), upon.era);
+    for (id, (before, after)) in ends.touched().await? {
+        let node = match (&before, &after) {
+            (_, None) => None,
+            (Some(before), Some(after)) if after.entry_type == EntryType::Table => {
+                let (now, then) = futures::try_join!(now.table_of(before), then.table_of(after))?;
+                let mut table = (*then.table).clone();
+                table.next_file = table.next_file.max(now.table.next_file);
+                table.next_row = table.next_row.max(now.table.next_row);
+                let schema = with_dropped(&then.schema, &now.schema)?;
+                let mut draft = Draft::of(&now, upon.era);
+                draft.restore(table, Arc::new(schema));
+                Some(Node::Table(Box::new(draft)))
+            }
+            (_, Some(after)) => Some(Node::Kept(after.entry_type, after.node)),
+        };
+        let after = after.zip(node).map(|(entry, node)| After { name: entry.name, node });
+        work.touch(id, Touched { before, after, operation: Operation::Restore });
+    }
+    Ok(work)
+}
+
+/// The commit before one, which must be kept.
+pub(crate) async fn before(commit: &Ref) -> Result<Ref> {
+    commit.parent().await?.ok_or_else(|| {
+        let message = "the first commit of the lake has nothing before it";
+        Error::new(ErrorKind::InvalidInput, message)
+    })
+}
+
+impl Kin {
+    /// Whether all that two merged commits have in common stands in the base already [MRG-2]. What nothing keeps any more tells
+    /// nothing, so then the answer is no.
+    async fn met_within(&self, base: &Commit, (one, other): (&MergedCommit, &MergedCommit)) -> Result<bool> {
+        let read = |object: ObjectRef| async move {
+            match read_commit(self.trees(), &object).await {
+                Ok(commit) => Ok(Some(commit)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let (Some(one), Some(other)) = futures::try_join!(read(one.commit), read(other.commit))? else {
+            return Ok(false);
+        };
+        let Some(parting) = crate::merge::kin::parting_of(self.trees(), &one, &other).await? else {
+            return Ok(false);
+        };
+        if parting.has_merges {
+            return Ok(false);
+        }
+        let entry: Option<HistoryEntry> = match parting.shared.seq == base.version() {
+            true => Some(base.node().history_entry(base.object())),
+            false => self.trees().get(&base.node().history, &parting.shared.seq).await?,
+        };
+        Ok(entry.is_some_and(|entry| entry.commit.hash == parting.shared.commit.hash))
+    }
+}

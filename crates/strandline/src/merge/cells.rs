@@ -1,0 +1,263 @@
+//! Rows that both sides changed: their values on all sides, and what they come to cell by cell [MRG-8].
+//!
+//! Invariants: a cell that one side left as the base has it is the other side's; a row of which both sides changed one cell
+//! differently, or that one side changed and the other deleted, is a conflict and never guessed at. What does not belong here: how it
+//! was found that both sides touched a row (`rows`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{and, filter_record_batch, interleave_record_batch, not, or};
+use futures::TryStreamExt;
+use strandline_format::merge::RowFate;
+use strandline_format::{DeletionVector, FileEntry, FileId, RowId, Schema};
+
+use crate::changes::{broken, columns, differing, differing_column, ids, only, read};
+use crate::error::Result;
+use crate::merge::choices::{RowChoice, RowChoices, Side};
+use crate::merge::conflict::Contested;
+use crate::scan::{LAST_UPDATED, ROW_ID};
+use crate::table::TableState;
+
+/// Rows on which two sides disagree, with their values on all sides.
+///
+/// All batches have the columns of the merged table and then `_row_id`, as our side counts them. A row that a side deleted is not in its batch.
+#[derive(Clone, Debug)]
+pub struct ContestedRows {
+    /// The table.
+    pub table: String,
+    /// Which rows, in the order of their ids.
+    pub rows: Vec<RowId>,
+    /// As the common ancestor has them.
+    pub base: RecordBatch,
+    /// As our side has them.
+    pub ours: RecordBatch,
+    /// As their side has them.
+    pub theirs: RecordBatch,
+}
+
+/// Where the rows of each side are read: its state, with the files that it has of them.
+pub(super) struct Places<'a> {
+    pub(super) base: (&'a TableState, BTreeMap<FileId, FileEntry>),
+    pub(super) ours: (&'a TableState, BTreeMap<FileId, FileEntry>),
+    pub(super) theirs: (&'a TableState, BTreeMap<FileId, FileEntry>),
+    pub(super) schema: Arc<Schema>,
+}
+
+/// The values of some rows on one side.
+struct Values {
+    batches: Vec<RecordBatch>,
+    places: HashMap<u64, (usize, usize)>,
+}
+
+/// The contested rows on all sides.
+pub(super) struct Cells {
+    schema: Arc<Schema>,
+    base: Values,
+    ours: Values,
+    theirs: Values,
+}
+
+impl Places<'_> {
+    /// Reads the rows: of each file on each side only these.
+    pub(super) async fn read(&self, contested: &[Contested]) -> Result<Cells> {
+        let base = self.side(&self.base, contested.iter().map(|row| Some(row.base)));
+        let ours = self.side(&self.ours, contested.iter().map(|row| row.ours));
+        let theirs = self.side(&self.theirs, contested.iter().map(|row| row.theirs));
+        let (base, ours, theirs) = futures::try_join!(base, ours, theirs)?;
+        Ok(Cells { schema: Arc::clone(&self.schema), base, ours, theirs })
+    }
+
+    async fn side(
+        &self,
+        (state, files): &(&TableState, BTreeMap<FileId, FileEntry>),
+        places: impl Iterator<Item = Option<(FileId, u64)>>,
+    ) -> Result<Values> {
+        let mut rows: BTreeMap<FileId, DeletionVector> = BTreeMap::new();
+        for (file, position) in places.flatten() {
+            rows.entry(file).or_default().insert(position)?;
+        }
+        let mut entries = Vec::new();
+        for (file, rows) in &rows {
+            if let Some(entry) = files.get(file) {
+                entries.extend(only(entry, rows)?);
+            }
+        }
+        let batches: Vec<RecordBatch> = match entries.is_empty() {
+            true => Vec::new(),
+            false => {
+                let found = read((*state).clone(), Arc::clone(&self.schema), entries).await?;
+                found.try_collect().await?
+            }
+        };
+        Values::of(&batches)
+    }
+}
+
+impl Values {
+    fn of(batches: &[RecordBatch]) -> Result<Self> {
+        let kept = |batch: &RecordBatch| {
+            let kept =
+                (0..batch.num_columns()).filter(|at| batch.schema().field(*at).name() != LAST_UPDATED.0);
+            batch.project(&kept.collect::<Vec<_>>()).map_err(broken)
+        };
+        let batches = batches.iter().map(kept).collect::<Result<Vec<_>>>()?;
+        let mut places = HashMap::new();
+        for (at, batch) in batches.iter().enumerate() {
+            places.extend(ids(batch)?.values().iter().enumerate().map(|(row, id)| (*id, (at, row))));
+        }
+        Ok(Self { batches, places })
+    }
+
+    /// The rows with these ids that it has, in their order.
+    fn rows(&self, wanted: &[u64], schema: &Schema) -> Result<RecordBatch> {
+        let places: Vec<_> = wanted.iter().filter_map(|id| self.places.get(id).copied()).collect();
+        if places.is_empty() {
+            return Ok(RecordBatch::new_empty(columns(schema)));
+        }
+        interleave_record_batch(&self.batches.iter().collect::<Vec<_>>(), &places).map_err(broken)
+    }
+
+    fn has(&self, id: u64) -> bool {
+        self.places.contains_key(&id)
+    }
+}
+
+impl Cells {
+    /// Decides what can be decided without asking: rows that are equal on both sides, or of which one side is as the base, and
+    /// rows of which each side changed other columns.
+    pub(super) fn decide(&self, contested: &[Contested], choices: &mut RowChoices) -> Result<()> {
+        let both: Vec<u64> = contested
+            .iter()
+            .map(|row| row.row.row.0)
+            .filter(|id| self.ours.has(*id) && self.theirs.has(*id) && self.base.has(*id))
+            .collect();
+        self.decide_both(&both, choices)?;
+        // One side deleted it: if the other one only moved it, it is gone.
+        for (kept, wins, side) in
+            [(&self.ours, Side::Theirs, Side::Ours), (&self.theirs, Side::Ours, Side::Theirs)]
+        {
+            let other = if side == Side::Ours { &self.theirs } else { &self.ours };
+            let fate = |row: &Contested| if side == Side::Ours { row.row.theirs } else { row.row.ours };
+            let single: Vec<u64> = contested
+                .iter()
+                .filter(|row| fate(row) == RowFate::Deleted)
+                .map(|row| row.row.row.0)
+                .filter(|id| kept.has(*id) && !other.has(*id) && self.base.has(*id))
+                .collect();
+            let differs =
+                differing(&self.base.rows(&single, &self.schema)?, &kept.rows(&single, &self.schema)?);
+            for (id, differs) in single.iter().zip(differs.iter()) {
+                if differs == Some(false) {
+                    choices.rows.insert(*id, RowChoice::Side(wins));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decide_both(&self, both: &[u64], choices: &mut RowChoices) -> Result<()> {
+        if both.is_empty() {
+            return Ok(());
+        }
+        let rows = |side: &Values| side.rows(both, &self.schema);
+        let merged = merge_cells(&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?)?;
+        let mut given = Vec::with_capacity(both.len());
+        for (row, id) in both.iter().enumerate() {
+            let (ours, theirs) = (merged.ours.value(row), merged.theirs.value(row));
+            let mixed = !merged.conflict.value(row) && ours && theirs;
+            given.push(mixed);
+            let choice = match (merged.conflict.value(row), ours, theirs) {
+                (true, ..) => continue,
+                (false, true, true) => RowChoice::Given,
+                (false, false, true) => RowChoice::Side(Side::Theirs),
+                (false, _, false) => RowChoice::Side(Side::Ours),
+            };
+            choices.rows.insert(*id, choice);
+        }
+        let given = filter_record_batch(&merged.rows, &BooleanArray::from(given)).map_err(broken)?;
+        choices.given.extend((given.num_rows() > 0).then_some(given));
+        Ok(())
+    }
+
+    /// The values of rows that are still contested.
+    pub(super) fn told(&self, table: &str, rows: &[RowId]) -> Result<ContestedRows> {
+        let wanted: Vec<u64> = rows.iter().map(|row| row.0).collect();
+        Ok(ContestedRows {
+            table: table.to_owned(),
+            rows: rows.to_vec(),
+            base: self.base.rows(&wanted, &self.schema)?,
+            ours: self.ours.rows(&wanted, &self.schema)?,
+            theirs: self.theirs.rows(&wanted, &self.schema)?,
+        })
+    }
+}
+
+/// What rows come to, cell by cell.
+struct MergedCells {
+    rows: RecordBatch,
+    /// Of which rows both sides changed one cell, and not to the same.
+    conflict: BooleanArray,
+    /// Of which rows something is our side's alone, and of which something is their side's alone.
+    ours: BooleanArray,
+    theirs: BooleanArray,
+}
+
+fn merge_cells(base: &RecordBatch, ours: &RecordBatch, theirs: &RecordBatch) -> Result<MergedCells> {
+    let none = BooleanArray::from(vec![false; base.num_rows()]);
+    let mut merged =
+        MergedCells { rows: base.clone(), conflict: none.clone(), ours: none.clone(), theirs: none };
+    let mut cells = Vec::with_capacity(base.num_columns());
+    for (at, field) in base.schema().fields().iter().enumerate() {
+        let [base, ours, theirs] = [base, ours, theirs].map(|side| side.column(at));
+        if field.name() == ROW_ID.0 {
+            cells.push(Arc::clone(ours));
+            continue;
+        }
+        let (by_ours, by_theirs) = (differing_column(base, ours), differing_column(base, theirs));
+        let apart = differing_column(ours, theirs);
+        let here = |one: &BooleanArray, other: &BooleanArray| and(one, other).map_err(broken);
+        let both = here(&here(&by_ours, &by_theirs)?, &apart)?;
+        let any = |sum: &BooleanArray, more: &BooleanArray| or(sum, more).map_err(broken);
+        merged.conflict = any(&merged.conflict, &both)?;
+        merged.ours = any(&merged.ours, &here(&by_ours, &not(&by_theirs).map_err(broken)?)?)?;
+        merged.theirs = any(&merged.theirs, &here(&by_theirs, &not(&by_ours).map_err(broken)?)?)?;
+        cells.push(zip(&by_theirs, theirs, ours).map_err(broken)?);
+    }
+    merged.rows = RecordBatch::try_new(base.schema(), cells).map_err(broken)?;
+    Ok(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
+
+    use super::merge_cells;
+
+    fn rows(a: [Option<i64>; 5], b: [Option<i64>; 5]) -> RecordBatch {
+        let ids: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..5));
+        let column = |values: [Option<i64>; 5]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
+        RecordBatch::try_from_iter([("a", column(a)), ("b", column(b)), ("_row_id", ids)]).unwrap()
+    }
+
+    #[test]
+    fn each_cell_is_of_the_side_that_changed_it() {
+        let base = rows([Some(1); 5], [Some(1); 5]);
+        let ours =
+            rows([Some(2), Some(2), Some(1), Some(2), Some(2)], [Some(1), Some(1), Some(1), Some(3), None]);
+        let theirs =
+            rows([Some(1), Some(3), Some(1), Some(2), Some(1)], [None, Some(1), Some(4), Some(1), Some(1)]);
+        let merged = merge_cells(&base, &ours, &theirs).unwrap();
+        let bits = |array: &arrow::array::BooleanArray| array.iter().map(Option::unwrap).collect::<Vec<_>>();
+        assert_eq!(bits(&merged.conflict), [false, true, false, false, false]);
+        assert_eq!(bits(&merged.ours), [true, false, false, true, true]);
+        assert_eq!(bits(&merged.theirs), [true, false, true, false, false]);
+        let expected =
+            rows([Some(2), Some(3), Some(1), Some(2), Some(2)], [None, Some(1), Some(4), Some(3), None]);
+        assert_eq!(merged.rows, expected);
+    }
+}

@@ -1,0 +1,66 @@
+//! What is decided beforehand where two sides disagree.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
+use strandline_format::NameKey;
+
+use crate::changes::broken;
+use crate::error::Result;
+
+/// One side of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The branch that is merged into.
+    Ours,
+    /// What is brought in.
+    Theirs,
+}
+
+/// What the caller has decided, by the names of tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choices {
+    /// Whose state a table, view or namespace gets as a whole.
+    pub(crate) whole: BTreeMap<NameKey, Side>,
+    /// Whose rows count of those that are contested.
+    pub(crate) rows: BTreeMap<NameKey, Side>,
+    /// Rows that take the place of those that are contested, by `_row_id`.
+    pub(crate) given: BTreeMap<NameKey, Vec<RecordBatch>>,
+}
+
+/// What becomes of contested rows of one table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowChoices {
+    pub(crate) rows: HashMap<u64, RowChoice>,
+    /// The rows that are given, with their ids.
+    pub(crate) given: Vec<RecordBatch>,
+    /// Whose row counts where nothing else is said.
+    pub(crate) others: Option<Side>,
+}
+
+/// What becomes of one contested row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowChoice {
+    /// What one side has, if it has it.
+    Side(Side),
+    /// It has given values, which are written anew.
+    Given,
+}
+
+impl RowChoices {
+    /// Forgets the rows that the cells gave for these.
+    pub(super) fn without_given(&mut self, ids: &BTreeSet<u64>) -> Result<()> {
+        for batch in &mut self.given {
+            let others = crate::changes::ids(batch)?.values().iter().map(|id| !ids.contains(id));
+            let others = arrow::array::BooleanArray::from(others.collect::<Vec<_>>());
+            *batch = filter_record_batch(batch, &others).map_err(broken)?;
+        }
+        self.given.retain(|batch| batch.num_rows() > 0);
+        Ok(())
+    }
+
+    pub(crate) fn of(&self, row: u64) -> Option<RowChoice> {
+        self.rows.get(&row).copied().or(self.others.map(RowChoice::Side))
+    }
+}

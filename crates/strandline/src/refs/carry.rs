@@ -1,0 +1,219 @@
+//! Carrying out what is brought into a branch: looked at first, so that conflicts come back as a value with nothing done, then committed.
+//!
+//! Invariant: what is taken over from another ref goes through [`Taking`] [GC-7], and the commit through the one loop [MRG-6].
+
+use std::sync::Arc;
+
+use strandline_format::{RefName, Seq, TxnId};
+use tokio::sync::{Mutex, oneshot};
+
+use crate::commit::build::Label;
+use crate::commit::check::find;
+use crate::commit::{Brings, Member, Patience, Report, Unresolved, Written};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::{Commit, Ref};
+use crate::lake::{Head, KNOWN_FEATURES, Lake};
+use crate::merge::{Act, Bringing, Brought, Conflict, ContestedRows, Disagreements, Upon};
+use crate::refs::PATIENCE;
+use crate::refs::create_branch::reason;
+use crate::refs::taking::{Depth, Taking};
+use crate::runtime::Deadline;
+use crate::transaction::work::Work;
+use crate::write::Uploads;
+
+/// What stands in the way of a merge, a pick or a revert. Nothing was done.
+#[derive(Clone, Debug, Default)]
+pub struct MergeConflicts {
+    /// All that the sides disagree on.
+    pub conflicts: Vec<Conflict>,
+    /// The values of rows that they disagree on, on all sides, table by table.
+    pub rows: Vec<ContestedRows>,
+}
+
+impl std::fmt::Display for MergeConflicts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed: Vec<String> = self.conflicts.iter().map(ToString::to_string).collect();
+        f.write_str(&listed.join("; "))
+    }
+}
+
+impl From<Disagreements> for MergeConflicts {
+    fn from(found: Disagreements) -> Self {
+        Self { conflicts: found.conflicts, rows: found.contested }
+    }
+}
+
+/// What became of a merge, a pick, a revert or a reset.
+#[derive(Clone, Debug)]
+#[must_use = "conflicts are among the outcomes"]
+pub enum Merged {
+    /// The branch had all of it already.
+    UpToDate(Ref),
+    /// The branch was moved forward, without a commit of its own.
+    Forwarded(Ref),
+    /// A commit was made.
+    Committed(Box<Report>),
+    /// The sides disagree, and nothing was done: decide, and merge again.
+    Conflicts(MergeConflicts),
+}
+
+impl Merged {
+    /// The commit that was made.
+    ///
+    /// # Errors
+    /// `Conflict`, telling all of them, if there are conflicts; `InvalidInput` if none was needed.
+    pub fn committed(self) -> Result<Report> {
+        match self {
+            Self::Committed(report) => Ok(*report),
+            Self::Conflicts(found) => Err(Error::new(ErrorKind::Conflict, found.to_string())),
+            Self::UpToDate(at) | Self::Forwarded(at) => {
+                let message = format!("no commit was needed: the branch is at version {}", at.version());
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+}
+
+/// What a merge, a pick or a revert would come to.
+#[derive(Clone, Debug)]
+pub enum Preview {
+    /// The branch has all of it already.
+    UpToDate,
+    /// The branch would be moved forward.
+    Forward,
+    /// A commit would be made that changes these tables, views and namespaces, by name.
+    Commit(Vec<String>),
+    /// The sides disagree.
+    Conflicts(MergeConflicts),
+}
+
+/// An act upon a branch.
+pub(super) struct Carrying<'a> {
+    pub(super) lake: &'a Lake,
+    pub(super) branch: &'a RefName,
+    pub(super) bringing: Arc<Bringing>,
+    pub(super) label: Label,
+    /// Whether its transaction is known again, and by which id.
+    pub(super) txn: Option<TxnId>,
+    /// The head that the branch must have, if that was said or follows from the act.
+    pub(super) exact: bool,
+    /// What is taken over from another ref.
+    pub(super) source: Option<&'a Ref>,
+}
+
+impl Carrying<'_> {
+    /// What it comes to upon a head. Nothing is written but deletion vectors and rows that nothing refers to yet.
+    pub(super) async fn look(&self, ours: &Ref) -> Result<std::result::Result<Work, MergeConflicts>> {
+        let head =
+            ours.head().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "not the head of a branch"))?;
+        let txn = self.id()?;
+        let upon = Upon { ours, version: ours.version().next()?, era: head.pointer().era(), txn };
+        match self.bringing.upon(&upon).await {
+            Ok(Brought::Done(work)) => Ok(Ok(work)),
+            Ok(Brought::Disagreed(found)) => Ok(Err(found.into())),
+            Err(error) => Err(self.explain(ours, error).await),
+        }
+    }
+
+    async fn explain(&self, ours: &Ref, error: Error) -> Error {
+        let error = ours.explain(error).await;
+        match self.source {
+            Some(source) => source.explain(error).await,
+            None => error,
+        }
+    }
+
+    fn id(&self) -> Result<TxnId> {
+        match self.txn {
+            Some(txn) => Ok(txn),
+            None => Ok(TxnId::from_bytes(self.lake.storage().runtime().random()?)),
+        }
+    }
+
+    /// Commits it, unless the sides disagree.
+    pub(super) async fn run(&self, head: Arc<Head>) -> Result<Merged> {
+        head.pointer().features().check_write(KNOWN_FEATURES)?;
+        let ours = Ref::of_head(self.lake.clone(), Arc::clone(&head));
+        if let Some(txn) = self.txn
+            && let Some(commit) = find(&head, txn, true, head.commit().seq).await?
+        {
+            return Ok(Merged::Committed(Box::new(Report { already: true, ..Report::of(commit) })));
+        }
+        if let Err(conflicts) = self.look(&ours).await? {
+            return Ok(Merged::Conflicts(conflicts));
+        }
+        let deadline = Deadline::after(PATIENCE);
+        let taking = match self.source {
+            Some(source) => {
+                let reason = reason("merge into", self.branch);
+                Some(Box::pin(Taking::begin(source, Depth::Alone, reason, deadline)).await?)
+            }
+            None => None,
+        };
+        let taking = Arc::new(Mutex::new(taking));
+        let committed = self.commit(&head, Arc::clone(&taking)).await;
+        if let Some(taking) = taking.lock().await.take() {
+            taking.end().await;
+        }
+        match committed {
+            Ok(report) => Ok(Merged::Committed(Box::new(report))),
+            Err(error) if error.kind() == ErrorKind::Conflict && !error.conflicts().is_empty() => {
+                self.disagreed(error).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The branch has moved, and what it has now disagrees: with the values of rows, as far as it still does.
+    async fn disagreed(&self, error: Error) -> Result<Merged> {
+        let now = Ref::of_head(self.lake.clone(), self.lake.newest(self.branch).await?);
+        match self.look(&now).await? {
+            Err(conflicts) => Ok(Merged::Conflicts(conflicts)),
+            Ok(_) => Err(error),
+        }
+    }
+
+    async fn commit(&self, head: &Head, taking: Arc<Mutex<Option<Taking>>>) -> Result<Report> {
+        let (answer, outcome) = oneshot::channel();
+        let start = Commit::new(head.pointer().head(), head.commit().clone());
+        let txn = self.id()?;
+        let unresolved = Unresolved {
+            branch: self.branch.clone(),
+            txn,
+            keyed: self.txn.is_some(),
+            start: start.version(),
+            start_commit: start.hash(),
+        };
+        let member = Member {
+            txn,
+            keyed: self.txn.is_some(),
+            start,
+            work: Work::on(head.snapshot(self.lake), head.pointer().era()),
+            reads: None,
+            label: self.label.clone(),
+            patience: Patience::default(),
+            written: Written::default(),
+            uploads: Uploads::default(),
+            brings: Some(Brings {
+                bringing: Arc::clone(&self.bringing),
+                taking,
+                exact: self.exact,
+                oldest: self.oldest(),
+            }),
+            answer,
+        };
+        self.lake.committers().submit(self.lake, self.branch, member);
+        match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::of_unresolved(unresolved, "the committer was stopped")),
+        }
+    }
+
+    /// The oldest version of the branch itself that is read, which each head that it goes upon must keep.
+    fn oldest(&self) -> Option<Seq> {
+        match &self.bringing.act {
+            Act::Revert { before, .. } | Act::Reset(before) => Some(before.version()),
+            Act::Merge(_) | Act::Pick { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Merging a version into a branch [MRG-1..8].
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline_format::{Author, Message, RefName, TableName};
+
+use crate::commit::build::Label;
+use crate::error::Result;
+use crate::history::{Ref, Revision};
+use crate::lake::{Head, Lake};
+use crate::merge::{Act, Bringing, Choices, Kin, Side};
+use crate::refs::carry::{Carrying, Merged, Preview};
+
+/// A version that is about to be merged into a branch: `.await` it for what became of it.
+///
+/// All tables, views and namespaces, their schemas and their rows come together in one commit, or nothing does. Rows are told
+/// apart by their ids: what only one side did stands, a row that both changed is merged column by column, and what cannot be
+/// merged comes back as [`Merged::Conflicts`] with the values of all sides. Where the branch has nothing of its own it is moved forward
+/// instead.
+///
+/// Requests: those of the differences between the common ancestor and both sides; of data files only those that hold rows which
+/// both sides changed; the pin of what is merged and its release; the commit. A dropped future leaves the outcome unknown.
+///
+/// ```
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// use strandline::Lake;
+/// use strandline::arrow::array::{Int64Array, RecordBatch};
+/// use strandline::refs::Merged;
+/// use std::sync::Arc;
+///
+/// let lake = Lake::create("memory://merges").await?;
+/// let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2, 3])) as _)])?;
+/// let transaction = lake.begin().await?;
+/// transaction.create_table("orders").like(&batch.schema()).await?;
+/// transaction.commit().await?;
+/// lake.create_branch("dev").await?;
+/// let on_dev = lake.begin().branch("dev").await?;
+/// on_dev.append("orders", batch.clone()).await?;
+/// on_dev.commit().await?;
+/// lake.append("orders", batch).await?;
+///
+/// let merged = lake.merge("dev").into("main").await?;
+/// assert!(matches!(merged, Merged::Committed(_)));
+/// assert_eq!(lake.table("orders").await?.rows(), 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// `NotFound` and `InvalidInput` for names; `SnapshotExpired` if the common ancestor is not kept any more; `Conflict` if the branches
+/// have met through a third one, or one has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
+/// as of a commit; `Corrupt` and the store's errors.
+#[derive(Clone, Debug)]
+#[must_use = "a version is merged when this is awaited"]
+pub struct Merge {
+    lake: Lake,
+    from: Revision,
+    branch: Option<String>,
+    choices: std::result::Result<Choices, strandline_format::Error>,
+    label: std::result::Result<Label, strandline_format::Error>,
+    commit_always: bool,
+}
+
+impl Lake {
+    /// Merges a version into the branch that the lake was opened at, or another one; see [`Merge`].
+    pub fn merge(&self, from: impl Into<Revision>) -> Merge {
+        Merge {
+            lake: self.clone(),
+            from: from.into(),
+            branch: None,
+            choices: Ok(Choices::default()),
+            label: Ok(Label::default()),
+            commit_always: false,
+        }
+    }
+}
+
+impl Merge {
+    /// The branch that it is merged into.
+    pub fn into(mut self, branch: impl Into<String>) -> Self {
+        self.branch = Some(branch.into());
+        self
+    }
+
+    /// A table, view or namespace, by its name on either side, that gets the state of one side as a whole.
+    pub fn take(self, name: &str, side: Side) -> Self {
+        self.chosen(name, |choices, name| {
+            choices.whole.insert(name.key().clone(), side);
+        })
+    }
+
+    /// Whose rows count of those of a table that the sides disagree on.
+    pub fn rows(self, table: &str, side: Side) -> Self {
+        self.chosen(table, |choices, name| {
+            choices.rows.insert(name.key().clone(), side);
+        })
+    }
+
+    /// Rows that take the place of those of a table that the sides disagree on: with the columns of
+    /// [`ContestedRows`](crate::merge::ContestedRows), `_row_id` being the last.
+    pub fn with_rows(self, table: &str, rows: impl IntoIterator<Item = RecordBatch>) -> Self {
+        let rows: Vec<RecordBatch> = rows.into_iter().collect();
+        self.chosen(table, |choices, name| choices.given.entry(name.key().clone()).or_default().extend(rows))
+    }
+
+    /// One commit for all that is merged, also where the branch could be moved forward over the commits themselves.
+    pub fn squash(mut self) -> Self {
+        self.commit_always = true;
+        self
+    }
+
+    /// Why; the log shows it.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.label = self.label.and_then(|label| Ok(Label { message: Message::new(message)?, ..label }));
+        self
+    }
+
+    /// Who; the log shows it.
+    pub fn author(mut self, author: impl Into<String>) -> Self {
+        self.label = self.label.and_then(|label| Ok(Label { author: Author::new(author)?, ..label }));
+        self
+    }
+
+    fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, TableName)) -> Self {
+        self.choices = self.choices.and_then(|mut choices| {
+            choose(&mut choices, TableName::new(name)?);
+            Ok(choices)
+        });
+        self
+    }
+
+    /// What it would come to. Nothing is committed.
+    ///
+    /// # Errors
+    /// As of the merge.
+    pub async fn dry_run(self) -> Result<Preview> {
+        let (ready, head) = self.prepare().await?;
+        let ours = Ref::of_head(ready.lake.clone(), head);
+        match ready.relation(&ours).await? {
+            Relation::Behind => return Ok(Preview::UpToDate),
+            Relation::Ahead if !ready.commit_always => return Ok(Preview::Forward),
+            Relation::Ahead | Relation::Parted => {}
+        }
+        let names = |work: crate::transaction::work::Work| work.names().map(str::to_owned).collect();
+        Ok(match ready.carrying().look(&ours).await? {
+            Ok(work) => Preview::Commit(names(work)),
+            Err(conflicts) => Preview::Conflicts(conflicts),
+        })
+    }
+
+    async fn run(self) -> Result<Merged> {
+        let (ready, head) = self.prepare().await?;
+        let ours = Ref::of_head(ready.lake.clone(), Arc::clone(&head));
+        match ready.relation(&ours).await? {
+            Relation::Behind => Ok(Merged::UpToDate(ours)),
+            Relation::Ahead if !ready.commit_always => {
+                let moved = ready.lake.fast_forward(ready.branch.as_str()).to(&ready.theirs).await?;
+                Ok(Merged::Forwarded(moved))
+            }
+            Relation::Ahead | Relation::Parted => ready.carrying().run(head).await,
+        }
+    }
+
+    async fn prepare(self) -> Result<(Ready, Arc<Head>)> {
+        let (choices, label) = (self.choices?, self.label?);
+        let branch = match &self.branch {
+            Some(branch) => RefName::new(branch.as_str())?,
+            None => self.lake.default_branch().clone(),
+        };
+        let theirs = self.lake.at(self.from).await?;
+        let head = match self.lake.newest(&branch).await {
+            Ok(head) => head,
+            Err(error) => return Err(self.lake.explain_branch(&branch, error).await),
+        };
+        let label = match label.message.as_str().is_empty() {
+            true => Label { message: Message::new(merge_message(&theirs, &branch))?, ..label },
+            false => label,
+        };
+        let bringing = Arc::new(Bringing { act: Act::Merge(theirs.clone()), choices });
+        let (lake, commit_always) = (self.lake, self.commit_always);
+        Ok((Ready { lake, branch, theirs, bringing, label, commit_always }, head))
+    }
+}
+
+fn merge_message(theirs: &Ref, branch: &RefName) -> String {
+    let from = theirs.tag().unwrap_or_else(|| theirs.branch());
+    format!("merge {} (version {}) into {}", from.as_str(), theirs.version(), branch.as_str())
+}
+
+/// How the branch stands to what is merged.
+enum Relation {
+    /// It has all of it.
+    Behind,
+    /// It has nothing else.
+    Ahead,
+    Parted,
+}
+
+/// A merge whose names were looked up.
+struct Ready {
+    lake: Lake,
+    branch: RefName,
+    theirs: Ref,
+    bringing: Arc<Bringing>,
+    label: Label,
+    commit_always: bool,
+}
+
+impl Ready {
+    async fn relation(&self, ours: &Ref) -> Result<Relation> {
+        let kin = Kin::of(ours, &self.theirs).await?;
+        let base = kin.ancestor()?.base.commit.hash;
+        Ok(if base == self.theirs.commit().hash() {
+            Relation::Behind
+        } else if kin.is_behind() {
+            Relation::Ahead
+        } else {
+            Relation::Parted
+        })
+    }
+
+    fn carrying(&self) -> Carrying<'_> {
+        Carrying {
+            lake: &self.lake,
+            branch: &self.branch,
+            bringing: Arc::clone(&self.bringing),
+            label: self.label.clone(),
+            txn: None,
+            exact: false,
+            source: Some(&self.theirs),
+        }
+    }
+}
+
+impl IntoFuture for Merge {
+    type Output = Result<Merged>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}

@@ -1,0 +1,174 @@
+//! Single commits: picked into a branch, or taken back; and a branch as it was at one of its versions [MRG-9, MRG-10].
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline_format::{
+    Author, CommitProperties, Hash, Message, PropertyKey, PropertyValue, RefName, TableName, TxnId,
+};
+
+use crate::commit::build::Label;
+use crate::error::Result;
+use crate::history::{Ref, Revision};
+use crate::lake::Lake;
+use crate::merge::{Act, Bringing, Choices, Side, before, pick_key};
+use crate::refs::carry::{Carrying, Merged};
+use crate::refs::check_expected;
+
+/// The property that says which commit was picked [MRG-9].
+const PICKED: &str = "strandline.picked";
+
+/// Which of the acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Pick,
+    Revert,
+    Reset,
+}
+
+/// A commit that is about to be picked or taken back, or a version that a branch is about to be reset to: `.await` it for what became of it.
+///
+/// It makes one commit with one parent. Requests: as of a merge, see [`Merge`](crate::refs::Merge); a reset takes the states of its
+/// version as they are. A commit comes into a branch once: picked again, it is found. A dropped future leaves the outcome unknown.
+///
+/// # Errors
+/// `SnapshotExpired` if the commit or the one before it is not kept; `InvalidInput` if it has nothing before it, or is not in the branch's
+/// history where it must be; `Conflict` if the branch is not at the commit that was expected, or, of a reset, has moved meanwhile;
+/// else as of a merge.
+#[derive(Clone, Debug)]
+#[must_use = "it is done when this is awaited"]
+pub struct Single {
+    lake: Lake,
+    what: What,
+    of: Revision,
+    branch: Option<String>,
+    expecting: Option<Hash>,
+    whole: std::result::Result<Choices, strandline_format::Error>,
+    message: Option<String>,
+    author: String,
+}
+
+impl Lake {
+    /// Does to a branch what one commit of another branch did to that.
+    pub fn cherry_pick(&self, commit: impl Into<Revision>) -> Single {
+        Single::new(self, What::Pick, commit.into())
+    }
+
+    /// Takes back what one commit of a branch did; what came after it stays.
+    pub fn revert(&self, commit: impl Into<Revision>) -> Single {
+        Single::new(self, What::Revert, commit.into())
+    }
+
+    /// Makes a branch what it was at one of its versions, by a commit: nothing of its history is lost.
+    pub fn reset(&self, to: impl Into<Revision>) -> Single {
+        Single::new(self, What::Reset, to.into())
+    }
+}
+
+impl Single {
+    fn new(lake: &Lake, what: What, of: Revision) -> Self {
+        Self {
+            lake: lake.clone(),
+            what,
+            of,
+            branch: None,
+            expecting: None,
+            whole: Ok(Choices::default()),
+            message: None,
+            author: String::new(),
+        }
+    }
+
+    /// The branch, instead of that which the lake was opened at.
+    pub fn on(mut self, branch: impl Into<String>) -> Self {
+        self.branch = Some(branch.into());
+        self
+    }
+
+    /// Only if this commit is the branch's head.
+    pub fn expecting(mut self, commit: Hash) -> Self {
+        self.expecting = Some(commit);
+        self
+    }
+
+    /// A table, view or namespace, by its name on either side, that gets the state of one side as a whole where they disagree: of the
+    /// branch, or of the commit.
+    pub fn take(mut self, name: &str, side: Side) -> Self {
+        self.whole = self.whole.and_then(|mut choices| {
+            choices.whole.insert(TableName::new(name)?.key().clone(), side);
+            Ok(choices)
+        });
+        self
+    }
+
+    /// Why; the log shows it.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// Who; the log shows it.
+    pub fn author(mut self, author: impl Into<String>) -> Self {
+        self.author = author.into();
+        self
+    }
+
+    async fn run(self) -> Result<Merged> {
+        let branch = match &self.branch {
+            Some(branch) => RefName::new(branch.as_str())?,
+            None => self.lake.default_branch().clone(),
+        };
+        let of = self.lake.at(self.of.clone()).await?;
+        let head = match self.lake.newest(&branch).await {
+            Ok(head) => head,
+            Err(error) => return Err(self.lake.explain_branch(&branch, error).await),
+        };
+        check_expected("branch", &branch, self.expecting, head.pointer().head().hash)?;
+        let act = match self.what {
+            What::Pick => Act::Pick { before: before(&of).await?, commit: of.clone() },
+            What::Revert => Act::Revert { before: before(&of).await?, commit: of.clone() },
+            What::Reset => Act::Reset(of.clone()),
+        };
+        let picked = (self.what == What::Pick).then(|| of.commit().hash());
+        let carrying = Carrying {
+            lake: &self.lake,
+            branch: &branch,
+            label: self.label(&of, picked)?,
+            bringing: Arc::new(Bringing { act, choices: self.whole.clone()? }),
+            txn: picked.map(|hash| TxnId::of_key(&pick_key(hash))),
+            exact: self.what == What::Reset || self.expecting.is_some(),
+            source: picked.map(|_| &of),
+        };
+        carrying.run(head).await
+    }
+
+    fn label(&self, of: &Ref, picked: Option<Hash>) -> Result<Label> {
+        let hash = of.commit().hash().to_string();
+        let message = match (&self.message, self.what) {
+            (Some(message), _) => message.clone(),
+            (None, What::Pick) => of.commit().message().to_owned(),
+            (None, What::Revert) => format!("revert {} (version {})", &hash[..12], of.version()),
+            (None, What::Reset) => format!("reset to version {} ({})", of.version(), &hash[..12]),
+        };
+        let mut properties = CommitProperties::default();
+        if picked.is_some() {
+            properties.set(PropertyKey::new(PICKED)?, PropertyValue::new(hash)?)?;
+        }
+        let author = match (self.author.is_empty(), self.what) {
+            (true, What::Pick) => of.commit().author().to_owned(),
+            _ => self.author.clone(),
+        };
+        Ok(Label { message: Message::new(message)?, author: Author::new(author)?, properties })
+    }
+}
+
+impl IntoFuture for Single {
+    type Output = Result<Merged>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}

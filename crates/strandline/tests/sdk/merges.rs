@@ -1,0 +1,664 @@
+//! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, UInt64Type};
+use proptest::prelude::*;
+use strandline::filter::col;
+use strandline::format::{Operation, PrimitiveType};
+use strandline::merge::{ContestedRows, Side};
+use strandline::refs::{MergeConflicts, Merged, Preview};
+use strandline::{ConflictKind, ErrorKind, Lake, Report, Transaction};
+use strandline_format::{Deletes, DeletionVector, FileEntry, RefName, TableName};
+use strandline_testkit::PathClass;
+use strandline_testkit::commits::{TableEdit, commit};
+use strandline_testkit::generate::entries;
+
+use crate::collector::check_whole;
+use crate::fixture::{Counted, open, paused};
+use crate::histories::cases;
+use crate::work::{batch, change, column, ids, longs, order_fields, orders, shop};
+
+/// One transaction on a branch.
+async fn on(lake: &Lake, branch: &str, act: impl AsyncFnOnce(&Transaction)) -> Report {
+    let transaction = lake.begin().branch(branch).await.unwrap();
+    act(&transaction).await;
+    transaction.commit().await.unwrap()
+}
+
+async fn merge(lake: &Lake, from: &str, into: &str) -> Report {
+    lake.merge(from).into(into).await.unwrap().committed().unwrap()
+}
+
+async fn conflicts(lake: &Lake, from: &str, into: &str) -> MergeConflicts {
+    match lake.merge(from).into(into).await.unwrap() {
+        Merged::Conflicts(found) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn ids_on(lake: &Lake, branch: &str) -> Vec<i64> {
+    ids(&lake.at(branch).await.unwrap().table("orders").await.unwrap()).await
+}
+
+/// A row of the columns `u`, `a` and `b`, the first of which tells rows apart.
+type State = BTreeMap<i64, (i64, i64)>;
+
+fn rows(rows: &[(i64, i64, i64)]) -> RecordBatch {
+    batch([
+        ("u", longs(rows.iter().map(|row| row.0))),
+        ("a", longs(rows.iter().map(|row| row.1))),
+        ("b", longs(rows.iter().map(|row| row.2))),
+    ])
+}
+
+fn triples(batch: &RecordBatch) -> Vec<(i64, i64, i64)> {
+    let column = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>();
+    let (u, a, b) = (column("u"), column("a"), column("b"));
+    (0..batch.num_rows()).map(|at| (u.value(at), a.value(at), b.value(at))).collect()
+}
+
+async fn state(lake: &Lake, at: &str) -> State {
+    let table = lake.at(at).await.unwrap().table("t").await.unwrap();
+    let batches = table.scan().row_ids(true).collect().await.unwrap();
+    let mut ids: Vec<u64> = Vec::new();
+    let mut state = State::new();
+    for batch in &batches {
+        ids.extend(batch.column_by_name("_row_id").unwrap().as_primitive::<UInt64Type>().values());
+        for (u, a, b) in triples(batch) {
+            assert!(state.insert(u, (a, b)).is_none(), "row {u} is there twice");
+        }
+    }
+    assert_eq!(state.len() as u64, table.rows(), "what the table says of itself");
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "two rows have one id");
+    state
+}
+
+/// A lake with a table of rows 0 to 9, whose values are ten times and a hundred times as much, and the branch `dev`.
+async fn tens() -> (Counted, Lake) {
+    let counted = Counted::new();
+    let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+    change(&lake, async |on| {
+        on.create_table("t").like(&rows(&[]).schema()).await.unwrap();
+        on.append("t", rows(&(0..10).map(|u| (u, u * 10, u * 100)).collect::<Vec<_>>())).await.unwrap();
+    })
+    .await;
+    lake.create_branch("dev").await.unwrap();
+    (counted, lake)
+}
+
+async fn set(lake: &Lake, branch: &str, u: i64, column: &str, value: i64) {
+    on(lake, branch, async |on| {
+        assert_eq!(on.update("t", col("u").eq(u)).set(column, value).await.unwrap().updated, 1);
+    })
+    .await;
+}
+
+async fn delete(lake: &Lake, branch: &str, u: i64) {
+    on(lake, branch, async |on| assert_eq!(on.delete("t", col("u").eq(u)).await.unwrap(), 1)).await;
+}
+
+#[test]
+fn a_branch_with_nothing_of_its_own_is_moved_forward_or_gets_one_commit() {
+    paused(async {
+        let (_, lake) = shop(3).await;
+        lake.create_branch("dev").await.unwrap();
+        lake.create_branch("squashed").await.unwrap();
+        for at in 10..13 {
+            on(&lake, "dev", async |on| on.append("orders", orders(at..at + 1)).await.map(drop).unwrap())
+                .await;
+        }
+        assert!(matches!(lake.merge("dev").into("main").dry_run().await.unwrap(), Preview::Forward));
+        let Merged::Forwarded(at) = lake.merge("dev").into("main").await.unwrap() else { panic!() };
+        assert_eq!(at.commit().hash(), lake.at("dev").await.unwrap().commit().hash());
+        let report = lake.merge("dev").into("squashed").squash().await.unwrap().committed().unwrap();
+        assert_eq!((report.commit.version().0, report.tables[0].rows), (3, (3, 0)));
+        assert_eq!(ids_on(&lake, "squashed").await, ids_on(&lake, "dev").await);
+        assert!(matches!(lake.merge("dev").into("main").await.unwrap(), Merged::UpToDate(_)));
+        assert!(matches!(lake.merge("dev").into("squashed").await.unwrap(), Merged::UpToDate(_)));
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn both_sides_come_together_whichever_way_and_however_often_they_are_merged() {
+    paused(async {
+        let (_, lake) = shop(3).await;
+        lake.create_branch("dev").await.unwrap();
+        lake.append("orders", orders(10..12)).await.unwrap();
+        on(&lake, "dev", async |on| on.append("orders", orders(20..24)).await.map(drop).unwrap()).await;
+        let report = merge(&lake, "dev", "main").await;
+        assert_eq!(report.commit.changes()[0].operation, Operation::Merge);
+        assert_eq!(report.commit.merged().unwrap().hash, lake.at("dev").await.unwrap().commit().hash());
+        assert!(report.commit.changes()[0].renumbered.is_some(), "both had handed out the same numbers");
+        assert_eq!(report.commit.message(), "merge dev (version 3) into main");
+        assert!(matches!(lake.merge("dev").into("main").await.unwrap(), Merged::UpToDate(_)));
+        // What was merged is deleted where it came from, and merged again.
+        on(&lake, "dev", async |on| assert_eq!(on.delete("orders", col("id").eq(21)).await.unwrap(), 1))
+            .await;
+        lake.append("orders", orders(30..31)).await.unwrap();
+        on(&lake, "dev", async |on| on.append("orders", orders(40..41)).await.map(drop).unwrap()).await;
+        merge(&lake, "dev", "main").await;
+        let all = [0, 1, 2, 10, 11, 20, 22, 23, 30, 40];
+        assert_eq!(ids_on(&lake, "main").await, all);
+        // And the other way: here the base is a commit of dev, and then one of main.
+        change(&lake, async |on| assert_eq!(on.delete("orders", col("id").eq(20)).await.unwrap(), 1)).await;
+        on(&lake, "dev", async |on| on.append("orders", orders(50..51)).await.map(drop).unwrap()).await;
+        merge(&lake, "main", "dev").await;
+        let all = [0, 1, 2, 10, 11, 22, 23, 30, 40, 50];
+        assert_eq!(ids_on(&lake, "dev").await, all);
+        change(&lake, async |on| assert_eq!(on.delete("orders", col("id").eq(40)).await.unwrap(), 1)).await;
+        on(&lake, "dev", async |on| assert_eq!(on.delete("orders", col("id").eq(30)).await.unwrap(), 1))
+            .await;
+        merge(&lake, "dev", "main").await;
+        assert_eq!(ids_on(&lake, "main").await, [0, 1, 2, 10, 11, 22, 23, 50]);
+        assert_eq!(
+            lake.diff("main", "dev")
+                .await
+                .unwrap()
+                .table("orders")
+                .await
+                .unwrap()
+                .counts()
+                .await
+                .unwrap()
+                .deleted,
+            0
+        );
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn tables_views_schemas_and_namespaces_come_together_in_one_commit() {
+    paused(async {
+        let (_, lake) = shop(2).await;
+        change(&lake, async |on| drop(on.create_table("old").fields(order_fields()).await.unwrap())).await;
+        lake.create_branch("dev").await.unwrap();
+        on(&lake, "dev", async |on| {
+            on.create_namespace("n").await.unwrap();
+            on.create_table("n.made").fields(order_fields()).await.unwrap();
+            on.append("n.made", orders(0..5)).await.unwrap();
+            on.drop_table("old").await.unwrap();
+            on.alter_table("orders").add_column(column("note", PrimitiveType::String)).await.unwrap();
+            on.append("orders", orders(5..6)).await.unwrap();
+        })
+        .await;
+        change(&lake, async |on| {
+            on.alter_table("orders").rename_column("name", "title").await.unwrap();
+            on.rename("orders", "sales").await.unwrap();
+        })
+        .await;
+        let Preview::Commit(names) = lake.merge("dev").into("main").dry_run().await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(names.len(), 4, "{names:?}");
+        assert_eq!(lake.at("main").await.unwrap().version().0, 4, "a dry run commits nothing");
+        merge(&lake, "dev", "main").await;
+        let main = lake.at("main").await.unwrap();
+        let names: Vec<_> =
+            main.tables().await.unwrap().into_iter().map(|listed| listed.name.as_str().to_owned()).collect();
+        assert_eq!(names, ["n.made", "sales"]);
+        let sales = main.table("sales").await.unwrap();
+        let columns: Vec<_> = sales.schema().fields().iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(columns, ["id", "title", "amount", "note"]);
+        assert_eq!(ids(&sales).await, [0, 1, 5]);
+        assert_eq!(ids(&main.table("n.made").await.unwrap()).await, [0, 1, 2, 3, 4]);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn rows_that_only_one_side_changed_come_together_without_a_data_file_being_read() {
+    paused(async {
+        let (counted, lake) = tens().await;
+        set(&lake, "main", 1, "a", -1).await;
+        delete(&lake, "main", 2).await;
+        set(&lake, "dev", 3, "b", -3).await;
+        delete(&lake, "dev", 4).await;
+        let (main, dev) = (lake.at("main").await.unwrap().version(), lake.at("dev").await.unwrap().version());
+        let cold = open(counted.cold().storage).await.unwrap();
+        let before = counted.store.snapshot();
+        merge(&cold, "dev", "main").await;
+        let asked = counted.store.since(&before);
+        assert_eq!(asked.to(PathClass::Data).requests, 0, "{asked}");
+        assert!(asked.total().requests <= 40, "{asked}");
+        let mut expected: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
+        expected.insert(1, (-1, 100));
+        expected.insert(3, (30, -3));
+        expected.remove(&2);
+        expected.remove(&4);
+        assert_eq!(state(&cold, "main").await, expected);
+        assert_eq!((main.0, dev.0), (3, 3));
+        check_whole(&cold, "merged").await;
+    });
+}
+
+#[test]
+fn a_row_of_which_each_side_changed_another_column_has_both() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "main", 1, "a", -1).await;
+        set(&lake, "dev", 1, "b", -2).await;
+        // The same change on both sides is none that they disagree on.
+        set(&lake, "main", 2, "a", 7).await;
+        set(&lake, "dev", 2, "a", 7).await;
+        // And one that is as it was before is no change.
+        set(&lake, "main", 3, "a", 8).await;
+        set(&lake, "main", 3, "a", 30).await;
+        delete(&lake, "dev", 3).await;
+        merge(&lake, "dev", "main").await;
+        let merged = state(&lake, "main").await;
+        assert_eq!((merged[&1], merged[&2], merged.get(&3)), ((-1, -2), (7, 200), None));
+        // The merged row is one row with the id that it had, and can be merged on.
+        set(&lake, "dev", 1, "b", -3).await;
+        merge(&lake, "dev", "main").await;
+        assert_eq!(state(&lake, "main").await[&1], (-1, -3));
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn what_cannot_be_merged_comes_back_with_all_values_and_is_decided_by_the_caller() {
+    paused(async {
+        let (_, lake) = tens().await;
+        for (u, ours, theirs) in [(1, -1, -2), (5, -5, -6)] {
+            set(&lake, "main", u, "a", ours).await;
+            set(&lake, "dev", u, "a", theirs).await;
+        }
+        set(&lake, "main", 2, "a", -3).await;
+        delete(&lake, "dev", 2).await;
+        set(&lake, "main", 7, "a", -7).await;
+        set(&lake, "dev", 7, "b", -8).await;
+        let head = lake.at("main").await.unwrap().version();
+        let found = conflicts(&lake, "dev", "main").await;
+        let [conflict] = &found.conflicts[..] else { panic!("{found:?}") };
+        let ConflictKind::Rows(listed) = &conflict.kind else { panic!("{conflict}") };
+        assert_eq!((conflict.name.as_str(), listed.count()), ("t", 3));
+        let [ContestedRows { table, rows: contested, base, ours, theirs }] = &found.rows[..] else {
+            panic!()
+        };
+        assert_eq!((table.as_str(), contested.len()), ("t", 3));
+        assert_eq!(triples(base), [(1, 10, 100), (2, 20, 200), (5, 50, 500)]);
+        assert_eq!(triples(ours), [(1, -1, 100), (2, -3, 200), (5, -5, 500)]);
+        assert_eq!(triples(theirs), [(1, -2, 100), (5, -6, 500)]);
+        assert_eq!(lake.at("main").await.unwrap().version(), head, "nothing was committed");
+        let decided = async |name: &str, merge: strandline::refs::Merge| {
+            lake.create_branch(name).from("main").await.unwrap();
+            merge.into(name).await.unwrap().committed().unwrap();
+            let merged = state(&lake, name).await;
+            assert_eq!(merged[&7], (-7, -8), "{name}");
+            (merged.get(&1).copied(), merged.get(&2).copied(), merged.get(&5).copied())
+        };
+        assert_eq!(
+            decided("ours", lake.merge("dev").rows("t", Side::Ours)).await,
+            (Some((-1, 100)), Some((-3, 200)), Some((-5, 500)))
+        );
+        assert_eq!(
+            decided("theirs", lake.merge("dev").rows("t", Side::Theirs)).await,
+            (Some((-2, 100)), None, Some((-6, 500)))
+        );
+        // One row by hand, the others by side.
+        let one = ours.slice(0, 1);
+        let mut columns = one.columns().to_vec();
+        columns[2] = longs([77]);
+        let by_hand = RecordBatch::try_new(one.schema(), columns).unwrap();
+        let merge = lake.merge("dev").with_rows("t", [by_hand.clone()]).rows("t", Side::Theirs);
+        assert_eq!(decided("by-hand", merge).await, (Some((-1, 77)), None, Some((-6, 500))));
+        // A whole table.
+        lake.create_branch("whole").from("main").await.unwrap();
+        lake.merge("dev").into("whole").take("t", Side::Theirs).await.unwrap().committed().unwrap();
+        assert_eq!(state(&lake, "whole").await, state(&lake, "dev").await);
+        lake.create_branch("kept").from("main").await.unwrap();
+        lake.merge("dev").into("kept").take("t", Side::Ours).await.unwrap().committed().unwrap();
+        assert_eq!(state(&lake, "kept").await, state(&lake, "main").await);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn values_for_a_row_that_nobody_disagrees_on_are_refused() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "main", 1, "a", -1).await;
+        set(&lake, "dev", 1, "a", -2).await;
+        set(&lake, "dev", 3, "a", -3).await;
+        let found = conflicts(&lake, "dev", "main").await;
+        let mut columns = found.rows[0].ours.columns().to_vec();
+        columns[3] = std::sync::Arc::new(arrow::array::UInt64Array::from(vec![3]));
+        let other = RecordBatch::try_new(found.rows[0].ours.schema(), columns).unwrap();
+        let error = lake.merge("dev").into("main").with_rows("t", [other]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    });
+}
+
+#[test]
+fn names_and_schemas_that_disagree_are_all_told_and_decided_by_table() {
+    paused(async {
+        let (_, lake) = shop(2).await;
+        change(&lake, async |on| drop(on.create_table("gone").fields(order_fields()).await.unwrap())).await;
+        lake.create_branch("dev").await.unwrap();
+        change(&lake, async |on| {
+            on.alter_table("orders").rename_column("name", "title").await.unwrap();
+            on.drop_table("gone").await.unwrap();
+        })
+        .await;
+        on(&lake, "dev", async |on| {
+            on.alter_table("orders").rename_column("name", "label").await.unwrap();
+            on.append("gone", orders(0..1)).await.unwrap();
+        })
+        .await;
+        let found = conflicts(&lake, "dev", "main").await;
+        let codes: Vec<_> =
+            found.conflicts.iter().map(|conflict| (conflict.name.as_str(), conflict.code())).collect();
+        assert_eq!(codes.len(), 2, "{codes:?}");
+        let merge = lake.merge("dev").into("main").take("orders", Side::Theirs).take("gone", Side::Theirs);
+        merge.await.unwrap().committed().unwrap();
+        let main = lake.at("main").await.unwrap();
+        assert!(main.table("orders").await.unwrap().schema().find(["label"]).is_some());
+        assert_eq!(ids(&main.table("gone").await.unwrap()).await, [0]);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn a_commit_is_picked_once_and_its_branch_is_not_merged_over_it() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "dev", 1, "a", -1).await;
+        on(&lake, "dev", async |on| on.append("t", rows(&[(20, 0, 0)])).await.map(drop).unwrap()).await;
+        set(&lake, "dev", 20, "a", 5).await;
+        set(&lake, "main", 2, "a", -2).await;
+        let picked = lake.cherry_pick("dev@{3}").on("main").await.unwrap().committed().unwrap();
+        let hash = lake.at("dev@{3}").await.unwrap().commit().hash().to_string();
+        let property = picked.commit.properties().iter().find(|(key, _)| key.as_str() == "strandline.picked");
+        assert_eq!(property.map(|(_, value)| value.as_str().to_owned()), Some(hash));
+        let merged = state(&lake, "main").await;
+        assert_eq!((merged[&1], merged[&2], merged[&20]), ((10, 100), (-2, 200), (0, 0)));
+        let again = lake.cherry_pick("dev@{3}").on("main").await.unwrap().committed().unwrap();
+        assert!(again.already);
+        assert_eq!(state(&lake, "main").await, merged);
+        // Its row is of another number there, so what was done to it since cannot be picked.
+        let Merged::Conflicts(_) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
+        for (from, into) in [("dev", "main"), ("main", "dev")] {
+            let error = lake.merge(from).into(into).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        }
+        check_whole(&lake, "picked").await;
+    });
+}
+
+#[test]
+fn a_commit_is_taken_back_and_what_came_after_it_stays() {
+    paused(async {
+        let (_, lake) = tens().await;
+        change(&lake, async |on| {
+            on.update("t", col("u").eq(1)).set("a", -1).await.unwrap();
+            on.delete("t", col("u").ge(8)).await.unwrap();
+            on.append("t", rows(&[(20, 0, 0)])).await.unwrap();
+        })
+        .await;
+        set(&lake, "main", 2, "a", -2).await;
+        lake.revert("main~").await.unwrap().committed().unwrap();
+        let mut expected: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
+        expected.insert(2, (-2, 200));
+        assert_eq!(state(&lake, "main").await, expected);
+        // What was changed again since is a conflict.
+        set(&lake, "main", 3, "a", -3).await;
+        set(&lake, "main", 3, "a", -4).await;
+        let Merged::Conflicts(found) = lake.revert("main~").await.unwrap() else { panic!() };
+        assert_eq!(found.conflicts.len(), 1);
+        set(&lake, "dev", 1, "b", 5).await;
+        let error = lake.revert("dev").on("main").await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidInput), "{error}");
+        check_whole(&lake, "reverted").await;
+    });
+}
+
+#[test]
+fn a_branch_is_what_it_was_after_a_reset_and_keeps_its_history() {
+    paused(async {
+        let (_, lake) = tens().await;
+        let then = state(&lake, "main").await;
+        let version = lake.at("main").await.unwrap();
+        set(&lake, "main", 1, "a", -1).await;
+        change(&lake, async |on| {
+            on.append("t", rows(&[(20, 0, 0)])).await.unwrap();
+            on.alter_table("t").add_column(column("c", PrimitiveType::Long)).await.unwrap();
+            on.create_table("other").fields(order_fields()).await.unwrap();
+        })
+        .await;
+        let stale = lake.at("main").await.unwrap().commit().hash();
+        delete(&lake, "main", 5).await;
+        let error = lake.reset(&version).expecting(stale).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        let report = lake.reset(&version).await.unwrap().committed().unwrap();
+        assert_eq!(report.commit.version().0, 5);
+        assert_eq!(state(&lake, "main").await, then);
+        assert!(lake.table("other").await.is_err());
+        let table = lake.table("t").await.unwrap();
+        assert_eq!(table.schema().fields().len(), 3);
+        // New rows get numbers that nobody had.
+        lake.append("t", rows(&[(30, 0, 0)])).await.unwrap();
+        assert_eq!(state(&lake, "main").await.len(), 11);
+        assert_eq!(state(&lake, "main~2").await.len(), 10);
+        check_whole(&lake, "reset").await;
+    });
+}
+
+#[test]
+fn heads_that_met_through_a_third_branch_are_refused() {
+    paused(async {
+        let (_, lake) = shop(1).await;
+        for name in ["dev", "third"] {
+            lake.create_branch(name).await.unwrap();
+        }
+        on(&lake, "third", async |on| on.append("orders", orders(30..31)).await.map(drop).unwrap()).await;
+        lake.append("orders", orders(10..11)).await.unwrap();
+        on(&lake, "dev", async |on| on.append("orders", orders(20..21)).await.map(drop).unwrap()).await;
+        merge(&lake, "third", "main").await;
+        merge(&lake, "third", "dev").await;
+        let error = lake.merge("dev").into("main").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    });
+}
+
+#[test]
+fn a_table_that_was_kept_as_ours_does_not_get_back_what_it_went_without() {
+    paused(async {
+        let (_, lake) = tens().await;
+        on(&lake, "dev", async |on| on.append("t", rows(&[(20, 0, 0), (21, 0, 0)])).await.map(drop).unwrap())
+            .await;
+        set(&lake, "main", 1, "a", -1).await;
+        let kept = state(&lake, "main").await;
+        // Nothing is taken over, so there is nothing to do but to say that it was merged.
+        lake.merge("dev").into("main").take("t", Side::Ours).await.unwrap().committed().unwrap();
+        delete(&lake, "dev", 20).await;
+        set(&lake, "dev", 21, "a", 1).await;
+        let found = conflicts(&lake, "dev", "main").await;
+        assert!(matches!(found.conflicts[0].kind, ConflictKind::Files(_)), "{found}");
+        assert_eq!(state(&lake, "main").await, kept);
+    });
+}
+
+/// The entry of a file of the testkit's table of which one row is deleted.
+fn without(id: u64, position: u64) -> FileEntry {
+    let blob = DeletionVector::from_positions([position]).unwrap().encode().unwrap();
+    FileEntry { deletes: Some(Deletes::Inline { rows: 1, blob }), ..entries::file(id) }
+}
+
+async fn put(lake: &Lake, branch: &str, puts: Vec<FileEntry>) {
+    let head = lake.branch(&RefName::new(branch).unwrap()).await.unwrap();
+    let edit = TableEdit { name: TableName::new("t").unwrap(), puts, removes: Vec::new() };
+    commit(lake, &head, vec![edit]).await.unwrap();
+}
+
+#[test]
+fn a_merge_of_ten_rows_on_each_side_costs_what_they_do_however_many_files_there_are() {
+    for (files, most) in [(100, 40), (10_000, 60)] {
+        paused(async {
+            let counted = Counted::new();
+            let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+            put(&lake, "main", (0..files).map(entries::file).collect()).await;
+            lake.create_branch("dev").await.unwrap();
+            let spread = |at: u64| at * (files / 10);
+            put(&lake, "main", (0..10).map(|at| without(spread(at), 1)).collect()).await;
+            put(&lake, "dev", (0..10).map(|at| without(spread(at) + at % 2, 2)).collect()).await;
+            let cold = open(counted.cold().storage).await.unwrap();
+            let before = counted.store.snapshot();
+            let report = merge(&cold, "dev", "main").await;
+            let asked = counted.store.since(&before);
+            assert_eq!(report.tables[0].rows, (0, 10));
+            assert_eq!(asked.to(PathClass::Data).requests, 0, "{asked}");
+            assert!(asked.total().requests <= most, "{files} files: {asked}");
+        });
+    }
+}
+
+/// A step of a random history of two branches.
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize, usize),
+    Delete(usize, usize),
+    Set(usize, usize, bool, i64),
+    Merge(usize),
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let branch = 0..2_usize;
+    prop_oneof![
+        2 => (branch.clone(), 1..4_usize).prop_map(|(on, rows)| Step::Append(on, rows)),
+        3 => (branch.clone(), 0..20_usize).prop_map(|(on, at)| Step::Delete(on, at)),
+        6 => (branch.clone(), 0..20_usize, any::<bool>(), 0..3_i64)
+            .prop_map(|(on, at, a, value)| Step::Set(on, at, a, value)),
+        3 => branch.prop_map(Step::Merge),
+    ]
+}
+
+const BRANCHES: [&str; 2] = ["main", "dev"];
+
+/// What three states come to, and the rows that the sides disagree on.
+fn expected(base: &State, ours: &State, theirs: &State) -> (State, Vec<i64>) {
+    let (mut merged, mut contested) = (State::new(), Vec::new());
+    let keys: std::collections::BTreeSet<i64> =
+        base.keys().chain(ours.keys()).chain(theirs.keys()).copied().collect();
+    for u in keys {
+        let row = match (base.get(&u), ours.get(&u), theirs.get(&u)) {
+            (None, ours, theirs) => ours.or(theirs).copied(),
+            (base, ours, theirs) if theirs == base => ours.copied(),
+            (base, ours, theirs) if ours == base => theirs.copied(),
+            (_, ours, theirs) if ours == theirs => ours.copied(),
+            (Some(base), Some(ours), Some(theirs)) => {
+                let cell = |base: i64, ours: i64, theirs: i64| match (ours == base, theirs == base) {
+                    (true, _) => Some(theirs),
+                    (_, true) => Some(ours),
+                    _ => (ours == theirs).then_some(ours),
+                };
+                let cells = (cell(base.0, ours.0, theirs.0), cell(base.1, ours.1, theirs.1));
+                let (Some(a), Some(b)) = cells else {
+                    contested.push(u);
+                    continue;
+                };
+                Some((a, b))
+            }
+            _ => {
+                contested.push(u);
+                continue;
+            }
+        };
+        merged.extend(row.map(|row| (u, row)));
+    }
+    (merged, contested)
+}
+
+async fn run(history: &[Step], copies: bool) -> usize {
+    let (_, lake) = tens().await;
+    if copies {
+        for branch in BRANCHES {
+            on(&lake, branch, async |on| {
+                on.alter_table("t").set_property("strandline.row-removal", "copy-on-write").await.unwrap();
+            })
+            .await;
+        }
+    }
+    let start: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
+    let (mut states, mut base, mut next, mut merges) = ([start.clone(), start.clone()], start, 100, 0);
+    for step in history {
+        match step {
+            Step::Append(at, count) => {
+                let new: Vec<_> = (0..*count)
+                    .map(|_| {
+                        next += 1;
+                        (next, 1, 1)
+                    })
+                    .collect();
+                on(&lake, BRANCHES[*at], async |on| on.append("t", rows(&new)).await.map(drop).unwrap())
+                    .await;
+                states[*at].extend(new.iter().map(|row| (row.0, (row.1, row.2))));
+            }
+            Step::Delete(at, row) => {
+                let Some(u) = states[*at].keys().nth(*row).copied() else { continue };
+                delete(&lake, BRANCHES[*at], u).await;
+                states[*at].remove(&u);
+            }
+            Step::Set(at, row, a, value) => {
+                let Some(u) = states[*at].keys().nth(*row).copied() else { continue };
+                set(&lake, BRANCHES[*at], u, if *a { "a" } else { "b" }, *value).await;
+                let row = states[*at].get_mut(&u).unwrap();
+                *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
+            }
+            Step::Merge(into) => {
+                let (ours, theirs) = (&states[*into], &states[1 - into]);
+                let (merged, contested) = expected(&base, ours, theirs);
+                let theirs = theirs.clone();
+                let (from, to) = (BRANCHES[1 - into], BRANCHES[*into]);
+                let outcome = lake.merge(from).into(to).await.unwrap();
+                match &outcome {
+                    Merged::Conflicts(found) => {
+                        let told: Vec<i64> =
+                            found.rows.iter().flat_map(|rows| triples(&rows.base)).map(|row| row.0).collect();
+                        assert_eq!(sorted(told), contested, "merging {from} into {to}");
+                        let merge = lake.merge(from).into(to).rows("t", Side::Theirs);
+                        merge.await.unwrap().committed().unwrap();
+                        states[*into] = merged;
+                        let kept = contested.iter().filter_map(|u| Some((*u, *theirs.get(u)?)));
+                        states[*into].extend(kept.collect::<Vec<_>>());
+                    }
+                    Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => {
+                        assert!(contested.is_empty(), "{contested:?}: merging {from} into {to}");
+                        states[*into] = merged;
+                    }
+                }
+                if !matches!(outcome, Merged::UpToDate(_)) {
+                    base = theirs;
+                }
+                assert!(matches!(lake.merge(from).into(to).await.unwrap(), Merged::UpToDate(_)));
+                merges += 1;
+            }
+        }
+        for (branch, expected) in BRANCHES.iter().zip(&states) {
+            assert_eq!(state(&lake, branch).await, *expected, "{branch} after {step:?}");
+        }
+    }
+    check_whole(&lake, "after the history").await;
+    merges
+}
+
+fn sorted(mut values: Vec<i64>) -> Vec<i64> {
+    values.sort_unstable();
+    values
+}
+
+#[test]
+fn random_branches_come_to_what_their_rows_and_cells_say() {
+    let histories = prop::collection::vec(steps(), 1..25);
+    let merges = std::cell::Cell::new(0);
+    proptest!(cases(60), |(history in histories, copies in any::<bool>())| {
+        merges.set(merges.get() + paused(run(&history, copies)));
+    });
+    assert!(merges.get() > 20, "{} merges", merges.get());
+}

@@ -4,10 +4,12 @@
 //! of the query have in common (`pin`); the schema of the scan is the one that was planned with. What does not belong here: finding a table
 //! by its name (`catalog`), and writing.
 
+mod defaults;
 pub(crate) mod layout;
 pub(crate) mod predicate;
 pub(crate) mod statistics;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -34,6 +36,7 @@ pub struct LakeTable {
     table: Table,
     state: State,
     layout: Layout,
+    defaults: Arc<BTreeMap<String, Expr>>,
 }
 
 /// Which state it is of.
@@ -77,7 +80,8 @@ impl LakeTable {
 
     fn new(state: State, table: Table) -> Result<Self> {
         let layout = Layout::new(&table.arrow_schema(), &[])?;
-        Ok(Self { table, state, layout })
+        let defaults = Arc::new(defaults::defaults(&table));
+        Ok(Self { table, state, layout, defaults })
     }
 
     /// The same with more columns behind the table's, of where each row stands.
@@ -189,6 +193,10 @@ impl TableProvider for LakeTable {
 
     fn table_type(&self) -> TableType {
         TableType::Base
+    }
+
+    fn get_column_default(&self, column: &str) -> Option<&Expr> {
+        self.defaults.get(column)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

@@ -15,8 +15,8 @@ use strandline::ErrorKind;
 
 use crate::error::refused;
 
-/// The rows of an INSERT as they go into the table: without the columns that the statement leaves out, which get their defaults there,
-/// and with nulls wherever the statement has them, since it is the table that says which row may not have them.
+/// The rows of an INSERT as they go into the table, with nulls wherever the statement has them: it is the table that says which row may
+/// not have them.
 ///
 /// # Errors
 /// `InvalidInput`, naming the column and both types, for values of another kind.
@@ -30,18 +30,7 @@ pub(super) fn inserted(input: &LogicalPlan) -> Result<LogicalPlan> {
         other => other.clone(),
     };
     check_columns(&given.expr, source.schema())?;
-    let columns = given.expr.iter().filter(|expr| !is_left_out(expr)).cloned().collect();
-    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(source))?))
-}
-
-/// Whether it is what the planner puts for a column without a value: whatever the statement gives is a column of its source.
-fn is_left_out(expr: &Expr) -> bool {
-    match expr {
-        Expr::Alias(alias) => is_left_out(&alias.expr),
-        Expr::Cast(cast) => is_left_out(&cast.expr),
-        Expr::Literal(value, _) => value.is_null(),
-        _ => false,
-    }
+    Ok(LogicalPlan::Projection(Projection::try_new(given.expr.clone(), Arc::new(source))?))
 }
 
 fn nullable(schema: &DFSchema) -> Result<DFSchemaRef> {

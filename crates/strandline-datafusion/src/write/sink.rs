@@ -148,8 +148,8 @@ impl LakeSink {
                 Arc::clone(changes).carry_out(transaction, name, batches, &failure).await
             }
             Act::Replace => {
-                let message = "REPLACE INTO is not supported: write MERGE, which says what becomes of the rows that are there";
-                return Err(refused(ErrorKind::Unsupported, message));
+                let rows = source::rows(batches, &failure).await?;
+                transaction.upsert(name, rows).await.map(|done| done.inserted + done.updated)
             }
         };
         failure.explain(outcome)

@@ -3,6 +3,7 @@
 mod delete;
 mod insert;
 mod merge;
+mod random;
 mod update;
 
 use datafusion::arrow::array::AsArray;

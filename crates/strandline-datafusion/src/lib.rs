@@ -8,6 +8,7 @@
 //! What does not belong here: how a lake is stored and committed to, which is the SDK's (`strandline`).
 
 pub mod catalog;
+mod codec;
 pub mod error;
 mod functions;
 mod inspect;
@@ -20,6 +21,7 @@ pub mod table;
 mod write;
 
 pub use catalog::{At, LakeCatalog};
+pub use codec::LakeCodec;
 pub use error::lake_error;
 pub use register::register;
 pub use session::{CATALOG, LakeSql, Session};

@@ -31,6 +31,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_datasource::PartitionedFile;
+use serde::{Deserialize, Serialize};
 use strandline::format::{FileEntry, Stats};
 use strandline::scan::FileReader;
 use strandline::{Lake, Table};
@@ -51,7 +52,7 @@ pub(crate) struct LakeFile(pub(crate) Arc<FileEntry>);
 pub(crate) struct Scanned {
     pub(crate) reader: FileReader,
     pub(crate) origin: Origin,
-    kept: Kept,
+    pub(crate) kept: Kept,
 }
 
 /// Which state of which table it is.
@@ -64,8 +65,8 @@ pub(crate) struct Origin {
 }
 
 /// What is read of the table.
-#[derive(Debug, Default)]
-struct Kept {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Kept {
     files: u64,
     of_files: u64,
     bytes: u64,
@@ -250,8 +251,14 @@ fn ingredient(layout: &Layout, extra: Extra, shifts: &Shifts) -> Arc<dyn Physica
     }
 }
 
+/// The same source over files that came from another process, whose Parquet source this is.
+pub(crate) fn source_of(parquet: &ParquetSource, scanned: Arc<Scanned>) -> LakeSource {
+    let readers = Arc::new(reader::Readers(scanned.reader.clone()));
+    LakeSource::new(Arc::new(parquet.clone().with_parquet_file_reader_factory(readers)), scanned)
+}
+
 /// What a session knows a lake's store by.
-fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
+pub(crate) fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(format!("strandline://{}-{}", lake.id(), lake.storage().fingerprint()))
 }
 

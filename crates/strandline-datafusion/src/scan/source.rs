@@ -15,7 +15,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::PartitionedFile;
@@ -36,6 +36,16 @@ impl LakeSource {
     /// The table through this source, which has [`Scanned::readers`].
     pub(crate) fn new(parquet: Arc<dyn FileSource>, scanned: Arc<Scanned>) -> Self {
         Self { parquet, scanned }
+    }
+
+    /// What is scanned.
+    pub(crate) fn scanned(&self) -> &Arc<Scanned> {
+        &self.scanned
+    }
+
+    /// The source inside, for the codec alone: it knows nothing of deletes.
+    pub(crate) fn parquet(&self) -> &Arc<dyn FileSource> {
+        &self.parquet
     }
 
     fn with(&self, parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
@@ -122,9 +132,12 @@ impl FileSource for LakeSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        // Whether a filter can be evaluated while decoding is judged by the table's columns here, and by each file's when it is
+        // opened, where one that cannot be is passed over in silence. So none is promised: whoever asks filters again.
+        let kept = vec![PushedDown::No; filters.len()];
         let pushed = self.parquet.try_pushdown_filters(filters, config)?;
         Ok(FilterPushdownPropagation {
-            filters: pushed.filters,
+            filters: kept,
             updated_node: pushed.updated_node.map(|parquet| self.with(parquet)),
         })
     }

@@ -2,7 +2,7 @@
 
 use strandline_testkit::{PathClass, RequestKind};
 
-use crate::fixture::{Counted, longs, paused, rows, session, table};
+use crate::fixture::{Counted, batch, longs, paused, rows, session, table};
 
 #[test]
 fn a_cold_query_of_a_small_table_is_at_most_four_requests_deep() {
@@ -17,5 +17,67 @@ fn a_cold_query_of_a_small_table_is_at_most_four_requests_deep() {
         assert_eq!(found, ["4950"]);
         assert!(counts.depth() <= 4, "{counts}");
         assert_eq!(counts.of_to(RequestKind::Get, PathClass::Data).requests, 1, "{counts}");
+    });
+}
+
+/// A table of this many files, each of ten rows.
+async fn many_files(counted: &Counted, files: i64) {
+    table(&counted.lake, "t", &[("id", longs(0..10)), ("even", longs((0..10).map(|id| id * 2)))]).await;
+    let transaction = counted.lake.begin().await.unwrap();
+    for file in 1..files {
+        let ids = || file * 10..file * 10 + 10;
+        let batch = batch(&[("id", longs(ids())), ("even", longs(ids().map(|id| id * 2)))]);
+        transaction.append("t", batch).await.unwrap();
+        // Reading one's own writes ends a file.
+        transaction.table("t").await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(counted.lake.table("t").await.unwrap().totals().files, u64::try_from(files).unwrap());
+}
+
+#[test]
+fn counts_and_extremes_open_no_data_file() {
+    paused(async {
+        let counted = Counted::new().await;
+        many_files(&counted, 300).await;
+        let lake = counted.cold().await;
+        let query = async {
+            rows(&session(&lake), "SELECT count(*), count(id), min(id), max(even) FROM lake.public.t").await
+        };
+        let (found, counts) = counted.store.measure(query).await;
+        assert_eq!(found, ["3000 3000 0 5998"]);
+        assert_eq!(counts.to(PathClass::Data).requests, 0, "{counts}");
+    });
+}
+
+#[test]
+fn one_file_of_many_takes_six_requests_cold() {
+    paused(async {
+        let counted = Counted::new().await;
+        many_files(&counted, 300).await;
+        let query = async {
+            let lake = counted.cold().await;
+            rows(&session(&lake), "SELECT even FROM lake.public.t WHERE id = 1234").await
+        };
+        let (found, counts) = counted.store.measure(query).await;
+        assert_eq!(found, ["2468"]);
+        assert!(counts.total().requests <= 6, "{counts}");
+        assert_eq!(counts.to(PathClass::Data).requests, 1, "{counts}");
+    });
+}
+
+#[test]
+fn footers_are_read_once() {
+    paused(async {
+        let counted = Counted::new().await;
+        let wide: Vec<i64> = (0..400_000).map(|id| id * 7_919 % 1_000_003).collect();
+        table(&counted.lake, "t", &[("id", longs(0..400_000)), ("noise", longs(wide))]).await;
+        let lake = counted.cold().await;
+        let ctx = session(&lake);
+        let query = || rows(&ctx, "SELECT sum(noise) FROM lake.public.t");
+        let (_, first) = counted.store.measure(query()).await;
+        let (_, second) = counted.store.measure(query()).await;
+        let data = |counts: &strandline_testkit::Counts| counts.to(PathClass::Data).requests;
+        assert_eq!(data(&first), data(&second) + 1, "{first}\n{second}");
     });
 }

@@ -10,7 +10,11 @@ mod one_commit;
 #[cfg(test)]
 mod positions;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod register;
+#[cfg(test)]
+mod sent;
 #[cfg(test)]
 mod slt;
 #[cfg(test)]

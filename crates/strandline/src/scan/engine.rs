@@ -5,6 +5,7 @@
 //! bytes that no hash vouches for are checked as far as the footer allows. What does not belong here: which rows an engine wants,
 //! and its types.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +14,11 @@ use bytes::Bytes;
 use object_store::ObjectStore;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
-use strandline_format::{DeletionVector, FieldId, FieldSet, FileEntry, ObjectRef, Schema};
+use strandline_format::tree::{Children, Root};
+use strandline_format::{
+    DeletionVector, FieldId, FieldSet, FileEntry, FileId, ObjectRef, Schema, Table as TableNode, TableName,
+    TableSchema, Totals,
+};
 
 use super::adapt::{Adapter, Column, FileFields, Leaves};
 use super::footer::{self, corrupt, guarded};
@@ -21,9 +26,11 @@ use super::select::Wanted;
 use super::shape::{self, Node};
 use super::{headers, rows};
 use crate::columns::constant;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::Lake;
 use crate::storage::DataKind;
-use crate::table::TableState;
+use crate::table::{Table, TableState};
+use crate::tree::Trees;
 
 /// Reads the files of one state of one table. Cloning is cheap.
 ///
@@ -169,6 +176,27 @@ impl FileReader {
         })
     }
 
+    /// The text of a table that has these files only: what another process needs to read them, besides the store. See
+    /// [`Lake::table_of_text`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if two of the files have the same id.
+    pub fn table_text(&self, files: &[FileEntry]) -> Result<String> {
+        let edits: BTreeMap<FileId, Option<FileEntry>> =
+            files.iter().map(|entry| (entry.id, Some(entry.clone()))).collect();
+        if edits.len() != files.len() {
+            return Err(Error::new(ErrorKind::InvalidInput, "two files have the same id"));
+        }
+        let table = TableNode {
+            schema: TableSchema::Inline((*self.state.schema).clone()),
+            totals: Totals::of(files),
+            files: Root::new(0, Children::empty(), edits)?,
+            ..(*self.state.table).clone()
+        };
+        String::from_utf8(table.to_json()?)
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))
+    }
+
     /// What columns a file has.
     ///
     /// # Errors
@@ -182,6 +210,30 @@ impl FileReader {
         let stored_rows = rows::stored(entry, &columns).map_err(at)?;
         let (schema, footer, place) = (Arc::clone(&self.state.schema), Arc::clone(footer), self.place(entry));
         Ok(FileShape { schema, columns, set, footer, stored_rows, place })
+    }
+}
+
+impl Lake {
+    /// A table out of a text that [`FileReader::table_text`] gave, and its files. No request.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the name or the text can be none; what the text says of files is believed, as that of any table.
+    pub fn table_of_text(&self, name: &str, text: &str) -> Result<(Table, Vec<FileEntry>)> {
+        let node = TableNode::parse(text.as_bytes())
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))?;
+        let TableSchema::Inline(schema) = &node.schema else {
+            return Err(Error::new(ErrorKind::InvalidInput, "the text of a table lacks its columns"));
+        };
+        let files = node.files.edits().values().flatten().cloned().collect();
+        let objects = self.storage().objects().clone();
+        let state = TableState {
+            trees: Arc::new(Trees::new(objects.clone())),
+            objects,
+            name: TableName::new(name)?,
+            schema: Arc::new(schema.clone()),
+            table: Arc::new(node),
+        };
+        Ok((Table::alone(state), files))
     }
 }
 

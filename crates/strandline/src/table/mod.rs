@@ -68,7 +68,12 @@ impl Table {
         Self { state, reads: Some(reads), at: None }
     }
 
-    /// The version that it is of; `None` of what a transaction sees.
+    /// A table whose version is not known here.
+    pub(crate) fn alone(state: TableState) -> Self {
+        Self { state, reads: None, at: None }
+    }
+
+    /// The version that it is of; `None` of what a transaction sees, and of what came as a text.
     #[must_use]
     pub fn version(&self) -> Option<&Ref> {
         self.at.as_ref()

@@ -1,0 +1,39 @@
+//! Random queries over random tables, against the same rows in a memory table of DataFusion's own.
+//!
+//! A table goes through appends, deletes and changes of its schema, which the memory table goes through as queries. Each
+//! query is asked of the memory table, and of the lake with everything that may skip data and with nothing of it. A failure names
+//! its seed: `check(seed)` repeats it.
+
+mod dice;
+mod query;
+mod world;
+
+use dice::Dice;
+use world::World;
+
+/// How many tables there are, and how many queries are asked of each.
+const TABLES: u64 = 100;
+const QUERIES: u64 = 20;
+
+async fn check(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let world = World::make(&mut dice).await;
+    for _ in 0..QUERIES {
+        let sql = query::query(&mut dice, world.columns());
+        let expected = world.expected(&sql).await;
+        for setting in world.settings() {
+            let found = world.found(&sql, setting).await;
+            if found != expected {
+                let (history, plan) = (world.history(), world.explained(&sql, setting).await);
+                assert_eq!(found, expected, "seed {seed}, {setting}\n{sql}\n{history}\n{plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_queries_have_the_answers_of_a_memory_table() {
+    for seed in 0..TABLES {
+        check(seed).await;
+    }
+}

@@ -16,6 +16,7 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
@@ -61,6 +62,8 @@ struct Header {
     /// What this is, so that other bytes are refused by name.
     kind: String,
     lake: String,
+    /// What the store is known by where the plan was made, below the scheme of such names.
+    store: String,
     table: String,
     label: String,
     kept: Kept,
@@ -111,6 +114,11 @@ impl PhysicalExtensionCodec for LakeCodec {
             return Err(broken(&format!("it is a {:?}, not a {KIND:?}", header.kind)));
         }
         let lake = self.lake(&header.lake)?;
+        // The sender's name for the store, which the plan has; a lake's own, so that nobody else's is replaced.
+        let url = format!("{}{}", scan::STORE_SCHEME, header.store);
+        let url = ObjectStoreUrl::parse(url)?;
+        let store = Arc::clone(lake.storage().objects().store());
+        ctx.runtime_env().register_object_store(url.as_ref(), store);
         let plain = physical_plan_from_bytes_with_extension_codec(
             &bytes[end + 1..],
             ctx,
@@ -119,13 +127,7 @@ impl PhysicalExtensionCodec for LakeCodec {
         let scan = plain.downcast_ref::<DataSourceExec>();
         let config = scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
         let config = config.ok_or_else(|| broken("it is no scan of files"))?;
-        let url = scan::store_url(lake)?;
-        let store = Arc::clone(lake.storage().objects().store());
-        ctx.runtime_env().register_object_store(url.as_ref(), store);
-        // Where the store is may be told otherwise here than where the plan was made.
-        let mut config = config.clone();
-        config.object_store_url = url;
-        taken(lake, header, &config)
+        taken(lake, header, config)
     }
 }
 
@@ -148,6 +150,7 @@ fn header(config: &FileScanConfig, scanned: &Scanned) -> Result<Header> {
     Ok(Header {
         kind: KIND.to_owned(),
         lake: scanned.origin.lake.id().to_string(),
+        store: config.object_store_url.as_str().trim_start_matches(scan::STORE_SCHEME).to_owned(),
         table: scanned.origin.table.clone(),
         label: scanned.origin.label.clone(),
         kept: scanned.kept.clone(),

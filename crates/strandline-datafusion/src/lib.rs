@@ -10,6 +10,7 @@
 pub mod catalog;
 mod codec;
 pub mod error;
+mod external;
 mod functions;
 mod inspect;
 mod pin;
@@ -23,6 +24,6 @@ mod write;
 pub use catalog::{At, LakeCatalog};
 pub use codec::LakeCodec;
 pub use error::lake_error;
-pub use register::register;
+pub use register::{prepare, register};
 pub use session::{CATALOG, LakeSql, Session};
 pub use table::{Extra, LakeTable};

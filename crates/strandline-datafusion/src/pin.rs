@@ -69,7 +69,7 @@ impl Used {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn once_more(&self) -> bool {
+    pub(crate) fn once_more(&self) -> bool {
         self.0.swap(true, Ordering::Relaxed)
     }
 }

@@ -7,6 +7,7 @@ use datafusion::execution::context::SessionContext;
 use strandline::Lake;
 
 use crate::catalog::{At, LakeCatalog};
+use crate::external::{ExternalTables, STORED_AS};
 use crate::pin::OneCommit;
 use crate::write::WriteRule;
 use crate::{functions, sql};
@@ -46,12 +47,19 @@ pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
     Ok(())
 }
 
-/// Adds what queries over lakes need to a session, once.
-pub(crate) fn prepare(ctx: &SessionContext) -> Result<()> {
+/// Adds what queries over lakes need to a session, once: the rules that keep a query at one commit and carry out changes, functions, what
+/// refuses clauses that would be passed over, and `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`.
+/// [`register`] does so too. No request.
+///
+/// # Errors
+/// What a session refuses to take.
+pub fn prepare(ctx: &SessionContext) -> Result<()> {
     let known = ctx.state().analyzer().rules.iter().any(|rule| rule.name() == OneCommit::NAME);
     if known {
         return Ok(());
     }
+    let state = ctx.state_ref();
+    state.write().table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
     ctx.add_analyzer_rule(Arc::new(OneCommit));
     ctx.add_analyzer_rule(Arc::new(WriteRule));
     functions::register(ctx);

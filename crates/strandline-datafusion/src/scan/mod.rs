@@ -257,9 +257,12 @@ pub(crate) fn source_of(parquet: &ParquetSource, scanned: Arc<Scanned>) -> LakeS
     LakeSource::new(Arc::new(parquet.clone().with_parquet_file_reader_factory(readers)), scanned)
 }
 
+/// What the names begin with by which sessions know the stores of lakes.
+pub(crate) const STORE_SCHEME: &str = "strandline://";
+
 /// What a session knows a lake's store by.
-pub(crate) fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
-    ObjectStoreUrl::parse(format!("strandline://{}-{}", lake.id(), lake.storage().fingerprint()))
+fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse(format!("{STORE_SCHEME}{}-{}", lake.id(), lake.storage().fingerprint()))
 }
 
 /// Files spread evenly, neighbours together.

@@ -101,6 +101,14 @@ impl LakeTable {
         self.with_extras(&[Extra::File, Extra::Row, Extra::RowId])
     }
 
+    /// The same for a session that keeps it: each query looks for the head of its branch anew.
+    pub(crate) fn kept(self) -> Self {
+        if let State::Floating { used, .. } = &self.state {
+            used.once_more();
+        }
+        self
+    }
+
     /// The lake that it is of.
     #[must_use]
     pub fn lake(&self) -> &Lake {
@@ -178,7 +186,7 @@ impl LakeTable {
             return Ok(table);
         }
         let message = format!(
-            "table {:?} was altered while the query was planned: run the query again",
+            "table {:?} was altered since it was planned: run the query again, or make the external table anew",
             self.table.name()
         );
         Err(refused(ErrorKind::Conflict, message))

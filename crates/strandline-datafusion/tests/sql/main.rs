@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod counts;
 #[cfg(test)]
+mod external;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod one_commit;
@@ -13,6 +15,8 @@ mod positions;
 mod random;
 #[cfg(test)]
 mod register;
+#[cfg(test)]
+mod scan_traps;
 #[cfg(test)]
 mod sent;
 #[cfg(test)]

@@ -18,13 +18,14 @@ const QUERIES: u64 = 20;
 async fn check(seed: u64) {
     let mut dice = Dice::new(seed);
     let world = World::make(&mut dice).await;
+    let sessions = World::settings(&mut dice).map(|setting| (setting, world.session(setting)));
     for _ in 0..QUERIES {
         let sql = query::query(&mut dice, world.columns());
         let expected = world.expected(&sql).await;
-        for setting in world.settings() {
-            let found = world.found(&sql, setting).await;
+        for (setting, ctx) in &sessions {
+            let found = World::found(&sql, ctx).await;
             if found != expected {
-                let (history, plan) = (world.history(), world.explained(&sql, setting).await);
+                let (history, plan) = (world.history(), World::explained(&sql, ctx).await);
                 assert_eq!(found, expected, "seed {seed}, {setting}\n{sql}\n{history}\n{plan}");
             }
         }

@@ -367,8 +367,7 @@ impl World {
     }
 
     /// What the lake answers.
-    pub(super) async fn found(&self, sql: &str, setting: Setting) -> Vec<String> {
-        let ctx = self.session(setting);
+    pub(super) async fn found(sql: &str, ctx: &SessionContext) -> Vec<String> {
         let found = async { ctx.sql(sql).await?.collect().await };
         match found.await {
             Ok(batches) => lines(&batches),
@@ -377,11 +376,12 @@ impl World {
     }
 
     /// How the lake comes to its answer.
-    pub(super) async fn explained(&self, sql: &str, setting: Setting) -> String {
-        self.found(&format!("EXPLAIN FORMAT INDENT {sql}"), setting).await.join("\n")
+    pub(super) async fn explained(sql: &str, ctx: &SessionContext) -> String {
+        Self::found(&format!("EXPLAIN FORMAT INDENT {sql}"), ctx).await.join("\n")
     }
 
-    fn session(&self, setting: Setting) -> SessionContext {
+    /// A session in which the lake's tables go by their names alone.
+    pub(super) fn session(&self, setting: Setting) -> SessionContext {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema("lake", "public")
             .with_create_default_catalog_and_schema(false)
@@ -397,10 +397,10 @@ impl World {
         ctx
     }
 
-    pub(super) fn settings(&self) -> [Setting; 3] {
+    /// One with everything that skips data, and one with nothing of it.
+    pub(super) fn settings(dice: &mut Dice) -> [Setting; 2] {
         [
-            Setting { pruning: true, pushdown: false, partitions: 3 },
-            Setting { pruning: true, pushdown: true, partitions: 1 },
+            Setting { pruning: true, pushdown: dice.one_in(3), partitions: 1 + dice.below(3) },
             Setting { pruning: false, pushdown: false, partitions: 2 },
         ]
     }

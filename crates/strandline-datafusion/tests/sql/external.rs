@@ -1,0 +1,40 @@
+//! `CREATE EXTERNAL TABLE … STORED AS STRANDLINE`.
+
+use datafusion::prelude::SessionContext;
+use strandline::{ErrorKind, Lake};
+use strandline_datafusion::lake_error;
+
+use crate::fixture::{batch, longs, rows, table};
+
+#[tokio::test]
+async fn a_table_of_a_lake_is_an_external_table_that_follows_its_branch() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = folder.path().to_str().unwrap().to_owned();
+    let lake = Lake::create(url.clone()).await.unwrap();
+    table(&lake, "sales.orders", &[("id", longs([1, 2]))]).await;
+    let ctx = SessionContext::new();
+    strandline_datafusion::prepare(&ctx).unwrap();
+    let create = format!("CREATE EXTERNAL TABLE o STORED AS STRANDLINE LOCATION '{url}#sales.orders'");
+    ctx.sql(&create).await.unwrap();
+    assert_eq!(rows(&ctx, "SELECT sum(id) FROM o").await, ["3"]);
+    lake.append("sales.orders", batch(&[("id", longs([10]))])).await.unwrap();
+    assert_eq!(rows(&ctx, "SELECT sum(id) FROM o").await, ["13"]);
+}
+
+#[tokio::test]
+async fn what_only_the_lake_can_say_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = folder.path().to_str().unwrap().to_owned();
+    let lake = Lake::create(url.clone()).await.unwrap();
+    table(&lake, "orders", &[("id", longs([1, 2]))]).await;
+    let ctx = SessionContext::new();
+    strandline_datafusion::prepare(&ctx).unwrap();
+    let check = async |rest: String, kind| {
+        let error = ctx.sql(&format!("CREATE EXTERNAL TABLE o {rest}")).await.unwrap_err();
+        assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(kind), "{error}");
+    };
+    check(format!("(id INT) STORED AS STRANDLINE LOCATION '{url}#orders'"), ErrorKind::InvalidInput).await;
+    check(format!("STORED AS STRANDLINE LOCATION '{url}'"), ErrorKind::InvalidInput).await;
+    check(format!("STORED AS STRANDLINE LOCATION '{url}#ordres'"), ErrorKind::NotFound).await;
+    check(format!("STORED AS STRANDLINE LOCATION '{url}-not#orders'"), ErrorKind::NotFound).await;
+}

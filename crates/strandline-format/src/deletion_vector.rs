@@ -107,6 +107,13 @@ impl DeletionVector {
         self.0.iter()
     }
 
+    /// The positions from the first to the last of these, ascending.
+    pub fn within(&self, first: u64, last: u64) -> impl Iterator<Item = u64> + '_ {
+        let mut positions = self.0.iter();
+        positions.advance_to(first);
+        positions.take_while(move |position| *position <= last)
+    }
+
     /// What is deleted in either: how two sides' deletes come together [DV-5].
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

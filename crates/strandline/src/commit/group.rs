@@ -291,7 +291,6 @@ impl Group<'_> {
         let rebase = Rebase {
             work: &member.work,
             reads: member.reads.as_ref(),
-            since: member.start.version(),
             onto: &tip.snapshot,
             version: tip.commit.version().next()?,
             era: head.pointer().era(),

@@ -63,8 +63,6 @@ struct Ends {
     theirs: Snapshot,
     kin: Option<Kin>,
     base_is_ours: bool,
-    /// What is of a later version was written since: on our side and on theirs.
-    since: (Seq, Seq),
     operation: Operation,
 }
 
@@ -90,7 +88,6 @@ impl Bringing {
         let rebase = Rebase {
             work: &work,
             reads: None,
-            since: ends.since.0,
             onto: upon.ours.snapshot(),
             version: upon.version,
             era: upon.era,
@@ -110,7 +107,6 @@ impl Bringing {
                 Ok(Ends {
                     base: beside(before, ours),
                     theirs: beside(commit, ours),
-                    since: (kin.shared().seq, before.version()),
                     kin: Some(kin),
                     base_is_ours: false,
                     operation: Operation::Merge,
@@ -123,7 +119,6 @@ impl Bringing {
                     theirs: beside(before, ours),
                     kin: None,
                     base_is_ours: true,
-                    since: (commit.version(), commit.version()),
                     operation: Operation::Restore,
                 })
             }
@@ -139,15 +134,12 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
     refuse_third(&kin, &commit, (&common.ours_merged, &common.theirs_merged)).await?;
     refuse_picked(&kin)?;
     let base_is_ours = common.base.seq > kin.shared().seq && kin.is_ours(&common.base);
-    let shared = kin.shared().seq;
-    let theirs_since = if base_is_ours { shared } else { common.base.seq };
     let snapshot = beside(theirs, ours);
     Ok(Ends {
         base: Snapshot { catalog: commit.node().catalog.clone(), ..snapshot.clone() },
         theirs: snapshot,
         kin: Some(kin),
         base_is_ours,
-        since: (shared, theirs_since),
         operation: Operation::Merge,
     })
 }
@@ -260,13 +252,7 @@ impl Ends {
             }
             (_, None) => Known::default(),
         };
-        Ok(Node::Theirs(Box::new(Theirs {
-            base,
-            theirs,
-            known,
-            base_is_ours: self.base_is_ours,
-            since: self.since.1,
-        })))
+        Ok(Node::Theirs(Box::new(Theirs { base, theirs, known, base_is_ours: self.base_is_ours })))
     }
 }
 
@@ -298,7 +284,6 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
         theirs: then.clone(),
         kin: None,
         base_is_ours: true,
-        since: (Seq(0), Seq(0)),
         operation: Operation::Restore,
     };
     let mut work = Work::on(now.clone(), upon.era);

@@ -55,8 +55,6 @@ pub(crate) struct Rebase<'a> {
     pub(crate) work: &'a Work,
     /// What the transaction read, if that counts [REB-12].
     pub(crate) reads: Option<&'a ReadSet>,
-    /// The version that the work began on: what is of a later one was written since.
-    pub(crate) since: Seq,
     /// Where it is done now.
     pub(crate) onto: &'a Snapshot,
     /// The version that it becomes [REB-5].
@@ -253,8 +251,6 @@ impl Rebase<'_> {
                     base: &base,
                     ours: &ours,
                     theirs: draft,
-                    since: self.since,
-                    their_since: None,
                     numbered: None,
                     choices: &RowChoices::default(),
                     version: self.version,

@@ -42,6 +42,8 @@ pub(super) struct RowsMerged {
 /// A row that both sides touched.
 struct Row {
     base: (FileId, u64),
+    /// The version that had last updated it at the base: where it only moved, it still has that.
+    version: Seq,
     ours: Side,
     theirs: Side,
 }
@@ -69,14 +71,11 @@ impl TableRebase<'_> {
         let bounds = sought.bounds;
         let theirs = TableState { table: Arc::new(self.theirs.table.clone()), ..self.ours.clone() };
         for entry in ours_added.iter().filter(|entry| may_hold(entry, bounds)) {
-            self.look((self.ours, entry), &mut sought, |row| &mut row.ours, |version| version > self.since)
-                .await?;
+            self.look((self.ours, entry), &mut sought, |row| &mut row.ours).await?;
         }
         for entry in self.theirs.new_files().filter(|entry| self.moves(entry) && may_hold(entry, bounds)) {
             let entry = FileEntry { added: UNSETTLED, ..entry.clone() };
-            let changed =
-                |version| version == UNSETTLED || self.their_since.is_some_and(|since| version > since);
-            self.look((&theirs, &entry), &mut sought, |row| &mut row.theirs, changed).await?;
+            self.look((&theirs, &entry), &mut sought, |row| &mut row.theirs).await?;
         }
         sought.settle(self.choices)
     }
@@ -97,8 +96,8 @@ impl TableRebase<'_> {
             };
             identify(self.base, &file.base, &others, |row| {
                 let [ours, theirs] = [&file.ours, &file.theirs].map(|deletes| side(deletes, row.position));
-                let base = (file.base.id, row.position);
-                sought.rows.insert(row.id, Row { base, ours, theirs });
+                let (base, version) = ((file.base.id, row.position), row.updated);
+                sought.rows.insert(row.id, Row { base, version, ours, theirs });
                 sought.bounds = (sought.bounds.0.min(row.id), sought.bounds.1.max(row.id));
                 Ok(())
             })
@@ -107,18 +106,17 @@ impl TableRebase<'_> {
         Ok(sought)
     }
 
-    /// Finds out which of the rows a file of one side holds. `changed` says of a version whether the side wrote it.
+    /// Finds out which of the rows a file of one side holds.
     async fn look(
         &self,
         (state, entry): (&TableState, &FileEntry),
         sought: &mut Sought,
         side: impl Fn(&mut Row) -> &mut Side,
-        changed: impl Fn(Seq) -> bool,
     ) -> Result<()> {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |found| {
             if let Some(row) = sought.rows.get_mut(&found.id) {
-                let fate = if changed(found.updated) { RowFate::Changed } else { RowFate::Moved };
+                let fate = if found.updated == row.version { RowFate::Moved } else { RowFate::Changed };
                 *side(row) = Side { fate, place: Some((entry.id, found.position)) };
             }
             Ok(())

@@ -25,10 +25,6 @@ pub(super) struct TableRebase<'a> {
     pub(super) base: &'a TableState,
     pub(super) ours: &'a TableState,
     pub(super) theirs: &'a Draft,
-    /// The version of the base, on our side.
-    pub(super) since: Seq,
-    /// The same on theirs, if theirs is a version and no transaction, all of whose rows are of no version yet.
-    pub(super) their_since: Option<Seq>,
     /// The first numbers that are left, if theirs has ours already.
     pub(super) numbered: Option<Ends>,
     /// What is decided of rows that both sides changed.

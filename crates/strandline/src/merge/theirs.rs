@@ -32,8 +32,6 @@ pub(crate) struct Theirs {
     pub(crate) known: Known,
     /// Whether the base is a version of ours, counted in our numbers, and not one of theirs.
     pub(crate) base_is_ours: bool,
-    /// What theirs wrote since the base is of a later version than this one.
-    pub(crate) since: Seq,
 }
 
 /// The same, in the numbers of one state of ours.
@@ -136,13 +134,8 @@ impl Theirs {
         trees: &Trees,
         era: Era,
     ) -> Result<(Draft, Renumbering)> {
-        let everything = Self {
-            base: None,
-            known: self.known.clone(),
-            theirs: self.theirs.clone(),
-            base_is_ours: false,
-            since: self.since,
-        };
+        let everything =
+            Self { base: None, known: self.known.clone(), theirs: self.theirs.clone(), base_is_ours: false };
         let translated = everything.upon(ours, trees, era).await?;
         let our_files = ours.table.files.clone();
         let mut table = (*self.theirs.table).clone();

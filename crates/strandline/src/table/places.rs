@@ -72,7 +72,8 @@ impl TableState {
         let place = |id: u64, position: u64| RowPlace { row: RowId(id), file: entry.id, position };
         if entry.row_ids == RowIds::Derived {
             let first = entry.first_row.0;
-            let places = within(wanted, Some((first, first.saturating_add(entry.rows.saturating_sub(1)))));
+            let (_, last) = entry.row_id_bounds().unwrap_or((first, first));
+            let places = wanted.within(first, last);
             let places =
                 places.map(|id| place(id, id - first)).filter(|place| !deleted.contains(place.position));
             let places = places.collect();
@@ -90,12 +91,6 @@ impl TableState {
     }
 }
 
-/// The wanted ids within bounds.
-fn within(wanted: &DeletionVector, bounds: Option<(u64, u64)>) -> impl Iterator<Item = u64> + '_ {
-    let (first, last) = bounds.unwrap_or((1, 0));
-    wanted.positions().skip_while(move |id| *id < first).take_while(move |id| *id <= last)
-}
-
 /// The files that may hold a row with one of these ids.
 struct Holding<'a>(&'a DeletionVector);
 
@@ -105,6 +100,7 @@ impl Select<Files> for Holding<'_> {
     }
 
     fn entries(&self, entries: &FileColumns) -> Mask {
-        entries.items().iter().map(|entry| within(self.0, entry.row_id_bounds()).next().is_some()).collect()
+        let holds = |(first, last): (u64, u64)| self.0.within(first, last).next().is_some();
+        entries.items().iter().map(|entry| entry.row_id_bounds().is_some_and(holds)).collect()
     }
 }

@@ -17,7 +17,7 @@ use crate::lake::{Head, KNOWN_FEATURES, Lake};
 use crate::transaction::reads::Reads;
 use crate::transaction::work::Work;
 use crate::transaction::{Inner, Phase, State, Transaction};
-use crate::write::WriteOptions;
+use crate::write::{Uploads, WriteOptions};
 
 /// What a transaction is kept apart from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -136,6 +136,7 @@ impl Begin {
         let state = State {
             work: Work::on(head.snapshot(&self.lake), head.pointer().era()),
             open: BTreeMap::new(),
+            pending: Uploads::default(),
             phase: Phase::Open,
             written: Written::default(),
         };

@@ -18,7 +18,7 @@ use crate::transaction::row_writer::{RowWriter, UNSETTLED};
 use crate::transaction::rows::Rows;
 use crate::transaction::touch::{self, Found};
 use crate::transaction::{RowSet, State, Transaction};
-use crate::write::{NewFile, RowRemoval};
+use crate::write::{NewFile, RowRemoval, Uploads};
 
 /// What a change of rows came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,7 @@ pub(super) struct Change {
 pub(super) struct Changed {
     draft: Draft,
     files: Vec<NewFile>,
+    uploads: Uploads,
     pub(super) changes: RowChanges,
 }
 
@@ -193,7 +194,7 @@ impl Transaction {
         name: &TableName,
         changed: Changed,
     ) -> Result<RowChanges> {
-        let Changed { draft, files, changes } = changed;
+        let Changed { draft, files, uploads, changes } = changed;
         if changes == RowChanges::default() {
             return Ok(changes);
         }
@@ -203,6 +204,7 @@ impl Transaction {
             _ => Operation::Update,
         };
         state.work.put_draft(name, draft, operation).await?;
+        state.pending.extend(uploads);
         state.count(&files);
         Ok(changes)
     }
@@ -241,9 +243,9 @@ impl Change {
         for found in going {
             self.take_out(found).await?;
         }
-        let files = match &mut self.writer {
+        let (files, uploads) = match &mut self.writer {
             Some(writer) => writer.finish().await?,
-            None => Vec::new(),
+            None => Default::default(),
         };
         for file in &files {
             self.draft.add(file.clone(), RowIds::Stored)?;
@@ -256,7 +258,7 @@ impl Change {
             files_written: files.len() as u64,
             bytes_written: files.iter().map(|file| file.object.size).sum(),
         };
-        Ok(Changed { draft: self.draft, files, changes })
+        Ok(Changed { draft: self.draft, files, uploads, changes })
     }
 
     fn writer(&mut self) -> Result<&mut RowWriter> {

@@ -59,7 +59,7 @@ use crate::table::Table;
 use crate::transaction::reads::Reads;
 use crate::transaction::rows::Slot;
 use crate::transaction::work::{StandingId, Work};
-use crate::write::WriteOptions;
+use crate::write::{Uploads, WriteOptions};
 
 /// A transaction that is open. Cloning gives another handle to the same one.
 ///
@@ -106,6 +106,8 @@ struct State {
     work: Work,
     /// Rows that were appended and are being encoded, by table.
     open: BTreeMap<TableId, Arc<Mutex<Slot>>>,
+    /// Files that are listed, and may still be on their way into the store.
+    pending: Uploads,
     phase: Phase,
     written: Written,
 }
@@ -475,6 +477,7 @@ impl Transaction {
         let begun = Instant::now();
         let mut state = self.open().await?;
         let mut uploads = self.seal_appends(&mut state, None).await?;
+        uploads.extend(std::mem::take(&mut state.pending));
         if state.written.bytes > ALONG {
             state.stored(&mut uploads).await?;
         }

@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
-use strandline_format::{Catalog, CatalogEntry, EntryType, Filter, NameKey, TableId, TableName};
+use strandline_format::{
+    Catalog, CatalogEntry, DeletionVector, EntryType, FileEntry, Filter, NameKey, TableId, TableName,
+};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::merge::{Conflict, ReadConflict, reaches};
+use crate::scan::{deletion_vector, without};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
 use crate::tree::{Change, FileFilter};
@@ -151,11 +154,40 @@ async fn touches(before: &TableState, after: &TableState, onto: &Snapshot, filte
     );
     let mut changes = std::pin::pin!(onto.trees.diff(&before.table.files, &after.table.files));
     while let Some(change) = changes.try_next().await? {
-        let gone = change.before.is_some_and(|entry| reaches(&old, &entry));
-        let came = change.after.is_some_and(|entry| reaches(&new, &entry));
-        if gone || came {
+        let touched = match (change.before, change.after) {
+            (Some(entry), Some(after)) if entry.hash == after.hash => {
+                reaches(&old, &entry) && deleted_between(before, &entry, &after, filter).await?
+            }
+            (gone, came) => {
+                gone.is_some_and(|entry| reaches(&old, &entry))
+                    || came.is_some_and(|entry| reaches(&new, &entry))
+            }
+        };
+        if touched {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether one of the rows that a file has lost passes. Read are those rows, of what the filter asks for.
+async fn deleted_between(
+    table: &TableState,
+    before: &FileEntry,
+    after: &FileEntry,
+    filter: &Filter,
+) -> Result<bool> {
+    let deletes = |entry: FileEntry| async move {
+        Ok::<_, Error>(deletion_vector(&table.objects, table.table.id, &entry).await?.unwrap_or_default())
+    };
+    let (old, new) = futures::try_join!(deletes(before.clone()), deletes(after.clone()))?;
+    // Rows that are back count as rows that came.
+    let lost = new.added_since(&old);
+    if lost.is_empty() || !new.contains_all(&old) || *filter == Filter::True {
+        return Ok(!lost.is_empty() || !new.contains_all(&old));
+    }
+    let others = DeletionVector::below(before.rows)?.added_since(&lost);
+    let scan = without(table, before, &others)?.columns::<String>([]).having(filter.clone());
+    let mut rows = scan.await?;
+    Ok(rows.try_next().await?.is_some_and(|batch| batch.num_rows() > 0))
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{ROW_ID, stored_schema};
 use crate::storage::Objects;
 use crate::transaction::rows::{Intake, after};
-use crate::write::{NewFile, TableWriter, WriteOptions};
+use crate::write::{NewFile, TableWriter, Uploads, WriteOptions};
 
 /// The version of a row that has none yet: it becomes that of the commit.
 pub(super) const UNSETTLED: u64 = u64::MAX;
@@ -103,11 +103,11 @@ impl RowWriter {
         Ok(())
     }
 
-    /// The files, all of them in the store; none if there were no rows.
-    pub(super) async fn finish(&mut self) -> Result<Vec<NewFile>> {
+    /// The files, which may still be on their way into the store; none if there were no rows.
+    pub(super) async fn finish(&mut self) -> Result<(Vec<NewFile>, Uploads)> {
         match self.writer.take() {
-            Some(writer) => writer.finish().await,
-            None => Ok(Vec::new()),
+            Some(writer) => writer.finish_early().await,
+            None => Ok(Default::default()),
         }
     }
 }
@@ -127,7 +127,9 @@ pub(crate) async fn write_rows(
     for batch in batches {
         writer.take(batch).await?;
     }
-    writer.finish().await
+    let (files, mut uploads) = writer.finish().await?;
+    uploads.stored().await?;
+    Ok(files)
 }
 
 /// The last column, which says which rows they are, and the others.

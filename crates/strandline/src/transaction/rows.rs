@@ -257,6 +257,7 @@ impl Transaction {
     /// Puts what is being encoded into files, of one table or of all, and the files into the store.
     pub(super) async fn finish_appends(&self, state: &mut State, table: Option<TableId>) -> Result<()> {
         let mut uploads = self.seal_appends(state, table).await?;
+        uploads.extend(std::mem::take(&mut state.pending));
         state.stored(&mut uploads).await
     }
 

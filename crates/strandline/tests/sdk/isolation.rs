@@ -59,6 +59,20 @@ const READS: &[(&str, Act, Act, bool)] = &[
     ("rows that are not there yet", |on| read(on, col("id").ge(100)), |on| append(on, 100), true),
     ("other rows", |on| read(on, col("id").ge(100)), |on| append(on, 50), false),
     ("rows that go", |on| read(on, col("id").eq(1)), |on| delete(on, 1), true),
+    ("rows of a file of which others go", |on| read(on, col("id").eq(1)), |on| delete(on, 2), false),
+    ("rows that get other values", |on| read(on, col("id").eq(1)), |on| update(on, 1, "id", 77), true),
+    (
+        "rows of a file of which others get other values",
+        |on| read(on, col("id").eq(1)),
+        |on| update(on, 2, "amount", 9),
+        false,
+    ),
+    (
+        "rows of which another one becomes one",
+        |on| read(on, col("amount").ge(100)),
+        |on| update(on, 2, "amount", 100),
+        true,
+    ),
     (
         "how many there are",
         |on| boxed(async { assert_eq!(on.table("orders").await.unwrap().rows(), 3) }),
@@ -149,6 +163,18 @@ fn append(on: &Transaction, id: i64) -> futures::future::BoxFuture<'_, ()> {
 
 fn delete(on: &Transaction, id: i64) -> futures::future::BoxFuture<'_, ()> {
     boxed(async move { assert_eq!(on.delete("orders", col("id").eq(id)).await.unwrap(), 1) })
+}
+
+fn update<'a>(
+    on: &'a Transaction,
+    id: i64,
+    column: &'a str,
+    value: i64,
+) -> futures::future::BoxFuture<'a, ()> {
+    boxed(async move {
+        let changes = on.update("orders", col("id").eq(id)).set(column, value).await.unwrap();
+        assert_eq!(changes.updated, 1);
+    })
 }
 
 fn alter(on: &Transaction) -> futures::future::BoxFuture<'_, ()> {

@@ -175,6 +175,22 @@ fn two_writers_that_update_other_rows_of_one_file_all_commit_without_a_data_file
 }
 
 #[test]
+fn an_update_commits_in_two_waves_after_its_last_row() {
+    paused(async {
+        let (counted, lake) = shop(8).await;
+        let on = lake.begin().await.unwrap();
+        let rows = places(&on.table("orders").await.unwrap(), &[3]).await;
+        let work = async {
+            on.update_rows("orders", rows, named("new", &[(3, Some(3))])).await.unwrap();
+            on.commit().await.unwrap()
+        };
+        let (_, counts) = counted.store.measure(Box::pin(work)).await;
+        assert_eq!(counts.depth(), 2, "{counts}");
+        assert_eq!(counts.of_to(RequestKind::Put, PathClass::Data).requests, 1, "{counts}");
+    });
+}
+
+#[test]
 fn a_conflict_names_the_first_rows_and_says_how_many_there_are() {
     paused(async {
         let (_, lake) = shop(0).await;

@@ -146,23 +146,21 @@ fn two_writers_that_update_other_rows_of_one_file_all_commit_without_a_data_file
         let mut carried = 0;
         for round in 0..ROUNDS {
             let (one, two) = (lake.begin().await.unwrap(), other.begin().await.unwrap());
-            update(&one, round, "one").await;
-            update(&two, 1_000 + round, "two").await;
-            let commits = async { futures::join!(one.commit().into_future(), two.commit().into_future()) };
-            let ((one, two), counts) = counted.store.measure(commits).await;
+            let work = async {
+                update(&one, round, "one").await;
+                update(&two, 1_000 + round, "two").await;
+                let commits =
+                    async { futures::join!(one.commit().into_future(), two.commit().into_future()) };
+                Box::pin(counted.store.measure(commits)).await
+            };
+            let (((one, two), carrying), counts) = Box::pin(counted.store.measure(work)).await;
             let (one, two) = (one.unwrap(), two.unwrap());
             carried += u64::from(one.retries + two.retries > 0);
-            // The rows of each, which go with its commit; and nothing for carrying one of them over.
-            assert_eq!(
-                counts.of_to(RequestKind::Put, PathClass::Data).requests,
-                2,
-                "round {round}: {counts}"
-            );
-            assert_eq!(
-                counts.of_to(RequestKind::Get, PathClass::Data).requests,
-                0,
-                "round {round}: {counts}"
-            );
+            // The rows of each, and nothing for carrying one of them over.
+            let of_data = |kind| counts.of_to(kind, PathClass::Data).requests;
+            assert_eq!(of_data(RequestKind::Put), 2, "round {round}: {counts}");
+            let read = carrying.of_to(RequestKind::Get, PathClass::Data).requests;
+            assert_eq!(read, 0, "round {round}: {carrying}");
         }
         assert_eq!(carried, ROUNDS, "each round one of them was carried over");
         let found = rows_of(&lake).await;

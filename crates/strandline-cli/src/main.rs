@@ -1,3 +1,80 @@
 //! The `strand` command: a lake at the command line.
+//!
+//! A thin skin over the SDK: a verb reads its arguments, calls the SDK, prints what came of it. One file for each verb in
+//! `commands/`; `output/` is the only place that prints; `failure` and `exit` say how a verb ends.
 
-fn main() {}
+mod args;
+mod cells;
+mod commands;
+mod config;
+mod context;
+mod exit;
+mod failure;
+mod graph;
+mod interrupt;
+mod near;
+mod output;
+mod progress;
+mod sink;
+mod source;
+mod version;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind as ClapError;
+use strandline::Runtime;
+
+use args::Args;
+use context::Context;
+use exit::Exit;
+use failure::{Failure, Result};
+use output::Style;
+
+fn main() -> ExitCode {
+    let runtime = Runtime::system();
+    let style = Style::of(&io::stderr(), runtime.environment());
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error, style).into(),
+    };
+    let json = args.global.output.is_json();
+    match run(args, runtime) {
+        Ok(exit) => exit.into(),
+        Err(failure) => say(&failure, json, style).into(),
+    }
+}
+
+fn run(args: Args, runtime: Runtime) -> Result<Exit> {
+    let context = Context::new(args.global, runtime)?;
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let tokio = tokio.map_err(|error| Failure::io("the runtime", &error))?;
+    let ended = tokio.block_on(commands::run(&context, args.command));
+    // A read of standard input that nobody waits for any more would hold the process up.
+    tokio.shutdown_background();
+    ended
+}
+
+/// Says why a verb did not do what it was asked. Nobody hears it if standard error is closed.
+fn say(failure: &Failure, json: bool, style: Style) -> Exit {
+    let text = if json { failure.json() } else { failure.text(style) };
+    let _ = io::stderr().write_all(text.as_bytes());
+    failure.exit()
+}
+
+/// What is said of a command line that was not understood; help and version are no mistakes.
+fn refuse(error: &clap::Error, style: Style) -> Exit {
+    let asked = matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion);
+    if asked {
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    if args::asks_for_json() {
+        let text = error.to_string();
+        let message = text.strip_prefix("error: ").unwrap_or(&text).trim();
+        return say(&Failure::usage(message), true, style);
+    }
+    let _ = error.print();
+    Exit::Usage
+}

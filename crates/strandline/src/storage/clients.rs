@@ -12,6 +12,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
+use super::access::Origin;
 use super::aws;
 use super::classify::redact;
 use super::http::ObservingConnector;
@@ -33,6 +34,18 @@ pub(crate) struct Clients {
     pub(crate) tokens: TokenKind,
     /// Where requests go, if not to the provider's own servers: part of what makes a store another one.
     pub(crate) endpoint: String,
+    pub(crate) region: Option<String>,
+    pub(crate) credentials: Origin,
+}
+
+impl Clients {
+    /// How the bucket is reached, for people.
+    pub(crate) fn access(&self) -> Vec<(&'static str, String)> {
+        let endpoint = Some(self.endpoint.clone()).filter(|endpoint| !endpoint.is_empty());
+        let known = [("endpoint", endpoint), ("region", self.region.clone())];
+        let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        known.chain([("credentials", self.credentials.to_string())]).collect()
+    }
 }
 
 /// The clients of the bucket at `place`; `None` if it is not a bucket.
@@ -127,7 +140,10 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
         let builder = region.iter().fold(builder, AmazonS3Builder::with_region);
         credentials.iter().fold(builder, |builder, found| builder.with_credentials(found.clone()))
     };
-    both(&resolved, options, complete, TokenKind::ETag, endpoint.unwrap_or_default())
+    let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
+    let origin = Origin::of(&resolved, &[Key::AccessKeyId, Key::SecretAccessKey]);
+    let clients = both(&resolved, options, complete, TokenKind::ETag, endpoint.unwrap_or_default())?;
+    Ok(Clients { region: region.clone(), credentials: origin.unless(unsigned), ..clients })
 }
 
 /// Whether credentials come from the chain of the AWS tools: unless some are given, or a way to them that
@@ -151,11 +167,16 @@ fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Client
     if let Some(path) = runtime.environment().variable("SERVICE_ACCOUNT") {
         resolved.from_environment.insert(0, (Key::ServiceAccount, path));
     }
-    let endpoint = configured::<GoogleCloudStorageBuilder>(&[], &resolved).get_config_value(&Key::BaseUrl);
+    let seen = configured::<GoogleCloudStorageBuilder>(&[], &resolved);
+    let endpoint = seen.get_config_value(&Key::BaseUrl);
     let complete = |builder: GoogleCloudStorageBuilder| {
         builder.with_bucket_name(bucket).with_http_connector(ObservingConnector)
     };
-    both(&resolved, options, complete, TokenKind::Generation, endpoint.unwrap_or_default())
+    let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
+    let keys = [Key::ServiceAccount, Key::ServiceAccountKey, Key::ApplicationCredentials];
+    let origin = Origin::of(&resolved, &keys).unless(unsigned);
+    let clients = both(&resolved, options, complete, TokenKind::Generation, endpoint.unwrap_or_default())?;
+    Ok(Clients { credentials: origin, ..clients })
 }
 
 fn azure(container: &str, host: Option<&str>, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
@@ -177,7 +198,11 @@ fn azure(container: &str, host: Option<&str>, options: &StoreOptions, runtime: &
             None => builder.with_container_name(container),
         }
     };
-    both(&resolved, options, complete, TokenKind::ETag, endpoint.or(account).unwrap_or_default())
+    let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
+    let origin = Origin::of(&resolved, &[Key::AccessKey, Key::SasKey, Key::ClientSecret, Key::Token]);
+    let clients =
+        both(&resolved, options, complete, TokenKind::ETag, endpoint.or(account).unwrap_or_default())?;
+    Ok(Clients { credentials: origin.unless(unsigned), ..clients })
 }
 
 /// What the three builders have in common, which `object_store` has no trait for.
@@ -232,6 +257,8 @@ fn both<B: Builder>(
         swaps: build(&[CONNECT, SWAP], no_retries())?,
         tokens,
         endpoint,
+        region: None,
+        credentials: Origin::Chain,
     })
 }
 
@@ -274,6 +301,9 @@ mod tests {
         let minio = static_keys().with("endpoint", "http://localhost:9").with("allow_http", "true");
         check(open("s3://b", minio).await.unwrap(), TokenKind::ETag, "http://localhost:9");
         check(open("gs://b/p", google).await.unwrap(), TokenKind::Generation, "");
+        let access = |clients: Option<Clients>| clients.unwrap().access();
+        let expected = [("region", "x".to_owned()), ("credentials", "from the given options".to_owned())];
+        assert_eq!(access(open("s3://b", static_keys()).await.unwrap()), expected);
         check(open("az://c/p", azure()).await.unwrap(), TokenKind::ETag, "me");
         let host = "other.dfs.core.windows.net";
         check(open(&format!("abfss://c@{host}/p"), azure()).await.unwrap(), TokenKind::ETag, host);

@@ -4,6 +4,7 @@
 //! the same [`Storage`], so that what a pointer refers to is durable in the same place before the pointer says so.
 //! What does not belong here: what the bytes mean (the format's), and which of them to write (the layers' above).
 
+mod access;
 mod aws;
 mod classify;
 mod clients;
@@ -63,6 +64,7 @@ struct Inner {
     objects: Objects,
     refs: Arc<dyn RefStore>,
     runtime: Runtime,
+    access: Vec<(&'static str, String)>,
 }
 
 impl Storage {
@@ -98,19 +100,21 @@ impl Storage {
             refs: Arc::new(refs),
             location,
             runtime,
+            access: Vec::new(),
         }))
     }
 
     /// The same with other refs: for tests that script the outcomes of swaps themselves.
     #[must_use]
     pub fn with_refs(&self, refs: Arc<dyn RefStore>) -> Self {
-        let Inner { location, fingerprint, objects, runtime, .. } = &*self.0;
+        let Inner { location, fingerprint, objects, runtime, access, .. } = &*self.0;
         Self(Arc::new(Inner {
             location: location.clone(),
             fingerprint: *fingerprint,
             objects: objects.clone(),
             refs,
             runtime: runtime.clone(),
+            access: access.clone(),
         }))
     }
 
@@ -136,6 +140,13 @@ impl Storage {
     #[must_use]
     pub fn fingerprint(&self) -> StoreFingerprint {
         self.0.fingerprint
+    }
+
+    /// How it is reached, by name: endpoint, region, and where credentials come from; nothing for a folder and memory. No
+    /// secret stands in it.
+    #[must_use]
+    pub fn access(&self) -> &[(&'static str, String)] {
+        &self.0.access
     }
 
     /// Time, randomness and environment.
@@ -181,7 +192,8 @@ fn open_folder(
     let store = Arc::new(DurableLocal::new(folder.clone()));
     let objects = Objects::new(store, place, options.objects, Some(folder.clone()));
     let refs = Arc::new(LocalRefs::new(folder));
-    Ok(Storage(Arc::new(Inner { location: location.clone(), fingerprint, objects, refs, runtime })))
+    let (location, access) = (location.clone(), Vec::new());
+    Ok(Storage(Arc::new(Inner { location, fingerprint, objects, refs, runtime, access })))
 }
 
 /// The absolute path, links resolved as far as it exists.
@@ -221,6 +233,7 @@ fn open_memory(
         objects: Objects::new(store, place, options.objects, None),
         refs: Arc::new(refs),
         runtime,
+        access: Vec::new(),
     })))
 }
 
@@ -235,6 +248,7 @@ async fn open_bucket(
     };
     let (kind, bucket, root) = location.0.identity();
     let place: Arc<str> = location.to_string().into();
+    let access = clients.access();
     let refs = ObjectRefs::new(
         clients.objects.clone(),
         clients.swaps,
@@ -248,6 +262,7 @@ async fn open_bucket(
         objects: Objects::new(clients.objects, place, options.objects, None),
         refs: Arc::new(refs),
         runtime,
+        access,
     })))
 }
 

@@ -1,0 +1,77 @@
+//! The command line, as clap reads it: what all verbs take. The verbs' own arguments stand in their files.
+
+use clap::{Args as ClapArgs, Parser};
+
+use crate::commands::Command;
+use crate::output::Format;
+
+/// A lake in a bucket or folder: tables, branches and commits, with no server beside it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "strand",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A reference is a branch, a tag, a version or a time: main, v1, main~3, v12, main@{2026-01-02}, commit:3fa9c1.
+Exit codes: 0 ok, 1 error, 2 usage, 3 conflict, 4 not found, 5 refused credentials or permission, 6 integrity,
+7 differences, 8 store not suitable, 130 interrupted.";
+
+/// What all verbs take.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Options of all verbs")]
+pub(crate) struct Global {
+    /// The lake: a URL, a folder, or a name from the config file
+    #[arg(short, long, global = true, env = "STRANDLINE_LAKE", value_name = "LAKE")]
+    pub(crate) lake: Option<String>,
+    /// The branch, tag, version or time that is read, or the branch that is written to [default: main]
+    #[arg(long = "ref", global = true, value_name = "REFERENCE")]
+    pub(crate) reference: Option<String>,
+    /// The form of the output: table, json, ndjson or csv
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        hide_possible_values = true
+    )]
+    pub(crate) output: Format,
+    /// An option of the store, under object_store's name for it; may be given several times
+    #[arg(long = "option", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) options: Vec<(String, String)>,
+    /// Says nothing but data and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it has the form key=value")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Whether a command line that was not understood asked for JSON.
+pub(crate) fn asks_for_json() -> bool {
+    let mut before = String::new();
+    for argument in std::env::args().skip(1) {
+        let value = argument.strip_prefix("--output=").or_else(|| argument.strip_prefix("-o"));
+        let value = value.filter(|value| !value.is_empty()).map(|value| value.trim_start_matches('='));
+        let follows = matches!(before.as_str(), "-o" | "--output").then_some(argument.as_str());
+        if matches!(value.or(follows), Some("json" | "ndjson")) {
+            return true;
+        }
+        before = argument;
+    }
+    false
+}

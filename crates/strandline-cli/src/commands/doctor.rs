@@ -1,0 +1,245 @@
+//! `strand doctor`: whether a lake, and the store that it is in, are fit to be worked with.
+//!
+//! It writes scratch objects under `tmp/`, which are nobody's, and removes them; nothing of a lake is touched.
+
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use object_store::ObjectStoreExt;
+use serde::Serialize;
+use strandline::format::{FORMAT_VERSION, Lake as LakeFile, ObjectPath, RefName};
+use strandline::storage::{RefKind, Storage};
+use strandline::{Error, ErrorKind, Lake};
+use tokio::time::Instant;
+
+use crate::context::{Context, Place};
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::output::{Cell, Kind, Record, counted, text};
+
+/// How often a request is timed.
+const SAMPLES: usize = 5;
+
+/// A clock that is further off than this is worth a word. No outcome depends on it.
+const CLOCK: Duration = Duration::from_secs(5);
+
+/// Checks a lake, its store, credentials and rights
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Where: a URL, a folder, or a name from the config file [default: what --lake says]
+    location: Option<String>,
+}
+
+/// What came of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Warning,
+    Failed,
+    Skipped,
+}
+
+/// One check.
+#[derive(Serialize)]
+struct Check {
+    check: &'static str,
+    verdict: Verdict,
+    detail: String,
+}
+
+impl Record for Check {
+    const COLUMNS: &'static [(&'static str, Kind)] = &[text("check"), text("verdict"), text("detail")];
+
+    fn cells(&self) -> Vec<Cell> {
+        let verdict = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Failed => "failed",
+            Verdict::Skipped => "skipped",
+        };
+        vec![Cell::text(self.check), Cell::text(verdict), Cell::text(&self.detail)]
+    }
+}
+
+/// What was found out so far.
+#[derive(Default)]
+struct Findings {
+    checks: Vec<Check>,
+    /// What the command ends with: the first thing that failed.
+    exit: Option<Exit>,
+}
+
+impl Findings {
+    fn say(&mut self, check: &'static str, verdict: Verdict, detail: impl Into<String>) {
+        self.checks.push(Check { check, verdict, detail: detail.into() });
+    }
+
+    /// Whether the check passed.
+    fn note(&mut self, check: &'static str, found: std::result::Result<String, Failure>) -> bool {
+        match found {
+            Ok(detail) => {
+                self.say(check, Verdict::Ok, detail);
+                true
+            }
+            Err(failure) => {
+                self.say(check, Verdict::Failed, failure.message());
+                self.exit.get_or_insert(failure.exit());
+                false
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
+    context.no_reference("doctor")?;
+    let place = context.place(args.location.as_deref())?;
+    let storage = context.storage(&place).await?;
+    let mut findings = Findings::default();
+    findings.say("location", Verdict::Ok, storage.location().to_string());
+    for (name, value) in storage.access() {
+        findings.say(name, Verdict::Ok, value.as_str());
+    }
+    let found = lake_file(&storage).await;
+    let absent = matches!(&found, Ok(None));
+    let reached = findings.note("read", found.map(|_| "allowed".to_owned()));
+    if absent && !exists(&place) {
+        let hint = format!("there is nothing at {}: `strand init {0}` makes a lake there", place.location);
+        findings.note("lake", Err(missing(&hint)));
+    } else if reached {
+        store(&storage, context, &mut findings).await;
+        lake(&storage, &place, &mut findings).await;
+    }
+    context.out.list(&findings.checks)?;
+    Ok(findings.exit.unwrap_or(Exit::Ok))
+}
+
+fn missing(text: &str) -> Failure {
+    Error::new(ErrorKind::NotFound, text).into()
+}
+
+/// Whether there is anything to try: a folder that is not there is not made to find out.
+fn exists(place: &Place) -> bool {
+    place.location.contains("://") || std::path::Path::new(&place.location).exists()
+}
+
+async fn lake_file(storage: &Storage) -> Result<Option<LakeFile>> {
+    let loaded = storage.refs().load(&ObjectPath::lake()).await?;
+    let parse = |loaded: strandline::storage::Loaded| LakeFile::parse(&loaded.bytes);
+    loaded.map(parse).transpose().map_err(Failure::from)
+}
+
+/// What the store allows, and whether it keeps its conditions.
+async fn store(storage: &Storage, context: &Context, findings: &mut Findings) {
+    findings.note("latency", latency(storage).await);
+    let listed = storage.refs().list(RefKind::Branch).await;
+    findings.note("list", listed.map(|_| "allowed".to_owned()).map_err(Failure::from));
+    if !scratch(storage, context, findings).await {
+        findings.say("conditions", Verdict::Skipped, "it cannot be written to");
+        return;
+    }
+    let kept = "conditional puts are kept, 16 writers at once too".to_owned();
+    findings.note("conditions", storage.probe().await.map(|_| kept).map_err(Failure::from));
+}
+
+/// How long the smallest request takes.
+async fn latency(storage: &Storage) -> Result<String> {
+    let mut times = Vec::new();
+    for _ in 0..SAMPLES {
+        let begun = Instant::now();
+        storage.refs().load(&ObjectPath::lake()).await?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    Ok(format!("{:.1?} for a small read, the median of {SAMPLES}", times[SAMPLES / 2]))
+}
+
+/// Puts an object, looks at its time, removes it. Tells whether it could be put.
+async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) -> bool {
+    let store = storage.objects().store();
+    let path = match context.runtime.nonce() {
+        Ok(nonce) => object_store::path::Path::from(ObjectPath::scratch(nonce, 0).as_str()),
+        Err(error) => return findings.note("write", Err(error.into())),
+    };
+    let put = store.put(&path, "{}".into()).await;
+    if !findings.note("write", put.map(|_| "allowed".to_owned()).map_err(|error| refused(&error))) {
+        return false;
+    }
+    let here = context.runtime.now();
+    match store.head(&path).await {
+        Ok(found) => clock(here.as_micros(), found.last_modified.timestamp_micros(), findings),
+        Err(error) => findings.say("clock", Verdict::Skipped, error.to_string()),
+    }
+    let deleted = store.delete(&path).await;
+    findings.note("delete", deleted.map(|()| "allowed".to_owned()).map_err(|error| refused(&error)));
+    true
+}
+
+fn refused(error: &object_store::Error) -> Failure {
+    use object_store::Error as Store;
+    let kind = match error {
+        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::PermissionDenied,
+        Store::NotFound { .. } => ErrorKind::NotFound,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, error.to_string()).into()
+}
+
+/// How far the store's clock is from ours. Stores tell whole seconds.
+fn clock(here: i64, there: i64, findings: &mut Findings) {
+    let apart = Duration::from_micros(here.abs_diff(there));
+    if apart <= CLOCK {
+        findings.say("clock", Verdict::Ok, format!("within {CLOCK:?} of the store's"));
+    } else {
+        let text =
+            format!("{apart:.0?} apart from the store's; commits are safe, travel by time is less exact");
+        findings.say("clock", Verdict::Warning, text);
+    }
+}
+
+/// What lake it is.
+async fn lake(storage: &Storage, place: &Place, findings: &mut Findings) {
+    let file = match lake_file(storage).await {
+        Ok(Some(file)) => file,
+        Ok(None) => {
+            let text = format!("there is no lake here: `strand init {}` makes one", place.location);
+            findings.note("lake", Err(missing(&text)));
+            return;
+        }
+        Err(failure) => {
+            findings.note("lake", Err(failure));
+            return;
+        }
+    };
+    findings.say(
+        "format",
+        Verdict::Ok,
+        format!("version {FORMAT_VERSION}, made by {}", file.writer.as_str()),
+    );
+    let opened = match RefName::new("main") {
+        Ok(main) => Lake::open_in(storage.clone(), &main).await,
+        Err(error) => Err(error.into()),
+    };
+    match opened {
+        Ok(lake) => {
+            let head = lake.head();
+            let detail = format!("{}, main is at version {}", lake.id(), head.commit().seq);
+            findings.say("lake", Verdict::Ok, detail);
+            pins(head.pointer().pins().len(), findings);
+        }
+        Err(error) => {
+            findings.note("lake", Err(error.into()));
+        }
+    }
+}
+
+/// What a crashed writer may have left.
+fn pins(pins: usize, findings: &mut Findings) {
+    if pins > 0 {
+        let text = format!(
+            "{} on main: a branch or tag is being made, or was when its writer died",
+            counted(pins as u64, "pin")
+        );
+        findings.say("pins", Verdict::Warning, text);
+    }
+}

@@ -1,0 +1,83 @@
+//! `strand export`: a table's rows in a file, or on standard output.
+
+use clap::Args as ClapArgs;
+use futures::TryStreamExt;
+use serde::Serialize;
+
+use super::head::Which;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::output::{Cell, Kind as CellKind, Record, counted, number, text};
+use crate::progress::Progress;
+use crate::sink::Sink;
+use crate::source::Kind;
+
+/// Writes a table's rows to a file
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// The table
+    table: String,
+    /// The file; - is standard output
+    file: String,
+    /// The format: csv, ndjson, parquet or arrow [default: what the file's name says]
+    #[arg(short, long, value_enum, hide_possible_values = true)]
+    format: Option<Kind>,
+    /// Replaces a file that is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// What was exported.
+#[derive(Serialize)]
+struct Exported {
+    table: String,
+    file: String,
+    version: u64,
+    rows: u64,
+}
+
+impl Record for Exported {
+    const COLUMNS: &'static [(&'static str, CellKind)] =
+        &[text("table"), text("file"), number("version"), number("rows")];
+
+    fn cells(&self) -> Vec<Cell> {
+        let (table, file) = (Cell::text(&self.table), Cell::text(&self.file));
+        vec![table, file, Cell::Number(self.version), Cell::Number(self.rows)]
+    }
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let kind = args.format.or_else(|| Kind::of_name(&args.file)).ok_or_else(|| {
+        Failure::usage(format!("the name {:?} does not say a format", args.file))
+            .hint("--format is one of csv, ndjson, parquet and arrow")
+    })?;
+    let at = context.at().await?;
+    let table = context.table(&at, &args.table).await?;
+    let progress = Progress::of_rows(context, "exporting", table.rows());
+    let batches = args.which.scan(&table)?.await.map_err(|error| Failure::from(error).of_arguments())?;
+    let sink = Sink::open(&args.file, kind, batches.schema(), args.force)?;
+    let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(&args.file))?;
+    progress.finish();
+    // What is on standard output is the rows, so nothing else is.
+    let sentence = format!("exported {} of version {}", counted(rows, "row"), at.version());
+    if args.file == "-" {
+        context.out.note(sentence);
+        return Ok(());
+    }
+    let done = Exported { table: table.name().to_owned(), file: args.file, version: at.version().0, rows };
+    context.out.done(&done, sentence)
+}
+
+async fn write(mut sink: Sink, batches: strandline::scan::Batches, progress: &Progress) -> Result<u64> {
+    let mut batches = std::pin::pin!(batches);
+    let mut rows = 0;
+    while let Some(batch) = batches.try_next().await? {
+        sink.write(&batch)?;
+        progress.wrote(batch.num_rows());
+        rows += batch.num_rows() as u64;
+    }
+    sink.finish()?;
+    Ok(rows)
+}

@@ -1,0 +1,255 @@
+//! `strand import`: rows of files become rows of a table, in one commit.
+
+use clap::{Args as ClapArgs, ValueEnum};
+use futures::stream::{self, StreamExt};
+use serde::Serialize;
+use strandline::arrow::datatypes::{Field, Schema};
+use strandline::transaction::Rows;
+use strandline::{ErrorKind, Report, Transaction};
+use tokio::task::spawn_blocking;
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::{Cell, Kind as CellKind, Record, counted, number, size, text};
+use crate::progress::Progress;
+use crate::source::{Input, Kind, Override, Reading, Source};
+
+/// Reads files into a table, in one commit
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// The table, which is made if it is not there
+    table: String,
+    /// The files; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// The format: csv, ndjson, parquet or arrow [default: what the files' names say]
+    #[arg(short, long, value_enum, hide_possible_values = true)]
+    format: Option<Kind>,
+    /// What becomes of the rows that are there
+    #[arg(long, value_enum, default_value_t)]
+    mode: Mode,
+    /// The columns that identify a row: of a table that is made, or for an upsert
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    key: Vec<String>,
+    /// Fails if the table is not there
+    #[arg(long)]
+    no_create: bool,
+    /// The type of a column, instead of an inferred one, as in zip=string; may be given several times
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    types: Vec<Override>,
+    /// What stands between the values of CSV [default: a comma, a tab in files called .tsv]
+    #[arg(long, value_parser = delimiter)]
+    delimiter: Option<u8>,
+    /// The first line of CSV names no columns
+    #[arg(long)]
+    no_header: bool,
+    /// Imports once, however often it is run with this key
+    #[arg(long, value_name = "KEY")]
+    once: Option<String>,
+    /// Why, for the log
+    #[arg(short, long)]
+    message: Option<String>,
+    /// Who, for the log
+    #[arg(long)]
+    author: Option<String>,
+}
+
+/// What becomes of the rows that are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// They stay
+    #[default]
+    Append,
+    /// They go
+    Overwrite,
+    /// Those with the key of a row that comes are replaced by it
+    Upsert,
+}
+
+/// What was imported.
+#[derive(Serialize)]
+struct Imported {
+    table: String,
+    version: u64,
+    rows_added: u64,
+    rows_removed: u64,
+    files_added: u64,
+    bytes_uploaded: u64,
+    /// Whether an earlier run with the same key had done it.
+    already: bool,
+}
+
+impl Record for Imported {
+    const COLUMNS: &'static [(&'static str, CellKind)] = &[
+        text("table"),
+        number("version"),
+        number("rows added"),
+        number("rows removed"),
+        number("files added"),
+        number("bytes uploaded"),
+        text("already"),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.table),
+            Cell::Number(self.version),
+            Cell::Number(self.rows_added),
+            Cell::Number(self.rows_removed),
+            Cell::Number(self.files_added),
+            Cell::Bytes(self.bytes_uploaded),
+            Cell::text(self.already.to_string()),
+        ]
+    }
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let progress = progress(context, &args);
+    let work = interrupt::before_commit(Box::pin(transact(context, &args, &progress))).await;
+    progress.finish();
+    let transaction = work?;
+    let mut commit = transaction.commit().message(message(&args));
+    if let Some(author) = &args.author {
+        commit = commit.author(author);
+    }
+    let report = interrupt::commit(context, &transaction, commit).await?;
+    say(context, &args.table, &report)
+}
+
+fn message(args: &Args) -> String {
+    args.message.clone().unwrap_or_else(|| format!("import into {}", args.table))
+}
+
+fn progress(context: &Context, args: &Args) -> Progress {
+    let sizes = args.files.iter().map(|file| std::fs::metadata(file).ok().map(|data| data.len()));
+    Progress::of_bytes(context, "importing", sizes.sum())
+}
+
+/// Does all but the commit.
+async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result<Transaction> {
+    let lake = context.lake().await?;
+    let mut begin = context.begin(&lake).await?;
+    if let Some(key) = &args.once {
+        begin = begin.key(key);
+    }
+    let transaction = begin.await.map_err(|error| Failure::from(error).of_arguments())?;
+    if transaction.committed_before().is_some() {
+        return Ok(transaction);
+    }
+    let mut reading = Reading {
+        table: known(&transaction, args).await?,
+        overrides: args.types.clone(),
+        delimiter: args.delimiter,
+        no_header: args.no_header,
+    };
+    if reading.table.is_some() && !args.key.is_empty() {
+        return Err(Failure::usage(format!(
+            "--key is for a table that is made, and {:?} is there",
+            args.table
+        )));
+    }
+    let mut sources = Vec::new();
+    for file in &args.files {
+        let source = open(context, file, args, reading.clone(), progress).await?;
+        if reading.table.is_none() {
+            let table = create(&transaction, args, &source).await?;
+            reading.table = Some(table.arrow_schema());
+        }
+        sources.push(source.stream(progress.clone()));
+    }
+    let rows = Rows::stream(stream::iter(sources).flatten().boxed());
+    write(&transaction, args, rows).await?;
+    Ok(transaction)
+}
+
+/// What the table is like, if it is there.
+async fn known(
+    transaction: &Transaction,
+    args: &Args,
+) -> Result<Option<strandline::arrow::datatypes::SchemaRef>> {
+    match transaction.table(&args.table).await {
+        Ok(table) => Ok(Some(table.arrow_schema())),
+        Err(error) if error.kind() == ErrorKind::NotFound && !args.no_create => Ok(None),
+        Err(error) => Err(Failure::from(error).of_arguments()),
+    }
+}
+
+async fn open(
+    context: &Context,
+    file: &str,
+    args: &Args,
+    mut reading: Reading,
+    progress: &Progress,
+) -> Result<Source> {
+    let kind = args.format.or_else(|| Kind::of_name(file)).ok_or_else(|| {
+        Failure::usage(format!("the name {file:?} does not say a format"))
+            .hint("--format is one of csv, ndjson, parquet and arrow")
+    })?;
+    if reading.delimiter.is_none() && file.to_ascii_lowercase().ends_with(".tsv") {
+        reading.delimiter = Some(b'\t');
+    }
+    let input = Input::open(file, context.runtime.environment())?;
+    let progress = progress.clone();
+    let opened = spawn_blocking(move || Source::open(input, kind, &reading, &progress)).await;
+    opened.map_err(|error| Failure::input(format!("{file}: the reader was stopped: {error}")))?
+}
+
+async fn create(transaction: &Transaction, args: &Args, source: &Source) -> Result<strandline::Table> {
+    let schema = keyed(&source.schema, &args.key);
+    let table = transaction.create_table(&args.table).like(&schema).key(&args.key).with_namespaces();
+    table.await.map_err(|error| Failure::from(error).of_arguments())
+}
+
+/// The same columns, those of the key without nulls.
+fn keyed(schema: &Schema, key: &[String]) -> Schema {
+    let field = |field: &std::sync::Arc<Field>| {
+        let is_key = key.iter().any(|name| name.eq_ignore_ascii_case(field.name()));
+        field.as_ref().clone().with_nullable(!is_key && field.is_nullable())
+    };
+    Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}
+
+async fn write(transaction: &Transaction, args: &Args, rows: Rows) -> Result<()> {
+    match args.mode {
+        Mode::Append => transaction.append(&args.table, rows).await.map(drop)?,
+        Mode::Overwrite => transaction.overwrite(&args.table, rows).await.map(drop)?,
+        Mode::Upsert if args.key.is_empty() => transaction.upsert(&args.table, rows).await.map(drop)?,
+        Mode::Upsert => transaction.upsert(&args.table, rows).by(&args.key).await.map(drop)?,
+    }
+    Ok(())
+}
+
+fn say(context: &Context, table: &str, report: &Report) -> Result<()> {
+    let of_table = report.tables.iter().find(|found| found.name.eq_ignore_ascii_case(table));
+    let (rows, files) = of_table.map(|found| (found.rows, found.files)).unwrap_or_default();
+    let imported = Imported {
+        table: table.to_owned(),
+        version: report.commit.version().0,
+        rows_added: rows.0,
+        rows_removed: rows.1,
+        files_added: files.0,
+        bytes_uploaded: report.bytes_uploaded,
+        already: report.already,
+    };
+    let version = report.commit.version();
+    let sentence = match (report.already, rows) {
+        (true, _) => format!("nothing to do: this was imported as version {version}"),
+        // Files that come out byte for byte as they were stay where they are.
+        (false, (0, 0)) => format!("version {version}: {table} has the rows that it had"),
+        (false, _) => format!(
+            "imported {} into {table}: version {version}, {} uploaded",
+            counted(rows.0, "row"),
+            size(report.bytes_uploaded)
+        ),
+    };
+    context.out.done(&imported, sentence)
+}
+
+fn delimiter(text: &str) -> std::result::Result<u8, String> {
+    match text {
+        "\\t" | "tab" => Ok(b'\t'),
+        _ if text.len() == 1 => Ok(text.as_bytes()[0]),
+        _ => Err("it is one character of ASCII, or tab".to_owned()),
+    }
+}

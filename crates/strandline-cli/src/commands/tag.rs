@@ -1,0 +1,137 @@
+//! `strand tag`: what tags there are, and setting and deleting them.
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde::Serialize;
+use strandline::format::{Hash, Timestamp};
+use strandline::{ErrorKind, refs};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::output::{Cell, Kind, Record, number, text};
+
+/// Lists, sets and deletes tags
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Lists the tags
+    List,
+    /// Sets a tag
+    Create {
+        /// Its name
+        name: String,
+        /// The version that it names [default: what --ref says]
+        #[arg(value_name = "REFERENCE")]
+        on: Option<String>,
+        /// What for
+        #[arg(short, long, default_value = "")]
+        message: String,
+        /// Who sets it
+        #[arg(long, default_value = "")]
+        author: String,
+        /// Moves the tag if there is one
+        #[arg(long = "move")]
+        moving: bool,
+    },
+    /// Deletes a tag
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+/// A tag.
+#[derive(Serialize)]
+struct Tag {
+    name: String,
+    version: u64,
+    branch: String,
+    commit: String,
+    time: String,
+    author: String,
+    message: String,
+    #[serde(skip)]
+    hash: Hash,
+    #[serde(skip)]
+    at: Timestamp,
+}
+
+impl Record for Tag {
+    const COLUMNS: &'static [(&'static str, Kind)] = &[
+        text("tag"),
+        number("version"),
+        text("branch"),
+        text("commit"),
+        text("time"),
+        text("author"),
+        text("message"),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.name),
+            Cell::Number(self.version),
+            Cell::text(&self.branch),
+            Cell::Hash(self.hash),
+            Cell::Time(self.at),
+            Cell::text(&self.author),
+            Cell::text(&self.message),
+        ]
+    }
+}
+
+impl From<refs::Tag> for Tag {
+    fn from(tag: refs::Tag) -> Self {
+        Self {
+            name: tag.name.as_str().to_owned(),
+            version: tag.version.0,
+            branch: tag.branch.as_str().to_owned(),
+            commit: tag.commit.to_string(),
+            time: tag.time.to_string(),
+            author: tag.author,
+            message: tag.message,
+            hash: tag.commit,
+            at: tag.time,
+        }
+    }
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let lake = context.lake().await?;
+    match args.act {
+        Act::List => {
+            let tags: Vec<Tag> = lake.tags().await?.into_iter().map(Tag::from).collect();
+            context.out.list(&tags)
+        }
+        Act::Create { name, on, message, author, moving } => {
+            let on = on.as_deref().or(context.reference()).unwrap_or("main");
+            let on = context.at_reference(&lake, Some(on)).await?;
+            let setting = lake.create_tag(&name).on(on).message(message).author(author);
+            let set = if moving { setting.moving().await } else { setting.await };
+            let tag = Tag::from(set.map_err(taken)?);
+            let sentence = format!("tag {name} names version {} of {}", tag.version, tag.branch);
+            context.out.done(&tag, sentence)
+        }
+        Act::Delete { name } => {
+            lake.delete_tag(&name).await.map_err(unknown)?;
+            context.out.note(format!("deleted tag {name}"));
+            Ok(())
+        }
+    }
+}
+
+fn taken(error: strandline::Error) -> Failure {
+    let taken = error.kind() == ErrorKind::AlreadyExists;
+    let failure = Failure::from(error).of_arguments();
+    if taken { failure.hint("--move moves it") } else { failure }
+}
+
+fn unknown(error: strandline::Error) -> Failure {
+    let missing = error.kind() == ErrorKind::NotFound;
+    let failure = Failure::from(error).of_arguments();
+    if missing { failure.hint("`strand tag list` shows what there is") } else { failure }
+}

@@ -1,0 +1,57 @@
+//! `strand watch`: versions, as they come to be.
+
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use futures::TryStreamExt;
+use strandline::changes::Cursor;
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::output::{Format, Output};
+use crate::version::Version;
+
+/// Shows versions as they come to be, until Ctrl-C
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Only versions that change these tables
+    tables: Vec<String>,
+    /// Begins after this place, which an earlier run said: `cursor` of its output
+    #[arg(long)]
+    since: Option<String>,
+    /// Ends after so many versions
+    #[arg(short = 'n', long, value_name = "VERSIONS")]
+    limit: Option<usize>,
+    /// How many seconds lie between two looks
+    #[arg(long, default_value_t = 1, value_name = "SECONDS")]
+    every: u64,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    let lake = context.lake().await?;
+    let since: Cursor = match &args.since {
+        Some(cursor) => cursor.parse().map_err(|error| Failure::from(error).of_arguments())?,
+        None => Cursor::at(&context.at_reference(&lake, context.reference()).await?),
+    };
+    let subscription = lake.subscribe(since, &args.tables).every(Duration::from_secs(args.every.max(1)));
+    let mut events = subscription.stream();
+    let mut seen = 0;
+    while args.limit.is_none_or(|limit| seen < limit) {
+        let Some(event) = events.try_next().await? else { break };
+        print(context, &Version::from(event.commit()).seen(event.cursor().to_string()))?;
+        seen += 1;
+    }
+    Ok(())
+}
+
+/// Each version by itself, so that whoever reads has it at once.
+fn print(context: &Context, version: &Version) -> Result<()> {
+    use std::io::Write;
+    if context.out.format() == Format::Table {
+        let mut out = Output::text();
+        let said = [version.message.clone(), version.summary()].join(" - ");
+        writeln!(out, "v{} {} {}", version.version, version.when(), crate::output::harmless(said))?;
+        return Ok(out.flush()?);
+    }
+    context.out.line(version)
+}

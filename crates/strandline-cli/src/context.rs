@@ -1,0 +1,147 @@
+//! What a verb works with: the lake that is meant, the version that is meant, and where it prints.
+//!
+//! Invariants: of two places that say the same thing, the more particular wins (the command line, then the environment,
+//! then the config file); a bare word is a lake of the config file first and a folder second. What does not belong here: verbs.
+
+use strandline::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
+use strandline::transaction::Begin;
+use strandline::{ErrorKind, Lake, Ref, Runtime, Table};
+
+use crate::args::Global;
+use crate::config::Config;
+use crate::failure::{Failure, Result};
+use crate::near::nearest;
+use crate::output::Output;
+
+/// What a verb works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    global: Global,
+    config: Config,
+    pub(crate) runtime: Runtime,
+    pub(crate) out: Output,
+}
+
+/// Where a lake is, and what it takes to reach it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) location: String,
+    pub(crate) options: StoreOptions,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global, runtime: Runtime) -> Result<Self> {
+        let config = Config::load(runtime.environment())?;
+        let out = Output::new(global.output, global.quiet);
+        Ok(Self { global, config, runtime, out })
+    }
+
+    /// The reference that was given.
+    pub(crate) fn reference(&self) -> Option<&str> {
+        self.global.reference.as_deref()
+    }
+
+    /// Refuses a reference where it would mean nothing.
+    pub(crate) fn no_reference(&self, verb: &str) -> Result<()> {
+        match &self.global.reference {
+            Some(_) => Err(Failure::usage(format!("`strand {verb}` takes no --ref"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the lake is that is meant; `given` is what the verb's own argument says.
+    pub(crate) fn place(&self, given: Option<&str>) -> Result<Place> {
+        let named = given.or(self.global.lake.as_deref()).or(self.config.default.as_deref());
+        let named = named.filter(|name| !name.is_empty()).ok_or_else(|| {
+            Failure::usage("no lake is named")
+                .hint("name one with --lake, STRANDLINE_LAKE, or `default` in the config file")
+        })?;
+        let lake = self.config.lakes.get(named);
+        let mut options = StoreOptions::new();
+        for (key, value) in lake.into_iter().flat_map(|lake| &lake.options) {
+            options = options.with(key, value);
+        }
+        for (key, value) in &self.global.options {
+            options = options.with(key, value);
+        }
+        Ok(Place { location: lake.map_or(named, |lake| &lake.location).to_owned(), options })
+    }
+
+    /// Opens the store of a place. No request.
+    pub(crate) async fn storage(&self, place: &Place) -> Result<Storage> {
+        let location =
+            StoreLocation::parse(&place.location).map_err(|error| Failure::from(error).of_arguments())?;
+        let options = StorageOptions { store: place.options.clone(), ..StorageOptions::default() };
+        let opened = Storage::open(&location, &options, self.runtime.clone()).await;
+        opened.map_err(|error| Failure::from(error).of_arguments())
+    }
+
+    /// Opens the lake that is meant.
+    pub(crate) async fn lake(&self) -> Result<Lake> {
+        let place = self.place(None)?;
+        let opening =
+            Lake::open(&place.location).options(place.options.clone()).runtime(self.runtime.clone());
+        opening.await.map_err(|error| {
+            let kind = error.kind();
+            let failure = Failure::from(error).of_arguments();
+            match kind {
+                ErrorKind::NotFound => failure.hint(self.no_lake(&place)),
+                _ => failure,
+            }
+        })
+    }
+
+    fn no_lake(&self, place: &Place) -> String {
+        match nearest(&place.location, self.config.lakes.keys().map(String::as_str)) {
+            Some(name) => format!("the config file has a lake {name:?}"),
+            None => format!("`strand init {}` makes a lake there", place.location),
+        }
+    }
+
+    /// The version that is meant: of `--ref`, else the newest of the default branch.
+    pub(crate) async fn at(&self) -> Result<Ref> {
+        let lake = self.lake().await?;
+        self.at_reference(&lake, self.reference()).await
+    }
+
+    /// The version that a reference names, else the newest of the default branch.
+    pub(crate) async fn at_reference(&self, lake: &Lake, reference: Option<&str>) -> Result<Ref> {
+        let Some(reference) = reference else { return Ok(lake.main().await?) };
+        lake.at(reference).await.map_err(|error| {
+            let kind = error.kind();
+            let failure = Failure::from(error).of_arguments();
+            match kind {
+                ErrorKind::NotFound => {
+                    failure.hint("`strand branch list` and `strand tag list` show what there is")
+                }
+                ErrorKind::InvalidInput => {
+                    failure.hint("a reference is like main, v1, main~3, v12 or main@{2026-01-02}")
+                }
+                _ => failure,
+            }
+        })
+    }
+
+    /// A table of a version.
+    pub(crate) async fn table(&self, at: &Ref, name: &str) -> Result<Table> {
+        at.table(name).await.map_err(|error| {
+            let missing = error.kind() == ErrorKind::NotFound;
+            let failure = Failure::from(error).of_arguments();
+            if missing { failure.hint("`strand ls` shows what there is") } else { failure }
+        })
+    }
+
+    /// A transaction on the branch that is meant.
+    pub(crate) async fn begin(&self, lake: &Lake) -> Result<Begin> {
+        let Some(reference) = self.reference() else { return Ok(lake.begin()) };
+        let at = self.at_reference(lake, Some(reference)).await?;
+        if !at.is_head() {
+            let failure =
+                Failure::usage(format!("{reference:?} is no branch, and only branches are written to"));
+            return Err(
+                failure.hint(format!("`strand branch create NAME --from {reference}` makes one there"))
+            );
+        }
+        Ok(at.begin())
+    }
+}

@@ -1,0 +1,254 @@
+//! What went wrong, as a person and as a program reads it: message and hint apart, or one JSON object.
+//!
+//! Invariants: the kind of an error of the SDK survives whatever it was wrapped in on its way here; a failure is said on
+//! standard error, never among data. What does not belong here: which number it ends with (`exit`).
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use serde::Serialize;
+use strandline::{Conflict, ErrorKind};
+
+use crate::exit::Exit;
+use crate::output::Style;
+
+/// A result of a verb.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    exit: Exit,
+    kind: String,
+    message: String,
+    hint: Option<String>,
+    conflicts: Vec<String>,
+    retryable: bool,
+    /// Nobody reads what is written: nothing is said, and it is no error.
+    unheard: bool,
+}
+
+/// A failure as programs read it.
+#[derive(Serialize)]
+struct Object<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    kind: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+    exit: u8,
+    retryable: bool,
+    conflicts: &'a [String],
+}
+
+impl Failure {
+    fn new(exit: Exit, kind: impl Into<String>, message: impl Into<String>) -> Self {
+        let (kind, message, conflicts) = (kind.into(), message.into(), Vec::new());
+        Self(Box::new(Inner { exit, kind, message, hint: None, conflicts, retryable: false, unheard: false }))
+    }
+
+    /// A command line that makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "usage", message)
+    }
+
+    /// Something that was given, data or text, is not what it should be.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self::new(Exit::Error, ErrorKind::InvalidInput.as_str(), message)
+    }
+
+    /// An error of a file at this place.
+    pub(crate) fn io(place: impl fmt::Display, error: &io::Error) -> Self {
+        Self::of_io(error).at(place)
+    }
+
+    fn of_io(error: &io::Error) -> Self {
+        let (exit, kind) = match error.kind() {
+            io::ErrorKind::NotFound => (Exit::NotFound, ErrorKind::NotFound),
+            io::ErrorKind::PermissionDenied => (Exit::Refused, ErrorKind::PermissionDenied),
+            io::ErrorKind::StorageFull => (Exit::Error, ErrorKind::StoreFull),
+            io::ErrorKind::AlreadyExists => (Exit::Error, ErrorKind::AlreadyExists),
+            _ => return Self::new(Exit::Error, "input or output", error.to_string()),
+        };
+        Self::new(exit, kind.as_str(), error.to_string())
+    }
+
+    /// Ctrl-C; the message says what became of the work.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(Exit::Interrupted, "interrupted", message)
+    }
+
+    /// The same, with what to do about it in the place of what is said by itself.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, said to be at `place`, which goes in front of the message.
+    pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+
+    /// The same; if it is about what was given, then the command line was wrong.
+    pub(crate) fn of_arguments(mut self) -> Self {
+        if self.0.kind == ErrorKind::InvalidInput.as_str() {
+            self.0.exit = Exit::Usage;
+        }
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.0.exit
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// How it is said to a person; nothing if nobody is there to hear it.
+    pub(crate) fn text(&self, style: Style) -> String {
+        if self.0.unheard {
+            return String::new();
+        }
+        let kind = if self.0.exit == Exit::Usage { String::new() } else { format!("{}: ", self.0.kind) };
+        let mut text = format!("{} {kind}{}\n", style.error("error:"), self.0.message);
+        if let Some(hint) = &self.0.hint {
+            text.push_str(&format!("{} {hint}\n", style.hint("hint:")));
+        }
+        text
+    }
+
+    /// How it is said to a program: one object on one line.
+    pub(crate) fn json(&self) -> String {
+        let Inner { exit, kind, message, hint, conflicts, retryable, unheard } = &*self.0;
+        if *unheard {
+            return String::new();
+        }
+        let hint = hint.as_deref();
+        let error = Fields { kind, message, hint, exit: *exit as u8, retryable: *retryable, conflicts };
+        serde_json::to_string(&Object { error }).map(|text| text + "\n").unwrap_or_default()
+    }
+}
+
+/// What to do about an error of this kind, where nothing more is known.
+fn hint_of(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Conflict => "nothing was committed; run it again, it will see what the others did",
+        ErrorKind::CommitUnknown => "look for the transaction in `strand log` before you run it again",
+        ErrorKind::PermissionDenied => "`strand doctor` says which rights are missing",
+        ErrorKind::Corrupt => "no wrong rows were given; restore the object from any copy of the lake",
+        ErrorKind::Unsupported => "a newer version of `strand` may know it",
+        ErrorKind::SnapshotExpired => "`strand log` shows the versions that are kept",
+        ErrorKind::StoreUnsuitable => "keep the lake in another store; `strand doctor` tries one",
+        ErrorKind::StoreFull => "nothing was committed; make room and run it again",
+        ErrorKind::Unavailable => "nothing was committed; try again, or ask `strand doctor`",
+        _ => return None,
+    })
+}
+
+impl From<&strandline::Error> for Failure {
+    fn from(error: &strandline::Error) -> Self {
+        let kind = error.kind();
+        let mut failure = Self::new(Exit::of(kind), kind.as_str(), error.message());
+        failure.0.hint = hint_of(kind).map(ToOwned::to_owned);
+        failure.0.retryable = kind.is_retryable();
+        failure.0.conflicts = error.conflicts().iter().map(Conflict::to_string).collect();
+        failure
+    }
+}
+
+impl From<strandline::Error> for Failure {
+    fn from(error: strandline::Error) -> Self {
+        // A failure of our own goes through the SDK where it reads rows that we make.
+        match find::<Failure>(&error) {
+            Some(own) => own.again(),
+            None => Self::from(&error),
+        }
+    }
+}
+
+impl From<strandline::format::Error> for Failure {
+    fn from(error: strandline::format::Error) -> Self {
+        strandline::Error::from(error).into()
+    }
+}
+
+impl From<strandline::arrow::error::ArrowError> for Failure {
+    fn from(error: strandline::arrow::error::ArrowError) -> Self {
+        Self::of_any(&error)
+    }
+}
+
+impl From<parquet::errors::ParquetError> for Failure {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        Self::of_any(&error)
+    }
+}
+
+/// Where nobody reads what is written any more, nothing is left to say.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let unheard = error.kind() == io::ErrorKind::BrokenPipe;
+        let mut failure = Self::of_io(&error);
+        if unheard {
+            failure.0.exit = Exit::Ok;
+            failure.0.unheard = true;
+        }
+        failure
+    }
+}
+
+impl Failure {
+    /// An error of a library: ours if there is one behind it.
+    fn of_any(error: &(dyn StdError + 'static)) -> Self {
+        if let Some(own) = find::<strandline::Error>(error) {
+            return own.into();
+        }
+        match find::<io::Error>(error) {
+            Some(io) if io.kind() == io::ErrorKind::BrokenPipe => io::Error::from(io.kind()).into(),
+            _ => Self::input(error.to_string()),
+        }
+    }
+
+    /// The same failure for another one who is told of it.
+    fn again(&self) -> Self {
+        let Inner { exit, kind, message, hint, conflicts, retryable, unheard } = &*self.0;
+        Self(Box::new(Inner {
+            exit: *exit,
+            kind: kind.clone(),
+            message: message.clone(),
+            hint: hint.clone(),
+            conflicts: conflicts.clone(),
+            retryable: *retryable,
+            unheard: *unheard,
+        }))
+    }
+}
+
+/// The first error of this type among an error and its sources.
+fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl StdError for Failure {}

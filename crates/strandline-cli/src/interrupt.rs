@@ -1,0 +1,62 @@
+//! Ctrl-C: nothing is left half-done, and what became of the work is said.
+//!
+//! Until a commit begins, dropping the work leaves nothing but objects that nobody refers to. Once it has begun it is waited
+//! for, since dropping it would leave its outcome unknown; who insists gets the transaction's id to look for.
+
+use std::future::{Future, IntoFuture};
+
+use strandline::{Report, Transaction};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+
+/// Runs what commits nothing, until it is interrupted.
+pub(crate) async fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    run_or(work, "interrupted").await
+}
+
+/// Runs what is done before a commit begins.
+pub(crate) async fn before_commit<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    run_or(work, "interrupted; nothing was committed").await
+}
+
+async fn run_or<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = interrupted() => Err(Failure::interrupted(message)),
+    }
+}
+
+/// Carries a commit through, whatever is pressed; pressed twice, says what to look for.
+pub(crate) async fn commit(
+    context: &Context,
+    transaction: &Transaction,
+    commit: impl IntoFuture<Output = strandline::Result<Report>>,
+) -> Result<Report> {
+    let mut commit = std::pin::pin!(commit.into_future());
+    tokio::select! {
+        biased;
+        done = &mut commit => return Ok(done?),
+        () = interrupted() => {}
+    }
+    context.out.note("the commit has begun and is being finished; press Ctrl-C again to leave it");
+    tokio::select! {
+        biased;
+        done = &mut commit => Ok(done?),
+        () = interrupted() => {
+            let message = format!(
+                "interrupted while committing: transaction {} has committed whole or not at all",
+                transaction.id()
+            );
+            Err(Failure::interrupted(message).hint("look for the transaction in `strand log -o json`"))
+        }
+    }
+}
+
+/// Waits for Ctrl-C; for ever where it cannot be heard.
+pub(crate) async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

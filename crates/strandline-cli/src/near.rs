@@ -1,0 +1,16 @@
+//! Offering the nearest name for one that does not exist, where the SDK has not done it already.
+
+/// How similar a name must be, of 0 to 1.
+const SIMILAR: f64 = 0.7;
+
+/// The end of a message: `, did you mean "a"?`, or nothing.
+pub(crate) fn offer<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    nearest(wanted, names).map(|name| format!(", did you mean {name:?}?")).unwrap_or_default()
+}
+
+/// The name that is nearest to one that does not exist, if one is near.
+pub(crate) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let scored = names.into_iter().map(|name| (strsim::jaro_winkler(name, wanted), name));
+    let near = scored.filter(|(score, _)| *score >= SIMILAR);
+    near.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, name)| name)
+}

@@ -1,0 +1,80 @@
+//! JSON: an array with an object on each line, or the lines alone.
+
+use std::io::Write;
+
+use strandline::arrow::array::RecordBatch;
+use strandline::arrow::json::writer::{LineDelimited, WriterBuilder};
+
+use super::{Output, Record};
+use crate::cells::plain_batch;
+use crate::failure::{Failure, Result};
+
+/// Objects that are being printed.
+pub(crate) struct Json {
+    out: Box<dyn Write + Send>,
+    array: bool,
+    begun: bool,
+}
+
+impl Json {
+    /// All objects in one array.
+    pub(super) fn array(out: impl Write + Send + 'static) -> Self {
+        Self { out: Box::new(out), array: true, begun: false }
+    }
+
+    /// Each object on a line of its own.
+    pub(crate) fn lines(out: impl Write + Send + 'static) -> Self {
+        Self { array: false, ..Self::array(out) }
+    }
+
+    pub(super) fn record<R: Record>(&mut self, record: &R) -> Result<()> {
+        let text = object(record)?;
+        self.line(text.as_bytes())
+    }
+
+    /// Every object has all columns, null where there is nothing.
+    pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = plain_batch(batch)?;
+        if batch.num_columns() == 0 {
+            return (0..batch.num_rows()).try_for_each(|_| self.line(b"{}"));
+        }
+        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+        writer.write(&batch)?;
+        writer.finish()?;
+        let lines = writer.into_inner();
+        lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .try_for_each(|line| self.line(line))
+    }
+
+    fn line(&mut self, object: &[u8]) -> Result<()> {
+        if self.array {
+            self.out.write_all(if self.begun { b",\n" } else { b"[\n" })?;
+        }
+        self.begun = true;
+        self.out.write_all(object)?;
+        if !self.array {
+            self.out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if self.array {
+            self.out.write_all(if self.begun { b"\n]\n" } else { b"[]\n" })?;
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Prints one object on one line.
+pub(super) fn one<R: Record>(record: &R) -> Result<()> {
+    let mut json = Json::lines(Output::text());
+    json.record(record)?;
+    json.finish()
+}
+
+fn object<R: Record>(record: &R) -> Result<String> {
+    serde_json::to_string(record).map_err(|error| Failure::input(error.to_string()))
+}

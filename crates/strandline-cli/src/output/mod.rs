@@ -1,0 +1,159 @@
+//! What a verb prints: data on standard output in the form that was asked for, all else on standard error.
+//!
+//! Invariants: standard output carries data only; the shape of JSON is a contract (verbs that list give an array of
+//! objects, verbs about one thing one object; of `ndjson` each object is a line); colours only where a person looks on. What
+//! does not belong here: what the data is.
+
+mod cell;
+mod delimited;
+mod json;
+mod record;
+mod sheet;
+mod style;
+mod table;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use clap::ValueEnum;
+use futures::{Stream, StreamExt};
+use strandline::arrow::array::RecordBatch;
+use strandline::arrow::datatypes::Schema;
+
+pub(crate) use cell::{Cell, Kind, short_hash, size};
+pub(crate) use delimited::Delimited;
+pub(crate) use json::Json;
+pub(crate) use record::{Record, number, text};
+use sheet::Column;
+pub(crate) use sheet::Sheet;
+pub(crate) use style::Style;
+pub(crate) use table::harmless;
+
+use crate::failure::{Failure, Result};
+
+/// The form in which data is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// An array of objects, or one object.
+    Json,
+    /// An object on each line.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+impl Format {
+    /// Whether errors are said as JSON as well.
+    pub(crate) fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Ndjson)
+    }
+}
+
+/// Where a verb prints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+}
+
+/// Standard output, in larger pieces.
+pub(crate) type Out = BufWriter<io::Stdout>;
+
+impl Output {
+    pub(crate) fn new(format: Format, quiet: bool) -> Self {
+        Self { format, quiet }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Standard output, for verbs that print text of their own.
+    pub(crate) fn text() -> Out {
+        BufWriter::new(io::stdout())
+    }
+
+    /// Prints a list of things.
+    pub(crate) fn list<R: Record>(&self, records: &[R]) -> Result<()> {
+        let columns = R::COLUMNS.iter().map(|(name, kind)| Column::new(*name, kind.is_numeric())).collect();
+        let mut sheet = self.sheet(columns);
+        records.iter().try_for_each(|record| sheet.record(record))?;
+        sheet.finish()
+    }
+
+    /// Prints one thing that `table` shows as text, and the others as one object.
+    pub(crate) fn one<R: Record>(
+        &self,
+        record: &R,
+        text: impl FnOnce(&mut Out) -> io::Result<()>,
+    ) -> Result<()> {
+        match self.format {
+            Format::Table => {
+                let mut out = Self::text();
+                text(&mut out)?;
+                Ok(out.flush()?)
+            }
+            Format::Csv => self.list(std::slice::from_ref(record)),
+            Format::Json | Format::Ndjson => json::one(record),
+        }
+    }
+
+    /// Prints one of many things, each as it comes, as a line.
+    pub(crate) fn line<R: Record>(&self, record: &R) -> Result<()> {
+        match self.format {
+            Format::Json | Format::Ndjson => json::one(record),
+            Format::Table | Format::Csv => self.list(std::slice::from_ref(record)),
+        }
+    }
+
+    /// Says what was done: to a person as a sentence, to a program as an object.
+    pub(crate) fn done<R: Record>(&self, record: &R, sentence: impl AsRef<str>) -> Result<()> {
+        if self.format == Format::Table {
+            self.note(sentence);
+            return Ok(());
+        }
+        self.one(record, |_| Ok(()))
+    }
+
+    /// Prints rows while they come, and tells how many there were.
+    pub(crate) async fn rows<E: Into<Failure>>(
+        &self,
+        schema: &Schema,
+        batches: impl Stream<Item = std::result::Result<RecordBatch, E>>,
+    ) -> Result<u64> {
+        let mut batches = std::pin::pin!(batches);
+        let mut sheet = self.sheet(sheet::columns_of(schema));
+        let mut rows = 0_u64;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(Into::into)?;
+            rows += batch.num_rows() as u64;
+            sheet.batch(&batch)?;
+        }
+        sheet.finish()?;
+        Ok(rows)
+    }
+
+    /// Something that a person wants to know besides the data. It is not worth an error if nobody can hear it.
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{}", text.as_ref());
+        }
+    }
+
+    /// Whether a person sees standard error and wants to.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    fn sheet(&self, columns: Vec<Column>) -> Sheet {
+        Sheet::new(self.format, columns)
+    }
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{end}")
+}

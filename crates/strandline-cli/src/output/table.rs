@@ -1,0 +1,112 @@
+//! A table for people, which is also Markdown. Rows are laid out some at a time, so that memory stays bounded: columns are as
+//! wide as what has come so far.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
+use strandline::arrow::array::RecordBatch;
+
+use super::sheet::Column;
+use super::{Out, Output};
+use crate::cells::Cells;
+use crate::failure::Result;
+
+/// How many rows are laid out at a time.
+const PAGE: usize = 1000;
+
+/// What stands for a value that is not there.
+const NULL: &str = "NULL";
+
+/// Rows that are being printed.
+pub(crate) struct Table {
+    out: Out,
+    columns: Vec<Column>,
+    page: Vec<Vec<String>>,
+    /// How wide the columns of the last page were, without their padding.
+    widths: Option<Vec<u16>>,
+}
+
+impl Table {
+    pub(super) fn new(columns: Vec<Column>) -> Self {
+        Self { out: Output::text(), columns, page: Vec::new(), widths: None }
+    }
+
+    pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let cells = Cells::of(batch)?;
+        let shown = |cell: Option<String>| cell.unwrap_or_else(|| NULL.to_owned());
+        (0..batch.num_rows()).try_for_each(|row| self.row(cells.row(row).into_iter().map(shown).collect()))
+    }
+
+    pub(super) fn row(&mut self, cells: Vec<String>) -> Result<()> {
+        self.page.push(cells.into_iter().map(harmless).collect());
+        if self.page.len() < PAGE { Ok(()) } else { self.print() }
+    }
+
+    fn print(&mut self) -> Result<()> {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(ASCII_MARKDOWN);
+        if std::io::stdout().is_terminal() {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(self.columns.iter().map(|column| column.name.as_str()));
+        table.add_rows(self.page.drain(..));
+        for (column, shown) in self.columns.iter().zip(table.column_iter_mut()) {
+            if column.numeric {
+                shown.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let first = self.widths.is_none();
+        self.align(&mut table);
+        for line in table.lines().skip(if first { 0 } else { 2 }) {
+            writeln!(self.out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Makes columns at least as wide as those of the page before.
+    fn align(&mut self, table: &mut comfy_table::Table) {
+        let before = self.widths.take().unwrap_or_default();
+        let mut widths = table.column_max_content_widths();
+        for (at, width) in widths.iter_mut().enumerate() {
+            *width = before.get(at).copied().unwrap_or_default().max(*width);
+            let constraint = ColumnConstraint::LowerBoundary(Width::Fixed(width.saturating_add(2)));
+            if let Some(column) = table.column_mut(at).filter(|_| !before.is_empty()) {
+                column.set_constraint(constraint);
+            }
+        }
+        self.widths = Some(widths);
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        if !self.columns.is_empty() && (self.widths.is_none() || !self.page.is_empty()) {
+            self.print()?;
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+/// A text without what would break the table or command the terminal.
+pub(crate) fn harmless(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let shown = |letter: char| match letter {
+        control if control.is_control() => control.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(harmless("a\u{1b}[2Jb\nc".to_owned()), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(harmless("ä".to_owned()), "ä");
+    }
+}

@@ -1,0 +1,134 @@
+//! Rows that go to a file or to standard output, in one of the formats that people have.
+//!
+//! Invariant: a file stands under its name once it is whole, and not before; what is left of one that failed is removed.
+//! What does not belong here: which rows they are (`commands/export`).
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use strandline::arrow::array::RecordBatch;
+use strandline::arrow::datatypes::SchemaRef;
+use strandline::arrow::ipc::writer::{FileWriter, StreamWriter};
+
+use crate::failure::{Failure, Result};
+use crate::output::{Delimited, Json};
+use crate::source::Kind;
+
+/// What bytes are written to.
+type Bytes = Box<dyn Write + Send>;
+
+/// Rows that are being written.
+pub(crate) struct Sink {
+    rows: Writer,
+    target: Target,
+}
+
+enum Writer {
+    Parquet(Box<ArrowWriter<Bytes>>),
+    ArrowFile(Box<FileWriter<Bytes>>),
+    ArrowStream(Box<StreamWriter<Bytes>>),
+    Csv(Delimited),
+    Ndjson(Json),
+}
+
+/// Where the bytes come to stand.
+enum Target {
+    Stdout,
+    /// A file, and what it is called until it is whole.
+    File {
+        path: PathBuf,
+        part: Part,
+    },
+}
+
+/// A file that is removed unless it is kept.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Sink {
+    /// Begins to write; `-` is standard output. A file that is there stays as it is unless it may be replaced.
+    pub(crate) fn open(name: &str, kind: Kind, schema: &SchemaRef, replace: bool) -> Result<Self> {
+        if name == "-" {
+            let rows = Writer::open(Box::new(BufWriter::new(io::stdout())), kind, schema, false)?;
+            return Ok(Self { rows, target: Target::Stdout });
+        }
+        let path = PathBuf::from(name);
+        if path.exists() && !replace {
+            let failure = Failure::io(name, &io::Error::from(io::ErrorKind::AlreadyExists));
+            return Err(failure.hint("--force replaces it"));
+        }
+        let part = Part(part_of(&path));
+        let file = File::create(&part.0).map_err(|error| Failure::io(name, &error))?;
+        let rows = Writer::open(Box::new(BufWriter::new(file)), kind, schema, true)?;
+        Ok(Self { rows, target: Target::File { path, part } })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match &mut self.rows {
+            Writer::Parquet(writer) => Ok(writer.write(batch)?),
+            Writer::ArrowFile(writer) => Ok(writer.write(batch)?),
+            Writer::ArrowStream(writer) => Ok(writer.write(batch)?),
+            Writer::Csv(writer) => writer.batch(batch),
+            Writer::Ndjson(writer) => writer.batch(batch),
+        }
+    }
+
+    /// Writes what is left, and gives the file its name.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.rows.finish()?;
+        match self.target {
+            Target::Stdout => Ok(()),
+            Target::File { path, part } => {
+                fs::rename(&part.0, &path).map_err(|error| Failure::io(path.display(), &error))
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn open(bytes: Bytes, kind: Kind, schema: &SchemaRef, is_file: bool) -> Result<Self> {
+        Ok(match kind {
+            Kind::Parquet => {
+                let compression = Compression::ZSTD(ZstdLevel::default());
+                let properties = WriterProperties::builder().set_compression(compression).build();
+                Self::Parquet(Box::new(ArrowWriter::try_new(bytes, schema.clone(), Some(properties))?))
+            }
+            Kind::Arrow if is_file => Self::ArrowFile(Box::new(FileWriter::try_new(bytes, schema)?)),
+            Kind::Arrow => Self::ArrowStream(Box::new(StreamWriter::try_new(bytes, schema)?)),
+            Kind::Csv => Self::Csv(Delimited::of_schema(bytes, schema)),
+            Kind::Ndjson => Self::Ndjson(Json::lines(bytes)),
+        })
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => Ok(writer.into_inner()?.flush()?),
+            Self::ArrowFile(mut writer) => {
+                writer.finish()?;
+                Ok(writer.into_inner()?.flush()?)
+            }
+            Self::ArrowStream(mut writer) => {
+                writer.finish()?;
+                Ok(writer.into_inner()?.flush()?)
+            }
+            Self::Csv(writer) => writer.finish(),
+            Self::Ndjson(writer) => writer.finish(),
+        }
+    }
+}
+
+/// What a file is called until it is whole.
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    name.into()
+}

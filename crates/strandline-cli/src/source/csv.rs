@@ -1,0 +1,118 @@
+//! Comma-separated values.
+
+use std::io::{BufRead, BufReader, Read};
+
+use strandline::arrow::csv::ReaderBuilder;
+use strandline::arrow::csv::reader::Format;
+use strandline::arrow::datatypes::{DataType, Schema, SchemaRef};
+use strandline::arrow::error::ArrowError;
+
+use super::types::{of_table, settle};
+use super::{BATCH_ROWS, Input, Reading, Source};
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+
+/// How the reader of Arrow begins its errors.
+const PREFIXES: [&str; 3] = ["Csv error: ", "Parser error: ", "CSV error: "];
+
+pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Result<Source> {
+    let format = Format::default().with_header(!reading.no_header);
+    let format = match reading.delimiter {
+        Some(delimiter) => format.with_delimiter(delimiter),
+        None => format,
+    };
+    let (schema, reader): (SchemaRef, Box<dyn Read + Send>) = match &reading.table {
+        Some(table) => {
+            let (names, reader) = header(input.read()?, &format)?;
+            let names = named(names, table, reading.no_header);
+            (of_table(names.iter().map(String::as_str), table), reader)
+        }
+        None => {
+            let input = input.seekable()?;
+            let (inferred, _) =
+                format.infer_schema(BufReader::new(input.again()?), None).map_err(|error| said(&error))?;
+            (settle(&inferred, &reading.overrides)?, input.read()?)
+        }
+    };
+    check_types(&schema)?;
+    let reader = BufReader::new(progress.reading(reader));
+    let builder = ReaderBuilder::new(schema.clone()).with_format(format).with_batch_size(BATCH_ROWS);
+    let batches = builder.build_buffered(reader).map_err(|error| said(&error))?;
+    Ok(Source::new(schema, batches.map(|batch| batch.map_err(|error| said(&error)))))
+}
+
+/// The names in the first line, and a reader of all lines, that one included.
+fn header(reader: Box<dyn Read + Send>, format: &Format) -> Result<(Vec<String>, Box<dyn Read + Send>)> {
+    let mut reader = BufReader::new(reader);
+    let line = first_line(&mut reader)?;
+    let (schema, _) = format.infer_schema(line.as_slice(), Some(0)).map_err(|error| said(&error))?;
+    let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+    Ok((names, Box::new(std::io::Cursor::new(line).chain(reader))))
+}
+
+/// The bytes up to the end of the first record; a quoted name may have line ends in it.
+fn first_line(reader: &mut impl BufRead) -> Result<Vec<u8>> {
+    let mut line = Vec::new();
+    loop {
+        let read = reader.read_until(b'\n', &mut line).map_err(|error| Failure::input(error.to_string()))?;
+        let is_open = line.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        let says = line.iter().any(|byte| !byte.is_ascii_whitespace());
+        if read == 0 || (says && !is_open) {
+            return Ok(line);
+        }
+    }
+}
+
+/// Without a header, columns are those of the table, in its order.
+fn named(names: Vec<String>, table: &Schema, no_header: bool) -> Vec<String> {
+    if !no_header {
+        return names;
+    }
+    let of_table = table.fields().iter().map(|field| field.name().clone());
+    let count = names.len();
+    of_table.chain(names.into_iter().skip(table.fields().len())).take(count).collect()
+}
+
+/// Some types have no form in CSV.
+fn check_types(schema: &Schema) -> Result<()> {
+    let held = |ty: &DataType| {
+        !ty.is_nested()
+            && !matches!(ty, DataType::Binary | DataType::LargeBinary | DataType::FixedSizeBinary(_))
+    };
+    match schema.fields().iter().find(|field| !held(field.data_type())) {
+        None => Ok(()),
+        Some(field) => Err(Failure::input(format!(
+            "column {:?} is of type {}, which CSV cannot hold",
+            field.name(),
+            field.data_type()
+        ))
+        .hint("import it as Parquet, Arrow or ndjson")),
+    }
+}
+
+/// What is wrong, without the words in front, and with lines counted from 1.
+fn said(error: &ArrowError) -> Failure {
+    if let ArrowError::IoError(_, error) = error {
+        return Failure::input(error.to_string());
+    }
+    let text = error.to_string();
+    let text = PREFIXES.iter().fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    // Where a value cannot be read, Arrow counts lines from 0; where a line has too few or too many, from 1.
+    let text = match error {
+        ArrowError::ParseError(_) => next_line(text),
+        _ => text.to_owned(),
+    };
+    Failure::input(text).hint("nothing was committed; --type COLUMN=string takes a column as text")
+}
+
+/// The same text with the line after the one that it names.
+fn next_line(text: &str) -> String {
+    const AT: &str = "at line ";
+    let Some((before, after)) = text.split_once(AT) else { return text.to_owned() };
+    let digits = after.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(after.len());
+    let (number, rest) = after.split_at(digits);
+    match number.parse::<u64>() {
+        Ok(number) => format!("{before}{AT}{}{rest}", number + 1),
+        Err(_) => text.to_owned(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Rows that come from files or from standard input, in one of the formats that people have.
+//!
+//! Invariants: types are inferred from all of an input, never from its beginning, unless a table says what they are; what
+//! does not fit is an error with the line where it stands; nothing is held in memory but some batches (standard input that
+//! must be read twice goes through a file). What does not belong here: what becomes of the rows (`commands/import`).
+
+mod csv;
+mod input;
+mod ipc;
+mod ndjson;
+mod parquet;
+mod types;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use futures::stream::{self, Stream};
+use strandline::arrow::array::RecordBatch;
+use strandline::arrow::datatypes::SchemaRef;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+pub(crate) use input::Input;
+pub(crate) use types::Override;
+
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+
+/// How many rows a batch has.
+const BATCH_ROWS: usize = 8192;
+
+/// How many batches are read ahead.
+const AHEAD: usize = 2;
+
+/// What rows are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Comma-separated values.
+    Csv,
+    /// A JSON object on each line.
+    Ndjson,
+    /// Parquet.
+    Parquet,
+    /// Arrow IPC, as a file or a stream.
+    Arrow,
+}
+
+impl Kind {
+    /// What a file's name says.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let extension = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
+        Some(match extension.as_str() {
+            "csv" | "tsv" | "txt" => Self::Csv,
+            "ndjson" | "jsonl" | "json" => Self::Ndjson,
+            "parquet" | "pq" => Self::Parquet,
+            "arrow" | "arrows" | "ipc" | "feather" => Self::Arrow,
+            _ => return None,
+        })
+    }
+}
+
+/// How rows are to be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// What the table is like that they are for; without it, types are inferred.
+    pub(crate) table: Option<SchemaRef>,
+    /// Columns whose types are not inferred.
+    pub(crate) overrides: Vec<Override>,
+    /// What stands between the values of CSV, if it is no comma.
+    pub(crate) delimiter: Option<u8>,
+    /// Whether the first line of CSV names no columns.
+    pub(crate) no_header: bool,
+}
+
+/// Rows that are about to be read.
+pub(crate) struct Source {
+    pub(crate) schema: SchemaRef,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+}
+
+impl Source {
+    /// Opens an input, and infers its types if no table says them. It blocks.
+    pub(crate) fn open(input: Input, kind: Kind, reading: &Reading, progress: &Progress) -> Result<Self> {
+        let place = input.name().to_owned();
+        let opened = match kind {
+            Kind::Csv => csv::open(input, reading, progress),
+            Kind::Ndjson => ndjson::open(input, reading, progress),
+            Kind::Parquet => parquet::open(input, progress),
+            Kind::Arrow => ipc::open(input, progress),
+        };
+        let source = opened.map_err(|failure| failure.at(&place))?;
+        let batches = source.batches.map(move |batch| batch.map_err(|failure| failure.at(&place)));
+        Ok(Self { schema: source.schema, batches: Box::new(batches) })
+    }
+
+    fn new(schema: SchemaRef, batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static) -> Self {
+        Self { schema, batches: Box::new(batches) }
+    }
+
+    /// The batches, read on a thread that may block. It ends with the stream.
+    pub(crate) fn stream(self, progress: Progress) -> impl Stream<Item = Result<RecordBatch>> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        spawn_blocking(move || {
+            for batch in self.batches {
+                let failed = batch.is_err();
+                progress.came(batch.as_ref().map_or(0, RecordBatch::num_rows));
+                if sender.blocking_send(batch).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        let next = |mut receiver: mpsc::Receiver<_>| async move {
+            let batch: Option<Result<RecordBatch>> = receiver.recv().await;
+            batch.map(|batch| (batch, receiver))
+        };
+        stream::unfold(receiver, next)
+    }
+}
+
+/// What a library says of what it reads.
+fn unreadable(error: impl std::fmt::Display) -> Failure {
+    Failure::input(error.to_string())
+}

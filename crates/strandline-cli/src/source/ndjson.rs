@@ -1,0 +1,171 @@
+//! JSON, an object on each line.
+
+use std::io::{BufRead, BufReader, Read};
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use strandline::arrow::array::RecordBatch;
+use strandline::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use strandline::arrow::error::ArrowError;
+use strandline::arrow::json::ReaderBuilder;
+use strandline::arrow::json::reader::infer_json_schema_from_iterator;
+
+use super::types::{of_table, settle};
+use super::{BATCH_ROWS, Input, Reading, Source};
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+
+pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Result<Source> {
+    let (schema, input) = match &reading.table {
+        Some(table) => {
+            let names = table.fields().iter().map(|field| field.name().as_str());
+            (of_table(names, table), input)
+        }
+        None => {
+            let input = input.seekable()?;
+            (settle(&infer(input.again()?)?, &reading.overrides)?, input)
+        }
+    };
+    let reader = BufReader::new(progress.reading(input.read()?));
+    Ok(Source::new(SchemaRef::clone(&schema), Batches { reader, schema, line: 0, over: false }))
+}
+
+/// The columns of all objects, in the order in which they first come.
+fn infer(reader: impl Read) -> Result<Schema> {
+    let mut names: Vec<String> = Vec::new();
+    let values = lines(BufReader::new(reader)).map(|line| {
+        let (number, text) = line.map_err(|failure| ArrowError::JsonError(failure.message().to_owned()))?;
+        let value =
+            parse(number, &text).map_err(|failure| ArrowError::JsonError(failure.message().to_owned()))?;
+        let known = value.as_object().is_some_and(|object| object.keys().all(|key| names.contains(key)));
+        if !known {
+            let fresh: Vec<String> = keys(&text).into_iter().filter(|key| !names.contains(key)).collect();
+            names.extend(fresh);
+        }
+        Ok(value)
+    });
+    let schema = infer_json_schema_from_iterator(values).map_err(|error| said(&error))?;
+    let place = |field: &FieldRef| names.iter().position(|name| name == field.name());
+    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    fields.sort_by_key(place);
+    Ok(Schema::new(fields))
+}
+
+/// The lines that hold something, with their numbers.
+fn lines(reader: impl BufRead) -> impl Iterator<Item = Result<(u64, String)>> {
+    let line = |(number, line): (u64, std::io::Result<String>)| match line {
+        Ok(line) if line.trim().is_empty() => None,
+        Ok(line) => Some(Ok((number, line))),
+        Err(error) => Some(Err(Failure::input(format!("line {number}: {error}")))),
+    };
+    (1..).zip(reader.lines()).filter_map(line)
+}
+
+fn parse(number: u64, line: &str) -> Result<Value> {
+    match serde_json::from_str(line) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(not_committed(number, "it is no JSON object")),
+        Err(error) => Err(not_committed(number, &format!("it is no JSON object: {error}"))),
+    }
+}
+
+fn not_committed(number: u64, what: &str) -> Failure {
+    Failure::input(format!("line {number}: {what}")).hint("nothing was committed")
+}
+
+/// The keys of an object in the order in which they stand.
+fn keys(line: &str) -> Vec<String> {
+    struct Keys;
+    impl<'de> Visitor<'de> for Keys {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Vec<String>, A::Error> {
+            let mut keys = Vec::new();
+            while let Some((key, IgnoredAny)) = map.next_entry()? {
+                keys.push(key);
+            }
+            Ok(keys)
+        }
+    }
+    serde_json::Deserializer::from_str(line).deserialize_map(Keys).unwrap_or_default()
+}
+
+/// Some lines at a time as a batch.
+struct Batches<R> {
+    reader: R,
+    schema: SchemaRef,
+    /// How many lines were read.
+    line: u64,
+    over: bool,
+}
+
+impl<R: BufRead> Batches<R> {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let first = self.line + 1;
+        let mut chunk: Vec<Vec<u8>> = Vec::new();
+        while chunk.len() < BATCH_ROWS {
+            let mut line = Vec::new();
+            let read = self.reader.read_until(b'\n', &mut line);
+            if read.map_err(|error| Failure::input(error.to_string()))? == 0 {
+                break;
+            }
+            self.line += 1;
+            chunk.push(line);
+        }
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        match self.decode(&chunk.concat()) {
+            Ok(Some(batch)) => Ok(Some(batch)),
+            // Nothing but empty lines.
+            Ok(None) => Ok(Some(RecordBatch::new_empty(SchemaRef::clone(&self.schema)))),
+            Err(error) => Err(self.culprit(first, &chunk, &error)),
+        }
+    }
+
+    fn decode(&self, lines: &[u8]) -> std::result::Result<Option<RecordBatch>, ArrowError> {
+        let builder = ReaderBuilder::new(SchemaRef::clone(&self.schema)).with_strict_mode(true);
+        let mut decoder = builder.with_batch_size(BATCH_ROWS).build_decoder()?;
+        decoder.decode(lines)?;
+        decoder.flush()
+    }
+
+    /// Which line it was that could not be read.
+    fn culprit(&self, first: u64, chunk: &[Vec<u8>], error: &ArrowError) -> Failure {
+        for (number, line) in (first..).zip(chunk) {
+            let text = String::from_utf8_lossy(line);
+            if text.trim().is_empty() {
+                continue;
+            }
+            if let Err(failure) = parse(number, &text) {
+                return failure;
+            }
+            if let Err(error) = self.decode(line) {
+                return not_committed(number, said(&error).message());
+            }
+        }
+        said(error)
+    }
+}
+
+impl<R: BufRead> Iterator for Batches<R> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let batch = self.next_batch().transpose();
+        self.over = !matches!(batch, Some(Ok(_)));
+        batch
+    }
+}
+
+/// What is wrong, without the words in front.
+fn said(error: &ArrowError) -> Failure {
+    let text = error.to_string();
+    let text = text.strip_prefix("Json error: ").unwrap_or(&text);
+    Failure::input(text).hint("nothing was committed")
+}

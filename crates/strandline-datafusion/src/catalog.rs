@@ -16,7 +16,7 @@ use datafusion::execution::session_state::SessionState;
 use strandline::format::{EntryType, RefName};
 use strandline::{ErrorKind, Lake, Ref, Transaction};
 
-use crate::error::external;
+use crate::error::{external, refused};
 use crate::sql::lookup;
 use crate::table::LakeTable;
 
@@ -165,6 +165,18 @@ impl CatalogProvider for LakeCatalog {
         schemas.into_iter().collect()
     }
 
+    fn register_schema(
+        &self,
+        name: &str,
+        _: Arc<dyn SchemaProvider>,
+    ) -> Result<Option<Arc<dyn SchemaProvider>>> {
+        Err(elsewhere("CREATE SCHEMA", name))
+    }
+
+    fn deregister_schema(&self, name: &str, _: bool) -> Result<Option<Arc<dyn SchemaProvider>>> {
+        Err(elsewhere("DROP SCHEMA", name))
+    }
+
     /// A namespace by any name: whether it is there shows when something of it is looked up, which may wait, and this may not.
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         Some(Arc::new(LakeSchema { catalog: self.clone(), name: name.to_owned() }))
@@ -206,10 +218,29 @@ impl SchemaProvider for LakeSchema {
         lookup::provider(&self.catalog, |name| self.full_name(name), name).await
     }
 
+    fn register_table(
+        &self,
+        name: String,
+        _: Arc<dyn TableProvider>,
+    ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        Err(elsewhere("CREATE", &name))
+    }
+
+    fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        Err(elsewhere("DROP", name))
+    }
+
     fn table_exist(&self, name: &str) -> bool {
         let name = name.to_lowercase();
         self.table_names().iter().any(|found| found.to_lowercase() == name)
     }
+}
+
+/// Changes of a catalog are commits, which calls of DataFusion's that cannot wait cannot make.
+fn elsewhere(act: &str, name: &str) -> DataFusionError {
+    let message =
+        format!("{act} {name:?} in a lake: ask strandline_datafusion::Session, which knows its statements");
+    refused(ErrorKind::Unsupported, message)
 }
 
 /// The names of a catalog, for calls of DataFusion's that cannot wait. They show nothing where the lake cannot be read, since

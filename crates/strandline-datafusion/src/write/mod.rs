@@ -22,5 +22,6 @@ mod rule;
 mod sink;
 mod source;
 mod target;
+mod values;
 
 pub(crate) use rule::WriteRule;

@@ -24,6 +24,7 @@ use crate::write::merge::merging;
 use crate::write::positions::{position_columns, with_positions};
 use crate::write::sink::{Act, SinkTable};
 use crate::write::target::Target;
+use crate::write::values::without_ids;
 
 /// Replaces statements that write to tables of lakes. It comes after types were coerced.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ fn written(plan: &LogicalPlan) -> Result<Option<LakeTable>> {
 
 fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
     let (act, input) = match &dml.op {
-        WriteOp::Insert(op) => (inserting(*op), inserted(&dml.input)?),
+        WriteOp::Insert(op) => (inserting(*op), inserted(&without_ids(&dml.input)?)?),
         WriteOp::Truncate => (Act::Truncate, nothing()),
         WriteOp::Delete => deleting(&dml.input)?,
         WriteOp::Update => {

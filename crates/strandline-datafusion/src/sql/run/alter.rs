@@ -7,7 +7,7 @@ use strandline::format::{PrimitiveType, Type};
 use strandline::transaction::{AlterTable, Place};
 use strandline::{ErrorKind, Result, Table, Transaction};
 
-use super::create::named;
+use super::create::{TARGET_FILE_BYTES, file_bytes, named};
 use super::{Run, invalid};
 use crate::sql::constant;
 use crate::sql::statement::{Act, Check, Column, Name};
@@ -128,9 +128,15 @@ fn altered(alter: AlterTable, table: &Table, act: Act) -> Result<AlterTable> {
         Act::SortedBy(columns) => alter.sorted_by(columns),
         Act::SplitBy(columns) => alter.split_by(columns),
         Act::SetProperties(properties) => {
-            properties.into_iter().fold(alter, |alter, (key, value)| alter.set_property(key, value))
+            properties.into_iter().try_fold(alter, |alter, (key, value)| match key.as_str() {
+                TARGET_FILE_BYTES => Ok(alter.target_file_bytes(Some(file_bytes(&value)?))),
+                _ => Result::Ok(alter.set_property(key, value)),
+            })?
         }
-        Act::UnsetProperties(keys) => keys.into_iter().fold(alter, AlterTable::unset_property),
+        Act::UnsetProperties(keys) => keys.into_iter().fold(alter, |alter, key| match key.as_str() {
+            TARGET_FILE_BYTES => alter.target_file_bytes(None),
+            _ => alter.unset_property(key),
+        }),
         Act::Comment(comment) => alter.comment(comment),
         Act::AddColumn { .. } | Act::SetDefault { .. } | Act::AddCheck(_) => alter,
     })

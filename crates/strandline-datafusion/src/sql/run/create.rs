@@ -195,12 +195,23 @@ async fn shaped(
         made = made.check(name, condition);
     }
     for (key, value) in &table.properties {
-        made = made.property(key, value);
+        made = match key.as_str() {
+            TARGET_FILE_BYTES => made.target_file_bytes(file_bytes(value)?),
+            _ => made.property(key, value),
+        };
     }
     if let Some(comment) = &table.comment {
         made = made.comment(comment);
     }
     made.await.map(drop)
+}
+
+/// About how large files become: a part of the layout, which is set like a property.
+pub(super) const TARGET_FILE_BYTES: &str = "strandline.target-file-bytes";
+
+/// The number of bytes that a property says.
+pub(super) fn file_bytes(value: &str) -> Result<u64> {
+    value.parse().map_err(|_| invalid(format!("{TARGET_FILE_BYTES:?} is a number of bytes, not {value:?}")))
 }
 
 /// Conditions with names: one without gets the first `check_N` that is free.

@@ -27,13 +27,15 @@ impl Run<'_> {
         refuse_external(&statement, self)?;
         Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
         let plan = self.plan(statement).await?;
-        match &plan {
+        let frame = self.ctx.execute_logical_plan(plan).await?;
+        // Of a statement that was prepared, this is the plan as well.
+        match frame.logical_plan() {
             LogicalPlan::Dml(dml) => {
                 self.check_written(&dml.table_name)?;
-                self.at_once(plan).await
+                self.at_once(frame).await
             }
-            LogicalPlan::Copy(_) => self.at_once(plan).await,
-            _ => self.ctx.execute_logical_plan(plan).await,
+            LogicalPlan::Copy(_) => self.at_once(frame).await,
+            _ => Ok(frame),
         }
     }
 
@@ -47,8 +49,7 @@ impl Run<'_> {
     }
 
     /// Carries a plan out and answers with what it gave.
-    async fn at_once(&self, plan: LogicalPlan) -> Result<DataFrame> {
-        let frame = self.ctx.execute_logical_plan(plan).await?;
+    async fn at_once(&self, frame: DataFrame) -> Result<DataFrame> {
         let schema = Arc::clone(frame.schema().inner());
         let batches = frame.collect().await?;
         let schema = batches.first().map_or(schema, |batch| batch.schema());

@@ -478,7 +478,7 @@ impl Group<'_> {
 
     /// The error of conflicts, with the commits that they are with: the newest one since the start that touched the table.
     async fn name_commits(&self, mut conflicts: Vec<Conflict>, head: &Head, start: &Commit) -> Error {
-        if let Err(error) = name_commits(&mut conflicts, head, start).await {
+        if let Err(error) = name_commits(&mut conflicts, head, start.version()).await {
             tracing::debug!(%error, "the commits behind a conflict could not be read");
         }
         Error::of_conflicts(self.branch, conflicts)
@@ -488,9 +488,10 @@ impl Group<'_> {
 /// How many commits are looked through for the one that a conflict is with.
 const SUSPECTS: u64 = 100;
 
-async fn name_commits(conflicts: &mut [Conflict], head: &Head, start: &Commit) -> Result<()> {
+/// Names the commits that conflicts are with: the newest ones of a branch after a version that can be.
+pub(crate) async fn name_commits(conflicts: &mut [Conflict], head: &Head, since: Seq) -> Result<()> {
     let mut commit = Commit::new(head.pointer().head(), head.commit().clone());
-    let oldest = start.version().0.max(commit.version().0.saturating_sub(SUSPECTS));
+    let oldest = since.0.max(commit.version().0.saturating_sub(SUSPECTS));
     while commit.version().0 > oldest {
         for conflict in conflicts.iter_mut().filter(|conflict| conflict.commit.is_none()) {
             let did =

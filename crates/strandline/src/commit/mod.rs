@@ -17,7 +17,7 @@ use std::time::Duration;
 use strandline_format::{Seq, TxnId};
 use tokio::sync::{Mutex, oneshot};
 
-pub(crate) use group::Committers;
+pub(crate) use group::{Committers, name_commits};
 pub(crate) use report::Written;
 pub use report::{Phases, Report, Requests, TableReport};
 pub use resolve::{Resolution, Unresolved};

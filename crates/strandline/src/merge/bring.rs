@@ -94,7 +94,7 @@ impl Bringing {
             txn: upon.txn,
             choices: &self.choices,
         };
-        let mut found = Disagreements::default();
+        let mut found = Disagreements::since(ends.since.0);
         let work = Box::pin(rebase.carry(&mut found)).await?;
         Ok(if found.is_empty() { Brought::Done(work) } else { Brought::Disagreed(found) })
     }

@@ -68,14 +68,21 @@ pub(crate) struct Rebase<'a> {
 }
 
 /// All that two sides disagree on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Disagreements {
     pub(crate) conflicts: Vec<Conflict>,
     /// The values of rows among them, of tables that are merged from another version.
     pub(crate) contested: Vec<ContestedRows>,
+    /// The version of our side since which it did what theirs disagrees with.
+    pub(crate) since: Seq,
 }
 
 impl Disagreements {
+    /// None yet.
+    pub(crate) fn since(since: Seq) -> Self {
+        Self { conflicts: Vec::new(), contested: Vec::new(), since }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
     }
@@ -84,7 +91,7 @@ impl Disagreements {
 impl Rebase<'_> {
     /// Carries the work over. Requests: those of the differences between the snapshots.
     pub(crate) async fn run(&self) -> Result<Rebased> {
-        let mut found = Disagreements::default();
+        let mut found = Disagreements::since(self.since);
         let work = self.carry(&mut found).await?;
         Ok(if found.is_empty() { Rebased::Done(work) } else { Rebased::Conflicts(found.conflicts) })
     }

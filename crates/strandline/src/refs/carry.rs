@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::commit::build::Label;
 use crate::commit::check::find;
-use crate::commit::{Brings, Member, Patience, Report, Unresolved, Written};
+use crate::commit::{Brings, Member, Patience, Report, Unresolved, Written, name_commits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
@@ -110,7 +110,12 @@ impl Carrying<'_> {
         let upon = Upon { ours, version: ours.version().next()?, era: head.pointer().era(), txn };
         match self.bringing.upon(&upon).await {
             Ok(Brought::Done(work)) => Ok(Ok(work)),
-            Ok(Brought::Disagreed(found)) => Ok(Err(found.into())),
+            Ok(Brought::Disagreed(mut found)) => {
+                if let Err(error) = name_commits(&mut found.conflicts, head, found.since).await {
+                    tracing::debug!(%error, "the commits behind a conflict could not be read");
+                }
+                Ok(Err(found.into()))
+            }
             Err(error) => Err(self.explain(ours, error).await),
         }
     }

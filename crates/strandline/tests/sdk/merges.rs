@@ -1,9 +1,13 @@
 //! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, UInt64Type};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use proptest::prelude::*;
 use strandline::filter::col;
 use strandline::format::{Operation, PrimitiveType};
@@ -11,13 +15,14 @@ use strandline::merge::{ContestedRows, Side};
 use strandline::refs::{MergeConflicts, Merged, Preview};
 use strandline::{ConflictKind, ErrorKind, Lake, Report, Transaction};
 use strandline_format::{Deletes, DeletionVector, FileEntry, RefName, TableName};
-use strandline_testkit::PathClass;
 use strandline_testkit::commits::{TableEdit, commit};
 use strandline_testkit::generate::entries;
+use strandline_testkit::{PathClass, VirtualClock};
 
-use crate::collector::check_whole;
+use crate::collector::{check_whole, collect};
 use crate::fixture::{Counted, open, paused};
 use crate::histories::cases;
+use crate::past::{fence, hour, reopen, storage};
 use crate::work::{batch, change, column, ids, longs, order_fields, orders, shop};
 
 /// One transaction on a branch.
@@ -329,7 +334,7 @@ fn values_for_a_row_that_nobody_disagrees_on_are_refused() {
         set(&lake, "dev", 3, "a", -3).await;
         let found = conflicts(&lake, "dev", "main").await;
         let mut columns = found.rows[0].ours.columns().to_vec();
-        columns[3] = std::sync::Arc::new(arrow::array::UInt64Array::from(vec![3]));
+        columns[3] = Arc::new(arrow::array::UInt64Array::from(vec![3]));
         let other = RecordBatch::try_new(found.rows[0].ours.schema(), columns).unwrap();
         let error = lake.merge("dev").into("main").with_rows("t", [other]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
@@ -519,6 +524,95 @@ fn a_merge_of_ten_rows_on_each_side_costs_what_they_do_however_many_files_there_
     }
 }
 
+#[test]
+fn what_was_merged_from_branches_that_share_nothing_new_is_no_reason_to_refuse() {
+    paused(async {
+        let (_, lake) = shop(1).await;
+        for name in ["dev", "one", "two"] {
+            lake.create_branch(name).await.unwrap();
+        }
+        for (at, name) in (1_i64..).zip(["one", "two", "dev", "main"]) {
+            let rows = orders(at * 10..at * 10 + 1);
+            on(&lake, name, async |on| on.append("orders", rows).await.map(drop).unwrap()).await;
+        }
+        merge(&lake, "one", "main").await;
+        merge(&lake, "two", "dev").await;
+        merge(&lake, "dev", "main").await;
+        assert_eq!(ids_on(&lake, "main").await, [0, 10, 20, 30, 40]);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn what_was_merged_stays_when_its_branch_is_gone_and_all_else_is_collected() {
+    paused(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let lake = Lake::create_in(storage(&store, 1, &VirtualClock::at(hour(1)))).await.unwrap();
+        change(&lake, async |on| drop(on.create_table("orders").fields(order_fields()).await.unwrap())).await;
+        lake.create_branch("dev").await.unwrap();
+        fence(&lake, "dev", 1).await;
+        on(&lake, "dev", async |on| on.append("orders", orders(0..3)).await.map(drop).unwrap()).await;
+        lake.append("orders", orders(10..12)).await.unwrap();
+        merge(&lake, "dev", "main").await;
+        let main = lake.branch(&RefName::new("main").unwrap()).await.unwrap();
+        assert_eq!((main.pointer().era().0, main.pointer().pins().len()), (1, 0));
+        assert!(lake.branch(&RefName::new("dev").unwrap()).await.unwrap().pointer().pins().is_empty());
+        lake.delete_branch("dev").await.unwrap();
+        for _ in 0..4 {
+            collect(&lake, &store).await;
+        }
+        let lake = reopen(&store, 9).await;
+        check_whole(&lake, "after collections").await;
+        assert_eq!(ids_on(&lake, "main").await, [0, 1, 2, 10, 11]);
+    });
+}
+
+#[test]
+fn merges_and_commits_at_the_same_time_all_happen() {
+    paused(async {
+        let (counted, lake) = shop(1).await;
+        for name in ["one", "two"] {
+            lake.create_branch(name).await.unwrap();
+        }
+        let other = open(counted.cold().storage).await.unwrap();
+        for (at, name) in (1_i64..).zip(["one", "two"]) {
+            let rows = orders(at * 10..at * 10 + 2);
+            on(&lake, name, async |on| on.append("orders", rows).await.map(drop).unwrap()).await;
+        }
+        lake.append("orders", orders(30..31)).await.unwrap();
+        let appends = async {
+            for at in 40..45 {
+                other.append("orders", orders(at..at + 1)).await.unwrap();
+            }
+        };
+        let own = lake.append("orders", orders(50..51));
+        let (one, two, own, ()) = futures::join!(
+            lake.merge("one").into("main").into_future(),
+            other.merge("two").into("main").into_future(),
+            own,
+            appends
+        );
+        one.unwrap().committed().unwrap();
+        two.unwrap().committed().unwrap();
+        own.unwrap();
+        assert_eq!(ids_on(&other, "main").await, [0, 10, 11, 20, 21, 30, 40, 41, 42, 43, 44, 50]);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn a_conflict_names_the_commit_that_it_is_with() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "main", 1, "a", -1).await;
+        set(&lake, "dev", 1, "a", -2).await;
+        on(&lake, "main", async |on| on.append("t", rows(&[(20, 0, 0)])).await.map(drop).unwrap()).await;
+        let found = conflicts(&lake, "dev", "main").await;
+        let (version, _) = found.conflicts[0].commit.expect("a commit of main");
+        assert!((2..=3).contains(&version.0), "{version}");
+    });
+}
+
 /// A step of a random history of two branches.
 #[derive(Clone, Debug)]
 enum Step {
@@ -526,6 +620,10 @@ enum Step {
     Delete(usize, usize),
     Set(usize, usize, bool, i64),
     Merge(usize),
+    /// To so many versions back.
+    Reset(usize, u64),
+    /// The commit so many versions back.
+    Revert(usize, u64),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -535,7 +633,9 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (branch.clone(), 0..20_usize).prop_map(|(on, at)| Step::Delete(on, at)),
         6 => (branch.clone(), 0..20_usize, any::<bool>(), 0..3_i64)
             .prop_map(|(on, at, a, value)| Step::Set(on, at, a, value)),
-        3 => branch.prop_map(Step::Merge),
+        3 => branch.clone().prop_map(Step::Merge),
+        1 => (branch.clone(), 1..4_u64).prop_map(|(on, back)| Step::Reset(on, back)),
+        1 => (branch, 0..3_u64).prop_map(|(on, back)| Step::Revert(on, back)),
     ]
 }
 
@@ -575,77 +675,160 @@ fn expected(base: &State, ours: &State, theirs: &State) -> (State, Vec<i64>) {
     (merged, contested)
 }
 
-async fn run(history: &[Step], copies: bool) -> usize {
-    let (_, lake) = tens().await;
-    if copies {
-        for branch in BRANCHES {
-            on(&lake, branch, async |on| {
-                on.alter_table("t").set_property("strandline.row-removal", "copy-on-write").await.unwrap();
-            })
-            .await;
+/// Two branches, and what they should be.
+struct Pair {
+    lake: Lake,
+    /// The state of each version, by branch.
+    states: [BTreeMap<u64, State>; 2],
+    /// What was merged last, in either direction.
+    base: State,
+    /// The last row that was put in.
+    last: i64,
+    merges: usize,
+    /// Whether rows may have come back, of which a merge tells no more than that they are contested.
+    restored: bool,
+}
+
+impl Pair {
+    async fn new(copies: bool) -> Self {
+        let (_, lake) = tens().await;
+        if copies {
+            for branch in BRANCHES {
+                on(&lake, branch, async |on| {
+                    on.alter_table("t")
+                        .set_property("strandline.row-removal", "copy-on-write")
+                        .await
+                        .unwrap();
+                })
+                .await;
+            }
         }
+        let start: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
+        let version = lake.at("main").await.unwrap().version().0;
+        let states = [0, 1].map(|_| (1..=version).map(|version| (version, start.clone())).collect());
+        Self { lake, states, base: start, last: 100, merges: 0, restored: false }
     }
-    let start: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
-    let (mut states, mut base, mut next, mut merges) = ([start.clone(), start.clone()], start, 100, 0);
-    for step in history {
+
+    fn now(&self, at: usize) -> State {
+        self.states[at].last_key_value().unwrap().1.clone()
+    }
+
+    /// The head of a branch must be this.
+    async fn expect(&mut self, at: usize, expected: State, what: &impl std::fmt::Debug) {
+        assert_eq!(state(&self.lake, BRANCHES[at]).await, expected, "{} after {what:?}", BRANCHES[at]);
+        let version = self.lake.at(BRANCHES[at]).await.unwrap().version().0;
+        self.states[at].insert(version, expected);
+    }
+
+    async fn step(&mut self, step: &Step) {
+        let (Step::Append(at, _)
+        | Step::Delete(at, _)
+        | Step::Set(at, ..)
+        | Step::Merge(at)
+        | Step::Reset(at, _)
+        | Step::Revert(at, _)) = *step;
+        let (branch, mut now) = (BRANCHES[at], self.now(at));
         match step {
-            Step::Append(at, count) => {
-                let new: Vec<_> = (0..*count)
-                    .map(|_| {
-                        next += 1;
-                        (next, 1, 1)
-                    })
-                    .collect();
-                on(&lake, BRANCHES[*at], async |on| on.append("t", rows(&new)).await.map(drop).unwrap())
-                    .await;
-                states[*at].extend(new.iter().map(|row| (row.0, (row.1, row.2))));
+            Step::Append(_, count) => {
+                let first = self.last + 1;
+                self.last += i64::try_from(*count).unwrap();
+                let new: Vec<_> = (first..=self.last).map(|u| (u, 1, 1)).collect();
+                on(&self.lake, branch, async |on| on.append("t", rows(&new)).await.map(drop).unwrap()).await;
+                now.extend(new.iter().map(|row| (row.0, (row.1, row.2))));
             }
-            Step::Delete(at, row) => {
-                let Some(u) = states[*at].keys().nth(*row).copied() else { continue };
-                delete(&lake, BRANCHES[*at], u).await;
-                states[*at].remove(&u);
+            Step::Delete(_, row) => {
+                let Some(u) = now.keys().nth(*row).copied() else { return };
+                delete(&self.lake, branch, u).await;
+                now.remove(&u);
             }
-            Step::Set(at, row, a, value) => {
-                let Some(u) = states[*at].keys().nth(*row).copied() else { continue };
-                set(&lake, BRANCHES[*at], u, if *a { "a" } else { "b" }, *value).await;
-                let row = states[*at].get_mut(&u).unwrap();
+            Step::Set(_, row, a, value) => {
+                let Some(u) = now.keys().nth(*row).copied() else { return };
+                set(&self.lake, branch, u, if *a { "a" } else { "b" }, *value).await;
+                let row = now.get_mut(&u).unwrap();
                 *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
             }
-            Step::Merge(into) => {
-                let (ours, theirs) = (&states[*into], &states[1 - into]);
-                let (merged, contested) = expected(&base, ours, theirs);
-                let theirs = theirs.clone();
-                let (from, to) = (BRANCHES[1 - into], BRANCHES[*into]);
-                let outcome = lake.merge(from).into(to).await.unwrap();
-                match &outcome {
-                    Merged::Conflicts(found) => {
-                        let told: Vec<i64> =
-                            found.rows.iter().flat_map(|rows| triples(&rows.base)).map(|row| row.0).collect();
-                        assert_eq!(sorted(told), contested, "merging {from} into {to}");
-                        let merge = lake.merge(from).into(to).rows("t", Side::Theirs);
-                        merge.await.unwrap().committed().unwrap();
-                        states[*into] = merged;
-                        let kept = contested.iter().filter_map(|u| Some((*u, *theirs.get(u)?)));
-                        states[*into].extend(kept.collect::<Vec<_>>());
-                    }
-                    Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => {
-                        assert!(contested.is_empty(), "{contested:?}: merging {from} into {to}");
-                        states[*into] = merged;
-                    }
+            Step::Merge(_) => now = self.merge(at).await,
+            Step::Reset(_, back) => {
+                let head = *self.states[at].last_key_value().unwrap().0;
+                let Some(then) = self.states[at].get(&(head - back.min(&(head - 1)))).cloned() else {
+                    return;
+                };
+                let to = format!("{branch}@{{{}}}", head - back.min(&(head - 1)));
+                self.lake.reset(to.as_str()).on(branch).await.unwrap().committed().unwrap();
+                (now, self.restored) = (then, true);
+            }
+            Step::Revert(_, back) => {
+                let head = *self.states[at].last_key_value().unwrap().0;
+                let of = head - back.min(&(head - 1));
+                let known = |version| self.states[at].get(&version).cloned();
+                let (Some(base), Some(theirs), true) = (known(of), known(of - 1), of > 3) else { return };
+                let outcome = self.lake.revert(format!("{branch}@{{{of}}}")).on(branch).await.unwrap();
+                if let Merged::Conflicts(_) = outcome {
+                    return;
                 }
-                if !matches!(outcome, Merged::UpToDate(_)) {
-                    base = theirs;
-                }
-                assert!(matches!(lake.merge(from).into(to).await.unwrap(), Merged::UpToDate(_)));
-                merges += 1;
+                let (merged, contested) = expected(&base, &now, &theirs);
+                assert!(contested.is_empty(), "{contested:?}: reverting {of} of {branch}");
+                (now, self.restored) = (merged, true);
             }
         }
-        for (branch, expected) in BRANCHES.iter().zip(&states) {
-            assert_eq!(state(&lake, branch).await, *expected, "{branch} after {step:?}");
+        self.expect(at, now, step).await;
+    }
+
+    /// Merges the other branch into one, and gives what that should be then.
+    async fn merge(&mut self, into: usize) -> State {
+        let (ours, theirs) = (self.now(into), self.now(1 - into));
+        let (merged, contested) = expected(&self.base, &ours, &theirs);
+        let (from, to) = (BRANCHES[1 - into], BRANCHES[into]);
+        self.check_other_way(into, &merged, &contested).await;
+        let outcome = self.lake.merge(from).into(to).await.unwrap();
+        let merged = match &outcome {
+            Merged::Conflicts(_) if self.restored => {
+                let merge = self.lake.merge(from).into(to).take("t", Side::Theirs);
+                merge.await.unwrap().committed().unwrap();
+                theirs.clone()
+            }
+            Merged::Conflicts(found) => {
+                let told = found.rows.iter().flat_map(|rows| triples(&rows.base)).map(|row| row.0).collect();
+                assert_eq!(sorted(told), contested, "merging {from} into {to}");
+                let merge = self.lake.merge(from).into(to).rows("t", Side::Theirs);
+                merge.await.unwrap().committed().unwrap();
+                let kept = contested.iter().filter_map(|u| Some((*u, *theirs.get(u)?)));
+                merged.into_iter().chain(kept).collect()
+            }
+            Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => {
+                assert!(contested.is_empty(), "{contested:?}: merging {from} into {to}");
+                merged
+            }
+        };
+        if !matches!(outcome, Merged::UpToDate(_)) {
+            self.base = theirs;
+        }
+        if let Merged::Forwarded(_) = outcome {
+            self.states[into] = self.states[1 - into].clone();
+        }
+        assert!(matches!(self.lake.merge(from).into(to).await.unwrap(), Merged::UpToDate(_)));
+        self.merges += 1;
+        merged
+    }
+
+    /// Which side is merged into which makes no difference to the rows.
+    async fn check_other_way(&self, into: usize, merged: &State, contested: &[i64]) {
+        let copy = format!("copy-{}", self.merges);
+        self.lake.create_branch(copy.as_str()).from(BRANCHES[1 - into]).await.unwrap();
+        match self.lake.merge(BRANCHES[into]).into(copy.as_str()).await.unwrap() {
+            Merged::Conflicts(_) => assert!(self.restored || !contested.is_empty()),
+            _ => assert_eq!(state(&self.lake, &copy).await, *merged, "the other way round"),
         }
     }
-    check_whole(&lake, "after the history").await;
-    merges
+}
+
+async fn run(history: &[Step], copies: bool) -> usize {
+    let mut pair = Pair::new(copies).await;
+    for step in history {
+        pair.step(step).await;
+    }
+    check_whole(&pair.lake, "after the history").await;
+    pair.merges
 }
 
 fn sorted(mut values: Vec<i64>) -> Vec<i64> {

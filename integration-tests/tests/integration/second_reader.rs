@@ -6,6 +6,8 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value as Json, json};
+use strandline::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use strandline::filter::col;
 use strandline::tree::All;
 use strandline::{Head, Lake, Runtime};
 use strandline_format::{
@@ -20,6 +22,7 @@ use crate::runner::{Case, Outcome};
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "second_reader::agrees_on_lakes_that_the_crates_make", run: agrees },
+    Case { name: "second_reader::agrees_on_a_lake_of_branches_that_were_merged", run: agrees_on_merges },
     Case { name: "second_reader::refuses_a_lake_in_which_one_byte_is_wrong", run: refuses_damage },
 ];
 
@@ -81,6 +84,40 @@ fn agrees() -> Outcome {
         }
     }
     Outcome::Passed
+}
+
+/// Two branches that both change rows of one table and merge each other, with a pick, a revert and a reset.
+fn agrees_on_merges() -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    run(async {
+        let lake = Lake::create(folder.path().display().to_string()).await.unwrap();
+        let rows = |ids: std::ops::Range<i64>| {
+            let ids = std::sync::Arc::new(Int64Array::from_iter_values(ids)) as ArrayRef;
+            RecordBatch::try_from_iter([("id", ids.clone()), ("a", ids.clone()), ("b", ids)]).unwrap()
+        };
+        let on = lake.begin().await.unwrap();
+        on.create_table("t").like(&rows(0..0).schema()).await.unwrap();
+        on.append("t", rows(0..10)).await.unwrap();
+        on.commit().await.unwrap();
+        lake.create_branch("dev").await.unwrap();
+        for (branch, other, first) in [("main", "dev", 100), ("dev", "main", 200), ("main", "dev", 300)] {
+            let column = if branch == "main" { "a" } else { "b" };
+            let on = lake.begin().branch(branch).await.unwrap();
+            on.append("t", rows(first..first + 3)).await.unwrap();
+            on.update("t", col("id").eq(1)).set(column, first).await.unwrap();
+            on.delete("t", col("id").eq(first / 100 + 4)).await.unwrap();
+            on.commit().await.unwrap();
+            lake.merge(branch).into(other).squash().await.unwrap().committed().unwrap();
+        }
+        lake.create_branch("picked").from("main@{1}").await.unwrap();
+        lake.cherry_pick("main@{2}").on("picked").await.unwrap().committed().unwrap();
+        lake.revert("picked").on("picked").await.unwrap().committed().unwrap();
+        lake.reset("picked~").on("picked").await.unwrap().committed().unwrap();
+    });
+    match accepts(folder.path()) {
+        Ok(()) => Outcome::Passed,
+        Err(why) => Outcome::Skipped(why),
+    }
 }
 
 /// Commits upon commits, over three tables, so that every tree gets nodes of its own; entries of every sort.

@@ -840,7 +840,7 @@ fn sorted(mut values: Vec<i64>) -> Vec<i64> {
 fn random_branches_come_to_what_their_rows_and_cells_say() {
     let histories = prop::collection::vec(steps(), 1..25);
     let merges = std::cell::Cell::new(0);
-    proptest!(cases(60), |(history in histories, copies in any::<bool>())| {
+    proptest!(cases(40), |(history in histories, copies in any::<bool>())| {
         merges.set(merges.get() + paused(run(&history, copies)));
     });
     assert!(merges.get() > 20, "{} merges", merges.get());

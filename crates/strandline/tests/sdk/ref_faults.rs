@@ -25,6 +25,7 @@ enum Act {
     DeleteBranch,
     RenameBranch,
     FastForward,
+    Merge,
     CreateTag,
     MoveTag,
     DeleteTag,
@@ -37,6 +38,7 @@ const ACTS: &[Act] = &[
     Act::DeleteBranch,
     Act::RenameBranch,
     Act::FastForward,
+    Act::Merge,
     Act::CreateTag,
     Act::MoveTag,
     Act::DeleteTag,
@@ -51,6 +53,7 @@ impl Act {
             Self::DeleteBranch => lake.delete_branch("dev").await,
             Self::RenameBranch => lake.rename_branch("dev", "made").await.map(drop),
             Self::FastForward => lake.fast_forward("dev").to("main").await.map(drop),
+            Self::Merge => lake.merge("main").into("parted").await.map(drop),
             Self::CreateTag => lake.create_tag("made").on("dev").await.map(drop),
             Self::MoveTag => lake.create_tag("v1").on("main").moving().await.map(drop),
             Self::DeleteTag => lake.delete_tag("v1").await,
@@ -69,6 +72,7 @@ impl Act {
                 version("branch:dev").await.is_none() && version("branch:made").await == Some(1)
             }
             Self::FastForward => version("branch:dev").await == Some(3),
+            Self::Merge => version("branch:parted").await == Some(3),
             Self::CreateTag => version("tag:made").await == Some(1),
             Self::MoveTag => version("tag:v1").await == Some(3),
             Self::DeleteTag => version("tag:v1").await.is_none(),
@@ -82,12 +86,12 @@ impl Act {
             Self::CreateBranch | Self::CreateBranchAgain | Self::CreateBranchFromTag | Self::CreateTag => {
                 error == ErrorKind::AlreadyExists
             }
-            Self::RenameBranch | Self::FastForward | Self::MoveTag => false,
+            Self::RenameBranch | Self::FastForward | Self::Merge | Self::MoveTag => false,
         }
     }
 }
 
-/// `main` has the versions 0 to 3, `dev` was made at 1, the tag `v1` is on 1, `dead` is a tombstone, and `lost` names a
+/// `main` has the versions 0 to 3, `dev` was made at 1, `parted` too and has a commit of its own, the tag `v1` is on 1, `dead` is a tombstone, and `lost` names a
 /// version that no branch keeps.
 async fn begin() -> InMemory {
     let store = Arc::new(InMemory::new());
@@ -98,6 +102,8 @@ async fn begin() -> InMemory {
         lake.create_branch(name).from("main~2").await.unwrap();
     }
     grow(&lake, "losing", 1).await;
+    lake.create_branch("parted").from("main~2").await.unwrap();
+    grow(&lake, "parted", 1).await;
     lake.create_branch("dead").await.unwrap();
     lake.create_tag("v1").on("dev").await.unwrap();
     lake.create_tag("lost").on("losing").await.unwrap();
@@ -173,6 +179,7 @@ fn an_act_whose_last_swap_is_never_answered_is_unknown_and_done_again() {
         (Act::DeleteBranch, "refs/branches/dev.json"),
         (Act::RenameBranch, "refs/branches/made.json"),
         (Act::FastForward, "refs/branches/dev.json"),
+        (Act::Merge, "refs/branches/parted.json"),
         (Act::CreateTag, "refs/tags/made.json"),
         (Act::MoveTag, "refs/tags/v1.json"),
         (Act::DeleteTag, "refs/tags/v1.json"),

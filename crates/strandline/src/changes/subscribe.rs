@@ -71,8 +71,9 @@ impl From<&Ref> for Since {
 /// let transaction = lake.begin().await?;
 /// transaction.create_table("orders").like(&batch.schema()).await?;
 /// transaction.commit().await?;
-/// let mut events = lake.subscribe("main", ["orders"]).stream();
+/// let start = Cursor::at(&lake.at("main").await?);
 /// lake.append("orders", batch).await?;
+/// let mut events = lake.subscribe(start, ["orders"]).stream();
 /// let event = events.try_next().await?.ok_or("no event")?;
 /// assert_eq!(event.tables()[0].rows.added, 3);
 /// let kept = event.cursor().to_string();

@@ -63,6 +63,8 @@ struct Ends {
     theirs: Snapshot,
     kin: Option<Kin>,
     base_is_ours: bool,
+    /// The last version that both sides count alike.
+    shared: Seq,
     operation: Operation,
 }
 
@@ -94,7 +96,7 @@ impl Bringing {
             txn: upon.txn,
             choices: &self.choices,
         };
-        let mut found = Disagreements::since(ends.since.0);
+        let mut found = Disagreements { since: ends.shared, ..Disagreements::default() };
         let work = Box::pin(rebase.carry(&mut found)).await?;
         Ok(if found.is_empty() { Brought::Done(work) } else { Brought::Disagreed(found) })
     }
@@ -107,6 +109,7 @@ impl Bringing {
                 Ok(Ends {
                     base: beside(before, ours),
                     theirs: beside(commit, ours),
+                    shared: kin.shared().seq,
                     kin: Some(kin),
                     base_is_ours: false,
                     operation: Operation::Merge,
@@ -119,6 +122,7 @@ impl Bringing {
                     theirs: beside(before, ours),
                     kin: None,
                     base_is_ours: true,
+                    shared: commit.version(),
                     operation: Operation::Restore,
                 })
             }
@@ -138,6 +142,7 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
     Ok(Ends {
         base: Snapshot { catalog: commit.node().catalog.clone(), ..snapshot.clone() },
         theirs: snapshot,
+        shared: kin.shared().seq,
         kin: Some(kin),
         base_is_ours,
         operation: Operation::Merge,
@@ -252,7 +257,8 @@ impl Ends {
             }
             (_, None) => Known::default(),
         };
-        Ok(Node::Theirs(Box::new(Theirs { base, theirs, known, base_is_ours: self.base_is_ours })))
+        let (base_is_ours, shared) = (self.base_is_ours, self.shared);
+        Ok(Node::Theirs(Box::new(Theirs { base, theirs, known, base_is_ours, shared })))
     }
 }
 
@@ -284,6 +290,7 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
         theirs: then.clone(),
         kin: None,
         base_is_ours: true,
+        shared: to.version(),
         operation: Operation::Restore,
     };
     let mut work = Work::on(now.clone(), upon.era);

@@ -42,7 +42,7 @@ impl TableBringing<'_> {
             return Ok(None);
         }
         let mut conflicts = Vec::new();
-        let merged = self.merge(&translated, &RowChoices::default(), &mut conflicts).await?;
+        let merged = self.merge((theirs, &translated), &RowChoices::default(), &mut conflicts).await?;
         let contested = match &conflicts[..] {
             // Where rows come back, a place that loses one may not be all that has it.
             [Conflict { kind: ConflictKind::Rows(rows), .. }] if !translated.restores => rows.contested(),
@@ -56,7 +56,7 @@ impl TableBringing<'_> {
         let cells = self.cells(theirs, &translated, contested).await?;
         let choices = self.decided(&cells, contested)?;
         let mut left = Vec::new();
-        let merged = self.merge(&translated, &choices, &mut left).await?;
+        let merged = self.merge((theirs, &translated), &choices, &mut left).await?;
         for conflict in &left {
             if let ConflictKind::Rows(rows) = &conflict.kind {
                 let rows: Vec<RowId> = rows.contested().iter().map(|row| row.row.row).collect();
@@ -69,7 +69,7 @@ impl TableBringing<'_> {
 
     async fn merge(
         &self,
-        translated: &Translated,
+        (theirs, translated): (&Theirs, &Translated),
         choices: &RowChoices,
         conflicts: &mut Vec<Conflict>,
     ) -> Result<Option<Draft>> {
@@ -77,6 +77,7 @@ impl TableBringing<'_> {
             base: &translated.base,
             ours: self.ours,
             theirs: &translated.draft,
+            shared: Some(theirs.shared),
             numbered: Some(translated.next),
             choices,
             version: self.rebase.version,

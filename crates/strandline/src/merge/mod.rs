@@ -68,7 +68,7 @@ pub(crate) struct Rebase<'a> {
 }
 
 /// All that two sides disagree on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Disagreements {
     pub(crate) conflicts: Vec<Conflict>,
     /// The values of rows among them, of tables that are merged from another version.
@@ -78,11 +78,6 @@ pub(crate) struct Disagreements {
 }
 
 impl Disagreements {
-    /// None yet.
-    pub(crate) fn since(since: Seq) -> Self {
-        Self { conflicts: Vec::new(), contested: Vec::new(), since }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
     }
@@ -91,7 +86,7 @@ impl Disagreements {
 impl Rebase<'_> {
     /// Carries the work over. Requests: those of the differences between the snapshots.
     pub(crate) async fn run(&self) -> Result<Rebased> {
-        let mut found = Disagreements::since(self.since);
+        let mut found = Disagreements::default();
         let work = self.carry(&mut found).await?;
         Ok(if found.is_empty() { Rebased::Done(work) } else { Rebased::Conflicts(found.conflicts) })
     }
@@ -258,6 +253,7 @@ impl Rebase<'_> {
                     base: &base,
                     ours: &ours,
                     theirs: draft,
+                    shared: None,
                     numbered: None,
                     choices: &RowChoices::default(),
                     version: self.version,

@@ -116,7 +116,9 @@ impl TableRebase<'_> {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |found| {
             if let Some(row) = sought.rows.get_mut(&found.id) {
-                let fate = if found.updated == row.version { RowFate::Moved } else { RowFate::Changed };
+                let is_told = self.shared.is_none_or(|shared| row.version <= shared);
+                let moved = is_told && found.updated == row.version;
+                let fate = if moved { RowFate::Moved } else { RowFate::Changed };
                 *side(row) = Side { fate, place: Some((entry.id, found.position)) };
             }
             Ok(())

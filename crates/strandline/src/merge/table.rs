@@ -25,6 +25,9 @@ pub(super) struct TableRebase<'a> {
     pub(super) base: &'a TableState,
     pub(super) ours: &'a TableState,
     pub(super) theirs: &'a Draft,
+    /// The last version that both sides count alike, if theirs is a version: what later ones wrote cannot be told apart by their
+    /// numbers, and counts as changed.
+    pub(super) shared: Option<Seq>,
     /// The first numbers that are left, if theirs has ours already.
     pub(super) numbered: Option<Ends>,
     /// What is decided of rows that both sides changed.

@@ -32,6 +32,8 @@ pub(crate) struct Theirs {
     pub(crate) known: Known,
     /// Whether the base is a version of ours, counted in our numbers, and not one of theirs.
     pub(crate) base_is_ours: bool,
+    /// The last version that both sides count alike.
+    pub(crate) shared: Seq,
 }
 
 /// The same, in the numbers of one state of ours.
@@ -134,8 +136,7 @@ impl Theirs {
         trees: &Trees,
         era: Era,
     ) -> Result<(Draft, Renumbering)> {
-        let everything =
-            Self { base: None, known: self.known.clone(), theirs: self.theirs.clone(), base_is_ours: false };
+        let everything = Self { base: None, base_is_ours: false, ..self.clone() };
         let translated = everything.upon(ours, trees, era).await?;
         let our_files = ours.table.files.clone();
         let mut table = (*self.theirs.table).clone();

@@ -19,6 +19,7 @@ mod register;
 mod scan_traps;
 #[cfg(test)]
 mod sent;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod slt;

@@ -7,6 +7,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement as SqlStatement};
 use strandline::Isolation;
 use strandline::format::{Direction, NullOrder, Transform, Type};
+use strandline::merge::Side;
 use strandline::transaction::Place;
 
 /// One statement.
@@ -57,6 +58,7 @@ pub(crate) enum Statement {
         to: String,
     },
     CreateTag(CreateTag),
+    Bring(Box<Bring>),
     DropRef {
         kind: RefKind,
         name: String,
@@ -130,6 +132,32 @@ pub(crate) struct CreateView {
     pub(crate) if_absent: bool,
     pub(crate) columns: Vec<String>,
     pub(crate) query: Box<Query>,
+}
+
+/// What is brought into a branch.
+#[derive(Clone, Debug)]
+pub(crate) struct Bring {
+    pub(crate) what: Brought,
+    /// The version that is brought.
+    pub(crate) reference: String,
+    /// The branch, if not the one where the session stands.
+    pub(crate) branch: Option<String>,
+    /// Whose rows count where the sides disagree.
+    pub(crate) takes: Vec<(Side, Vec<Name>)>,
+    pub(crate) message: Option<String>,
+}
+
+/// How it is brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// All that it has and the branch has not.
+    Merged,
+    /// What its commit did.
+    Picked,
+    /// The reverse of what its commit did.
+    Reverted,
+    /// Its state, in the place of the branch's.
+    Reset,
 }
 
 /// A tag that is to be made.

@@ -89,6 +89,8 @@ fn own(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
         refs::use_something(parser).map(Some)
     } else if is("SHOW") || is("DESCRIBE") || is("DESC") {
         show::show(parser)
+    } else if is("MERGE") || is("CHERRY") || is("REVERT") || is("RESET") {
+        refs::bring(parser)
     } else if is("COPY") {
         copy(parser)
     } else {

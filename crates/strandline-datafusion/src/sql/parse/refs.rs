@@ -5,6 +5,10 @@
 //! CREATE [OR REPLACE] TAG [IF NOT EXISTS] name [ON reference] [MESSAGE 'text']
 //! DROP (BRANCH | TAG) [IF EXISTS] name
 //! ALTER BRANCH name (RENAME TO name | FAST FORWARD TO reference)
+//! MERGE BRANCH reference [INTO name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
+//! CHERRY PICK reference [INTO name] [MESSAGE 'text']
+//! REVERT COMMIT reference [ON name] [MESSAGE 'text']
+//! RESET BRANCH [name] TO reference [MESSAGE 'text']
 //! USE (BRANCH name | TAG name | VERSION reference | SCHEMA name)
 //! ```
 //!
@@ -12,10 +16,13 @@
 
 use datafusion::sql::sqlparser::parser::Parser;
 
+use strandline::merge::Side;
+
 use super::words::{
-    Parsed, expect, if_absent, if_exists, name, ref_name, reference, refuse, take, take_one_of, text,
+    Parsed, expect, if_absent, if_exists, is_word, name, names, next_are, ref_name, reference, refuse, take,
+    take_one_of, text,
 };
-use crate::sql::statement::{CreateTag, RefKind, Statement, Use};
+use crate::sql::statement::{Bring, Brought, CreateTag, Name, RefKind, Statement, Use};
 
 pub(super) fn create_ref(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
     if take(parser, &["CREATE", "BRANCH"]) {
@@ -62,6 +69,49 @@ pub(super) fn alter_ref(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
     }
     expect(parser, &["FAST", "FORWARD", "TO"])?;
     Ok(Some(Statement::FastForward { branch, to: reference(parser)? }))
+}
+
+/// What brings a version into a branch.
+pub(super) fn bring(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
+    // A table that is called so may be merged into as well.
+    let table =
+        is_word(&parser.peek_nth_token(2).token, "USING") || is_word(&parser.peek_nth_token(2).token, "AS");
+    let (what, mut branch) = if !table && take(parser, &["MERGE", "BRANCH"]) {
+        (Brought::Merged, None)
+    } else if take(parser, &["CHERRY", "PICK"]) {
+        (Brought::Picked, None)
+    } else if take(parser, &["REVERT", "COMMIT"]) {
+        (Brought::Reverted, None)
+    } else if take(parser, &["RESET", "BRANCH"]) {
+        let branch = if next_are(parser, &["TO"]) { None } else { Some(reference(parser)?) };
+        expect(parser, &["TO"])?;
+        (Brought::Reset, branch)
+    } else {
+        return Ok(None);
+    };
+    let reference = reference(parser)?;
+    let before = if what == Brought::Reverted { "ON" } else { "INTO" };
+    if what != Brought::Reset && take(parser, &[before]) {
+        branch = Some(super::words::reference(parser)?);
+    }
+    let takes = if what == Brought::Merged { takes(parser)? } else { Vec::new() };
+    let message = take(parser, &["MESSAGE"]).then(|| text(parser)).transpose()?;
+    Ok(Some(Statement::Bring(Box::new(Bring { what, reference, branch, takes, message }))))
+}
+
+/// `TAKE OURS FOR a, b TAKE THEIRS FOR c`.
+fn takes(parser: &mut Parser<'_>) -> Parsed<Vec<(Side, Vec<Name>)>> {
+    let mut takes = Vec::new();
+    while take(parser, &["TAKE"]) {
+        let side = match take_one_of(parser, &["OURS", "THEIRS"]) {
+            Some("OURS") => Side::Ours,
+            Some(_) => Side::Theirs,
+            None => return parser.expected_ref("OURS or THEIRS", parser.peek_token_ref()),
+        };
+        expect(parser, &["FOR"])?;
+        takes.push((side, names(parser)?));
+    }
+    Ok(takes)
 }
 
 pub(super) fn use_something(parser: &mut Parser<'_>) -> Parsed<Statement> {

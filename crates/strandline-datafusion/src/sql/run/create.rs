@@ -1,24 +1,19 @@
-//! Schemas, tables and views: made, dropped, renamed.
+//! Schemas and tables: made; and views with them dropped and renamed.
 //!
 //! Invariant: what takes the place of something else does so in one transaction with it. What does not belong here: altering
 //! tables (`alter`).
 
-use std::ops::ControlFlow;
-
 use datafusion::arrow::datatypes::Schema as ArrowSchema;
-use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Visit, VisitMut, Visitor, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::Query;
 use strandline::format::{ColumnName, Field};
 use strandline::transaction::Rows;
 use strandline::{Error, ErrorKind, Result, Transaction};
 
 use super::names::full_name;
 use super::{Run, invalid};
-use crate::catalog::{LakeCatalog, PUBLIC};
-use crate::error::lake_error;
-use crate::sql::statement::{Check, Column, CreateTable, CreateView, Kind, Name};
-use crate::sql::{constant, refusal, travel, view};
+use crate::catalog::PUBLIC;
+use crate::sql::statement::{Check, Column, CreateTable, Kind, Name};
+use crate::sql::{constant, refusal};
 
 impl Run<'_> {
     pub(super) async fn create_schema(&self, name: &Name, if_absent: bool) -> Result<()> {
@@ -92,54 +87,6 @@ impl Run<'_> {
             field.default = constant::value(self.ctx, default.clone(), &column.ty).await.map_err(at)?;
         }
         Ok(field)
-    }
-
-    pub(super) async fn create_view(&self, view: CreateView) -> Result<()> {
-        let name = self.own_name(&view.name)?;
-        let acting = self.acting().await?;
-        let outcome = Box::pin(self.make_view(acting.transaction(), &name, view)).await;
-        acting.end(outcome).await
-    }
-
-    async fn make_view(&self, transaction: &Transaction, name: &str, view: CreateView) -> Result<()> {
-        let standing = stands(transaction, Kind::View, name).await?;
-        if standing && view.if_absent {
-            return Ok(());
-        }
-        let text = self.text_of(&view).await?;
-        let plan = match Box::pin(view::plan(LakeCatalog::clone(&self.seen()), &text)).await {
-            Ok(plan) => plan,
-            // Asked as a query, it may say which names are near.
-            Err(error) => {
-                let asked = Box::pin(self.planned(Query::clone(&view.query))).await;
-                return Err(asked.err().unwrap_or_else(|| refusal(&error)));
-            }
-        };
-        if standing && view.or_replace {
-            transaction.drop_table(name).await?;
-        }
-        transaction.create_view(name, &text, view::DIALECT, plan.schema().as_arrow()).await
-    }
-
-    /// The text of a view, in which the lake is called what it is called in all views.
-    async fn text_of(&self, view: &CreateView) -> Result<String> {
-        let mut query = Query::clone(&view.query);
-        Box::pin(travel::replace_in(self.ctx, &self.standing.at(), &mut query)).await?;
-        let state = self.ctx.state();
-        let mut settled = Settle {
-            catalog: self.catalog,
-            schema: state.config_options().catalog.default_schema.as_str(),
-            ctes: ctes(&query),
-        };
-        if let ControlFlow::Break(error) = VisitMut::visit(&mut query, &mut settled) {
-            return Err(error);
-        }
-        if view.columns.is_empty() {
-            return Ok(query.to_string());
-        }
-        let quoted: Vec<String> =
-            view.columns.iter().map(|name| Ident::with_quote('"', name).to_string()).collect();
-        Ok(format!("SELECT * FROM ({query}) AS columns_of_view ({})", quoted.join(", ")))
     }
 
     pub(super) async fn drop(&self, kind: Kind, names: &[Name], if_exists: bool) -> Result<()> {
@@ -259,7 +206,7 @@ pub(super) async fn found(transaction: &Transaction, kind: Kind, name: &str) -> 
     }
 }
 
-async fn stands(transaction: &Transaction, kind: Kind, name: &str) -> Result<bool> {
+pub(super) async fn stands(transaction: &Transaction, kind: Kind, name: &str) -> Result<bool> {
     match found(transaction, kind, name).await {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -277,66 +224,4 @@ async fn drop_all(transaction: &Transaction, kind: Kind, names: &[String], if_ex
         }
     }
     Ok(())
-}
-
-/// The names that a query gives to queries of its own.
-fn ctes(query: &Query) -> Vec<String> {
-    struct Ctes(Vec<String>);
-    impl Visitor for Ctes {
-        type Break = ();
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-            self.0.extend(tables.map(|table| folded(&table.alias.name)));
-            ControlFlow::Continue(())
-        }
-    }
-    let mut ctes = Ctes(Vec::new());
-    let _ = query.visit(&mut ctes);
-    ctes.0
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
-}
-
-/// Gives the tables of a view's query names that mean the same in every session.
-struct Settle<'s> {
-    catalog: &'s str,
-    schema: &'s str,
-    ctes: Vec<String>,
-}
-
-impl VisitorMut for Settle<'_> {
-    type Break = Error;
-
-    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<Error> {
-        let parts: Option<Vec<&Ident>> = name.0.iter().map(ObjectNamePart::as_ident).collect();
-        match parts.as_deref() {
-            Some([catalog, _, _]) if folded(catalog) == self.catalog => drop(name.0.remove(0)),
-            Some([_, _, _]) => {
-                let message = format!("{name} is not in the lake: a view reads only what is");
-                return ControlFlow::Break(invalid(message));
-            }
-            Some([table]) if self.schema != PUBLIC && !self.ctes.contains(&folded(table)) => {
-                name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('"', self.schema)));
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-impl Run<'_> {
-    /// A query as a frame that nothing has read from yet.
-    pub(super) async fn planned(&self, mut query: Query) -> Result<datafusion::dataframe::DataFrame> {
-        use datafusion::sql::parser::Statement as DfStatement;
-        use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-        Box::pin(travel::replace_in(self.ctx, &self.standing.at(), &mut query)).await?;
-        let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(query))));
-        let plan = Box::pin(self.plan(statement)).await.map_err(|error| match lake_error(&error) {
-            Some(_) => refusal(&error),
-            None => refusal(&error).at("the query"),
-        })?;
-        Ok(datafusion::dataframe::DataFrame::new(self.ctx.state(), plan))
-    }
 }

@@ -5,12 +5,14 @@
 //! changes something is answered, it has happened. What does not belong here: reading texts (`parse`).
 
 mod alter;
+mod bring;
 mod create;
 mod names;
 mod plain;
 mod refs;
 mod show;
 mod transactions;
+mod views;
 
 use std::sync::Arc;
 
@@ -86,6 +88,7 @@ impl Run<'_> {
             Statement::RenameBranch { name, to } => self.rename_branch(name, to).await,
             Statement::FastForward { branch, to } => self.fast_forward(branch, to).await,
             Statement::CreateTag(tag) => self.create_tag(tag).await,
+            Statement::Bring(bring) => self.bring(*bring).await,
             Statement::DropRef { kind, name, if_exists } => self.drop_ref(kind, name, if_exists).await,
             Statement::Use(used) => self.use_something(used).await,
             // These give rows, and are answered elsewhere.

@@ -9,6 +9,8 @@ mod phase;
 mod plain;
 mod processes;
 mod rows;
+mod tpch;
+mod tpch_queries;
 mod tree;
 mod write;
 
@@ -37,9 +39,10 @@ async fn run() -> Result<(), Failure> {
         Some("write") => write::run(&task).await,
         Some("append") => append::run(&task).await,
         Some("processes") => processes::run(&task).await,
+        Some("tpch") => tpch::run(&task).await,
         None => all(&task).await,
         Some(other) => {
-            let there = "there are \"tree\", \"write\", \"append\" and \"processes\"";
+            let there = "there are \"tree\", \"write\", \"append\", \"processes\" and \"tpch\"";
             Err(format!("no such bench: {other}; {there}").into())
         }
     }

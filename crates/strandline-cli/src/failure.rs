@@ -208,7 +208,7 @@ impl From<io::Error> for Failure {
 
 impl Failure {
     /// An error of a library: ours if there is one behind it.
-    fn of_any(error: &(dyn StdError + 'static)) -> Self {
+    pub(crate) fn of_any(error: &(dyn StdError + 'static)) -> Self {
         if let Some(own) = find::<strandline::Error>(error) {
             return own.into();
         }

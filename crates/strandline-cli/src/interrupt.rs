@@ -8,6 +8,7 @@ use std::future::{Future, IntoFuture};
 use strandline::{Report, Transaction};
 
 use crate::context::Context;
+use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 
 /// Runs what commits nothing, until it is interrupted.
@@ -18,6 +19,14 @@ pub(crate) async fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 /// Runs what is done before a commit begins.
 pub(crate) async fn before_commit<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     run_or(work, "interrupted; nothing was committed").await
+}
+
+/// Runs statements, which may commit; the message says what becomes of one that was committing.
+pub(crate) async fn statements<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {
+    run_or(work, message).await.map_err(|failure| match failure.exit() {
+        Exit::Interrupted => failure.hint("`strand log` shows what was committed"),
+        _ => failure,
+    })
 }
 
 async fn run_or<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {

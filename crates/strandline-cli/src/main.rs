@@ -15,8 +15,11 @@ mod interrupt;
 mod near;
 mod output;
 mod progress;
+mod query;
+mod shell;
 mod sink;
 mod source;
+mod statements;
 mod version;
 
 use std::io::{self, Write};

@@ -3,7 +3,7 @@
 mod branch;
 mod changes;
 mod completions;
-mod describe;
+pub(crate) mod describe;
 mod diff;
 mod doctor;
 mod export;
@@ -14,6 +14,7 @@ mod init;
 mod log;
 mod ls;
 mod show;
+mod sql;
 mod tag;
 mod version;
 mod watch;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Import(import::Args),
     Export(export::Args),
+    Sql(sql::Args),
     Ls(ls::Args),
     Describe(describe::Args),
     Files(files::Args),
@@ -54,6 +56,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit> {
         Command::Init(args) => init::run(context, args).boxed_local(),
         Command::Import(args) => return import::run(context, args).await.map(|()| Exit::Ok),
         Command::Doctor(args) => return interrupt::run(Box::pin(doctor::run(context, args))).await,
+        Command::Sql(args) => return sql::run(context, args).await.map(|()| Exit::Ok),
         Command::Export(args) => export::run(context, args).boxed_local(),
         Command::Ls(args) => ls::run(context, args).boxed_local(),
         Command::Describe(args) => describe::run(context, args).boxed_local(),

@@ -15,6 +15,9 @@ use crate::failure::Result;
 /// How many rows are laid out at a time.
 const PAGE: usize = 1000;
 
+/// A terminal that is narrower, or does not say how wide it is, breaks lines as it likes.
+const NARROW: u16 = 40;
+
 /// What stands for a value that is not there.
 const NULL: &str = "NULL";
 
@@ -46,10 +49,10 @@ impl Table {
     fn print(&mut self) -> Result<()> {
         let mut table = comfy_table::Table::new();
         table.load_preset(ASCII_MARKDOWN);
-        if std::io::stdout().is_terminal() {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-        } else {
+        if !std::io::stdout().is_terminal() {
             table.force_no_tty();
+        } else if table.width().is_some_and(|width| width >= NARROW) {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
         }
         table.set_header(self.columns.iter().map(|column| column.name.as_str()));
         table.add_rows(self.page.drain(..));

@@ -7,10 +7,14 @@ use strandline::arrow::csv::reader::Format;
 use strandline::arrow::datatypes::{DataType, Schema, SchemaRef};
 use strandline::arrow::error::ArrowError;
 
+use super::lines::Lines;
 use super::types::{of_table, settle};
 use super::{BATCH_ROWS, Input, Reading, Source};
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
+
+/// What is to be done about a line that cannot be read.
+const HINT: &str = "nothing was committed; --type COLUMN=string takes a column as text";
 
 /// How the reader of Arrow begins its errors.
 const PREFIXES: [&str; 3] = ["Csv error: ", "Parser error: ", "CSV error: "];
@@ -35,10 +39,12 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
         }
     };
     check_types(&schema)?;
-    let reader = BufReader::new(progress.reading(reader));
+    let lines = Lines::default();
+    let reader = BufReader::new(lines.watching(progress.reading(reader)));
     let builder = ReaderBuilder::new(schema.clone()).with_format(format).with_batch_size(BATCH_ROWS);
     let batches = builder.build_buffered(reader).map_err(|error| said(&error))?;
-    Ok(Source::new(schema, batches.map(|batch| batch.map_err(|error| said(&error)))))
+    let located = move |error: ArrowError| Failure::input(located(&error, &lines)).hint(HINT);
+    Ok(Source::new(schema, batches.map(move |batch| batch.map_err(&located))))
 }
 
 /// The names in the first line, and a reader of all lines, that one included.
@@ -90,29 +96,31 @@ fn check_types(schema: &Schema) -> Result<()> {
     }
 }
 
-/// What is wrong, without the words in front, and with lines counted from 1.
+/// What is wrong, without the words in front.
 fn said(error: &ArrowError) -> Failure {
+    Failure::input(text_of(error)).hint(HINT)
+}
+
+fn text_of(error: &ArrowError) -> String {
     if let ArrowError::IoError(_, error) = error {
-        return Failure::input(error.to_string());
+        return error.to_string();
     }
     let text = error.to_string();
     let text = PREFIXES.iter().fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
-    // Where a value cannot be read, Arrow counts lines from 0; where a line has too few or too many, from 1.
-    let text = match error {
-        ArrowError::ParseError(_) => next_line(text),
-        _ => text.to_owned(),
-    };
-    Failure::input(text).hint("nothing was committed; --type COLUMN=string takes a column as text")
+    text.to_owned()
 }
 
-/// The same text with the line after the one that it names.
-fn next_line(text: &str) -> String {
-    const AT: &str = "at line ";
-    let Some((before, after)) = text.split_once(AT) else { return text.to_owned() };
+/// The same, with the line in the place of the record that Arrow calls a line. Where a value cannot be read it counts from 0,
+/// where a record has too few values or too many from 1.
+fn located(error: &ArrowError, lines: &Lines) -> String {
+    const AT: &str = "line ";
+    let text = text_of(error);
+    let Some((before, after)) = text.split_once(AT) else { return text };
     let digits = after.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(after.len());
     let (number, rest) = after.split_at(digits);
+    let first = u64::from(matches!(error, ArrowError::ParseError(_)));
     match number.parse::<u64>() {
-        Ok(number) => format!("{before}{AT}{}{rest}", number + 1),
-        Err(_) => text.to_owned(),
+        Ok(number) => format!("{before}{AT}{}{rest}", lines.of_record(number + first)),
+        Err(_) => text,
     }
 }

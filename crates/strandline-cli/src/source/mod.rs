@@ -7,6 +7,7 @@
 mod csv;
 mod input;
 mod ipc;
+mod lines;
 mod ndjson;
 mod parquet;
 mod types;

@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod pipes;
+#[cfg(test)]
+mod shell;
 
 #[test]
 fn sessions_are_as_they_are_written() {

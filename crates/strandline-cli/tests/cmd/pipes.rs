@@ -26,7 +26,7 @@ fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn lake() -> tempfile::TempDir {
+pub(super) fn lake() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     ok(folder.path(), &["init"]);
     folder
@@ -121,6 +121,12 @@ fn a_malformed_line_is_named_and_commits_nothing() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("line 2") && text.contains("nothing was committed"), "{text}");
     assert_eq!(ok(folder.path(), &["head", "bad2", "-o", "ndjson"]), "{\"id\":1}\n");
+    // Lines are those of the file, whatever stands in quotes.
+    fed(folder.path(), &["import", "bad3", "-", "-f", "csv"], "id,name\n1,a\n");
+    let output =
+        fed(folder.path(), &["import", "bad3", "-", "-f", "csv"], "id,name\n\n2,\"two\nlines\"\nx,b\n");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("line 5"), "{text}");
 }
 
 #[test]
@@ -188,4 +194,19 @@ fn errors_are_objects_where_json_is_asked_for() {
     check(&["show", "a b c", "-o", "ndjson"], 2, "invalid input");
     check(&["ls", "-o", "json", "-l", "s3://bucket", "--option", "regoin=x"], 2, "invalid input");
     check(&["desrcibe", "-o", "json"], 2, "usage");
+}
+
+#[test]
+fn statements_come_from_files_and_standard_input_too() {
+    let folder = lake();
+    std::fs::write(
+        folder.path().join("make.sql"),
+        "CREATE TABLE t (id BIGINT);\n-- some; rows\nINSERT INTO t VALUES (1), (2);",
+    )
+    .unwrap();
+    ok(folder.path(), &["sql", "-f", "make.sql"]);
+    let answered =
+        fed(folder.path(), &["sql", "-o", "csv"], "SELECT sum(id) AS sum FROM t; SELECT ';' AS text");
+    assert_eq!(String::from_utf8_lossy(&answered.stdout), "sum\n3\ntext\n;\n");
+    assert_eq!(code(&answered), 0);
 }

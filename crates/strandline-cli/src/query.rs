@@ -1,0 +1,108 @@
+//! Statements on a lake, one after the other, each with its result.
+//!
+//! What does not belong here: where the statements come from (`commands/sql`, `shell`).
+
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use strandline::Ref;
+use strandline_datafusion::{At, Session};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::statements::split;
+
+/// Statements on a lake.
+pub(crate) struct Queries<'c> {
+    context: &'c Context,
+    session: Session,
+}
+
+impl<'c> Queries<'c> {
+    /// At the version that is meant.
+    pub(crate) async fn open(context: &'c Context) -> Result<Self> {
+        let lake = context.lake().await?;
+        let queries = Self { context, session: Session::new(&lake).map_err(Failure::from)? };
+        if let Some(reference) = context.reference() {
+            queries.stand_at(reference).await?;
+        }
+        Ok(queries)
+    }
+
+    /// Goes to a branch, or to a version that is only read.
+    pub(crate) async fn stand_at(&self, reference: &str) -> Result<()> {
+        let at = self.context.at_reference(self.session.lake(), Some(reference)).await?;
+        let statement = match at.is_head() {
+            true => format!("USE BRANCH {}", identifier(at.branch().as_str())),
+            false => format!("USE VERSION '{}'", reference.replace('\'', "''")),
+        };
+        self.session.sql(&statement).await?;
+        Ok(())
+    }
+
+    /// Where it stands, for a person.
+    pub(crate) async fn place(&self) -> String {
+        match self.session.at().await {
+            At::Branch(branch) => branch.as_str().to_owned(),
+            At::Ref(at) => format!("{}@{}", at.branch().as_str(), at.version()),
+            At::Transaction(transaction) => format!("{}*", transaction.branch().as_str()),
+        }
+    }
+
+    /// What is read now, as a version; of a transaction, what it began on.
+    pub(crate) async fn version(&self) -> Result<Ref> {
+        let lake = self.session.lake();
+        match self.session.at().await {
+            At::Branch(branch) => Ok(lake.at(format!("branch:{}", branch.as_str())).await?),
+            At::Ref(at) => Ok(at),
+            At::Transaction(transaction) => {
+                let (branch, start) = (transaction.branch().as_str(), transaction.start().version());
+                Ok(lake.at(format!("branch:{branch}@{{{start}}}")).await?)
+            }
+        }
+    }
+
+    /// Runs the statements of a text and prints what each answers.
+    pub(crate) async fn run(&self, text: &str) -> Result<()> {
+        for statement in split(text).all() {
+            let answer = Box::pin(self.session.sql(&statement)).await?;
+            self.print(answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to end with a transaction that nobody committed.
+    pub(crate) async fn finish(&self) -> Result<()> {
+        match self.session.at().await {
+            At::Transaction(_) => {
+                let failure = Failure::input("a transaction was left open, and nothing of it was committed");
+                Err(failure.hint("end it with COMMIT or ROLLBACK"))
+            }
+            At::Branch(_) | At::Ref(_) => Ok(()),
+        }
+    }
+
+    async fn print(&self, answer: DataFrame) -> Result<()> {
+        let stream = Box::pin(answer.execute_stream()).await?;
+        let schema = stream.schema();
+        let has_columns = !schema.fields().is_empty();
+        let rows = self.context.out.rows(&schema, stream).await?;
+        if !has_columns && rows == 0 {
+            self.context.out.note("ok");
+        }
+        Ok(())
+    }
+}
+
+/// A name in quotes, as SQL has it.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl From<DataFusionError> for Failure {
+    fn from(error: DataFusionError) -> Self {
+        match strandline_datafusion::lake_error(&error) {
+            Some(ours) => Self::from(ours),
+            None => Self::of_any(&error).hint("the statement was not carried out"),
+        }
+    }
+}

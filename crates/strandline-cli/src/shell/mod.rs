@@ -1,0 +1,167 @@
+//! The shell: statements at a prompt, with history, completion, and words of its own that begin with a backslash.
+//!
+//! Invariants: an error or Ctrl-C ends a statement and not the shell; a transaction that is open at the end is not committed, and
+//! that is said. What does not belong here: running statements (`query`), and the terminal, which a library handles.
+
+mod helper;
+mod names;
+mod word;
+
+use std::path::PathBuf;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::DefaultHistory;
+use rustyline::{CompletionType, Config, Editor};
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::Style;
+use crate::query::Queries;
+use helper::ShellHelper;
+use names::Names;
+use word::Word;
+
+/// What an interrupted statement leaves, if it was committing.
+const INTERRUPTED: &str = "interrupted; a statement that was committing has happened whole or not at all";
+
+const HELP: &str = "\
+Statements end with a semicolon and may go over several lines.
+\\d            what stands in the lake
+\\d TABLE      what a table is like
+\\ref          where this session stands
+\\ref REF      goes to a branch, tag, version or time
+\\timing       shows how long statements take, or no longer
+\\q            ends the shell, as does Ctrl-D";
+
+type Line = Editor<ShellHelper, DefaultHistory>;
+
+/// A shell that is open.
+struct Shell<'c> {
+    context: &'c Context,
+    queries: Queries<'c>,
+    timing: bool,
+    style: Style,
+}
+
+/// Reads statements until the end of the input.
+pub(crate) async fn run(context: &Context) -> Result<()> {
+    let queries = Queries::open(context).await?;
+    let style = Style::of(&std::io::stderr(), context.runtime.environment());
+    let mut shell = Shell { context, queries, timing: false, style };
+    let mut line = editor().map_err(broken)?;
+    let history = history();
+    if let Some(path) = &history {
+        // There is none the first time.
+        let _ = line.load_history(path);
+    }
+    context.out.note("strand: \\? for help, \\q to leave");
+    shell.refresh(&mut line).await;
+    let ended = shell.read(&mut line).await;
+    if let Some(path) = &history {
+        let _ = line.save_history(path);
+    }
+    ended?;
+    shell.queries.finish().await
+}
+
+fn editor() -> rustyline::Result<Line> {
+    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(false).build();
+    let mut line = Editor::with_config(config)?;
+    line.set_helper(Some(ShellHelper::default()));
+    Ok(line)
+}
+
+/// Where what was typed is kept.
+fn history() -> Option<PathBuf> {
+    let folder = dirs::data_dir()?.join("strandline");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+fn broken(error: ReadlineError) -> Failure {
+    Failure::input(format!("the terminal: {error}"))
+}
+
+impl Shell<'_> {
+    async fn read(&mut self, line: &mut Line) -> Result<()> {
+        loop {
+            let prompt = format!("{}> ", self.queries.place().await);
+            match line.readline(&prompt) {
+                Ok(text) if text.trim().is_empty() => {}
+                Ok(text) => {
+                    let _ = line.add_history_entry(text.trim());
+                    match Word::of(&text) {
+                        Some(Ok(Word::Quit)) => return Ok(()),
+                        Some(Ok(Word::Timing)) => self.timing = !self.timing,
+                        Some(Ok(word)) => self.say(self.obey(&word).await),
+                        Some(Err(failure)) => self.say(Err(failure)),
+                        None => self.answer(&text, line).await,
+                    }
+                }
+                // What was typed is given up, and not the shell.
+                Err(ReadlineError::Interrupted) => {}
+                Err(ReadlineError::Eof) => return Ok(()),
+                Err(error) => return Err(broken(error)),
+            }
+        }
+    }
+
+    async fn answer(&mut self, text: &str, line: &mut Line) {
+        let begun = Instant::now();
+        let work = Box::pin(self.queries.run(text));
+        let answered = interrupt::statements(work, INTERRUPTED).await;
+        self.say(answered);
+        if self.timing {
+            self.context.out.note(format!("time: {:.1?}", begun.elapsed()));
+        }
+        if changes_names(text) {
+            self.refresh(line).await;
+        }
+    }
+
+    async fn obey(&self, word: &Word) -> Result<()> {
+        match word {
+            Word::Help => self.context.out.note(HELP),
+            Word::List => self.queries.run("SHOW TABLES").await?,
+            Word::Describe(table) => {
+                let at = self.queries.version().await?;
+                crate::commands::describe::show(self.context, &at, table).await?;
+            }
+            Word::Place => self.context.out.note(self.queries.place().await),
+            Word::GoTo(reference) => self.queries.stand_at(reference).await?,
+            Word::Quit | Word::Timing => {}
+        }
+        Ok(())
+    }
+
+    fn say(&self, result: Result<()>) {
+        use std::io::Write;
+        if let Err(failure) = result {
+            let json = self.context.out.format().is_json();
+            let text = if json { failure.json() } else { failure.text(self.style) };
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
+
+    /// Looks up what can be completed. Names are a help: without them everything works.
+    async fn refresh(&self, line: &mut Line) {
+        let names = match self.queries.version().await {
+            Ok(at) => Names::of(&at).await.unwrap_or_default(),
+            Err(_) => Names::default(),
+        };
+        if let Some(helper) = line.helper_mut() {
+            helper.know(names);
+        }
+    }
+}
+
+/// Whether other names may stand in the lake after these statements.
+fn changes_names(text: &str) -> bool {
+    const WORDS: [&str; 6] = ["CREATE", "DROP", "ALTER", "USE", "COMMIT", "ROLLBACK"];
+    text.split(|letter: char| !letter.is_alphabetic()).any(|word| {
+        let word = word.to_ascii_uppercase();
+        WORDS.contains(&word.as_str())
+    })
+}

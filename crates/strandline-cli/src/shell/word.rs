@@ -1,0 +1,67 @@
+//! The words that the shell has for itself.
+
+use crate::failure::{Failure, Result};
+use crate::near::offer;
+
+/// What all of them are, for completion and for offering the nearest.
+pub(super) const WORDS: [&str; 6] = ["\\d", "\\timing", "\\ref", "\\q", "\\quit", "\\?"];
+
+/// A word of the shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Help,
+    List,
+    Describe(String),
+    Place,
+    GoTo(String),
+    Timing,
+    Quit,
+}
+
+impl Word {
+    /// The word that a line is, if it is one and no statement.
+    pub(super) fn of(line: &str) -> Option<Result<Self>> {
+        let line = line.trim().trim_end_matches(';').trim_end();
+        if !line.starts_with('\\') {
+            return matches!(line, "exit" | "quit").then_some(Ok(Self::Quit));
+        }
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        Some(match (word, rest) {
+            ("\\?" | "\\h" | "\\help", "") => Ok(Self::Help),
+            ("\\d" | "\\dt", "") => Ok(Self::List),
+            ("\\d", table) => Ok(Self::Describe(table.to_owned())),
+            ("\\ref", "") => Ok(Self::Place),
+            ("\\ref", reference) => Ok(Self::GoTo(reference.to_owned())),
+            ("\\timing", "") => Ok(Self::Timing),
+            ("\\q" | "\\quit", "") => Ok(Self::Quit),
+            _ if WORDS.contains(&word) => Err(Failure::usage(format!("{word} takes nothing after it"))),
+            _ => Err(Failure::usage(format!("{word} is no word of the shell{}", offer(word, WORDS)))
+                .hint("\\? shows them all")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_begin_with_a_backslash_and_all_else_is_sql() {
+        let check = |line: &str, expected: Option<Word>| {
+            assert_eq!(Word::of(line).map(|word| word.unwrap()), expected, "{line}");
+        };
+        check("SELECT 1;", None);
+        check("\\d", Some(Word::List));
+        check(" \\d sales.orders; ", Some(Word::Describe("sales.orders".to_owned())));
+        check("\\ref dev", Some(Word::GoTo("dev".to_owned())));
+        check("\\timing", Some(Word::Timing));
+        check("exit", Some(Word::Quit));
+    }
+
+    #[test]
+    fn a_mistyped_word_is_offered_the_nearest() {
+        let failure = Word::of("\\timng").unwrap().unwrap_err();
+        assert!(failure.message().contains("\\\\timing"), "{failure}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Which line a record of CSV stands on: quoted values have line ends in them, and empty lines are no records, so Arrow, which
+//! counts records, would name another line.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many turns are remembered: those of all records that may have been read ahead, and more.
+const TURNS: usize = 1 << 16;
+
+/// Where the records that went by began. Cloning gives another handle to the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// How many lines have ended.
+    lines: u64,
+    /// How many records have begun.
+    records: u64,
+    in_record: bool,
+    in_quotes: bool,
+    /// Records from which on lines are counted anew, and the lines on which they begin.
+    turns: VecDeque<(u64, u64)>,
+}
+
+impl Lines {
+    /// The line on which a record begins, both counted from 1.
+    pub(super) fn of_record(&self, record: u64) -> u64 {
+        let seen = self.seen();
+        let turn = seen.turns.iter().rev().find(|(begun, _)| *begun <= record);
+        turn.map_or(record, |(begun, line)| line + (record - begun))
+    }
+
+    /// A reader whose bytes are watched.
+    pub(super) fn watching<R: Read>(&self, reader: R) -> Watching<R> {
+        Watching { reader, lines: self.clone() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn byte(&mut self, byte: u8) {
+        if !self.in_record && byte != b'\n' && byte != b'\r' {
+            self.begin();
+        }
+        self.in_quotes ^= self.in_record && byte == b'"';
+        if byte == b'\n' {
+            self.lines += 1;
+            self.in_record = self.in_record && self.in_quotes;
+        }
+    }
+
+    fn begin(&mut self) {
+        self.in_record = true;
+        self.records += 1;
+        let line = self.lines + 1;
+        let expected =
+            self.turns.back().map_or(self.records, |(record, line)| line + (self.records - record));
+        if line != expected {
+            self.turns.push_back((self.records, line));
+        }
+        if self.turns.len() > TURNS {
+            self.turns.pop_front();
+        }
+    }
+}
+
+/// A reader whose bytes are watched.
+#[derive(Debug)]
+pub(super) struct Watching<R> {
+    reader: R,
+    lines: Lines,
+}
+
+impl<R: Read> Read for Watching<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        let mut seen = self.lines.seen();
+        buffer.iter().take(read).for_each(|byte| seen.byte(*byte));
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, lines: &[u64]) {
+        let watched = Lines::default();
+        let mut through = String::new();
+        watched.watching(text.as_bytes()).read_to_string(&mut through).unwrap();
+        assert_eq!(through, text);
+        let found: Vec<u64> = (1..).take(lines.len()).map(|record| watched.of_record(record)).collect();
+        assert_eq!(found, lines, "{text:?}");
+    }
+
+    #[test]
+    fn records_stand_on_the_lines_on_which_they_begin() {
+        check("a\nb\nc\n", &[1, 2, 3]);
+        check("a\r\nb\r\n", &[1, 2]);
+        check("\na\n\n\nb\nc\n", &[2, 5, 6]);
+        check("a\n\"x\ny\"\nb\nc\n", &[1, 2, 4, 5]);
+        check("a\n\"say \"\"no\"\"\"\nb\n", &[1, 2, 3]);
+    }
+}

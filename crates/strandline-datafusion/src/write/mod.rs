@@ -16,12 +16,17 @@
 
 mod assign;
 mod changes;
+mod copy;
 mod merge;
 mod positions;
+mod prepare;
 mod rule;
 mod sink;
 mod source;
+mod spill;
 mod target;
 mod values;
 
+pub(crate) use copy::copy_from;
+pub(crate) use prepare::{mark_stars, prepare};
 pub(crate) use rule::WriteRule;

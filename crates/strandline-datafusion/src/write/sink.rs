@@ -22,6 +22,7 @@ use strandline::{ErrorKind, Transaction};
 use crate::error::refused;
 use crate::write::changes::{self, Changes};
 use crate::write::source::{self, Failure};
+use crate::write::spill;
 use crate::write::target::Target;
 
 /// What is done with rows.
@@ -98,10 +99,14 @@ impl TableProvider for SinkTable {
 
     async fn insert_into(
         &self,
-        _: &dyn Session,
+        session: &dyn Session,
         input: Arc<dyn ExecutionPlan>,
         _: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = match self.0.act {
+            Act::Merge(_) => spill::bounded(session, input)?,
+            _ => input,
+        };
         Ok(Arc::new(DataSinkExec::new(input, Arc::new(self.0.clone()), None)))
     }
 }

@@ -18,6 +18,7 @@ use strandline::{Error, ErrorKind, Isolation, Result};
 
 use crate::sql::dialect::LakeDialect;
 use crate::sql::statement::{Kind, Statement};
+use crate::write::mark_stars;
 use words::{Parsed, if_exists, is_word, names, next_are, refuse, take, take_one_of, text};
 
 /// The statements of a text, in order.
@@ -57,7 +58,7 @@ fn plain(tokens: Vec<TokenWithSpan>, recursion_limit: usize) -> Result<Statement
         datafusion::error::DataFusionError::SQL(error, _) => syntax((**error).clone()),
         other => Error::new(ErrorKind::InvalidInput, other.strip_backtrace()),
     };
-    let mut parser = DFParserBuilder::new(tokens)
+    let mut parser = DFParserBuilder::new(mark_stars(tokens))
         .with_dialect(&LakeDialect)
         .with_recursion_limit(recursion_limit)
         .build()

@@ -21,11 +21,13 @@ use crate::catalog::At;
 use crate::error::{external, lake_error, refused};
 use crate::sql::names::Asked;
 use crate::sql::{lookup, travel};
+use crate::write;
 
 impl Run<'_> {
     pub(super) async fn plain(&self, mut statement: DfStatement) -> Result<DataFrame> {
         refuse_external(&statement, self)?;
         Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
+        Box::pin(write::prepare(&self.ctx.state(), &mut statement)).await?;
         let plan = self.plan(statement).await?;
         let frame = self.ctx.execute_logical_plan(plan).await?;
         // Of a statement that was prepared, this is the plan as well.
@@ -121,8 +123,11 @@ impl Run<'_> {
 
     /// `COPY t FROM …`.
     pub(super) async fn copy_from(&self, copy: SqlStatement) -> Result<DataFrame> {
-        let message = format!("{copy}: rows come in by INSERT INTO … SELECT from an external table");
-        Err(refused(ErrorKind::Unsupported, message))
+        let plan = Box::pin(write::copy_from(&self.ctx.state(), &copy)).await?;
+        if let LogicalPlan::Dml(dml) = &plan {
+            self.check_written(&dml.table_name)?;
+        }
+        self.at_once(plan).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! A table changed by the rows of a source.
 
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use strandline::ErrorKind;
 
 use super::{assert_kind, refused, run};
@@ -121,4 +123,30 @@ async fn a_merge_of_a_table_with_itself_and_of_a_query() {
 #[tokio::test]
 async fn a_merge_that_changes_nothing_makes_no_rows() {
     check("WHEN MATCHED AND s.n > 1000 THEN DELETE", &["1 10", "2 20", "3 30", "4 40"], 0).await;
+}
+
+/// The plan of a MERGE in a session with so much memory.
+async fn planned(lake: &strandline::Lake, memory: Option<usize>, sql: &str) -> String {
+    let runtime = RuntimeEnvBuilder::new();
+    let runtime = match memory {
+        Some(bytes) => runtime.with_memory_limit(bytes, 1.0),
+        None => runtime,
+    };
+    let ctx = SessionContext::new_with_config_rt(SessionConfig::new(), runtime.build_arc().unwrap());
+    strandline_datafusion::register(&ctx, "lake", lake).unwrap();
+    rows(&ctx, &format!("EXPLAIN {sql}")).await.join("\n")
+}
+
+#[tokio::test]
+async fn a_merge_that_may_not_fit_into_memory_has_a_join_that_spills() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs(0..100_000)), ("n", longs(0..100_000))]).await;
+    let sql = "MERGE INTO lake.public.t AS t USING (SELECT value + 50000 AS id, value AS n FROM range(0, 100000)) AS s
+               ON t.id = s.id WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.n)";
+    let unbounded = planned(&lake, None, sql).await;
+    assert!(unbounded.contains("HashJoin"), "{unbounded}");
+    let bounded = planned(&lake, Some(4 << 20), sql).await;
+    assert!(bounded.contains("SortMergeJoin"), "{bounded}");
+    let roomy = planned(&lake, Some(1 << 30), sql).await;
+    assert!(roomy.contains("HashJoin"), "{roomy}");
 }

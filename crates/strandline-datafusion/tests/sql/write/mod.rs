@@ -4,6 +4,7 @@ mod delete;
 mod insert;
 mod merge;
 mod random;
+mod statements;
 mod update;
 
 use datafusion::arrow::array::AsArray;

@@ -1,0 +1,241 @@
+//! Statements as DataFusion's planner understands them: what it would get wrong is put right or refused while it is still text.
+//!
+//! The planner keeps the last of two assignments to a column, takes `SET a.b = 1` for the column `b`, does not fold the names that are
+//! assigned to, and knows no `UPDATE SET *` and `INSERT *`. Invariant: a statement that is passed on means what it said. What does not
+//! belong here: types, and anything that the plan shows (`rule`).
+
+use std::collections::BTreeSet;
+
+use datafusion::common::TableReference;
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, Ident, Merge, MergeAction, MergeInsertExpr, MergeInsertKind,
+    ObjectName, ObjectNamePart, Parens, Statement as SqlStatement, TableAlias, TableFactor, Update, Values,
+};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use strandline::ErrorKind;
+
+use crate::error::refused;
+
+/// What stands for all columns in an assignment.
+const ALL: &str = "*";
+
+/// The tokens of a MERGE in which `UPDATE SET *` and `INSERT *` are written so that the parser takes them; other tokens as they are.
+pub(crate) fn mark_stars(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_merge = tokens.iter().any(|token| is_word(token, Keyword::MERGE));
+    if !is_merge {
+        return tokens;
+    }
+    let mut marked: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let before = marked.iter().rev().filter(|token| !matches!(token.token, Token::Whitespace(_)));
+        let before: Vec<&TokenWithSpan> = before.take(2).collect();
+        let star = token.token == Token::Mul;
+        let at = |token: Token| TokenWithSpan::new(token, token_span(&marked));
+        if star
+            && matches!(before[..], [set, update] if is_word(set, Keyword::SET) && is_word(update, Keyword::UPDATE))
+        {
+            let all = || {
+                Token::Word(Word {
+                    value: ALL.to_owned(),
+                    quote_style: Some('"'),
+                    keyword: Keyword::NoKeyword,
+                })
+            };
+            let assignment = [at(all()), at(Token::Eq), at(all())];
+            marked.extend(assignment);
+        } else if star && before.first().is_some_and(|token| is_word(token, Keyword::INSERT)) {
+            let row =
+                at(Token::Word(Word { value: "ROW".to_owned(), quote_style: None, keyword: Keyword::ROW }));
+            marked.push(row);
+        } else {
+            marked.push(token);
+        }
+    }
+    marked
+}
+
+fn token_span(tokens: &[TokenWithSpan]) -> datafusion::sql::sqlparser::tokenizer::Span {
+    tokens.last().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |token| token.span)
+}
+
+fn is_word(token: &TokenWithSpan, keyword: Keyword) -> bool {
+    matches!(&token.token, Token::Word(word) if word.keyword == keyword && word.quote_style.is_none())
+}
+
+/// Puts a statement right that writes; others stay as they are. One lookup of the table for a MERGE with stars.
+///
+/// # Errors
+/// `InvalidInput` for a column that is assigned to twice, and for stars of a source without a name; `Unsupported` for a part of a nested
+/// column; those of looking up the table.
+pub(crate) async fn prepare(state: &SessionState, statement: &mut Statement) -> Result<()> {
+    let fold = state.config_options().sql_parser.enable_ident_normalization;
+    match statement {
+        Statement::Explain(explain) => Box::pin(prepare(state, &mut explain.statement)).await,
+        Statement::Statement(statement) => match statement.as_mut() {
+            SqlStatement::Update(update) => prepare_update(update, fold),
+            SqlStatement::Merge(merge) => prepare_merge(state, merge, fold).await,
+            SqlStatement::Explain { statement, .. } => match statement.as_mut() {
+                SqlStatement::Update(update) => prepare_update(update, fold),
+                SqlStatement::Merge(merge) => prepare_merge(state, merge, fold).await,
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn prepare_update(update: &mut Update, fold: bool) -> Result<()> {
+    let qualifier = Qualifier::of(&update.table.relation);
+    prepare_assignments(&mut update.assignments, &qualifier, fold)
+}
+
+async fn prepare_merge(state: &SessionState, merge: &mut Merge, fold: bool) -> Result<()> {
+    if merge.clauses.iter().any(|clause| has_star(&clause.action)) {
+        let columns = columns(state, &merge.table, fold).await?;
+        let source = Qualifier::of(&merge.source);
+        for clause in &mut merge.clauses {
+            expand(&mut clause.action, &columns, &source)?;
+        }
+    }
+    let target = Qualifier::of(&merge.table);
+    for clause in &mut merge.clauses {
+        if let MergeAction::Update(update) = &mut clause.action {
+            prepare_assignments(&mut update.assignments, &target, fold)?;
+        }
+    }
+    Ok(())
+}
+
+/// How the columns of a table are qualified: by an alias, or by the parts of its name.
+struct Qualifier(Vec<Ident>);
+
+impl Qualifier {
+    fn of(table: &TableFactor) -> Self {
+        let alias = |alias: &TableAlias| vec![alias.name.clone()];
+        Self(match table {
+            TableFactor::Table { name, alias: None, .. } => {
+                name.0.iter().filter_map(|part| part.as_ident().cloned()).collect()
+            }
+            TableFactor::Table { alias: Some(name), .. } | TableFactor::Derived { alias: Some(name), .. } => {
+                alias(name)
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// Whether these parts are the last ones of it.
+    fn ends_with(&self, parts: &[Ident], fold: bool) -> bool {
+        let name = |ident: &Ident| normalized(ident, fold);
+        self.0.iter().map(name).rev().zip(parts.iter().map(name).rev()).all(|(one, other)| one == other)
+            && parts.len() <= self.0.len()
+    }
+}
+
+fn normalized(ident: &Ident, fold: bool) -> String {
+    if fold && ident.quote_style.is_none() { ident.value.to_lowercase() } else { ident.value.clone() }
+}
+
+/// Names that are assigned to, without qualifiers, folded, and each once.
+fn prepare_assignments(assignments: &mut [Assignment], table: &Qualifier, fold: bool) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for assignment in assignments {
+        let AssignmentTarget::ColumnName(ObjectName(parts)) = &mut assignment.target else {
+            let message = "columns are assigned to one by one: write SET a = 1, b = 2";
+            return Err(refused(ErrorKind::Unsupported, message));
+        };
+        let idents: Vec<Ident> = parts.iter().filter_map(|part| part.as_ident().cloned()).collect();
+        let Some((column, qualifier)) = idents.split_last() else { continue };
+        if !table.ends_with(qualifier, fold) {
+            let path: Vec<&str> = idents.iter().map(|ident| ident.value.as_str()).collect();
+            let message = format!(
+                "SET {}: {:?} is not the table, and a part of a nested column cannot be set by itself: assign to the whole column",
+                path.join("."),
+                path[..path.len() - 1].join(".")
+            );
+            return Err(refused(ErrorKind::Unsupported, message));
+        }
+        let name = normalized(column, fold);
+        if !seen.insert(name.clone()) {
+            let message = format!("column {name:?} is assigned to twice");
+            return Err(refused(ErrorKind::InvalidInput, message));
+        }
+        *parts = vec![ObjectNamePart::Identifier(Ident::with_quote('"', name))];
+    }
+    Ok(())
+}
+
+fn has_star(action: &MergeAction) -> bool {
+    match action {
+        MergeAction::Update(update) => update.assignments.iter().any(is_star),
+        MergeAction::Insert(insert) => is_row(insert),
+        MergeAction::Delete { .. } => false,
+    }
+}
+
+fn is_star(assignment: &Assignment) -> bool {
+    let all = |ident: &Ident| ident.value == ALL && ident.quote_style.is_some();
+    let target = match &assignment.target {
+        AssignmentTarget::ColumnName(ObjectName(parts)) => parts.first().and_then(|part| part.as_ident()),
+        AssignmentTarget::Tuple(_) => None,
+    };
+    target.is_some_and(all) && matches!(&assignment.value, Expr::Identifier(ident) if all(ident))
+}
+
+fn is_row(insert: &MergeInsertExpr) -> bool {
+    matches!(insert.kind, MergeInsertKind::Row)
+}
+
+/// The columns of the table that is merged into.
+async fn columns(state: &SessionState, table: &TableFactor, fold: bool) -> Result<Vec<String>> {
+    let TableFactor::Table { name, .. } = table else {
+        return Err(refused(ErrorKind::Unsupported, "MERGE goes into a table"));
+    };
+    let name: TableReference = object_name_to_table_reference(name.clone(), fold)?;
+    let schema = state.schema_for_ref(name.clone())?;
+    let Some(table) = schema.table(name.table()).await? else {
+        return Err(refused(ErrorKind::NotFound, format!("there is no table {name}")));
+    };
+    Ok(table.schema().fields().iter().map(|field| field.name().clone()).collect())
+}
+
+/// Writes out what stars stand for: each column of the table, from the column of the source with its name.
+fn expand(action: &mut MergeAction, columns: &[String], source: &Qualifier) -> Result<()> {
+    if !has_star(action) {
+        return Ok(());
+    }
+    if source.0.is_empty() {
+        let message = "UPDATE SET * and INSERT * need a name for the source: write USING (…) AS source";
+        return Err(refused(ErrorKind::InvalidInput, message));
+    }
+    let name = |column: &String| Ident::with_quote('"', column.as_str());
+    let value =
+        |column: &String| Expr::CompoundIdentifier(source.0.iter().cloned().chain([name(column)]).collect());
+    let target = |column: &String| ObjectName(vec![ObjectNamePart::Identifier(name(column))]);
+    match action {
+        MergeAction::Update(update) => {
+            let assigned = |column: &String| Assignment {
+                target: AssignmentTarget::ColumnName(target(column)),
+                value: value(column),
+            };
+            update.assignments = columns.iter().map(assigned).collect();
+        }
+        MergeAction::Insert(insert) => {
+            if insert.columns.is_empty() {
+                insert.columns = columns.iter().map(target).collect();
+            }
+            let named = insert.columns.iter().filter_map(|name| name.0.last()?.as_ident().cloned());
+            let row = named
+                .map(|ident| Expr::CompoundIdentifier(source.0.iter().cloned().chain([ident]).collect()));
+            let rows = vec![Parens::with_empty_span(row.collect())];
+            insert.kind = MergeInsertKind::Values(Values { explicit_row: false, value_keyword: false, rows });
+        }
+        MergeAction::Delete { .. } => {}
+    }
+    Ok(())
+}

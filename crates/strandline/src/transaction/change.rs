@@ -240,9 +240,14 @@ impl Change {
         let (updated, inserted) = self.written(&going).await?;
         let gone: u64 = going.iter().map(Found::count).sum();
         let files_touched = going.len() as u64;
+        let mut others = Vec::with_capacity(going.len());
         for found in going {
-            self.take_out(found).await?;
+            match &found.rows {
+                Some(rows) if self.rewrites(&found) => self.rewrite(&found, rows).await?,
+                _ => others.push(found),
+            }
         }
+        self.draft.take_out(others, &self.objects).await?;
         let (files, uploads) = match &mut self.writer {
             Some(writer) => writer.finish().await?,
             None => Default::default(),
@@ -283,21 +288,19 @@ impl Change {
         Ok((writer.updated.cardinality(), writer.inserted))
     }
 
-    /// Takes rows out of a file, or the file with them, if what is left of it is better written anew.
-    async fn take_out(&mut self, found: Found) -> Result<()> {
+    /// Whether what is left of a file is better written anew.
+    fn rewrites(&self, found: &Found) -> bool {
         let left = found.entry.live_rows().saturating_sub(found.count());
-        let external = found.entry.external.is_some();
-        match &found.rows {
-            Some(going)
-                if !external && self.removal.rewrites(left, found.entry.rows) && self.writer.is_some() =>
-            {
-                let deleted = touch::deleted(&self.now, &found).await?.union(going);
-                self.keep(&found.entry, &deleted).await?;
-                self.draft.remove(&found.entry);
-                Ok(())
-            }
-            _ => self.draft.take_out(found, &self.objects).await,
-        }
+        let possible = found.entry.external.is_none() && self.writer.is_some();
+        possible && self.removal.rewrites(left, found.entry.rows)
+    }
+
+    /// Takes a file out, and writes what is left of it anew.
+    async fn rewrite(&mut self, found: &Found, going: &DeletionVector) -> Result<()> {
+        let deleted = touch::deleted(&self.now, found).await?.union(going);
+        self.keep(&found.entry, &deleted).await?;
+        self.draft.remove(&found.entry);
+        Ok(())
     }
 
     /// Writes the rows of a file anew that are not deleted. They are the same rows, of the same version.

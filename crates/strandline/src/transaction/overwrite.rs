@@ -128,9 +128,8 @@ impl Transaction {
         if kept.is_empty() && reach == Filter::True {
             draft.clear();
         } else {
-            for found in going.into_iter().filter(|found| !kept.contains(&found.entry.id)) {
-                draft.take_out(found, self.objects()).await?;
-            }
+            let going = going.into_iter().filter(|found| !kept.contains(&found.entry.id));
+            draft.take_out(going.collect(), self.objects()).await?;
         }
         draft.overwrites.push(reach);
         let base: Vec<FileId> = kept.iter().copied().filter(|id| !draft.is_new(*id)).collect();

@@ -7,8 +7,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use strandline_format::{
-    Constraint, Deletes, DeletionVector, FileEntry, FileId, Filter, MAX_INLINE_DELETES, NumberMap, RowId,
-    RowIds, Schema, Table as TableNode, Test,
+    Constraint, Deletes, DeletionVector, Era, FileEntry, FileId, Filter, MAX_INLINE_DELETES, NumberMap,
+    RowId, RowIds, Schema, Table as TableNode, TableId, Test,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -174,37 +174,50 @@ pub(super) fn alone(state: &TableState, entry: &FileEntry) -> TableState {
 }
 
 impl Draft {
-    /// Takes the rows out. Requests: deletion vectors that are objects are read, and put where they are too long for an entry.
-    pub(super) async fn take_out(&mut self, found: Found, objects: &Objects) -> Result<()> {
-        let Found { entry, rows: Some(rows), deleted } = found else {
-            self.remove(&found.entry);
-            return Ok(());
-        };
-        let before = match deleted {
-            Some(before) => before,
-            None => deletion_vector(objects, self.table.id, &entry).await?.unwrap_or_default(),
-        };
-        let deletes = before.union(&rows);
-        if deletes.cardinality() >= entry.rows {
-            self.remove(&entry);
-            return Ok(());
+    /// Takes the rows out, of several files at once. Requests: deletion vectors that are objects are read, and put where they are too
+    /// long for an entry.
+    pub(super) async fn take_out(&mut self, going: Vec<Found>, objects: &Objects) -> Result<()> {
+        let (table, era) = (self.table.id, self.era);
+        let less = |found| lessened(found, (table, era), objects);
+        let mut all = std::pin::pin!(stream::iter(going).map(less).buffered(FILES));
+        while let Some((before, after)) = all.try_next().await? {
+            let Some(after) = after else {
+                self.remove(&before);
+                continue;
+            };
+            if let Some(Deletes::Stored { object, .. }) = &after.deletes {
+                self.uploads.insert(object.hash, (DataKind::DeletionVector, *object));
+            }
+            self.put(Some(&before), after);
         }
-        let deletes = self.store_deletes(&deletes, objects).await?;
-        let after = FileEntry { deletes: Some(deletes), ..entry.clone() };
-        self.put(Some(&entry), after);
         Ok(())
     }
+}
 
-    async fn store_deletes(&mut self, deletes: &DeletionVector, objects: &Objects) -> Result<Deletes> {
-        let (rows, blob) = (deletes.cardinality(), deletes.encode()?);
-        if blob.len() <= MAX_INLINE_DELETES {
-            return Ok(Deletes::Inline { rows, blob });
-        }
-        let kind = DataKind::DeletionVector;
-        let object = objects.put_data(kind, self.table.id, blob.into(), self.era).await?;
-        self.uploads.insert(object.hash, (kind, object));
-        Ok(Deletes::Stored { rows, object })
+/// An entry, and what it is without the rows; `None`: nothing is left of it.
+async fn lessened(
+    found: Found,
+    (table, era): (TableId, Era),
+    objects: &Objects,
+) -> Result<(FileEntry, Option<FileEntry>)> {
+    let Found { entry, rows: Some(rows), deleted } = found else { return Ok((found.entry, None)) };
+    let before = match deleted {
+        Some(before) => before,
+        None => deletion_vector(objects, table, &entry).await?.unwrap_or_default(),
+    };
+    let deletes = before.union(&rows);
+    if deletes.cardinality() >= entry.rows {
+        return Ok((entry, None));
     }
+    let (rows, blob) = (deletes.cardinality(), deletes.encode()?);
+    let deletes = if blob.len() <= MAX_INLINE_DELETES {
+        Deletes::Inline { rows, blob }
+    } else {
+        let object = objects.put_data(DataKind::DeletionVector, table, blob.into(), era).await?;
+        Deletes::Stored { rows, object }
+    };
+    let after = FileEntry { deletes: Some(deletes), ..entry.clone() };
+    Ok((entry, Some(after)))
 }
 
 /// Holds all rows of a table against constraints, under the schema that the constraints are of. Only files whose statistics leave

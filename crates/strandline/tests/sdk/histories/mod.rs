@@ -52,7 +52,7 @@ fn the_lake_is_what_the_model_is() {
     let tally =
         random("the_lake_is_what_the_model_is", 200, &histories, |steps| world::World::new().run(steps));
     println!("{tally:?}");
-    let world::Tally { straight, carried, refused, perhaps, landed, lost, calls, errors } = tally;
+    let world::Tally { straight, carried, refused, perhaps, landed, lost, calls, errors, rows: _ } = tally;
     for (what, count) in [
         ("commits upon the head that they began on", straight),
         ("commits that were carried over", carried),
@@ -62,6 +62,22 @@ fn the_lake_is_what_the_model_is() {
         ("calls", calls),
         ("errors", errors),
     ] {
+        assert!(count > 3, "{what}: {count}");
+    }
+}
+
+/// Transactions that are open at once and do nothing but change rows, most of them the same ones.
+#[test]
+fn rows_that_many_change_at_once_are_what_the_model_has() {
+    let histories = prop::collection::vec(script::row_steps(), 1..60);
+    let tally = random("rows_that_many_change_at_once_are_what_the_model_has", 60, &histories, |steps| {
+        world::World::new().run(steps)
+    });
+    println!("{tally:?}");
+    let world::Tally { carried, rows, calls, .. } = tally;
+    for (what, count) in
+        [("commits that were carried over", carried), ("conflicts that name rows", rows), ("calls", calls)]
+    {
         assert!(count > 3, "{what}: {count}");
     }
 }

@@ -98,10 +98,33 @@ fn fates() -> BoxedStrategy<Fate> {
     prop_oneof![6 => Just(Fate::Run), 1 => cut, 2 => crash].boxed()
 }
 
-fn acts() -> impl Strategy<Value = Act> {
+fn acts(kinds: impl Strategy<Value = u8>) -> impl Strategy<Value = Act> {
     let reach = (0_u8..4, 0_u8..8);
-    (0_u8..52, 0_u8..6, 0_u8..5, 0_u8..3, reach, prop::collection::vec(0_u8..8, 0..6))
+    (kinds, 0_u8..6, 0_u8..5, 0_u8..3, reach, prop::collection::vec(0_u8..8, 0..6))
         .prop_map(|(kind, table, name, column, reach, rows)| Act { kind, table, name, column, reach, rows })
+}
+
+/// Steps of transactions that change rows, some of which read others as well.
+pub(crate) fn row_steps() -> impl Strategy<Value = Step> {
+    let kinds = prop_oneof![1 => 13_u8..16, 1 => 24_u8..26, 2 => 30_u8..32, 1 => 35_u8..37, 12 => 40_u8..52];
+    let serializable = prop::bool::weighted(0.2);
+    let begin = (0_usize..2, serializable).prop_map(|(process, serializable)| Step::Begin {
+        process,
+        branch: 0,
+        serializable,
+        key: None,
+    });
+    let act = (0_usize..4, acts(kinds)).prop_map(|(transaction, act)| Step::Act {
+        transaction,
+        act,
+        fate: Fate::Run,
+    });
+    let commit = (0_usize..4, any::<bool>()).prop_map(|(transaction, together)| Step::Commit {
+        transaction,
+        together,
+        fate: Fate::Run,
+    });
+    prop_oneof![5 => begin, 12 => act, 6 => commit]
 }
 
 /// Any step, the likelier the more there is to find.
@@ -118,7 +141,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     let act_fates = prop_oneof![12 => Just(Fate::Run), 1 => fates()];
     prop_oneof![
         8 => begin.prop_map(|(process, branch, serializable, key)| Step::Begin { process, branch, serializable, key }),
-        24 => (transaction.clone(), acts(), act_fates).prop_map(|(transaction, act, fate)| Step::Act { transaction, act, fate }),
+        24 => (transaction.clone(), acts(0_u8..52), act_fates).prop_map(|(transaction, act, fate)| Step::Act { transaction, act, fate }),
         10 => (transaction.clone(), any::<bool>(), fates())
             .prop_map(|(transaction, together, fate)| Step::Commit { transaction, together, fate }),
         1 => (transaction, any::<bool>()).prop_map(|(transaction, silently)| Step::Abandon { transaction, silently }),

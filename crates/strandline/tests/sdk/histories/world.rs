@@ -77,6 +77,8 @@ pub(crate) struct Tally {
     /// Commits that were refused and must be, and those that only may be.
     pub(crate) refused: usize,
     pub(crate) perhaps: usize,
+    /// Those of them that name rows.
+    pub(crate) rows: usize,
     /// Commits that nobody waited for, and that happened or did not.
     pub(crate) landed: usize,
     pub(crate) lost: usize,
@@ -87,11 +89,12 @@ pub(crate) struct Tally {
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        let Self { straight, carried, refused, perhaps, landed, lost, calls, errors } = other;
+        let Self { straight, carried, refused, perhaps, rows, landed, lost, calls, errors } = other;
         self.straight += straight;
         self.carried += carried;
         self.refused += refused;
         self.perhaps += perhaps;
+        self.rows += rows;
         self.landed += landed;
         self.lost += lost;
         self.calls += calls;
@@ -395,6 +398,7 @@ impl World {
         assert!(!error.conflicts().is_empty(), "{error}");
         let heads = &history[before.unwrap_or(history.len()) - 1..];
         let refusal = heads.iter().map(|head| open.work.upon(&head.state).0).max();
+        self.tally.rows += usize::from(error.conflicts().iter().any(|conflict| conflict.code() == "rows"));
         match refusal {
             Some(Refusal::Always) => self.tally.refused += 1,
             Some(Refusal::Maybe) => self.tally.perhaps += 1,

@@ -80,6 +80,13 @@ impl Failure {
         Self::new(exit, kind.as_str(), error.to_string())
     }
 
+    /// What two sides disagree on.
+    pub(crate) fn conflicts(listed: Vec<String>) -> Self {
+        let mut failure = Self::new(Exit::Conflict, ErrorKind::Conflict.as_str(), listed.join("; "));
+        failure.0.conflicts = listed;
+        failure
+    }
+
     /// Ctrl-C; the message says what became of the work.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self::new(Exit::Interrupted, "interrupted", message)

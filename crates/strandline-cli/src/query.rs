@@ -35,7 +35,7 @@ impl<'c> Queries<'c> {
             true => format!("USE BRANCH {}", identifier(at.branch().as_str())),
             false => format!("USE VERSION '{}'", reference.replace('\'', "''")),
         };
-        self.session.sql(&statement).await?;
+        Box::pin(self.session.sql(&statement)).await?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod import;
 mod init;
 mod log;
 mod ls;
+mod merge;
 mod show;
 mod sql;
 mod tag;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Branch(branch::Args),
     Tag(tag::Args),
     Diff(diff::Args),
+    Merge(merge::Args),
     Changes(changes::Args),
     Watch(watch::Args),
     Completions(completions::Args),
@@ -67,6 +69,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit> {
         Command::Branch(args) => branch::run(context, args).boxed_local(),
         Command::Tag(args) => tag::run(context, args).boxed_local(),
         Command::Diff(args) => return interrupt::run(Box::pin(diff::run(context, args))).await,
+        Command::Merge(args) => return merge::run(context, args).await.map(|()| Exit::Ok),
         Command::Changes(args) => changes::run(context, args).boxed_local(),
         Command::Watch(args) => watch::run(context, args).boxed_local(),
         Command::Completions(args) => return completions::run(&args).map(|()| Exit::Ok),

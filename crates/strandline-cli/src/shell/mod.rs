@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context) -> Result<()> {
     let queries = Queries::open(context).await?;
     let style = Style::of(&std::io::stderr(), context.runtime.environment());
     let mut shell = Shell { context, queries, timing: false, style };
-    let mut line = editor().map_err(broken)?;
+    let mut line = editor().map_err(|error| broken(&error))?;
     let history = history();
     if let Some(path) = &history {
         // There is none the first time.
@@ -80,7 +80,7 @@ fn history() -> Option<PathBuf> {
     Some(folder.join("history"))
 }
 
-fn broken(error: ReadlineError) -> Failure {
+fn broken(error: &ReadlineError) -> Failure {
     Failure::input(format!("the terminal: {error}"))
 }
 
@@ -103,7 +103,7 @@ impl Shell<'_> {
                 // What was typed is given up, and not the shell.
                 Err(ReadlineError::Interrupted) => {}
                 Err(ReadlineError::Eof) => return Ok(()),
-                Err(error) => return Err(broken(error)),
+                Err(error) => return Err(broken(&error)),
             }
         }
     }

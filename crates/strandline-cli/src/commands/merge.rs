@@ -1,0 +1,152 @@
+//! `strand merge`: what one version has becomes part of a branch, whole or not at all.
+
+use std::str::FromStr;
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+use strandline::merge::Side;
+use strandline::refs::{Merge, MergeConflicts, Merged, Preview};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::{Cell, Kind, Record, number, text};
+
+/// Merges a branch, tag or version into a branch, in one commit
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// What is merged
+    from: String,
+    /// The branch that it is merged into
+    #[arg(long, default_value = "main", value_name = "BRANCH")]
+    into: String,
+    /// Says what it would come to, and commits nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// One commit for all that is merged, also where the branch could be moved forward
+    #[arg(long)]
+    squash: bool,
+    /// Whose state a table gets as a whole, as in sales.orders=theirs; may be given several times
+    #[arg(long, value_name = "TABLE=SIDE")]
+    take: Vec<Choice>,
+    /// Whose rows count of those that both sides changed, as in sales.orders=ours; may be given several times
+    #[arg(long, value_name = "TABLE=SIDE")]
+    rows: Vec<Choice>,
+    /// Why, for the log
+    #[arg(short, long)]
+    message: Option<String>,
+    /// Who, for the log
+    #[arg(long)]
+    author: Option<String>,
+}
+
+/// What is decided for a table.
+#[derive(Clone, Debug)]
+struct Choice {
+    table: String,
+    side: Side,
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (table, side) = text.rsplit_once('=').ok_or("it has the form table=ours or table=theirs")?;
+        let side = match side {
+            "ours" => Side::Ours,
+            "theirs" => Side::Theirs,
+            other => return Err(format!("{other:?} is no side: ours is the branch, theirs what is merged")),
+        };
+        Ok(Self { table: table.to_owned(), side })
+    }
+}
+
+/// What became of a merge.
+#[derive(Serialize)]
+struct Outcome {
+    outcome: &'static str,
+    branch: String,
+    version: Option<u64>,
+    tables: Vec<String>,
+}
+
+impl Record for Outcome {
+    const COLUMNS: &'static [(&'static str, Kind)] =
+        &[text("outcome"), text("branch"), number("version"), text("tables")];
+
+    fn cells(&self) -> Vec<Cell> {
+        let version = self.version.map_or(Cell::None, Cell::Number);
+        vec![Cell::text(self.outcome), Cell::text(&self.branch), version, Cell::text(self.tables.join(" "))]
+    }
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    context.no_reference("merge")?;
+    let lake = context.lake().await?;
+    let from = context.at_reference(&lake, Some(&args.from)).await?;
+    let merge = chosen(lake.merge(from).into(&args.into), &args);
+    const INTERRUPTED: &str = "interrupted; the merge has happened whole or not at all";
+    let outcome = interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await?;
+    let sentence = match outcome.outcome {
+        "up to date" => format!("{} has all of it already", args.into),
+        "forward" => format!("{} would be moved forward", args.into),
+        "commit" => format!("a commit would change {}", outcome.tables.join(", ")),
+        "forwarded" => {
+            format!("moved {} forward to version {}", args.into, outcome.version.unwrap_or_default())
+        }
+        _ => format!(
+            "merged into {}: version {} changes {}",
+            args.into,
+            outcome.version.unwrap_or_default(),
+            outcome.tables.join(", ")
+        ),
+    };
+    context.out.done(&outcome, sentence)
+}
+
+fn chosen(mut merge: Merge, args: &Args) -> Merge {
+    for choice in &args.take {
+        merge = merge.take(&choice.table, choice.side);
+    }
+    for choice in &args.rows {
+        merge = merge.rows(&choice.table, choice.side);
+    }
+    if args.squash {
+        merge = merge.squash();
+    }
+    if let Some(message) = &args.message {
+        merge = merge.message(message);
+    }
+    match &args.author {
+        Some(author) => merge.author(author),
+        None => merge,
+    }
+}
+
+async fn outcome(merge: Merge, args: &Args) -> Result<Outcome> {
+    let said = |outcome, version, tables| Outcome { outcome, branch: args.into.clone(), version, tables };
+    if args.dry_run {
+        return Ok(match merge.dry_run().await? {
+            Preview::UpToDate => said("up to date", None, Vec::new()),
+            Preview::Forward => said("forward", None, Vec::new()),
+            Preview::Commit(tables) => said("commit", None, tables),
+            Preview::Conflicts(found) => return Err(conflicts(&found)),
+        });
+    }
+    Ok(match merge.await? {
+        Merged::UpToDate(at) => said("up to date", Some(at.version().0), Vec::new()),
+        Merged::Forwarded(at) => said("forwarded", Some(at.version().0), Vec::new()),
+        Merged::Committed(report) => {
+            let tables = report.tables.iter().map(|table| table.name.clone()).collect();
+            said("committed", Some(report.commit.version().0), tables)
+        }
+        Merged::Conflicts(found) => return Err(conflicts(&found)),
+    })
+}
+
+/// All that the sides disagree on; nothing was done.
+fn conflicts(found: &MergeConflicts) -> Failure {
+    let listed = found.conflicts.iter().map(ToString::to_string).collect();
+    Failure::conflicts(listed)
+        .hint("nothing was committed; decide with --take TABLE=ours|theirs or --rows TABLE=ours|theirs")
+}

@@ -127,7 +127,7 @@ impl Run<'_> {
         if let LogicalPlan::Dml(dml) = &plan {
             self.check_written(&dml.table_name)?;
         }
-        self.at_once(plan).await
+        self.at_once(DataFrame::new(self.ctx.state(), plan)).await
     }
 }
 

@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::Deserialize;
 use strandline::Environment;
 
@@ -69,7 +70,10 @@ impl Config {
 fn path(environment: &dyn Environment) -> Option<PathBuf> {
     match environment.variable(VARIABLE) {
         Some(path) if !path.is_empty() => Some(path.into()),
-        _ => dirs::config_dir().map(|folder| folder.join("strandline").join("config.toml")),
+        _ => {
+            let folders = choose_base_strategy().ok()?;
+            Some(folders.config_dir().join("strandline").join("config.toml"))
+        }
     }
 }
 

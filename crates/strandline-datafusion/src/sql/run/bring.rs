@@ -16,7 +16,7 @@ use crate::sql::statement::{Bring, Brought};
 impl Run<'_> {
     pub(super) async fn bring(&self, bring: Bring) -> Result<()> {
         self.outside_of_transactions("what is brought into a branch")?;
-        let branch = self.into_branch(bring.branch.as_deref())?;
+        let branch = self.branch_to_change(bring.branch.as_deref())?;
         let of = Box::pin(reference::find(self.lake, &self.standing.place, &bring.reference)).await?;
         let outcome = match bring.what {
             Brought::Merged => self.merge(self.lake.merge(of).into(branch.as_str()), &bring)?.await?,
@@ -38,7 +38,7 @@ impl Run<'_> {
     }
 
     /// The branch that was named, or the one where the session stands.
-    fn into_branch(&self, named: Option<&str>) -> Result<RefName> {
+    fn branch_to_change(&self, named: Option<&str>) -> Result<RefName> {
         match (named, &self.standing.place) {
             (Some(name), _) => Ok(RefName::new(name)?),
             (None, At::Branch(branch)) => Ok(branch.clone()),

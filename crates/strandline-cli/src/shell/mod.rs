@@ -9,6 +9,7 @@ mod word;
 
 use std::path::PathBuf;
 
+use etcetera::{BaseStrategy, choose_base_strategy};
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
@@ -75,7 +76,7 @@ fn editor() -> rustyline::Result<Line> {
 
 /// Where what was typed is kept.
 fn history() -> Option<PathBuf> {
-    let folder = dirs::data_dir()?.join("strandline");
+    let folder = choose_base_strategy().ok()?.data_dir().join("strandline");
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder.join("history"))
 }

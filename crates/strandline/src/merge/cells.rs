@@ -241,7 +241,8 @@ mod tests {
     fn rows(a: [Option<i64>; 5], b: [Option<i64>; 5]) -> RecordBatch {
         let ids: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..5));
         let column = |values: [Option<i64>; 5]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
-        RecordBatch::try_from_iter([("a", column(a)), ("b", column(b)), ("_row_id", ids)]).unwrap()
+        let columns = [("a", column(a), true), ("b", column(b), true), ("_row_id", ids, false)];
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl From<&Ref> for Since {
 /// use futures::TryStreamExt;
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
-/// use std::sync::{Arc, Mutex, PoisonError};
+/// use strandline::changes::Cursor;
+/// use std::sync::Arc;
 ///
 /// let lake = Lake::create("memory://events").await?;
 /// let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2, 3])) as _)])?;
@@ -76,8 +77,8 @@ impl From<&Ref> for Since {
 /// let mut events = lake.subscribe(start, ["orders"]).stream();
 /// let event = events.try_next().await?.ok_or("no event")?;
 /// assert_eq!(event.tables()[0].rows.added, 3);
-/// let kept = event.cursor().to_string();
-/// # let _ = kept;
+/// let kept = event.cursor().to_string(); // for the next start of the program
+/// assert_eq!(kept.parse::<Cursor>()?, event.cursor());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

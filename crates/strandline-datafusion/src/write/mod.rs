@@ -30,3 +30,4 @@ mod values;
 pub(crate) use copy::copy_from;
 pub(crate) use prepare::{mark_stars, prepare};
 pub(crate) use rule::WriteRule;
+pub(crate) use target::Writing;

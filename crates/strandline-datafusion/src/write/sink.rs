@@ -133,7 +133,7 @@ impl DataSink for LakeSink {
     async fn write_all(&self, batches: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
         let writing = self.target.begin().await.map_err(crate::error::external)?;
         let outcome = self.act_on(writing.transaction(), batches).await;
-        writing.end(outcome).await
+        writing.end(outcome, crate::error::external).await
     }
 }
 

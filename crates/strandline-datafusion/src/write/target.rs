@@ -4,10 +4,10 @@
 //! commit. What does not belong here: what is written (`sink`).
 
 use datafusion::error::Result as DataFusionResult;
-use strandline::{ErrorKind, Result, Transaction};
+use strandline::{Error, ErrorKind, Result, Transaction};
 
 use crate::catalog::At;
-use crate::error::{external, refused};
+use crate::error::refused;
 use crate::table::LakeTable;
 
 /// A table to be written to.
@@ -44,14 +44,12 @@ impl Target {
     pub(crate) async fn begin(&self) -> Result<Writing> {
         if let Some((moment, _)) = self.0.moment() {
             let head = moment.head().await?;
-            return Ok(Writing { transaction: head.begin().await?, own: true });
+            return Ok(Writing::alone(head.begin().await?));
         }
         match self.0.at() {
-            At::Transaction(transaction) => Ok(Writing { transaction, own: false }),
-            At::Ref(at) => Ok(Writing { transaction: at.begin().await?, own: true }),
-            At::Branch(branch) => {
-                Ok(Writing { transaction: self.0.lake().begin().branch(branch.as_str()).await?, own: true })
-            }
+            At::Transaction(transaction) => Ok(Writing::within(transaction)),
+            At::Ref(at) => Ok(Writing::alone(at.begin().await?)),
+            At::Branch(branch) => Ok(Writing::alone(self.0.lake().begin().branch(branch.as_str()).await?)),
         }
     }
 }
@@ -65,6 +63,16 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
+    /// A statement within a transaction, which goes on after it.
+    pub(crate) fn within(transaction: Transaction) -> Self {
+        Self { transaction, own: false }
+    }
+
+    /// A statement with a transaction of its own.
+    pub(crate) fn alone(transaction: Transaction) -> Self {
+        Self { transaction, own: true }
+    }
+
     /// What the statement acts on.
     pub(crate) fn transaction(&self) -> &Transaction {
         &self.transaction
@@ -73,11 +81,15 @@ impl Writing {
     /// Ends the statement: its own transaction commits if all went well, and is given up if not.
     ///
     /// # Errors
-    /// That of the statement; else those of the commit, `Conflict` and `CommitUnknown` among them.
-    pub(crate) async fn end<T>(self, outcome: DataFusionResult<T>) -> DataFusionResult<T> {
+    /// That of the statement; else those of the commit as `wrap` gives them, `Conflict` and `CommitUnknown` among them.
+    pub(crate) async fn end<T, E>(
+        self,
+        outcome: std::result::Result<T, E>,
+        wrap: impl FnOnce(Error) -> E,
+    ) -> std::result::Result<T, E> {
         if self.own {
             match &outcome {
-                Ok(_) => drop(self.transaction.commit().await.map_err(external)?),
+                Ok(_) => drop(self.transaction.commit().await.map_err(wrap)?),
                 Err(_) => self.transaction.abandon().await,
             }
         }

@@ -21,7 +21,7 @@ impl Run<'_> {
             Err(error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         };
-        acting.end(outcome).await
+        acting.end(outcome, std::convert::identity).await
     }
 
     async fn alter_table(&self, transaction: &Transaction, table: &Table, acts: Vec<Act>) -> Result<()> {

@@ -28,14 +28,14 @@ impl Run<'_> {
             }
             outcome => outcome,
         };
-        acting.end(outcome).await
+        acting.end(outcome, std::convert::identity).await
     }
 
     pub(super) async fn create_table(&self, table: CreateTable) -> Result<()> {
         let name = self.own_name(&table.name)?;
         let acting = self.acting().await?;
         let outcome = Box::pin(self.make_table(acting.transaction(), &name, table)).await;
-        acting.end(outcome).await
+        acting.end(outcome, std::convert::identity).await
     }
 
     async fn make_table(&self, transaction: &Transaction, name: &str, table: CreateTable) -> Result<()> {
@@ -94,7 +94,7 @@ impl Run<'_> {
         let names = names.iter().map(own).collect::<Result<Vec<_>>>()?;
         let acting = self.acting().await?;
         let outcome = drop_all(acting.transaction(), kind, &names, if_exists).await;
-        acting.end(outcome).await
+        acting.end(outcome, std::convert::identity).await
     }
 
     pub(super) async fn rename(&self, kind: Kind, name: &Name, to: &Name, if_exists: bool) -> Result<()> {
@@ -114,7 +114,7 @@ impl Run<'_> {
             Err(error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         };
-        acting.end(outcome).await
+        acting.end(outcome, std::convert::identity).await
     }
 
     /// A name of one part that something may be given.

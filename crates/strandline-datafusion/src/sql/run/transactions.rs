@@ -7,39 +7,16 @@ use strandline::{ErrorKind, Isolation, Result, Transaction};
 
 use super::{Run, invalid};
 use crate::catalog::At;
-
-/// The transaction that a statement acts on.
-pub(super) struct Acting {
-    transaction: Transaction,
-    /// Whether it is the statement's own, and ends with it.
-    own: bool,
-}
-
-impl Acting {
-    pub(super) fn transaction(&self) -> &Transaction {
-        &self.transaction
-    }
-
-    /// Ends the statement: its own transaction commits if all went well, and is given up if not.
-    pub(super) async fn end<T>(self, outcome: Result<T>) -> Result<T> {
-        if self.own {
-            match &outcome {
-                Ok(_) => drop(self.transaction.commit().await?),
-                Err(_) => self.transaction.abandon().await,
-            }
-        }
-        outcome
-    }
-}
+use crate::write::Writing;
 
 impl Run<'_> {
     /// The transaction that is open, or one of the statement's own.
-    pub(super) async fn acting(&self) -> Result<Acting> {
+    pub(super) async fn acting(&self) -> Result<Writing> {
         if let Some(transaction) = &self.standing.transaction {
-            return Ok(Acting { transaction: transaction.clone(), own: false });
+            return Ok(Writing::within(transaction.clone()));
         }
         let transaction = Box::pin(self.begin_on(Isolation::Snapshot)).await?;
-        Ok(Acting { transaction, own: true })
+        Ok(Writing::alone(transaction))
     }
 
     async fn begin_on(&self, isolation: Isolation) -> Result<Transaction> {

@@ -24,7 +24,7 @@ impl Run<'_> {
         let name = self.own_name(&view.name)?;
         let acting = self.acting().await?;
         let outcome = Box::pin(self.make_view(acting.transaction(), &name, view)).await;
-        acting.end(outcome).await
+        acting.end(outcome, std::convert::identity).await
     }
 
     async fn make_view(&self, transaction: &Transaction, name: &str, view: CreateView) -> Result<()> {

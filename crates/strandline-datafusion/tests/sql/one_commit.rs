@@ -78,3 +78,17 @@ async fn a_view_of_the_session_follows_its_branch() {
     lake.append("t", batch(&[("id", longs([2, 3]))])).await.unwrap();
     assert_eq!(rows(&ctx, "SELECT count(*) FROM v").await, ["3"]);
 }
+
+#[tokio::test]
+async fn a_statement_that_runs_again_changes_what_it_reads_then() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "a", &[("id", longs([1, 2]))]).await;
+    let ctx = session(&lake);
+    let plan = ctx.state().create_logical_plan("UPDATE lake.public.a SET id = id + 10 WHERE id <> 2").await;
+    let plan = plan.unwrap();
+    for _ in 0..2 {
+        // The second run finds the row where the first one has put it, which the head that was seen at first does not have.
+        ctx.execute_logical_plan(plan.clone()).await.unwrap().collect().await.unwrap();
+    }
+    assert_eq!(rows(&ctx, "SELECT id FROM lake.public.a ORDER BY id").await, ["2", "21"]);
+}

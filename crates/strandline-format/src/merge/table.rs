@@ -25,16 +25,13 @@ pub struct TableSide<'a> {
 pub struct TableMerge {
     /// The merged node. Its files, totals and next ids are ours' still: the caller merges the entries, counts on with
     /// [`Totals::edited`](crate::Totals::edited) and takes the next ids from [`Pieces::complete`](crate::Pieces::complete).
-    /// A schema that neither side has stands in it, however long.
+    /// A schema that neither side has stands in it, however long. Rows of one side are not held against constraints of the other
+    /// yet [REB-11].
     pub table: Table,
     /// The merged schema.
     pub schema: Schema,
     /// Where what their entries refer to stands in the merged node.
     pub lists: ListMap,
-    /// The constraints that ours added or changed: rows that theirs added have to be checked against them [REB-11].
-    pub ours_constraints: Vec<Constraint>,
-    /// The constraints that theirs added or changed: for rows that ours added.
-    pub theirs_constraints: Vec<Constraint>,
     /// All that the sides disagree on; nothing may be committed while there is any.
     pub conflicts: Vec<TableConflict>,
 }
@@ -98,14 +95,7 @@ pub fn merge_tables(base: TableSide<'_>, ours: TableSide<'_>, theirs: TableSide<
     table.comment = merge_comment(base_table, our_table, their_table, &mut conflicts);
     table.key = merge_key(base_table, our_table, their_table, &schema, &mut conflicts);
     table.layout = merge_layout(base_table, our_table, their_table, &lists);
-    Ok(TableMerge {
-        table,
-        schema,
-        lists,
-        ours_constraints: changed_constraints(base_table, our_table),
-        theirs_constraints: changed_constraints(base_table, their_table),
-        conflicts,
-    })
+    Ok(TableMerge { table, schema, lists, conflicts })
 }
 
 /// A side's schema stays where it is; another one stands in the node until the caller decides that it is too long.
@@ -157,15 +147,6 @@ fn merge_constraints(
 fn constraints(table: &Table) -> BTreeMap<NameKey, Constraint> {
     let by_name = |constraint: &Constraint| (constraint.name.key().clone(), constraint.clone());
     table.constraints.iter().map(by_name).collect()
-}
-
-/// The constraints that a side added or whose condition it changed.
-fn changed_constraints(base: &Table, side: &Table) -> Vec<Constraint> {
-    let base = constraints(base);
-    let is_known = |constraint: &&Constraint| {
-        base.get(constraint.name.key()).is_some_and(|before| before.check == constraint.check)
-    };
-    side.constraints.iter().filter(|constraint| !is_known(constraint)).cloned().collect()
 }
 
 fn merge_comment(base: &Table, ours: &Table, theirs: &Table, conflicts: &mut Vec<TableConflict>) -> Comment {

@@ -68,14 +68,14 @@ impl Schema {
     /// # Errors
     /// Those of [`Schema::new`], if a schema was handed in that no edits lead to.
     pub fn merge(base: &Self, ours: &Self, theirs: &Self) -> Result<SchemaMerge> {
-        let mut merge = Merge { ours, theirs, conflicts: Vec::new() };
+        let mut merge = Merge { base, ours, theirs, conflicts: Vec::new() };
         let fields = merge.siblings(&base.fields, &ours.fields, &theirs.fields);
         let unnamed = merge.ids_without_a_name();
         merge.report_same_names(&fields, &unnamed);
         if !merge.conflicts.is_empty() {
             return Ok(SchemaMerge::Conflicts(merge.conflicts));
         }
-        let dropped: BTreeSet<FieldId> = ours.dropped.union(&theirs.dropped).copied().collect();
+        let dropped = left_out(&fields, [base, ours, theirs]);
         let same_as = |side: &&Self| side.fields == fields && side.dropped == dropped;
         if let Some(side) = [ours, theirs].into_iter().filter(same_as).max_by_key(|side| side.id) {
             return Ok(SchemaMerge::Merged(side.clone()));
@@ -85,6 +85,7 @@ impl Schema {
 }
 
 struct Merge<'s> {
+    base: &'s Schema,
     ours: &'s Schema,
     theirs: &'s Schema,
     conflicts: Vec<SchemaConflict>,
@@ -110,11 +111,11 @@ impl Merge<'_> {
                 }
                 None
             }
-            (None, Some(added), None) if self.theirs.dropped.contains(&added.id) => {
+            (None, Some(added), None) if self.has_dropped(self.theirs, added.id) => {
                 self.report(SchemaConflictKind::Dropped, added.id, changed(ours), None);
                 None
             }
-            (None, None, Some(added)) if self.ours.dropped.contains(&added.id) => {
+            (None, None, Some(added)) if self.has_dropped(self.ours, added.id) => {
                 self.report(SchemaConflictKind::Dropped, added.id, None, changed(theirs));
                 None
             }
@@ -128,6 +129,11 @@ impl Merge<'_> {
             (None, added, None) | (None, None, added) => added.cloned(),
             (Some(_), None, None) => None,
         }
+    }
+
+    /// Whether a side dropped a field that the base never had. What the base had dropped already the other side has restored.
+    fn has_dropped(&self, side: &Schema, id: FieldId) -> bool {
+        side.dropped.contains(&id) && !self.base.dropped.contains(&id)
     }
 
     fn both(&mut self, base: &Field, ours: &Field, theirs: &Field) -> Field {
@@ -261,6 +267,22 @@ impl Merge<'_> {
         let (ours, theirs) = if is_ours { (first, second) } else { (second, first) };
         let show = |field: &Field| Some(format!("{} (#{})", field.name, field.id));
         self.report(SchemaConflictKind::SameName, ours.id, show(ours), show(theirs));
+    }
+}
+
+/// The fields that any of the schemas has or dropped and that are not among these: an older state lacks fields of which it knows
+/// nothing [SCH-6].
+fn left_out(fields: &[Field], schemas: [&Schema; 3]) -> BTreeSet<FieldId> {
+    let known = schemas.into_iter().flat_map(|schema| schema.dropped.iter().copied().chain(schema.ids()));
+    let mut left_out: BTreeSet<FieldId> = known.collect();
+    take_out(fields, &mut left_out);
+    left_out
+}
+
+fn take_out(fields: &[Field], ids: &mut BTreeSet<FieldId>) {
+    for field in fields {
+        ids.remove(&field.id);
+        take_out(field.ty.children(), ids);
     }
 }
 

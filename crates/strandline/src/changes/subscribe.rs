@@ -112,7 +112,8 @@ impl Subscription {
         self
     }
 
-    /// The events. A table is followed under all names that it gets, and one that is made under a name later is met then.
+    /// The events. A table is followed under all names that it gets, from the cursor of an event on too, and one that is made under
+    /// a name later is met then.
     ///
     /// Requests: one for each look, which brings nothing if nothing is new; for what is new, those of a log. Nothing is asked
     /// before the stream is polled; a version is looked up at the first poll, so keep a [`Cursor`] where that is too late.
@@ -136,7 +137,7 @@ impl Subscription {
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         };
-        let followed = Followed { all: names.is_empty(), names, ids: BTreeSet::new() };
+        let followed = Followed { all: names.is_empty(), names, renamed: cursor.renamed.clone() };
         let followed = Arc::new(Mutex::new(followed));
         Ok(Watch { lake: self.lake, cursor, followed, every: self.every, idle: false })
     }
@@ -147,7 +148,8 @@ impl Subscription {
 struct Followed {
     all: bool,
     names: BTreeSet<NameKey>,
-    ids: BTreeSet<TableId>,
+    /// Those that had one of the names and have another one now.
+    renamed: BTreeSet<TableId>,
 }
 
 impl Followed {
@@ -156,12 +158,14 @@ impl Followed {
         let mut found = Vec::new();
         for change in commit.changes() {
             let named = |name: &TableName| self.names.contains(name.key());
-            let is_named = named(&change.name) || change.renamed_from.as_ref().is_some_and(named);
-            if is_named && change.new.is_some() {
-                self.ids.insert(change.table);
-            }
-            if self.all || is_named || self.ids.contains(&change.table) {
+            let was_named = change.renamed_from.as_ref().is_some_and(named);
+            if self.all || named(&change.name) || was_named || self.renamed.contains(&change.table) {
                 found.push(change.clone());
+            }
+            if named(&change.name) {
+                self.renamed.remove(&change.table);
+            } else if was_named {
+                self.renamed.insert(change.table);
             }
         }
         (self.all || !found.is_empty()).then_some(found)
@@ -225,8 +229,12 @@ impl Watch {
         self.cursor = Cursor::at(&at);
         let followed = Arc::clone(&self.followed);
         let event = move |commit: Commit| {
-            let wanted = followed.lock().unwrap_or_else(PoisonError::into_inner).of(&commit);
-            let event = wanted.map(|tables| Event { at: Ref::on(Arc::clone(&line), commit), tables });
+            let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+            let event = followed.of(&commit).map(|tables| Event {
+                at: Ref::on(Arc::clone(&line), commit),
+                tables,
+                renamed: followed.renamed.clone(),
+            });
             std::future::ready(Ok(event))
         };
         Ok((commits.try_filter_map(event).boxed(), self))
@@ -238,6 +246,7 @@ impl Watch {
 pub struct Event {
     at: Ref,
     tables: Vec<TableChange>,
+    renamed: BTreeSet<TableId>,
 }
 
 impl Event {
@@ -256,7 +265,7 @@ impl Event {
     /// The place after it, to go on from.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor::at(&self.at)
+        Cursor { renamed: self.renamed.clone(), ..Cursor::at(&self.at) }
     }
 
     /// What it did to the tables that are followed; of all, views and namespaces too, if none was named.

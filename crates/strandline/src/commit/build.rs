@@ -208,6 +208,8 @@ impl Builder<'_> {
             self.hot.push(object.hash);
             draft.table.schema = TableSchema::Stored(object);
         }
+        // The node checks itself against a schema that stands in it only, readers against any.
+        draft.table.check_schema(&draft.schema)?;
         let object = self.push(draft.table.to_json()?);
         self.hot.push(object.hash);
         Ok(object)

@@ -23,6 +23,42 @@ struct Check {
     columns: Vec<(FieldId, String)>,
 }
 
+/// What the rows of a table in one state were never held against and must not break in another one: constraints that have other
+/// texts there, or other columns behind the same names, and fields that must not be null any more, as an older state may have it.
+///
+/// # Errors
+/// `InvalidInput`: a constraint is beyond the language.
+pub(crate) fn unheld(
+    (before, old): (&[Constraint], &Schema),
+    (after, new): (&[Constraint], &Schema),
+) -> Result<Vec<Constraint>> {
+    let mut unheld = Vec::new();
+    for constraint in after {
+        let predicate = Predicate::parse(constraint.check.as_str())?;
+        let same = before.contains(constraint) && predicate.bind(old).ok() == predicate.bind(new).ok();
+        unheld.extend((!same).then(|| constraint.clone()));
+    }
+    unheld.extend(tightened(old, new).map(|id| not_null(new, id)).collect::<Result<Vec<_>>>()?);
+    Ok(unheld)
+}
+
+/// The fields that may be null in one state and not in another one.
+pub(crate) fn tightened<'s>(old: &'s Schema, new: &'s Schema) -> impl Iterator<Item = FieldId> + 's {
+    let required = |schema: &Schema, id: FieldId| schema.field(id).map(|field| field.required);
+    new.ids().filter(move |id| (required(old, *id), required(new, *id)) == (Some(false), Some(true)))
+}
+
+/// That a field is not null, as a constraint of its name.
+fn not_null(schema: &Schema, id: FieldId) -> Result<Constraint> {
+    let path = schema.path(id).unwrap_or_default();
+    let quoted: Vec<String> = path.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+    let name = path.last().copied().unwrap_or_default();
+    Ok(Constraint {
+        name: ColumnName::new(name)?,
+        check: SqlText::new(format!("{} IS NOT NULL", quoted.join(".")))?,
+    })
+}
+
 /// A new constraint of a table.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ mod simplify;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::{Checks, declare};
+pub(crate) use check::{Checks, declare, tightened, unheld};
 pub(crate) use column::find as find_column;
 pub(crate) use evaluate::passes;
 pub use literal::Literal;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use strandline_format::{
     CatalogEntry, EntryType, Era, HistoryEntry, MergedCommit, ObjectRef, Operation, Seq, TableId, TxnId,
 };
@@ -16,9 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::choices::{Choices, Side};
 use crate::merge::kin::{Kin, Known};
-use crate::merge::theirs::{Theirs, with_dropped};
+use crate::merge::theirs::{Theirs, unlisted, upon_schema};
 use crate::merge::{Disagreements, Rebase};
 use crate::snapshot::Snapshot;
+use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::transaction::work::{After, Node, Touched, Work};
 use crate::tree::Trees;
@@ -65,6 +67,8 @@ struct Ends {
     base_is_ours: bool,
     /// The last version that both sides count alike.
     shared: Seq,
+    /// The first version of ours in which a table of theirs may have been dropped.
+    dropped_since: Seq,
     operation: Operation,
 }
 
@@ -110,6 +114,7 @@ impl Bringing {
                     base: beside(before, ours),
                     theirs: beside(commit, ours),
                     shared: kin.shared().seq,
+                    dropped_since: kin.shared().seq.next()?,
                     kin: Some(kin),
                     base_is_ours: false,
                     operation: Operation::Merge,
@@ -123,6 +128,7 @@ impl Bringing {
                     kin: None,
                     base_is_ours: true,
                     shared: commit.version(),
+                    dropped_since: commit.version(),
                     operation: Operation::Restore,
                 })
             }
@@ -143,6 +149,7 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
         base: Snapshot { catalog: commit.node().catalog.clone(), ..snapshot.clone() },
         theirs: snapshot,
         shared: kin.shared().seq,
+        dropped_since: kin.shared().seq.next()?,
         kin: Some(kin),
         base_is_ours,
         operation: Operation::Merge,
@@ -249,16 +256,26 @@ impl Ends {
             None => None,
         };
         let standing = find(&self.theirs.trees, ours, (&self.base, before), after).await?;
-        let known = match (&self.kin, &standing) {
-            (Some(kin), Some(standing)) => kin.known(after.id, (standing, after)).await?,
+        // What theirs has made ours cannot have dropped; a revert brings back what its commit dropped.
+        let was_ours = before.is_some() || self.operation == Operation::Restore;
+        let last = match &standing {
+            None if was_ours => last_of(ours, after.id, self.dropped_since).await?,
+            _ => None,
+        };
+        let gone = match &last {
+            Some(last) => Some(ours.snapshot().table_of(last).await?),
+            None => None,
+        };
+        let known = match (&self.kin, standing.or(last)) {
+            (Some(kin), Some(standing)) => kin.known(after.id, (&standing, after)).await?,
             (None, Some(standing)) => {
-                let state = ours.snapshot().table_of(standing).await?;
+                let state = ours.snapshot().table_of(&standing).await?;
                 Known::on_one_line(&theirs.table, &state.table)
             }
             (_, None) => Known::default(),
         };
         let (base_is_ours, shared) = (self.base_is_ours, self.shared);
-        Ok(Node::Theirs(Box::new(Theirs { base, theirs, known, base_is_ours, shared })))
+        Ok(Node::Theirs(Box::new(Theirs { base, theirs, gone, known, base_is_ours, shared })))
     }
 }
 
@@ -281,38 +298,70 @@ async fn find(
     Ok(changes.into_iter().filter_map(|change| change.after).find(|entry| entry.id == after.id))
 }
 
+/// Our entry of a table that we have no more, as it was when it was dropped. Requests: the commits since then.
+async fn last_of(ours: &Ref, id: TableId, since: Seq) -> Result<Option<CatalogEntry>> {
+    if since > ours.version() {
+        return Ok(None);
+    }
+    let log = ours.log().table(id).from(since).limit(1).stream();
+    let mut log = std::pin::pin!(log);
+    let Some(dropped) = log.try_next().await? else { return Ok(None) };
+    let change = dropped.changes().iter().find(|change| change.table == id);
+    let gone = change.and_then(|change| Some((change.name.clone(), change.old?)));
+    Ok(gone.map(|(name, node)| CatalogEntry { name, entry_type: EntryType::Table, id, node }))
+}
+
 /// What the branch was at one of its versions, upon what it is now [MRG-10].
 async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
     refuse_stranger(upon.ours, to).await?;
     let (now, then) = (beside(upon.ours, to), beside(to, upon.ours));
+    let since = to.version().next()?;
     let ends = Ends {
         base: now.clone(),
         theirs: then.clone(),
         kin: None,
         base_is_ours: true,
         shared: to.version(),
+        dropped_since: since,
         operation: Operation::Restore,
     };
     let mut work = Work::on(now.clone(), upon.era);
     for (id, (before, after)) in ends.touched().await? {
-        let node = match (&before, &after) {
-            (_, None) => None,
-            (Some(before), Some(after)) if after.entry_type == EntryType::Table => {
-                let (now, then) = futures::try_join!(now.table_of(before), then.table_of(after))?;
-                let mut table = (*then.table).clone();
-                table.next_file = table.next_file.max(now.table.next_file);
-                table.next_row = table.next_row.max(now.table.next_row);
-                let schema = with_dropped(&then.schema, &now.schema)?;
-                let mut draft = Draft::of(&now, upon.era);
-                draft.restore(table, Arc::new(schema));
-                Some(Node::Table(Box::new(draft)))
+        let node = match &after {
+            Some(after) if after.entry_type == EntryType::Table => {
+                let last = match &before {
+                    Some(before) => Some(now.table_of(before).await?),
+                    None => match last_of(upon.ours, id, since).await? {
+                        Some(last) => Some(unlisted(&now.table_of(&last).await?)),
+                        None => None,
+                    },
+                };
+                let then = then.table_of(after).await?;
+                Some(Node::Table(Box::new(restored(
+                    &then,
+                    &last.unwrap_or_else(|| unlisted(&then)),
+                    upon.era,
+                )?)))
             }
-            (_, Some(after)) => Some(Node::Kept(after.entry_type, after.node)),
+            Some(after) => Some(Node::Kept(after.entry_type, after.node)),
+            None => None,
         };
         let after = after.zip(node).map(|(entry, node)| After { name: entry.name, node });
         work.touch(id, Touched { before, after, operation: Operation::Restore });
     }
     Ok(work)
+}
+
+/// An earlier state of a table in the place of the last one, whose numbers stay handed out [MRG-10].
+fn restored(then: &TableState, last: &TableState, era: Era) -> Result<Draft> {
+    let mut table = (*then.table).clone();
+    table.next_file = table.next_file.max(last.table.next_file);
+    table.next_row = table.next_row.max(last.table.next_row);
+    let schema;
+    (table.schema, schema) = upon_schema(then, &last.schema)?;
+    let mut draft = Draft::of(last, era);
+    draft.restore(table, schema);
+    Ok(draft)
 }
 
 /// The commit before one, which must be kept.

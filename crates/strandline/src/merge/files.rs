@@ -7,12 +7,13 @@ use strandline_format::{
     Deletes, DeletionVector, FileEntry, FileId, Files, Filter, MAX_INLINE_DELETES, ObjectRef, Renumbering,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::rows::Twice;
 use crate::merge::table::TableRebase;
 use crate::scan::deletion_vector;
 use crate::storage::DataKind;
+use crate::table::TableState;
 use crate::tree::{Change, FileFilter, KeyRange, Select};
 
 /// How many changed files are looked up on our side at a time.
@@ -267,7 +268,11 @@ impl FilesMerge<'_> {
         while let Some(change) = changes.try_next().await? {
             let collides = match (&change.before, &change.after) {
                 (None, Some(written)) => reaches(&reach, written),
-                _ => theirs.kept.contains(&change.key),
+                _ if theirs.kept.contains(&change.key) => true,
+                (Some(before), Some(after)) if reaches(&reach, after) => {
+                    brings_back((base, before), (ours, after)).await?
+                }
+                _ => false,
             };
             if collides {
                 found.collisions.push(change.key);
@@ -279,6 +284,21 @@ impl FilesMerge<'_> {
 
 fn side<'a>(entry: Option<&'a FileEntry>, deletes: &'a DeletionVector) -> Option<FileSide<'a>> {
     entry.map(|entry| FileSide { entry, deletes })
+}
+
+/// Whether rows of a file that one state had deleted are there in another. Requests: at most two, for vectors that are objects.
+pub(super) async fn brings_back(
+    (then, before): (&TableState, &FileEntry),
+    (now, after): (&TableState, &FileEntry),
+) -> Result<bool> {
+    if before.deletes.is_none() || before.deletes == after.deletes {
+        return Ok(false);
+    }
+    let deletes = async |state: &TableState, entry: &FileEntry| {
+        Ok::<_, Error>(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default())
+    };
+    let (before, after) = futures::try_join!(deletes(then, before), deletes(now, after))?;
+    Ok(!after.contains_all(&before))
 }
 
 /// Whether a file may hold a row that passes.

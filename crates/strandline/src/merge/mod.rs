@@ -33,7 +33,6 @@ pub(crate) use files::reaches;
 pub(crate) use kin::{Ends, Kin, Known, pick_key};
 pub(crate) use theirs::Theirs;
 
-use crate::changes::empty;
 use crate::error::Result;
 use crate::merge::choices::RowChoices;
 use crate::snapshot::Snapshot;
@@ -277,7 +276,8 @@ impl Rebase<'_> {
     ) -> Result<Option<Node>> {
         let node = |draft| Ok(Some(Node::Table(Box::new(draft))));
         let Some(ours) = ours else {
-            let (draft, _) = theirs.instead(&empty(&theirs.theirs), &onto.trees, self.era).await?;
+            let (mut draft, numbers) = theirs.again(&onto.trees, self.era).await?;
+            draft.renumbered = Some(numbers);
             return node(draft);
         };
         let ours = onto.table_of(ours).await?;

@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use strandline_format::merge::{TableMerge, TableSide, merge_tables};
 use strandline_format::tree::Root;
 use strandline_format::{
-    Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table,
+    Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, SchemaEdit, Seq, Table,
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Checks;
+use crate::filter::{self, Checks};
 use crate::merge::choices::RowChoices;
 use crate::merge::conflict::{Conflict, ConflictKind};
-use crate::merge::files::FilesMerge;
+use crate::merge::files::{FilesMerge, brings_back};
 use crate::merge::kin::Ends;
 use crate::storage::DataKind;
 use crate::table::TableState;
 use crate::transaction::check_rows;
 use crate::transaction::draft::Draft;
-use crate::tree::KeyRange;
+use crate::tree::{Change, KeyRange};
 
 /// One table on all sides.
 pub(super) struct TableRebase<'a> {
@@ -86,24 +87,49 @@ impl TableRebase<'_> {
         }
     }
 
-    /// The rows that each side added, held against the constraints that the other one added or changed since [REB-11]. Read
-    /// are the columns that the constraints ask for, of the files that were added.
+    /// The rows that each side added or brought back, held against what they were never held against on that side [REB-11]. Read are
+    /// the columns that the constraints ask for, of files whose statistics leave it open.
     async fn check_rows(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) -> Result<()> {
-        let ours = async {
-            if merged.theirs_constraints.is_empty() { Ok(Vec::new()) } else { self.our_new_files().await }
-        };
-        let ours = ours.await?;
-        let theirs = self.theirs.new_files().cloned().collect();
-        self.check_files(&merged.theirs_constraints, (&self.ours.table, ours), &merged.schema, conflicts)
-            .await?;
-        self.check_files(&merged.ours_constraints, (&self.theirs.table, theirs), &merged.schema, conflicts)
-            .await
+        let after = (merged.table.constraints.as_slice(), &merged.schema);
+        let unheld = filter::unheld((&self.ours.table.constraints, &self.ours.schema), after)?;
+        if !unheld.is_empty() {
+            let files = self.our_files().await?;
+            let schema = as_lenient(&merged.schema, &self.ours.schema)?;
+            self.check_files(&unheld, (&self.ours.table, files), &schema, conflicts).await?;
+        }
+        let theirs = self.theirs;
+        let unheld = filter::unheld((&theirs.table.constraints, &theirs.schema), after)?;
+        if !unheld.is_empty() {
+            let state = TableState { table: Arc::new(theirs.table.clone()), ..self.ours.clone() };
+            let files = self.came_since_base(&state).await?;
+            let schema = as_lenient(&merged.schema, &theirs.schema)?;
+            self.check_files(&unheld, (&theirs.table, files), &schema, conflicts).await?;
+        }
+        Ok(())
     }
 
-    /// The files that ours added since the base.
-    async fn our_new_files(&self) -> Result<Vec<FileEntry>> {
-        let added = KeyRange::new(self.base.table.next_file..);
-        self.ours.trees.collect(&self.ours.table.files, &added).await
+    /// The files of ours with rows that theirs did not see. If theirs is a version, the base holds only what theirs changed, and all of
+    /// ours may be such.
+    async fn our_files(&self) -> Result<Vec<FileEntry>> {
+        match self.shared {
+            None => self.came_since_base(self.ours).await,
+            Some(_) => self.ours.trees.collect(&self.ours.table.files, &KeyRange::new(..)).await,
+        }
+    }
+
+    /// The files of a side with rows that the base has not.
+    async fn came_since_base(&self, side: &TableState) -> Result<Vec<FileEntry>> {
+        let mut changes = std::pin::pin!(self.ours.trees.diff(&self.base.table.files, &side.table.files));
+        let mut came = Vec::new();
+        while let Some(Change { before, after, .. }) = changes.try_next().await? {
+            let has_come = match (&before, &after) {
+                (Some(before), Some(after)) => brings_back((self.base, before), (side, after)).await?,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            };
+            came.extend(after.filter(|_| has_come));
+        }
+        Ok(came)
     }
 
     async fn check_files(
@@ -153,6 +179,12 @@ impl TableRebase<'_> {
         let rows = Pieces::shared(base.next_row.0).complete(theirs.next_row.0, ours.next_row.0)?;
         Ok((Renumbering { files: files.0, rows: rows.0 }, FileId(files.1), RowId(rows.1)))
     }
+}
+
+/// A schema to read rows by that were written under another one: with nulls wherever that one let them be.
+fn as_lenient(schema: &Schema, written: &Schema) -> Result<Schema> {
+    let edits: Vec<SchemaEdit> = filter::tightened(written, schema).map(SchemaEdit::Relax).collect();
+    Ok(schema.edited(&edits, &[], &mut || 0)?)
 }
 
 fn apply(draft: &mut Draft, before: Option<&FileEntry>, after: Option<FileEntry>) {

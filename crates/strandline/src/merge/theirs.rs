@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Era, FieldId, FileEntry, FileId, Files, Renumbering, RowId, Schema, Seq, Table as TableNode,
+    Era, FileEntry, FileId, Files, Renumbering, RowId, Schema, SchemaMerge, Seq, Table as TableNode,
+    TableSchema, Totals,
 };
 
 use crate::changes::{FileChange, Sides, empty};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::merge::files::brings_back;
 use crate::merge::kin::{Ends, Known};
-use crate::scan::deletion_vector;
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::tree::Trees;
@@ -28,6 +29,8 @@ pub(crate) struct Theirs {
     /// As the base has it; `None`: theirs made it.
     pub(crate) base: Option<TableState>,
     pub(crate) theirs: TableState,
+    /// As ours had it last, if ours has dropped it.
+    pub(crate) gone: Option<TableState>,
     /// The numbers of theirs in those of ours.
     pub(crate) known: Known,
     /// Whether the base is a version of ours, counted in our numbers, and not one of theirs.
@@ -74,7 +77,9 @@ impl Theirs {
                 Some(entry) if !self.base_is_ours => Some(numbers.renumber(&entry)?),
                 entry => entry,
             };
-            restores |= self.brings_back((&base, before.as_ref()), after.as_ref()).await?;
+            if let (Some(before), Some(after)) = (&before, &after) {
+                restores |= brings_back((&base, before), (&self.theirs, after)).await?;
+            }
             let comes_back = before.is_none() && after.as_ref().is_some_and(is_known);
             let mut after = after.map(|entry| numbers.renumber(&entry)).transpose()?;
             restores |= comes_back;
@@ -104,23 +109,6 @@ impl Theirs {
         Ok(Translated { base, draft, numbers, next, strangers, restores })
     }
 
-    /// Whether rows of a file that the base had deleted are back.
-    async fn brings_back(
-        &self,
-        (base, before): (&TableState, Option<&FileEntry>),
-        after: Option<&FileEntry>,
-    ) -> Result<bool> {
-        let (Some(before), Some(after)) = (before, after) else { return Ok(false) };
-        let deletes = async |state: &TableState, entry: &FileEntry| {
-            Ok::<_, Error>(deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default())
-        };
-        if before.deletes.is_none() {
-            return Ok(false);
-        }
-        let (before, after) = futures::try_join!(deletes(base, before), deletes(&self.theirs, after))?;
-        Ok(!after.contains_all(&before))
-    }
-
     /// The files that differ between base and theirs, in the numbers that each has.
     async fn changes(&self, base: &TableState, trees: &Trees) -> Result<Vec<FileChange>> {
         let on_one_line = Known::on_one_line(&base.table, &self.theirs.table);
@@ -136,19 +124,33 @@ impl Theirs {
         trees: &Trees,
         era: Era,
     ) -> Result<(Draft, Renumbering)> {
+        self.in_numbers_of(ours, Draft::of(ours, era), trees).await
+    }
+
+    /// The same where ours has nothing any more, but may have handed out numbers [TBL-4].
+    pub(crate) async fn again(&self, trees: &Trees, era: Era) -> Result<(Draft, Renumbering)> {
+        let gone = self.gone.clone().unwrap_or_else(|| empty(&self.theirs));
+        self.in_numbers_of(&gone, Draft::of(&unlisted(&gone), era), trees).await
+    }
+
+    async fn in_numbers_of(
+        &self,
+        ours: &TableState,
+        mut draft: Draft,
+        trees: &Trees,
+    ) -> Result<(Draft, Renumbering)> {
         let everything = Self { base: None, base_is_ours: false, ..self.clone() };
-        let translated = everything.upon(ours, trees, era).await?;
-        let our_files = ours.table.files.clone();
+        let translated = everything.upon(ours, trees, draft.era).await?;
         let mut table = (*self.theirs.table).clone();
-        let schema = with_dropped(&self.theirs.schema, &ours.schema)?;
+        let schema;
+        (table.schema, schema) = upon_schema(&self.theirs, &ours.schema)?;
         (table.next_file, table.next_row) = (FileId(translated.next.file), RowId(translated.next.row));
-        let mut draft = Draft::of(ours, era);
         draft.clear();
-        draft.take_over(table, Arc::new(schema));
+        draft.take_over(table, schema);
         let entries: Vec<FileEntry> =
             translated.draft.table.files.edits().values().flatten().cloned().collect();
         let ids: Vec<FileId> = entries.iter().map(|entry| entry.id).collect();
-        let known = trees.get_many(&our_files, &ids).await?;
+        let known = trees.get_many(&ours.table.files, &ids).await?;
         for (entry, known) in entries.into_iter().zip(known) {
             // What ours has already came in the version that ours says; all else comes in the commit's own.
             let added = known.map_or(Seq(0), |known| known.added);
@@ -158,10 +160,24 @@ impl Theirs {
     }
 }
 
-/// A schema that remembers what the other one has dropped, or has and this one lacks, so that no id is given again [MRG-10].
-pub(crate) fn with_dropped(schema: &Schema, other: &Schema) -> Result<Schema> {
-    let lacking = |id: &FieldId| schema.field(*id).is_none();
-    let known = other.dropped().iter().copied().chain(other.ids());
-    let dropped = schema.dropped().iter().copied().chain(known.filter(lacking)).collect();
-    Ok(Schema::new(schema.id().max(other.id()), schema.fields().to_vec(), dropped)?)
+/// An older or another state's schema, as a change of the one that stands now: what goes by it is dropped, so that no id is given
+/// again [MRG-10]. With where it stands, or is to stand.
+pub(crate) fn upon_schema(state: &TableState, now: &Schema) -> Result<(TableSchema, Arc<Schema>)> {
+    match Schema::merge(now, now, &state.schema)? {
+        SchemaMerge::Merged(merged) if merged == *state.schema => {
+            Ok((state.table.schema.clone(), Arc::clone(&state.schema)))
+        }
+        SchemaMerge::Merged(merged) => Ok((TableSchema::Inline(merged.clone()), Arc::new(merged))),
+        SchemaMerge::Conflicts(_) => {
+            let message =
+                format!("the columns of table {} do not stand in each other's place", state.name.as_str());
+            Err(Error::new(ErrorKind::InvalidInput, message))
+        }
+    }
+}
+
+/// The table without rows, with all numbers that it has handed out.
+pub(crate) fn unlisted(state: &TableState) -> TableState {
+    let table = TableNode { files: Root::default(), totals: Totals::default(), ..(*state.table).clone() };
+    TableState { table: Arc::new(table), ..state.clone() }
 }

@@ -49,7 +49,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt};
-use strandline_format::{FileEntry, Filter, Stats};
+use strandline_format::{FieldId, FileEntry, Filter, Stats};
 
 pub use batches::Batches;
 pub(crate) use deletes::deletion_vector;
@@ -74,12 +74,21 @@ const BATCH_ROWS: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 /// How many files and row groups are in flight, unless told otherwise.
 const PREFETCH: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
+/// Which columns a scan gives.
+#[derive(Clone, Debug)]
+enum Columns {
+    All,
+    /// By name, or by the path of names to a part.
+    Named(Vec<String>),
+    Fields(Vec<FieldId>),
+}
+
 /// A scan that is being put together. Awaiting it plans the files and gives the [`Batches`].
 #[derive(Clone, Debug)]
 #[must_use = "a scan reads nothing before it is awaited"]
 pub struct Scan {
     state: TableState,
-    columns: Option<Vec<String>>,
+    columns: Columns,
     filter: Option<Predicate>,
     /// What rows must pass besides, in terms of the table.
     having: Option<Filter>,
@@ -97,7 +106,7 @@ impl Scan {
     pub(crate) fn of(state: TableState) -> Self {
         Self {
             state,
-            columns: None,
+            columns: Columns::All,
             filter: None,
             having: None,
             limit: None,
@@ -125,7 +134,13 @@ impl Scan {
     /// parts of lists and maps are called `element`, `key` and `value`; a map keeps its keys), and parts of one column come as
     /// one. Only what is needed is read. No columns at all give batches of nothing but a number of rows.
     pub fn columns<N: Into<String>>(mut self, columns: impl IntoIterator<Item = N>) -> Self {
-        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self.columns = Columns::Named(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only the columns with these ids, or that have such fields within.
+    pub(crate) fn fields(mut self, ids: impl IntoIterator<Item = FieldId>) -> Self {
+        self.columns = Columns::Fields(ids.into_iter().collect());
         self
     }
 
@@ -241,8 +256,11 @@ impl Scan {
     fn task(&self, filter: Option<Filter>) -> Result<Task> {
         let schema = &self.state.schema;
         let wanted = match &self.columns {
-            Some(columns) => Wanted::named(schema, columns).map_err(|error| self.of_table(error))?,
-            None => Wanted::all(schema)?,
+            Columns::Named(columns) => {
+                Wanted::named(schema, columns).map_err(|error| self.of_table(error))?
+            }
+            Columns::Fields(ids) => Wanted::with_ids(schema, ids)?,
+            Columns::All => Wanted::all(schema)?,
         };
         if self.row_ids {
             check_row_ids(&wanted).map_err(|error| self.of_table(error))?;

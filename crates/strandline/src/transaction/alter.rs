@@ -6,13 +6,13 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    ColumnName, Comment, Constraint, Direction, Field, FieldId, NullOrder, Operation, Position,
-    PrimitiveType, PropertyKey, PropertyValue, Schema, SchemaEdit, Table as TableNode, TableName,
-    TableSchema, Transform, Value,
+    ColumnName, Comment, Direction, Field, FieldId, NullOrder, Operation, Position, PrimitiveType,
+    PropertyKey, PropertyValue, Schema, SchemaEdit, Table as TableNode, TableName, TableSchema, Transform,
+    Value,
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Checks, Predicate};
+use crate::filter::{Checks, unheld};
 use crate::transaction::create::{add_check, field_at, set_order, set_split};
 use crate::transaction::draft::Draft;
 use crate::transaction::{Transaction, touch};
@@ -191,7 +191,7 @@ impl AlterTable {
         self.transaction.finish_appends(&mut state, Some(id)).await?;
         let mut draft = state.work.drafted(name).await?;
         let (table, schema) = self.alter(&draft, drawn)?;
-        let added = changed_checks((&draft.table, &draft.schema), (&table, &schema))?;
+        let added = unheld((&draft.table.constraints, &draft.schema), (&table.constraints, &schema))?;
         if !added.is_empty() {
             let rows = draft.state(state.work.base(), name);
             touch::check_rows(&rows, &table, &schema, &added).await?;
@@ -246,21 +246,6 @@ impl Drawn {
         self.0.fill(&mut bytes);
         u32::from_le_bytes(bytes)
     }
-}
-
-/// The constraints that are not what they were: other texts, or other columns behind the same names.
-fn changed_checks(
-    (before, old): (&TableNode, &Schema),
-    (after, new): (&TableNode, &Schema),
-) -> Result<Vec<Constraint>> {
-    let mut changed = Vec::new();
-    for constraint in &after.constraints {
-        let predicate = Predicate::parse(constraint.check.as_str())?;
-        let same =
-            before.constraints.contains(constraint) && predicate.bind(old).ok() == predicate.bind(new).ok();
-        changed.extend((!same).then(|| constraint.clone()));
-    }
-    Ok(changed)
 }
 
 /// What a change does to the schema, if anything; columns are looked for in the schema before all changes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use strandline_format::tree::Root;
 use strandline_format::{
     Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, Renumbering, RowId, RowIds,
-    Schema, Seq, Table as TableNode, TableName, TableSchema, Totals,
+    Schema, Seq, Table as TableNode, TableName, Totals,
 };
 
 use crate::error::Result;
@@ -77,12 +77,10 @@ impl Draft {
         Self { first_new, ..Self::new(table, schema, era) }
     }
 
-    /// Makes it another state of the table, of which no files are listed yet.
+    /// Makes it another state of the table, of which no files are listed yet. The node says where this very schema stands.
     pub(crate) fn take_over(&mut self, table: TableNode, schema: Arc<Schema>) {
         self.clear();
-        let schema_of = stored_schema(&table, &schema);
-        self.table =
-            TableNode { files: Root::default(), totals: Totals::default(), schema: schema_of, ..table };
+        self.table = TableNode { files: Root::default(), totals: Totals::default(), ..table };
         self.schema = schema;
     }
 
@@ -211,14 +209,6 @@ impl Draft {
             .map(|(id, edit)| (*id, edit.clone().map(|entry| FileEntry { added: version, ..entry })))
             .collect();
         self.table.files.edit(settled);
-    }
-}
-
-/// A schema that the table has already stays where it is.
-fn stored_schema(table: &TableNode, schema: &Arc<Schema>) -> TableSchema {
-    match &table.schema {
-        TableSchema::Inline(inline) if *inline != **schema => TableSchema::Inline((**schema).clone()),
-        TableSchema::Inline(_) | TableSchema::Stored(_) => table.schema.clone(),
     }
 }
 

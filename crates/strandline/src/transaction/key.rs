@@ -27,7 +27,6 @@ const ONE_BY_ONE: usize = 256;
 /// The columns of a key, and the keys that have come so far.
 pub(super) struct Key {
     columns: Vec<KeyColumn>,
-    paths: Vec<String>,
     converter: RowConverter,
     /// The hash of each.
     seen: HashSet<Hash>,
@@ -106,18 +105,18 @@ impl Key {
         let sort = |column: &KeyColumn| SortField::new(arrow_type(&column.ty.into()));
         let converter =
             RowConverter::new(columns.iter().map(sort).collect()).map_err(|error| refused(&error))?;
-        let paths = columns.iter().map(|column| column.path.clone()).collect();
-        Ok(Self { columns, paths, converter, seen: HashSet::new() })
+        Ok(Self { columns, converter, seen: HashSet::new() })
     }
 
-    /// The paths of the columns.
-    pub(super) fn paths(&self) -> &[String] {
-        &self.paths
+    /// The columns.
+    pub(super) fn fields(&self) -> impl Iterator<Item = FieldId> + '_ {
+        self.columns.iter().map(|column| column.id)
     }
 
     /// What was asked for, in words.
     pub(super) fn text(&self) -> String {
-        format!("({}) is one of the keys of an upsert", self.paths.join(", "))
+        let paths: Vec<&str> = self.columns.iter().map(|column| column.path.as_str()).collect();
+        format!("({}) is one of the keys of an upsert", paths.join(", "))
     }
 
     /// What the keys of a portion have in common.

@@ -41,12 +41,17 @@ pub(super) async fn within(
 }
 
 /// Whether files may say the same split in two ways: a date that became a timestamp counted days, and counts smaller units
-/// since.
+/// since. A double that was a float is told by fewer digits.
 fn is_ambiguous(state: &TableState, split: &Split) -> bool {
     split.fields.iter().any(|field| {
         let source = state.schema.field(field.field).and_then(|field| field.ty.primitive());
-        let counts = matches!(source, Some(PrimitiveType::Timestamp | PrimitiveType::TimestampNs));
-        counts && matches!(field.transform, Transform::Identity | Transform::Bucket(_))
+        match source {
+            Some(PrimitiveType::Timestamp | PrimitiveType::TimestampNs) => {
+                matches!(field.transform, Transform::Identity | Transform::Bucket(_))
+            }
+            Some(PrimitiveType::Double) => field.transform == Transform::Identity,
+            _ => false,
+        }
     })
 }
 
@@ -73,9 +78,8 @@ async fn look_into(
     wanted: &BTreeMap<String, &SplitValues>,
     found: Found,
 ) -> Result<Option<Found>> {
-    let paths = split.fields.iter().filter_map(|field| state.schema.path(field.field));
-    let columns: Vec<String> = paths.map(|path| path.join(".")).collect();
-    let mut batches = Scan::of(alone(state, &found.entry)).columns(columns).row_ids(true).await?;
+    let fields = split.fields.iter().map(|field| field.field);
+    let mut batches = Scan::of(alone(state, &found.entry)).fields(fields).row_ids(true).await?;
     let mut rows = DeletionVector::new();
     while let Some(batch) = batches.try_next().await? {
         for (row, position) in row_ids_of(&batch).enumerate() {

@@ -235,8 +235,7 @@ pub(crate) async fn check_rows(
     for constraint in constraints {
         let checks = Checks::new(std::slice::from_ref(constraint), schema)?;
         let broken = Predicate::parse(constraint.check.as_str())?.not();
-        let columns = checks.fields().filter_map(|id| schema.path(id)).map(|path| path.join("."));
-        let scan = Scan::of(state.clone()).columns(columns.collect::<Vec<_>>()).filter(broken);
+        let scan = Scan::of(state.clone()).fields(checks.fields()).filter(broken);
         for batch in scan.row_ids(true).limit(1).collect().await? {
             let id = row_ids_of(&batch).next().unwrap_or_default();
             checks.verify(&batch).map_err(|error| {

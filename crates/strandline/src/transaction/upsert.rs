@@ -161,7 +161,7 @@ async fn search(
     filter: &Filter,
     entry: FileEntry,
 ) -> Result<(FileEntry, BTreeMap<u64, usize>)> {
-    let scan = Scan::of(touch::alone(now, &entry)).columns(key.paths().to_vec()).having(filter.clone());
+    let scan = Scan::of(touch::alone(now, &entry)).fields(key.fields()).having(filter.clone());
     let mut batches = scan.row_ids(true).await?;
     let mut matched = BTreeMap::new();
     while let Some(batch) = batches.try_next().await? {

@@ -47,6 +47,8 @@ mod ref_races;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
+mod restores;
+#[cfg(test)]
 mod row_changes;
 #[cfg(test)]
 mod row_rebase;

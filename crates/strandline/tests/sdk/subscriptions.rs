@@ -85,6 +85,12 @@ fn only_commits_of_the_tables_that_are_named_come_whatever_they_are_called_by_th
         }
         let name = str::to_owned;
         assert_eq!(told, [(4, name("orders"), 2), (5, name("sales"), 0), (7, name("sales"), 1)]);
+        // Who goes on after the rename follows the table still.
+        let mut events = lake.subscribe(&start, ["orders"]).stream();
+        events.try_next().await.unwrap();
+        let kept = events.try_next().await.unwrap().unwrap().cursor().to_string();
+        let mut events = lake.subscribe(kept.parse::<Cursor>().unwrap(), ["orders"]).stream();
+        assert_eq!(events.try_next().await.unwrap().unwrap().commit().version().0, 7);
     });
 }
 

@@ -74,8 +74,6 @@ fn different_members_come_together() {
     assert_eq!(table.properties.iter().count(), 2);
     assert_eq!((table.comment.as_str(), table.key.as_slice()), ("theirs", [FieldId(1)].as_slice()));
     assert_eq!(table.constraints, [constraint("x", "a > 0"), constraint("y", "b > 0")]);
-    assert_eq!(merged.ours_constraints, [constraint("x", "a > 0")]);
-    assert_eq!(merged.theirs_constraints, [constraint("y", "b > 0")]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The files of a table that both sides changed [REB-3..9, REB-16].
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt, TryStreamExt};
 use strandline_format::merge::{FileMerge, FileSide, FileSides, ListMap, TouchedTwice};
 use strandline_format::tree::Columns;
@@ -35,7 +37,8 @@ pub(super) struct FilesMerge<'a> {
 /// What the walk over the changes has come to.
 #[derive(Default)]
 struct Found {
-    edits: Vec<FileEdit>,
+    /// By the id of the entry: each is edited once.
+    edits: BTreeMap<FileId, FileEdit>,
     /// Files that the sides disagree on as a whole.
     collisions: Vec<FileId>,
     /// Deletion vectors that were put.
@@ -63,7 +66,7 @@ impl FilesMerge<'_> {
         if !found.collisions.is_empty() {
             conflicts.push(self.table.conflict(ConflictKind::Files(found.collisions)));
         }
-        Ok((found.edits, found.stored))
+        Ok((found.edits.into_values().collect(), found.stored))
     }
 
     async fn merge_chunk(&self, chunk: Vec<Change<Files>>, found: &mut Found) -> Result<()> {
@@ -71,7 +74,7 @@ impl FilesMerge<'_> {
             chunk.into_iter().partition(|change| self.table.theirs.is_new(change.key));
         for entry in added.into_iter().filter_map(|change| change.after) {
             let after = self.numbers.translate(&entry, self.lists, self.table.version)?;
-            found.edits.push(FileEdit { before: None, after: Some(after) });
+            found.edits.insert(after.id, FileEdit { before: None, after: Some(after) });
         }
         let keys: Vec<FileId> = changed.iter().map(|change| change.key).collect();
         let ours = self.table.ours.trees.get_many(&self.table.ours.table.files, &keys).await?;
@@ -113,13 +116,15 @@ impl FilesMerge<'_> {
                 // What it is added in is the version of this branch in which its rows came [FILE-11].
                 let added = ours.as_ref().map_or(self.table.version, |entry| entry.added);
                 let after = theirs.map(|entry| FileEntry { added, ..entry });
-                found.edits.push(FileEdit { before: ours, after });
+                found.edits.insert(id, FileEdit { before: ours, after });
             }
-            FileMerge::Remove => found.edits.push(FileEdit { before: ours, after: None }),
+            FileMerge::Remove => {
+                found.edits.insert(id, FileEdit { before: ours, after: None });
+            }
             FileMerge::Deletes(deletes) => {
                 let Some(before) = ours else { return Ok(()) };
                 let after = self.with_deletes(&before, &deletes, found).await?;
-                found.edits.push(FileEdit { before: Some(before), after });
+                found.edits.insert(id, FileEdit { before: Some(before), after });
             }
             FileMerge::Rows(_) | FileMerge::Conflict(_) => found.collisions.push(id),
         }
@@ -194,22 +199,34 @@ impl FilesMerge<'_> {
             conflicts.push(self.table.conflict(ConflictKind::Rows(merged.conflicts)));
             return Ok(());
         }
-        for before in moved {
-            if let Some(lost) = merged.ours_lose.get(&before.id) {
-                let after = self.losing(&before, lost, found).await?;
-                found.edits.push(FileEdit { before: Some(before), after });
+        for entry in moved {
+            if let Some(lost) = merged.ours_lose.get(&entry.id) {
+                let untouched = || FileEdit { before: Some(entry.clone()), after: Some(entry.clone()) };
+                let edit = found.edits.remove(&entry.id).unwrap_or_else(untouched);
+                self.lose(entry.id, edit, lost, found).await?;
             }
         }
         for (file, lost) in merged.theirs_lose {
-            let id = self.numbers.file(file);
-            let at = found.edits.iter().position(|edit| edit.after.as_ref().map(|after| after.id) == id);
-            let Some(mut edit) = at.map(|at| found.edits.swap_remove(at)) else { continue };
-            if let Some(after) = edit.after.take() {
-                edit.after = self.losing(&after, &lost, found).await?;
-            }
-            if edit.before.is_some() || edit.after.is_some() {
-                found.edits.push(edit);
-            }
+            let Some(id) = self.numbers.file(file) else { continue };
+            let Some(edit) = found.edits.remove(&id) else { continue };
+            self.lose(id, edit, &lost, found).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes rows out of what an edit leaves.
+    async fn lose(
+        &self,
+        id: FileId,
+        mut edit: FileEdit,
+        lost: &DeletionVector,
+        found: &mut Found,
+    ) -> Result<()> {
+        if let Some(after) = edit.after.take() {
+            edit.after = self.losing(&after, lost, found).await?;
+        }
+        if edit.before.is_some() || edit.after.is_some() {
+            found.edits.insert(id, edit);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use strandline::filter::col;
 use strandline::format::PrimitiveType;
+use strandline::merge::Side;
 use strandline::refs::{MergeConflicts, Merged};
 use strandline::{ConflictKind, ErrorKind, Lake};
 
@@ -148,7 +149,7 @@ fn a_table_that_is_taken_from_a_branch_hands_out_no_number_again() {
         let dev = lake.begin().branch("dev").await.unwrap();
         dev.append("orders", orders(10..11)).await.unwrap();
         dev.commit().await.unwrap();
-        let merge = lake.merge("dev").into("main").take("orders", strandline::merge::Side::Theirs);
+        let merge = lake.merge("dev").into("main").take("orders", Side::Theirs);
         merge.await.unwrap().committed().unwrap();
         assert_eq!(row_ids(&lake).await, [0, 1, 5]);
     });

@@ -3,6 +3,7 @@
 //! Invariants: of two places that say the same thing, the more particular wins (the command line, then the environment,
 //! then the config file); a bare word is a lake of the config file first and a folder second. What does not belong here: verbs.
 
+use strandline::lake::Open;
 use strandline::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
 use strandline::transaction::Begin;
 use strandline::{ErrorKind, Lake, Ref, Runtime, Table};
@@ -76,19 +77,37 @@ impl Context {
         opened.map_err(|error| Failure::from(error).of_arguments())
     }
 
-    /// Opens the lake that is meant.
+    /// Opens the lake that is meant, at its default branch; where a reference is given, that need not be there.
     pub(crate) async fn lake(&self) -> Result<Lake> {
         let place = self.place(None)?;
-        let opening =
-            Lake::open(&place.location).options(place.options.clone()).runtime(self.runtime.clone());
-        opening.await.map_err(|error| {
-            let kind = error.kind();
-            let failure = Failure::from(error).of_arguments();
-            match kind {
-                ErrorKind::NotFound => failure.hint(self.no_lake(&place)),
-                _ => failure,
+        let opening = self.opening(&place);
+        let opening = if self.reference().is_some() { opening.or_another() } else { opening };
+        match opening.await {
+            Ok(lake) => Ok(lake),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let others = self.opening(&place).or_another().await.is_ok();
+                let hint = if others {
+                    "`strand branch list` shows the branches that there are, --ref names one".to_owned()
+                } else {
+                    self.no_lake(&place)
+                };
+                Err(Failure::from(error).of_arguments().hint(hint))
             }
-        })
+            Err(error) => Err(Failure::from(error).of_arguments()),
+        }
+    }
+
+    /// The same at whichever branch there is, for what is done to branches and tags.
+    pub(crate) async fn lake_of_refs(&self) -> Result<Lake> {
+        match self.opening(&self.place(None)?).or_another().await {
+            Ok(lake) => Ok(lake),
+            // Told with what to do about it.
+            Err(_) => self.lake().await,
+        }
+    }
+
+    fn opening(&self, place: &Place) -> Open {
+        Lake::open(&place.location).options(place.options.clone()).runtime(self.runtime.clone())
     }
 
     fn no_lake(&self, place: &Place) -> String {
@@ -106,8 +125,11 @@ impl Context {
 
     /// The version that a reference names, else the newest of the default branch.
     pub(crate) async fn at_reference(&self, lake: &Lake, reference: Option<&str>) -> Result<Ref> {
-        let Some(reference) = reference else { return Ok(lake.main().await?) };
-        lake.at(reference).await.map_err(|error| {
+        let found = match reference {
+            Some(reference) => lake.at(reference).await,
+            None => lake.main().await,
+        };
+        found.map_err(|error| {
             let kind = error.kind();
             let failure = Failure::from(error).of_arguments();
             match kind {

@@ -106,7 +106,7 @@ impl From<&Ref> for Branch {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let lake = context.lake().await?;
+    let lake = context.lake_of_refs().await?;
     match args.act {
         Act::List => {
             let branches: Vec<Branch> = lake.branches().await?.into_iter().map(Branch::from).collect();

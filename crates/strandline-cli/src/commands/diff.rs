@@ -95,7 +95,7 @@ impl Record for SchemaDifference {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     context.no_reference("diff")?;
-    let lake = context.lake().await?;
+    let lake = context.lake_of_refs().await?;
     let diff = between(context, &lake, &args.range).await?;
     let wanted = |entry: &&EntryDiff| match &args.table {
         Some(table) => name_of(entry).eq_ignore_ascii_case(table),

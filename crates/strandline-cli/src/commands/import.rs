@@ -143,9 +143,9 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
         delimiter: args.delimiter,
         no_header: args.no_header,
     };
-    if reading.table.is_some() && !args.key.is_empty() {
+    if reading.table.is_some() && !args.key.is_empty() && args.mode != Mode::Upsert {
         return Err(Failure::usage(format!(
-            "--key is for a table that is made, and {:?} is there",
+            "--key is for a table that is made and for --mode upsert, and {:?} is there",
             args.table
         )));
     }

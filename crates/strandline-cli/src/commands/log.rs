@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 
 async fn graph(context: &Context, limit: u64) -> Result<()> {
     context.no_reference("log --graph")?;
-    let lake = context.lake().await?;
+    let lake = context.lake_of_refs().await?;
     let commits = ordered(commits_of_all(&lake, limit).await?, limit);
     let names = names(&lake).await?;
     let versions: Vec<Version> = commits

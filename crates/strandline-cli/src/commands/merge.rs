@@ -82,7 +82,7 @@ impl Record for Outcome {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context.no_reference("merge")?;
-    let lake = context.lake().await?;
+    let lake = context.lake_of_refs().await?;
     let from = context.at_reference(&lake, Some(&args.from)).await?;
     let merge = chosen(lake.merge(from).into(&args.into), &args);
     const INTERRUPTED: &str = "interrupted; the merge has happened whole or not at all";

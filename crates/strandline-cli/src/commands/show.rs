@@ -17,7 +17,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let lake = context.lake().await?;
+    let lake = context.lake_of_refs().await?;
     let reference = args.reference.as_deref().or(context.reference());
     let at = context.at_reference(&lake, reference).await?;
     let version = Version::from(at.commit());

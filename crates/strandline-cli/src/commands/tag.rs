@@ -101,7 +101,7 @@ impl From<refs::Tag> for Tag {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let lake = context.lake().await?;
+    let lake = context.lake_of_refs().await?;
     match args.act {
         Act::List => {
             let tags: Vec<Tag> = lake.tags().await?.into_iter().map(Tag::from).collect();

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::head::Found;
 use crate::lake::{DEFAULT_BRANCH, Lake};
 use crate::runtime::Runtime;
-use crate::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
+use crate::storage::{RefKind, Storage, StorageOptions, StoreLocation, StoreOptions};
 
 /// Where a lake is and how to get there: what [`Open`] and [`Create`](crate::lake::Create) share.
 #[derive(Clone, Debug)]
@@ -53,11 +53,12 @@ impl Place {
 pub struct Open {
     place: Place,
     branch: Option<RefName>,
+    or_another: bool,
 }
 
 impl Open {
     pub(super) fn new(location: String) -> Self {
-        Self { place: Place::new(location), branch: None }
+        Self { place: Place::new(location), branch: None, or_another: false }
     }
 
     /// Options of the store, under `object_store`'s own names.
@@ -84,9 +85,21 @@ impl Open {
         self
     }
 
+    /// If that branch is not there, any other one of the lake: for tools that show and mend branches. Then the branches are listed.
+    pub fn or_another(mut self) -> Self {
+        self.or_another = true;
+        self
+    }
+
     async fn run(self) -> Result<Lake> {
         let branch = self.branch.map_or_else(|| RefName::new(DEFAULT_BRANCH), Ok)?;
-        Lake::open_in(self.place.storage().await?, &branch).await
+        let storage = self.place.storage().await?;
+        match Lake::open_in(storage.clone(), &branch).await {
+            Err(error) if self.or_another && error.kind() == ErrorKind::NotFound => {
+                another(&storage).await?.ok_or(error)
+            }
+            opened => opened,
+        }
     }
 }
 
@@ -114,6 +127,16 @@ impl IntoFuture for Open {
     fn into_future(self) -> Self::IntoFuture {
         self.run().boxed()
     }
+}
+
+/// The lake at the first of its branches that is live.
+async fn another(storage: &Storage) -> Result<Option<Lake>> {
+    for name in storage.refs().list(RefKind::Branch).await? {
+        if let Found::Head(head) = Found::load(storage, &name).await? {
+            return Ok(Some(Lake::new(storage.clone(), head)));
+        }
+    }
+    Ok(None)
 }
 
 /// Says why there is no pointer: no lake at all, one whose creation was cut off, or just no such branch.

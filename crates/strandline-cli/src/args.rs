@@ -12,7 +12,6 @@ use crate::output::Format;
     version,
     subcommand_required = true,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     after_help = AFTER_HELP
 )]
 pub(crate) struct Args {
@@ -23,9 +22,10 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-A reference is a branch, a tag, a version or a time: main, v1, main~3, v12, main@{2026-01-02}, commit:3fa9c1.
-Exit codes: 0 ok, 1 error, 2 usage, 3 conflict, 4 not found, 5 refused credentials or permission, 6 integrity,
-7 differences, 8 store not suitable, 130 interrupted.";
+A reference is a branch, a tag, a version or a time, like main, v1, main~3, v12,
+main@{2026-01-02} or commit:3fa9c1.
+Exit codes: 0 ok, 1 error, 2 usage, 3 conflict, 4 not found, 5 refused credentials
+or permission, 6 integrity, 7 differences, 8 store not suitable, 130 interrupted.";
 
 /// What all verbs take.
 #[derive(Debug, ClapArgs)]
@@ -54,6 +54,20 @@ pub(crate) struct Global {
     /// Says nothing but data and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+    /// Shows what is longer than the terminal without $PAGER (less -FRX, if that names none)
+    #[arg(long, global = true)]
+    pub(crate) no_pager: bool,
+}
+
+/// What the log says of a commit.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ForTheLog {
+    /// Why, for the log
+    #[arg(short, long)]
+    pub(crate) message: Option<String>,
+    /// Who, for the log
+    #[arg(long)]
+    pub(crate) author: Option<String>,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -12,7 +12,7 @@ use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::near::nearest;
-use crate::output::Output;
+use crate::output::{Output, Pager};
 
 /// What a verb works with.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Context {
 /// Where a lake is, and what it takes to reach it.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// What the user calls it.
+    pub(crate) name: String,
     pub(crate) location: String,
     pub(crate) options: StoreOptions,
 }
@@ -33,7 +35,8 @@ pub(crate) struct Place {
 impl Context {
     pub(crate) fn new(global: Global, runtime: Runtime) -> Result<Self> {
         let config = Config::load(runtime.environment())?;
-        let out = Output::new(global.output, global.quiet);
+        let pager = Pager::of(runtime.environment()).filter(|_| !global.no_pager);
+        let out = Output::new(global.output, global.quiet, pager);
         Ok(Self { global, config, runtime, out })
     }
 
@@ -65,7 +68,8 @@ impl Context {
         for (key, value) in &self.global.options {
             options = options.with(key, value);
         }
-        Ok(Place { location: lake.map_or(named, |lake| &lake.location).to_owned(), options })
+        let location = lake.map_or(named, |lake| &lake.location).to_owned();
+        Ok(Place { name: named.to_owned(), location, options })
     }
 
     /// Opens the store of a place. No request.
@@ -113,7 +117,10 @@ impl Context {
     fn no_lake(&self, place: &Place) -> String {
         match nearest(&place.location, self.config.lakes.keys().map(String::as_str)) {
             Some(name) => format!("the config file has a lake {name:?}"),
-            None => format!("`strand init {}` makes a lake there", place.location),
+            None if place.location.contains("://") => {
+                format!("`strand init {}` makes a lake there, if the bucket exists", place.name)
+            }
+            None => format!("`strand init {}` makes a lake there", place.name),
         }
     }
 
@@ -129,28 +136,33 @@ impl Context {
             Some(reference) => lake.at(reference).await,
             None => lake.main().await,
         };
-        found.map_err(|error| {
-            let kind = error.kind();
-            let failure = Failure::from(error).of_arguments();
-            match kind {
-                ErrorKind::NotFound => {
-                    failure.hint("`strand branch list` and `strand tag list` show what there is")
-                }
-                ErrorKind::InvalidInput => {
-                    failure.hint("a reference is like main, v1, main~3, v12 or main@{2026-01-02}")
-                }
-                _ => failure,
-            }
+        let failure = match found {
+            Ok(at) => return Ok(at),
+            Err(error) => Failure::from(error).of_arguments(),
+        };
+        let like = "a reference is like main, v1, main~3, v12 or main@{2026-01-02}";
+        let there = "`strand branch list` and `strand tag list` show what there is";
+        let failure = failure.hint_if(ErrorKind::InvalidInput, like).hint_if(ErrorKind::NotFound, there);
+        Err(match reference {
+            Some(reference) if failure.is(ErrorKind::NotFound) => near_ref(lake, reference, failure).await,
+            _ => failure,
         })
+    }
+
+    /// The reference that a verb's own argument gives, else `--ref`, else the default branch.
+    pub(crate) fn one_reference<'a>(&'a self, given: Option<&'a str>, argument: &str) -> Result<&'a str> {
+        match (given, self.reference()) {
+            (Some(_), Some(_)) => Err(Failure::usage(format!("{argument} and --ref both say which version"))),
+            (given, reference) => Ok(given.or(reference).unwrap_or("main")),
+        }
     }
 
     /// A table of a version.
     pub(crate) async fn table(&self, at: &Ref, name: &str) -> Result<Table> {
-        at.table(name).await.map_err(|error| {
-            let missing = error.kind() == ErrorKind::NotFound;
-            let failure = Failure::from(error).of_arguments();
-            if missing { failure.hint("`strand ls` shows what there is") } else { failure }
-        })
+        match at.table(name).await {
+            Ok(table) => Ok(table),
+            Err(error) => Err(near_table(at, name, error.into()).await.of_arguments()),
+        }
     }
 
     /// A transaction on the branch that is meant.
@@ -166,4 +178,26 @@ impl Context {
         }
         Ok(at.begin())
     }
+}
+
+/// The same failure, with the nearest branch or tag if there is none of that name.
+pub(crate) async fn near_ref(lake: &Lake, reference: &str, failure: Failure) -> Failure {
+    let (branches, tags) = (lake.branches().await.unwrap_or_default(), lake.tags().await.unwrap_or_default());
+    let branches = branches.iter().map(|branch| branch.name.as_str());
+    let names: Vec<&str> = branches.chain(tags.iter().map(|tag| tag.name.as_str())).collect();
+    // What follows a name says which of its versions is meant.
+    let wanted = reference.split(['~', '@', '^']).next().unwrap_or_default();
+    let wanted = wanted.rsplit_once(':').map_or(wanted, |(_, name)| name);
+    let is_there = names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    if is_there { failure } else { failure.offer(wanted, names) }
+}
+
+/// The same failure, with the nearest table or view if there is none of that name.
+pub(crate) async fn near_table(at: &Ref, name: &str, failure: Failure) -> Failure {
+    if !failure.is(ErrorKind::NotFound) {
+        return failure;
+    }
+    let (tables, views) = (at.tables().await.unwrap_or_default(), at.views().await.unwrap_or_default());
+    let names = tables.iter().chain(&views).map(|listed| listed.name.as_str());
+    failure.offer(name, names).hint("`strand ls` shows what there is")
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use strandline::{Conflict, ErrorKind};
 
 use crate::exit::Exit;
+use crate::near::offer;
 use crate::output::Style;
 
 /// A result of a verb.
@@ -70,14 +71,16 @@ impl Failure {
     }
 
     fn of_io(error: &io::Error) -> Self {
-        let (exit, kind) = match error.kind() {
-            io::ErrorKind::NotFound => (Exit::NotFound, ErrorKind::NotFound),
-            io::ErrorKind::PermissionDenied => (Exit::Refused, ErrorKind::PermissionDenied),
-            io::ErrorKind::StorageFull => (Exit::Error, ErrorKind::StoreFull),
-            io::ErrorKind::AlreadyExists => (Exit::Error, ErrorKind::AlreadyExists),
+        let (kind, message) = match error.kind() {
+            io::ErrorKind::NotFound => (ErrorKind::NotFound, "there is no such file or folder"),
+            io::ErrorKind::PermissionDenied => (ErrorKind::PermissionDenied, "this user has no right to it"),
+            io::ErrorKind::StorageFull => (ErrorKind::StoreFull, "the disk is full"),
+            io::ErrorKind::AlreadyExists => (ErrorKind::AlreadyExists, "it is there already"),
+            io::ErrorKind::IsADirectory => (ErrorKind::InvalidInput, "it is a folder"),
+            io::ErrorKind::InvalidData => (ErrorKind::InvalidInput, "it is not text in UTF-8"),
             _ => return Self::new(Exit::Error, "input or output", error.to_string()),
         };
-        Self::new(exit, kind.as_str(), error.to_string())
+        Self::new(Exit::of(kind), kind.as_str(), message)
     }
 
     /// What two sides disagree on.
@@ -98,6 +101,17 @@ impl Failure {
         self
     }
 
+    /// The same, with what to do about it if it is of this kind.
+    pub(crate) fn hint_if(self, kind: ErrorKind, hint: impl Into<String>) -> Self {
+        if self.is(kind) { self.hint(hint) } else { self }
+    }
+
+    /// The same, with the nearest of these names for the one that does not exist.
+    pub(crate) fn offer<'n>(mut self, wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.0.message.push_str(&offer(wanted, names));
+        self
+    }
+
     /// The same, said to be at `place`, which goes in front of the message.
     pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
         self.0.message = format!("{place}: {}", self.0.message);
@@ -106,10 +120,14 @@ impl Failure {
 
     /// The same; if it is about what was given, then the command line was wrong.
     pub(crate) fn of_arguments(mut self) -> Self {
-        if self.0.kind == ErrorKind::InvalidInput.as_str() {
+        if self.is(ErrorKind::InvalidInput) {
             self.0.exit = Exit::Usage;
         }
         self
+    }
+
+    pub(crate) fn is(&self, kind: ErrorKind) -> bool {
+        self.0.kind == kind.as_str()
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -220,7 +238,9 @@ impl Failure {
             return own.into();
         }
         match find::<io::Error>(error) {
-            Some(io) if io.kind() == io::ErrorKind::BrokenPipe => io::Error::from(io.kind()).into(),
+            Some(io) if matches!(io.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::StorageFull) => {
+                io::Error::from(io.kind()).into()
+            }
             _ => Self::input(error.to_string()),
         }
     }

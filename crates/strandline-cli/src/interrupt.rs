@@ -4,12 +4,24 @@
 //! for, since dropping it would leave its outcome unknown; who insists gets the transaction's id to look for.
 
 use std::future::{Future, IntoFuture};
+use std::io;
+use std::sync::{LazyLock, mpsc};
 
 use strandline::{Report, Transaction};
+use tokio::sync::watch;
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
+
+/// What is said of a statement that is interrupted.
+pub(crate) const STATEMENT: &str =
+    "interrupted; a statement that was committing has happened whole or not at all";
+
+/// From here on Ctrl-C does not end the process by itself: what it ends is told by whoever waits for it.
+pub(crate) fn listen() {
+    LazyLock::force(&PRESSED);
+}
 
 /// Runs what commits nothing, until it is interrupted.
 pub(crate) async fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -65,7 +77,40 @@ pub(crate) async fn commit(
 
 /// Waits for Ctrl-C; for ever where it cannot be heard.
 pub(crate) async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
+    let mut pressed = PRESSED.clone();
+    pressed.mark_unchanged();
+    if pressed.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// How often it was pressed.
+static PRESSED: LazyLock<watch::Receiver<u64>> = LazyLock::new(|| {
+    let (presses, pressed) = watch::channel(0);
+    let (ready, listening) = mpsc::channel();
+    // A thread that does nothing else: those of the runtime may all be computing.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| runtime.block_on(hear(presses, ready)))
+    });
+    let _ = listening.recv();
+    pressed
+});
+
+async fn hear(presses: watch::Sender<u64>, ready: mpsc::Sender<()>) {
+    let Ok(mut signals) = signals() else { return };
+    let _ = ready.send(());
+    while signals.recv().await.is_some() {
+        presses.send_modify(|times| *times += 1);
+    }
+}
+
+#[cfg(unix)]
+fn signals() -> io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+fn signals() -> io::Result<tokio::signal::windows::CtrlC> {
+    tokio::signal::windows::ctrl_c()
 }

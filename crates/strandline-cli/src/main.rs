@@ -51,12 +51,17 @@ fn main() -> ExitCode {
 
 fn run(args: Args, runtime: Runtime) -> Result<Exit> {
     let context = Context::new(args.global, runtime)?;
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
     let tokio = tokio.map_err(|error| Failure::io("the runtime", &error))?;
     let ended = tokio.block_on(commands::run(&context, args.command));
     // A read of standard input that nobody waits for any more would hold the process up.
     tokio.shutdown_background();
     ended
+}
+
+/// Twice as many as there are processors: a query that was given up may compute on for a while on each of them.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Says why a verb did not do what it was asked. Nobody hears it if standard error is closed.

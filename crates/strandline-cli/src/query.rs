@@ -4,12 +4,21 @@
 
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use futures::StreamExt;
 use strandline::Ref;
 use strandline_datafusion::{At, Session};
+use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::output::Format;
 use crate::statements::split;
+
+/// How many batches are computed before they are asked for.
+const AHEAD: usize = 1;
 
 /// Statements on a lake.
 pub(crate) struct Queries<'c> {
@@ -64,7 +73,8 @@ impl<'c> Queries<'c> {
     /// Runs the statements of a text and prints what each answers.
     pub(crate) async fn run(&self, text: &str) -> Result<()> {
         for statement in split(text).all() {
-            let answer = Box::pin(self.session.sql(&statement)).await?;
+            let session = self.session.clone();
+            let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
             self.print(answer).await?;
         }
         Ok(())
@@ -82,7 +92,11 @@ impl<'c> Queries<'c> {
     }
 
     async fn print(&self, answer: DataFrame) -> Result<()> {
-        let stream = Box::pin(answer.execute_stream()).await?;
+        let plan = matches!(answer.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        let stream = rows_apart(Box::pin(answer.execute_stream()).await?);
+        if plan && self.context.out.format() == Format::Table {
+            return self.context.out.plan(stream).await;
+        }
         let schema = stream.schema();
         let has_columns = !schema.fields().is_empty();
         let rows = self.context.out.rows(&schema, stream).await?;
@@ -91,6 +105,34 @@ impl<'c> Queries<'c> {
         }
         Ok(())
     }
+}
+
+/// Does work in a task of its own, which ends when nobody waits for it any more. A statement may compute for minutes without a
+/// pause: done in the task that waits, Ctrl-C would not be heard.
+async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    match task.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // It is cancelled with this future, which then is not polled.
+        _ => std::future::pending().await,
+    }
+}
+
+/// Rows that come from a task of its own, for the same reason.
+fn rows_apart(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut apart = RecordBatchReceiverStream::builder(rows.schema(), AHEAD);
+    let sender = apart.tx();
+    apart.spawn(async move {
+        while let Some(batch) = rows.next().await {
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    apart.build()
 }
 
 /// A name in quotes, as SQL has it.

@@ -45,6 +45,8 @@ mod servers;
 #[cfg(test)]
 mod signal;
 #[cfg(test)]
+mod strand;
+#[cfg(test)]
 mod tables;
 #[cfg(test)]
 mod wire;
@@ -65,6 +67,7 @@ fn main() -> std::process::ExitCode {
             damage::CASES,
             disk::CASES,
             memory::CASES,
+            strand::CASES,
         ],
         conformance::tests(),
     );

@@ -60,7 +60,8 @@ impl Server {
     }
 }
 
-fn missing<T>(why: String) -> Result<T, String> {
+/// What is missing skips a test, or fails it.
+pub(crate) fn missing<T>(why: String) -> Result<T, String> {
     assert!(variable("STRANDLINE_REQUIRE_ALL").is_none(), "{why}");
     Err(why)
 }

@@ -7,7 +7,7 @@ use strandline::history::Revision;
 use strandline::refs;
 use strandline::{ErrorKind, Lake, Ref};
 
-use crate::context::Context;
+use crate::context::{Context, near_ref};
 use crate::failure::{Failure, Result};
 use crate::output::{Cell, Kind, Record, number, text};
 
@@ -113,18 +113,23 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             context.out.list(&branches)
         }
         Act::Create { name, from, without_history } => {
-            let from = from.as_deref().or(context.reference()).unwrap_or("main");
+            let from = context.one_reference(from.as_deref(), "--from")?;
             let made = create(context, &lake, &name, from, without_history).await?;
             context
                 .out
                 .done(&Branch::from(&made), format!("branch {name} begins at version {}", made.version()))
         }
         Act::Rename { old, new } => {
-            let renamed = lake.rename_branch(&old, &new).await.map_err(unknown)?;
+            let renamed = match lake.rename_branch(&old, &new).await {
+                Ok(renamed) => renamed,
+                Err(error) => return Err(unknown(&lake, &old, error.into()).await),
+            };
             context.out.done(&Branch::from(&renamed), format!("branch {old} is called {new}"))
         }
         Act::Delete { name } => {
-            lake.delete_branch(&name).await.map_err(unknown)?;
+            if let Err(error) = lake.delete_branch(&name).await {
+                return Err(unknown(&lake, &name, error.into()).await);
+            }
             context.out.note(format!("deleted branch {name}"));
             Ok(())
         }
@@ -144,8 +149,10 @@ async fn create(
     creating.await.map_err(|error| Failure::from(error).of_arguments())
 }
 
-fn unknown(error: strandline::Error) -> Failure {
-    let missing = error.kind() == ErrorKind::NotFound;
-    let failure = Failure::from(error).of_arguments();
-    if missing { failure.hint("`strand branch list` shows what there is") } else { failure }
+/// A mistake that is about a branch of this name.
+pub(super) async fn unknown(lake: &Lake, name: &str, failure: Failure) -> Failure {
+    if !failure.is(ErrorKind::NotFound) {
+        return failure.of_arguments();
+    }
+    near_ref(lake, name, failure.hint("`strand branch list` shows what there is")).await
 }

@@ -9,7 +9,7 @@ use strandline::{ErrorKind, Ref, Table};
 
 use crate::context::Context;
 use crate::failure::Result;
-use crate::output::{Cell, Format, Kind, Out, Record, counted, number, size, text};
+use crate::output::{Cell, Format, Kind, Record, Screen, counted, number, size, text};
 
 /// Shows a table's columns, keys, layout and constraints
 #[derive(Debug, ClapArgs)]
@@ -218,7 +218,7 @@ fn type_text(ty: &Type) -> String {
 }
 
 /// All but the columns, for people.
-fn head(described: &Described, out: &mut Out) -> io::Result<()> {
+fn head(described: &Described, out: &mut Screen) -> io::Result<()> {
     writeln!(out, "{} {} at version {}", described.kind, described.name, described.version)?;
     if let (Some(rows), Some(files), Some(bytes)) = (described.rows, described.files, described.bytes) {
         writeln!(out, "{} in {}, {}", counted(rows, "row"), counted(files, "file"), size(bytes))?;

@@ -104,7 +104,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let absent = matches!(&found, Ok(None));
     let reached = findings.note("read", found.map(|_| "allowed".to_owned()));
     if absent && !exists(&place) {
-        let hint = format!("there is nothing at {}: `strand init {0}` makes a lake there", place.location);
+        let hint = format!("there is nothing there: `strand init {}` makes a lake", place.name);
         findings.note("lake", Err(missing(&hint)));
     } else if reached {
         store(&storage, context, &mut findings).await;
@@ -202,7 +202,7 @@ async fn lake(storage: &Storage, place: &Place, findings: &mut Findings) {
     let file = match lake_file(storage).await {
         Ok(Some(file)) => file,
         Ok(None) => {
-            let text = format!("there is no lake here: `strand init {}` makes one", place.location);
+            let text = format!("there is no lake here: `strand init {}` makes one", place.name);
             findings.note("lake", Err(missing(&text)));
             return;
         }

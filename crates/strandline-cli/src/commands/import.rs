@@ -3,12 +3,13 @@
 use clap::{Args as ClapArgs, ValueEnum};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use strandline::arrow::datatypes::{Field, Schema};
+use strandline::arrow::datatypes::{Field, Schema, SchemaRef};
 use strandline::transaction::Rows;
 use strandline::{ErrorKind, Report, Transaction};
 use tokio::task::spawn_blocking;
 
-use crate::context::Context;
+use crate::args::ForTheLog;
+use crate::context::{Context, near_table};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::output::{Cell, Kind as CellKind, Record, counted, number, size, text};
@@ -47,12 +48,8 @@ pub(crate) struct Args {
     /// Imports once, however often it is run with this key
     #[arg(long, value_name = "KEY")]
     once: Option<String>,
-    /// Why, for the log
-    #[arg(short, long)]
-    message: Option<String>,
-    /// Who, for the log
-    #[arg(long)]
-    author: Option<String>,
+    #[command(flatten)]
+    log: ForTheLog,
 }
 
 /// What becomes of the rows that are there.
@@ -110,7 +107,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     progress.finish();
     let transaction = work?;
     let mut commit = transaction.commit().message(message(&args));
-    if let Some(author) = &args.author {
+    if let Some(author) = &args.log.author {
         commit = commit.author(author);
     }
     let report = interrupt::commit(context, &transaction, commit).await?;
@@ -118,7 +115,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn message(args: &Args) -> String {
-    args.message.clone().unwrap_or_else(|| format!("import into {}", args.table))
+    args.log.message.clone().unwrap_or_else(|| format!("import into {}", args.table))
 }
 
 fn progress(context: &Context, args: &Args) -> Progress {
@@ -138,7 +135,7 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
         return Ok(transaction);
     }
     let mut reading = Reading {
-        table: known(&transaction, args).await?,
+        table: known(context, &transaction, args).await?,
         overrides: args.types.clone(),
         delimiter: args.delimiter,
         no_header: args.no_header,
@@ -152,6 +149,11 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
     let mut sources = Vec::new();
     for file in &args.files {
         let source = open(context, file, args, reading.clone(), progress).await?;
+        if source.schema.fields().is_empty() {
+            return Err(
+                Failure::input(format!("{file}: there are no columns in it")).hint("nothing was committed")
+            );
+        }
         if reading.table.is_none() {
             let table = create(&transaction, args, &source).await?;
             reading.table = Some(table.arrow_schema());
@@ -164,15 +166,13 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
 }
 
 /// What the table is like, if it is there.
-async fn known(
-    transaction: &Transaction,
-    args: &Args,
-) -> Result<Option<strandline::arrow::datatypes::SchemaRef>> {
-    match transaction.table(&args.table).await {
-        Ok(table) => Ok(Some(table.arrow_schema())),
-        Err(error) if error.kind() == ErrorKind::NotFound && !args.no_create => Ok(None),
-        Err(error) => Err(Failure::from(error).of_arguments()),
-    }
+async fn known(context: &Context, transaction: &Transaction, args: &Args) -> Result<Option<SchemaRef>> {
+    let error = match transaction.table(&args.table).await {
+        Ok(table) => return Ok(Some(table.arrow_schema())),
+        Err(error) if error.kind() == ErrorKind::NotFound && !args.no_create => return Ok(None),
+        Err(error) => Failure::from(error),
+    };
+    Err(near_table(&context.at().await?, &args.table, error).await.of_arguments())
 }
 
 async fn open(

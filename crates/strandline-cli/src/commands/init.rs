@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             (opening.runtime(context.runtime.clone()).await?, false)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let hint = format!("use it as it is: `strand ls -l {}`", place.location);
+            let hint = format!("use it as it is: `strand ls -l {}`", place.name);
             return Err(Failure::from(error).hint(hint));
         }
         Err(error) => return Err(error.into()),

@@ -11,7 +11,7 @@ use strandline::{Commit, Lake};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::graph::{Drawn, Node, draw};
-use crate::output::{Format, Out, Output, harmless, short_hash};
+use crate::output::{Format, Screen, harmless, short_hash};
 use crate::version::Version;
 
 /// Shows versions, newest first
@@ -66,7 +66,7 @@ async fn graph(context: &Context, limit: u64) -> Result<()> {
     }
     let node = |commit: &Commit| Node { id: commit.hash(), parents: commit.parents().collect() };
     let drawn = draw(&commits.iter().map(node).collect::<Vec<_>>());
-    let mut out = Output::text();
+    let mut out = context.out.screen();
     for ((drawn, version), commit) in drawn.iter().zip(&versions).zip(&commits) {
         print(&mut out, drawn, version, commit.hash())?;
     }
@@ -127,7 +127,7 @@ async fn names(lake: &Lake) -> Result<Names> {
     Ok(names)
 }
 
-fn print(out: &mut Out, drawn: &Drawn, version: &Version, hash: Hash) -> io::Result<()> {
+fn print(out: &mut Screen, drawn: &Drawn, version: &Version, hash: Hash) -> io::Result<()> {
     for line in &drawn.before {
         writeln!(out, "{line}")?;
     }

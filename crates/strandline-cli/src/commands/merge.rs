@@ -7,6 +7,8 @@ use serde::Serialize;
 use strandline::merge::Side;
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview};
 
+use super::branch::unknown;
+use crate::args::ForTheLog;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
@@ -32,12 +34,8 @@ pub(crate) struct Args {
     /// Whose rows count of those that both sides changed, as in sales.orders=ours; may be given several times
     #[arg(long, value_name = "TABLE=SIDE")]
     rows: Vec<Choice>,
-    /// Why, for the log
-    #[arg(short, long)]
-    message: Option<String>,
-    /// Who, for the log
-    #[arg(long)]
-    author: Option<String>,
+    #[command(flatten)]
+    log: ForTheLog,
 }
 
 /// What is decided for a table.
@@ -86,7 +84,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let from = context.at_reference(&lake, Some(&args.from)).await?;
     let merge = chosen(lake.merge(from).into(&args.into), &args);
     const INTERRUPTED: &str = "interrupted; the merge has happened whole or not at all";
-    let outcome = interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await?;
+    let outcome = match interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await {
+        Ok(outcome) => outcome,
+        Err(failure) => return Err(unknown(&lake, &args.into, failure).await),
+    };
     let sentence = match outcome.outcome {
         "up to date" => format!("{} has all of it already", args.into),
         "forward" => format!("{} would be moved forward", args.into),
@@ -114,10 +115,10 @@ fn chosen(mut merge: Merge, args: &Args) -> Merge {
     if args.squash {
         merge = merge.squash();
     }
-    if let Some(message) = &args.message {
+    if let Some(message) = &args.log.message {
         merge = merge.message(message);
     }
-    match &args.author {
+    match &args.log.author {
         Some(author) => merge.author(author),
         None => merge,
     }

@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 
 use crate::context::Context;
 use crate::failure::Result;
-use crate::output::{Out, harmless};
+use crate::output::{Screen, harmless};
 use crate::version::Version;
 
 /// Shows one version and what it changed
@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context.out.one(&version, |out| describe(&version, out))
 }
 
-fn describe(version: &Version, out: &mut Out) -> io::Result<()> {
+fn describe(version: &Version, out: &mut Screen) -> io::Result<()> {
     writeln!(out, "version     {}", version.version)?;
     writeln!(out, "commit      {}", version.commit)?;
     for parent in version.parents() {

@@ -21,9 +21,6 @@ pub(crate) struct Args {
     file: Vec<String>,
 }
 
-/// What an interrupted statement leaves.
-const INTERRUPTED: &str = "interrupted; a statement that was committing has happened whole or not at all";
-
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut texts: Vec<String> = args.file.iter().map(|name| read(name)).collect::<Result<_>>()?;
     texts.extend(args.statements);
@@ -40,7 +37,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
         queries.finish().await
     };
-    interrupt::statements(Box::pin(work), INTERRUPTED).await
+    interrupt::statements(Box::pin(work), interrupt::STATEMENT).await
 }
 
 fn read(name: &str) -> Result<String> {

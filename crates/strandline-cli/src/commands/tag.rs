@@ -3,9 +3,9 @@
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
 use strandline::format::{Hash, Timestamp};
-use strandline::{ErrorKind, refs};
+use strandline::{ErrorKind, Lake, refs};
 
-use crate::context::Context;
+use crate::context::{Context, near_ref};
 use crate::failure::{Failure, Result};
 use crate::output::{Cell, Kind, Record, number, text};
 
@@ -108,7 +108,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             context.out.list(&tags)
         }
         Act::Create { name, on, message, author, moving } => {
-            let on = on.as_deref().or(context.reference()).unwrap_or("main");
+            let on = context.one_reference(on.as_deref(), "REFERENCE")?;
             let on = context.at_reference(&lake, Some(on)).await?;
             let setting = lake.create_tag(&name).on(on).message(message).author(author);
             let set = if moving { setting.moving().await } else { setting.await };
@@ -117,7 +117,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             context.out.done(&tag, sentence)
         }
         Act::Delete { name } => {
-            lake.delete_tag(&name).await.map_err(unknown)?;
+            if let Err(error) = lake.delete_tag(&name).await {
+                return Err(unknown(&lake, &name, error.into()).await);
+            }
             context.out.note(format!("deleted tag {name}"));
             Ok(())
         }
@@ -125,13 +127,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn taken(error: strandline::Error) -> Failure {
-    let taken = error.kind() == ErrorKind::AlreadyExists;
-    let failure = Failure::from(error).of_arguments();
-    if taken { failure.hint("--move moves it") } else { failure }
+    Failure::from(error).of_arguments().hint_if(ErrorKind::AlreadyExists, "--move moves it")
 }
 
-fn unknown(error: strandline::Error) -> Failure {
-    let missing = error.kind() == ErrorKind::NotFound;
-    let failure = Failure::from(error).of_arguments();
-    if missing { failure.hint("`strand tag list` shows what there is") } else { failure }
+/// A mistake that is about a tag of this name.
+async fn unknown(lake: &Lake, name: &str, failure: Failure) -> Failure {
+    if !failure.is(ErrorKind::NotFound) {
+        return failure.of_arguments();
+    }
+    near_ref(lake, name, failure.hint("`strand tag list` shows what there is")).await
 }

@@ -8,7 +8,7 @@ use strandline::changes::Cursor;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{Format, Output};
+use crate::output::{Format, Screen};
 use crate::version::Version;
 
 /// Shows versions as they come to be, until Ctrl-C
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 fn print(context: &Context, version: &Version) -> Result<()> {
     use std::io::Write;
     if context.out.format() == Format::Table {
-        let mut out = Output::text();
+        let mut out = Screen::plain();
         let said = [version.message.clone(), version.summary()].join(" - ");
         writeln!(out, "v{} {} {}", version.version, version.when(), crate::output::harmless(said))?;
         return Ok(out.flush()?);

@@ -5,7 +5,7 @@ use std::io::Write;
 use strandline::arrow::array::RecordBatch;
 use strandline::arrow::json::writer::{LineDelimited, WriterBuilder};
 
-use super::{Output, Record};
+use super::{Record, Screen};
 use crate::cells::plain_batch;
 use crate::failure::{Failure, Result};
 
@@ -69,8 +69,8 @@ impl Json {
 }
 
 /// Prints one object on one line.
-pub(super) fn one<R: Record>(record: &R) -> Result<()> {
-    let mut json = Json::lines(Output::text());
+pub(super) fn one<R: Record>(out: Screen, record: &R) -> Result<()> {
+    let mut json = Json::lines(out);
     json.record(record)?;
     json.finish()
 }

@@ -7,12 +7,14 @@
 mod cell;
 mod delimited;
 mod json;
+mod plan;
 mod record;
+mod screen;
 mod sheet;
 mod style;
 mod table;
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use futures::{Stream, StreamExt};
@@ -23,6 +25,7 @@ pub(crate) use cell::{Cell, Kind, short_hash, size};
 pub(crate) use delimited::Delimited;
 pub(crate) use json::Json;
 pub(crate) use record::{Record, number, text};
+pub(crate) use screen::{Pager, Screen};
 use sheet::Column;
 pub(crate) use sheet::Sheet;
 pub(crate) use style::Style;
@@ -52,27 +55,25 @@ impl Format {
 }
 
 /// Where a verb prints.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Output {
     format: Format,
     quiet: bool,
+    pager: Option<Pager>,
 }
 
-/// Standard output, in larger pieces.
-pub(crate) type Out = BufWriter<io::Stdout>;
-
 impl Output {
-    pub(crate) fn new(format: Format, quiet: bool) -> Self {
-        Self { format, quiet }
+    pub(crate) fn new(format: Format, quiet: bool, pager: Option<Pager>) -> Self {
+        Self { format, quiet, pager }
     }
 
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Standard output, for verbs that print text of their own.
-    pub(crate) fn text() -> Out {
-        BufWriter::new(io::stdout())
+    /// Where verbs print that have text of their own.
+    pub(crate) fn screen(&self) -> Screen {
+        Screen::paged_by(self.pager.as_ref())
     }
 
     /// Prints a list of things.
@@ -87,23 +88,23 @@ impl Output {
     pub(crate) fn one<R: Record>(
         &self,
         record: &R,
-        text: impl FnOnce(&mut Out) -> io::Result<()>,
+        text: impl FnOnce(&mut Screen) -> io::Result<()>,
     ) -> Result<()> {
         match self.format {
             Format::Table => {
-                let mut out = Self::text();
+                let mut out = self.screen();
                 text(&mut out)?;
                 Ok(out.flush()?)
             }
             Format::Csv => self.list(std::slice::from_ref(record)),
-            Format::Json | Format::Ndjson => json::one(record),
+            Format::Json | Format::Ndjson => json::one(self.screen(), record),
         }
     }
 
     /// Prints one of many things, each as it comes, as a line.
     pub(crate) fn line<R: Record>(&self, record: &R) -> Result<()> {
         match self.format {
-            Format::Json | Format::Ndjson => json::one(record),
+            Format::Json | Format::Ndjson => json::one(Screen::plain(), record),
             Format::Table | Format::Csv => self.list(std::slice::from_ref(record)),
         }
     }
@@ -135,6 +136,14 @@ impl Output {
         Ok(rows)
     }
 
+    /// Prints what a statement would do.
+    pub(crate) async fn plan<E: Into<Failure>>(
+        &self,
+        batches: impl Stream<Item = std::result::Result<RecordBatch, E>>,
+    ) -> Result<()> {
+        plan::print(self.screen(), batches).await
+    }
+
     /// Something that a person wants to know besides the data. It is not worth an error if nobody can hear it.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
@@ -148,7 +157,7 @@ impl Output {
     }
 
     fn sheet(&self, columns: Vec<Column>) -> Sheet {
-        Sheet::new(self.format, columns)
+        Sheet::new(self.format, columns, self.screen())
     }
 }
 

@@ -6,7 +6,7 @@ use strandline::arrow::datatypes::Schema;
 use super::delimited::Delimited;
 use super::json::Json;
 use super::table::Table;
-use super::{Format, Output, Record};
+use super::{Format, Record, Screen};
 use crate::failure::Result;
 
 /// A column of a sheet.
@@ -36,12 +36,12 @@ pub(crate) enum Sheet {
 }
 
 impl Sheet {
-    pub(super) fn new(format: Format, columns: Vec<Column>) -> Self {
+    pub(super) fn new(format: Format, columns: Vec<Column>, out: Screen) -> Self {
         match format {
-            Format::Table => Self::Table(Table::new(columns)),
-            Format::Json => Self::Json(Json::array(Output::text())),
-            Format::Ndjson => Self::Json(Json::lines(Output::text())),
-            Format::Csv => Self::Csv(Delimited::new(Output::text(), columns)),
+            Format::Table => Self::Table(Table::new(out, columns)),
+            Format::Json => Self::Json(Json::array(out)),
+            Format::Ndjson => Self::Json(Json::lines(out)),
+            Format::Csv => Self::Csv(Delimited::new(out, columns)),
         }
     }
 

@@ -7,8 +7,8 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use strandline::arrow::array::RecordBatch;
 
+use super::Screen;
 use super::sheet::Column;
-use super::{Out, Output};
 use crate::cells::Cells;
 use crate::failure::Result;
 
@@ -23,7 +23,7 @@ const NULL: &str = "NULL";
 
 /// Rows that are being printed.
 pub(crate) struct Table {
-    out: Out,
+    out: Screen,
     columns: Vec<Column>,
     page: Vec<Vec<String>>,
     /// How wide the columns of the last page were, without their padding.
@@ -31,8 +31,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(columns: Vec<Column>) -> Self {
-        Self { out: Output::text(), columns, page: Vec::new(), widths: None }
+    pub(super) fn new(out: Screen, columns: Vec<Column>) -> Self {
+        Self { out, columns, page: Vec::new(), widths: None }
     }
 
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {

@@ -24,9 +24,6 @@ use helper::ShellHelper;
 use names::Names;
 use word::Word;
 
-/// What an interrupted statement leaves, if it was committing.
-const INTERRUPTED: &str = "interrupted; a statement that was committing has happened whole or not at all";
-
 const HELP: &str = "\
 Statements end with a semicolon and may go over several lines.
 \\d            what stands in the lake
@@ -48,10 +45,12 @@ struct Shell<'c> {
 
 /// Reads statements until the end of the input.
 pub(crate) async fn run(context: &Context) -> Result<()> {
-    let queries = Queries::open(context).await?;
+    // The editor takes Ctrl-C for itself when it is made, so that listening comes after it.
+    let mut line = editor().map_err(|error| broken(&error))?;
+    interrupt::listen();
+    let queries = interrupt::run(Box::pin(Queries::open(context))).await?;
     let style = Style::of(&std::io::stderr(), context.runtime.environment());
     let mut shell = Shell { context, queries, timing: false, style };
-    let mut line = editor().map_err(|error| broken(&error))?;
     let history = history();
     if let Some(path) = &history {
         // There is none the first time.
@@ -96,7 +95,7 @@ impl Shell<'_> {
                     match Word::of(&text) {
                         Some(Ok(Word::Quit)) => return Ok(()),
                         Some(Ok(Word::Timing)) => self.timing = !self.timing,
-                        Some(Ok(word)) => self.say(self.obey(&word).await),
+                        Some(Ok(word)) => self.say(interrupt::run(Box::pin(self.obey(&word))).await),
                         Some(Err(failure)) => self.say(Err(failure)),
                         None => self.answer(&text, line).await,
                     }
@@ -112,7 +111,7 @@ impl Shell<'_> {
     async fn answer(&mut self, text: &str, line: &mut Line) {
         let begun = Instant::now();
         let work = Box::pin(self.queries.run(text));
-        let answered = interrupt::statements(work, INTERRUPTED).await;
+        let answered = interrupt::statements(work, interrupt::STATEMENT).await;
         self.say(answered);
         if self.timing {
             self.context.out.note(format!("time: {:.1?}", begun.elapsed()));
@@ -148,10 +147,8 @@ impl Shell<'_> {
 
     /// Looks up what can be completed. Names are a help: without them everything works.
     async fn refresh(&self, line: &mut Line) {
-        let names = match self.queries.version().await {
-            Ok(at) => Names::of(&at).await.unwrap_or_default(),
-            Err(_) => Names::default(),
-        };
+        let names = async { Names::of(&self.queries.version().await?).await };
+        let names = interrupt::run(Box::pin(names)).await.unwrap_or_default();
         if let Some(helper) = line.helper_mut() {
             helper.know(names);
         }

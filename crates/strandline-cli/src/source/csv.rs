@@ -16,6 +16,9 @@ use crate::progress::Progress;
 /// What is to be done about a line that cannot be read.
 const HINT: &str = "nothing was committed; --type COLUMN=string takes a column as text";
 
+/// A line of another length is none that a type would mend.
+const UNEQUAL: &str = "the number of values is not that of the columns: expected";
+
 /// How the reader of Arrow begins its errors.
 const PREFIXES: [&str; 3] = ["Csv error: ", "Parser error: ", "CSV error: "];
 
@@ -43,7 +46,7 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
     let reader = BufReader::new(lines.watching(progress.reading(reader)));
     let builder = ReaderBuilder::new(schema.clone()).with_format(format).with_batch_size(BATCH_ROWS);
     let batches = builder.build_buffered(reader).map_err(|error| said(&error))?;
-    let located = move |error: ArrowError| Failure::input(located(&error, &lines)).hint(HINT);
+    let located = move |error: ArrowError| failed(located(&error, &lines));
     Ok(Source::new(schema, batches.map(move |batch| batch.map_err(&located))))
 }
 
@@ -98,7 +101,12 @@ fn check_types(schema: &Schema) -> Result<()> {
 
 /// What is wrong, without the words in front.
 fn said(error: &ArrowError) -> Failure {
-    Failure::input(text_of(error)).hint(HINT)
+    failed(text_of(error))
+}
+
+fn failed(text: String) -> Failure {
+    let hint = if text.starts_with(UNEQUAL) { "nothing was committed" } else { HINT };
+    Failure::input(text).hint(hint)
 }
 
 fn text_of(error: &ArrowError) -> String {
@@ -107,7 +115,23 @@ fn text_of(error: &ArrowError) -> String {
     }
     let text = error.to_string();
     let text = PREFIXES.iter().fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
-    text.to_owned()
+    unequal(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// What is said of a line of another length, for which Arrow has two wordings, of what infers types and of what reads.
+fn unequal(text: &str) -> Option<String> {
+    const INFERS: &str = "Encountered unequal lengths between records on CSV file. Expected ";
+    const READS: &str = "incorrect number of fields for ";
+    let (expected, found, line) = if let Some(numbers) = text.strip_prefix(INFERS) {
+        let (expected, found) = numbers.split_once(" records, found ")?;
+        let (found, line) = found.split_once(" records at ")?;
+        (expected, found, line)
+    } else {
+        let (line, numbers) = text.strip_prefix(READS)?.split_once(", expected ")?;
+        let (expected, found) = numbers.split_once(" got ")?;
+        (expected, found, line)
+    };
+    Some(format!("{UNEQUAL} {expected}, found {found} at {line}"))
 }
 
 /// The same, with the line in the place of the record that Arrow calls a line. Where a value cannot be read it counts from 0,

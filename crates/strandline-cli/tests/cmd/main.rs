@@ -4,9 +4,23 @@
 //! `TRYCMD=overwrite` writes sessions anew.
 
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
+mod command;
+#[cfg(test)]
+mod exits;
+#[cfg(all(test, unix))]
+mod interrupts;
+#[cfg(test)]
+mod paging;
+#[cfg(test)]
 mod pipes;
+#[cfg(all(test, unix))]
+mod readme;
 #[cfg(test)]
 mod shell;
+#[cfg(test)]
+mod terminal;
 
 #[test]
 fn sessions_are_as_they_are_written() {

@@ -1,49 +1,9 @@
-//! Standard input and output that are pipes, exit codes, and two at once.
+//! Standard input and output that are pipes, and two at once.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
 
-/// The command, in a folder.
-fn strand(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_strand"));
-    command.current_dir(folder).env("STRANDLINE_LAKE", "./lake").env("STRANDLINE_CONFIG", "none.toml");
-    command
-}
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    strand(folder).args(args).output().unwrap()
-}
-
-/// What a run printed, which must have gone well.
-fn ok(folder: &Path, args: &[&str]) -> String {
-    let output = run(folder, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-pub(super) fn lake() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    ok(folder.path(), &["init"]);
-    folder
-}
-
-/// A run that is fed standard input.
-fn fed(folder: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = strand(folder)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
-}
+use crate::command::{code, errors, fed, lake, ok, run, strand};
 
 #[test]
 fn a_pipe_that_nobody_reads_ends_the_command_quietly() {
@@ -61,7 +21,7 @@ fn a_pipe_that_nobody_reads_ends_the_command_quietly() {
         assert!(!line.is_empty());
         let output = child.wait_with_output().unwrap();
         assert_eq!(code(&output), 0, "{form}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{form}");
+        assert_eq!(errors(&output), "", "{form}");
     }
 }
 
@@ -87,7 +47,7 @@ fn what_is_exported_comes_back_the_same_through_every_format() {
 fn standard_input_and_output_are_files_like_others() {
     let folder = lake();
     let imported = fed(folder.path(), &["import", "t", "-", "--format", "csv"], "id\n1\n2\n");
-    assert_eq!(code(&imported), 0, "{}", String::from_utf8_lossy(&imported.stderr));
+    assert_eq!(code(&imported), 0, "{}", errors(&imported));
     assert_eq!(ok(folder.path(), &["export", "t", "-", "--format", "csv"]), "id\n1\n2\n");
     let stream = run(folder.path(), &["export", "t", "-", "--format", "arrow"]).stdout;
     let mut child = strand(folder.path())
@@ -105,7 +65,7 @@ fn a_malformed_line_is_named_and_commits_nothing() {
     let folder = lake();
     let check = |format: &str, input: &str, line: &str| {
         let output = fed(folder.path(), &["import", "bad", "-", "--format", format], input);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = errors(&output);
         assert_eq!(code(&output), 1, "{text}");
         assert!(text.contains(line) && text.contains("nothing was committed"), "{text}");
         assert_eq!(code(&run(folder.path(), &["describe", "bad"])), 4);
@@ -115,17 +75,17 @@ fn a_malformed_line_is_named_and_commits_nothing() {
     // Of a table whose types are known, too.
     fed(folder.path(), &["import", "bad2", "-", "-f", "csv"], "id\n1\n");
     let output = fed(folder.path(), &["import", "bad2", "-", "-f", "csv"], "id\n2\nx\n");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = errors(&output);
     assert!(text.contains("line 3") && text.contains("nothing was committed"), "{text}");
     let output = fed(folder.path(), &["import", "bad2", "-", "-f", "ndjson"], "{\"id\":2}\n{\"id\":\"x\"}\n");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = errors(&output);
     assert!(text.contains("line 2") && text.contains("nothing was committed"), "{text}");
     assert_eq!(ok(folder.path(), &["head", "bad2", "-o", "ndjson"]), "{\"id\":1}\n");
     // Lines are those of the file, whatever stands in quotes.
     fed(folder.path(), &["import", "bad3", "-", "-f", "csv"], "id,name\n1,a\n");
     let output =
         fed(folder.path(), &["import", "bad3", "-", "-f", "csv"], "id,name\n\n2,\"two\nlines\"\nx,b\n");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = errors(&output);
     assert!(text.contains("line 5"), "{text}");
 }
 
@@ -147,53 +107,9 @@ fn two_imports_at_once_both_land() {
         .collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(code(&output), 0, "{}", errors(&output));
     }
     assert_eq!(ok(folder.path(), &["export", "t", "-", "-f", "csv"]).lines().count(), 4);
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupted_import_says_that_nothing_was_committed() {
-    let folder = lake();
-    fed(folder.path(), &["import", "t", "-", "-f", "csv"], "id\n0\n");
-    let mut child = strand(folder.path())
-        .args(["import", "t", "-", "-f", "csv"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    // More than what is read ahead, so that the import is well under way once all of it is taken.
-    let rows: String = (0..200_000).map(|id| format!("{id}\n")).collect();
-    input.write_all(format!("id\n{rows}").as_bytes()).unwrap();
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    let mut text = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
-    assert!(text.contains("nothing was committed"), "{text}");
-    drop(input);
-    assert_eq!(ok(folder.path(), &["export", "t", "-", "-f", "csv"]), "id\n0\n");
-}
-
-#[test]
-fn errors_are_objects_where_json_is_asked_for() {
-    let folder = lake();
-    let check = |args: &[&str], exit: i32, kind: &str| {
-        let output = run(folder.path(), args);
-        assert_eq!(code(&output), exit, "{args:?}");
-        let text = String::from_utf8(output.stderr).unwrap();
-        let object = text.lines().last().unwrap().to_owned();
-        assert!(object.starts_with(&format!("{{\"error\":{{\"kind\":\"{kind}\"")), "{object}");
-        assert!(object.contains(&format!("\"exit\":{exit}")), "{object}");
-        assert!(output.stdout.is_empty(), "{args:?}");
-    };
-    check(&["describe", "nothing", "-o", "json"], 4, "not found");
-    check(&["show", "no-such-ref", "--output=json"], 4, "not found");
-    check(&["show", "a b c", "-o", "ndjson"], 2, "invalid input");
-    check(&["ls", "-o", "json", "-l", "s3://bucket", "--option", "regoin=x"], 2, "invalid input");
-    check(&["desrcibe", "-o", "json"], 2, "usage");
 }
 
 #[test]

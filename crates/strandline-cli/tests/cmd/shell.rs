@@ -1,86 +1,113 @@
-//! The shell as it is used at a terminal: Python's pseudo-terminal types into it.
+//! The shell as it is used at a terminal.
 
-use std::process::Command;
+use std::path::Path;
 
-/// Runs the command at a terminal, types the lines when it waits for them, and prints all that came.
-const TYPIST: &str = r#"
-import os, pty, select, sys, time
-program, lines = sys.argv[1:3]
-child, terminal = pty.fork()
-if child == 0:
-    os.execvp(program, [program, "sql", "-l", "./lake"])
-seen, said, deadline = b"", 0, time.monotonic() + 60
-lines = [line.encode().decode("unicode_escape").encode() for line in lines.split("\n")]
-def wait():
-    global seen
-    # It waits for a line once it has shown a prompt and says nothing more.
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 0.5)
-        if not ready:
-            if b"> " in seen[said:]: return True
-            continue
-        try: got = os.read(terminal, 65536)
-        except OSError: return False
-        if not got: return False
-        seen += got
-    return False
-for line in lines:
-    if not wait(): break
-    said = len(seen)
-    os.write(terminal, line)
-while True:
-    try: got = os.read(terminal, 65536)
-    except OSError: break
-    if not got: break
-    seen += got
-_, status = os.waitpid(child, 0)
-sys.stdout.buffer.write(seen)
-sys.exit(os.waitstatus_to_exitcode(status))
-"#;
+use crate::command::lake;
+use crate::terminal::{Seen, Terminal};
 
-#[test]
-fn the_shell_is_driven_at_a_terminal() {
-    let Some(python) = ["python3", "python"].into_iter().find(|python| works(python)) else {
-        eprintln!("skipped: no python to make a pseudo-terminal");
-        return;
-    };
-    let folder = super::pipes::lake();
-    let lines = [
-        "CREATE TABLE orders (id BIGINT, customer VARCHAR);\\r",
-        // Over two lines.
-        "INSERT INTO orders\\r",
-        "VALUES (1, 'ada'), (2, 'bob');\\r",
-        // A mistake ends the statement and not the shell.
-        "SELECT * FROM ordres;\\r",
-        // Ctrl-C gives up what was typed.
-        "SELECT nonsense\\x03",
-        "\\\\d\\r",
-        "\\\\d orders\\r",
-        "\\\\timing\\r",
-        // The tab completes the name of the table.
-        "SELECT count(*) AS many FROM orde\\t;\\r",
-        "\\\\ref v0\\r",
-        "\\\\timng\\r",
-        "\\\\q\\r",
-    ];
-    let output = Command::new(python)
-        .args(["-c", TYPIST, env!("CARGO_BIN_EXE_strand"), &lines.join("\n")])
-        .current_dir(folder.path())
-        .env("STRANDLINE_CONFIG", "none.toml")
-        .env("XDG_DATA_HOME", folder.path())
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{seen}\n{}", String::from_utf8_lossy(&output.stderr));
-    for expected in ["main> ", "did you mean", "time: ", "many", "long", "main@0> ", "\\timing"] {
-        assert!(seen.to_lowercase().contains(&expected.to_lowercase()), "{expected} is not in {seen}");
-    }
-    let history = std::fs::read_to_string(folder.path().join("strandline/history")).unwrap();
-    assert!(history.contains("SELECT count(*)"), "{history}");
+/// Where the history goes, besides what every terminal has.
+fn shell(folder: &Path, steps: &[(&str, &str)]) -> Seen {
+    let data = [("XDG_DATA_HOME", folder.to_str().unwrap()), ("NO_COLOR", "1")];
+    Terminal { folder, lines: 24, variables: &data }.run(&["sql"], steps)
 }
 
-fn works(python: &str) -> bool {
-    Command::new(python).args(["-c", "import pty"]).output().is_ok_and(|output| output.status.success())
+/// What a person types first.
+const TABLE: &str = "CREATE TABLE orders (id BIGINT, customer VARCHAR);\r";
+const ROWS: &str = "INSERT INTO orders VALUES (1, 'ada'), (2, 'bob');\r";
+
+#[test]
+fn statements_words_and_mistakes() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", TABLE),
+            // Over two lines.
+            ("ok.*main> ", "INSERT INTO orders\r"),
+            ("", "VALUES (1, 'ada'), (2, 'bob');\r"),
+            // A mistake ends the statement and not the shell.
+            (r"2 \|.*main> ", "SELECT * FROM ordres;\r"),
+            ("did you mean \"orders\".*main> ", "\\d\r"),
+            (r"orders +\|.*main> ", "\\d orders\r"),
+            (r"customer +\| string.*main> ", "\\timing\r"),
+            ("main> ", "SELECT 40 + 2 AS answer; SELECT 6 AS other;\r"),
+            (r"42 \|.*other.*time: .*main> ", "\\timing\r"),
+            ("main> ", "SELECT 1 AS one;\r"),
+            (r"1 \|.*main> ", "CREATE BRANCH dev;\r"),
+            ("main> ", "\\ref dev\r"),
+            ("dev> ", "\\ref v1\r"),
+            ("dev@1> ", "\\ref nobody\r"),
+            ("nothing is named \"nobody\".*dev@1> ", "\\timng\r"),
+            (r"did you mean .*\\timing.*dev@1> ", "\\?\r"),
+            (r"\\timing .*dev@1> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+    assert_eq!(seen.text.matches("time: ").count(), 1, "timing is off again");
+}
+
+#[test]
+fn tables_columns_refs_and_words_are_completed() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", TABLE),
+            ("ok.*main> ", ROWS),
+            (r"2 \|.*main> ", "CREATE BRANCH \"dev-2\";\r"),
+            ("main> ", "SELECT cust\t FROM ord\t WHERE id = 2;\r"),
+            (r"bob +\|.*main> ", "sel\t count(*) AS many fr\t ord\t;\r"),
+            (r"many.*2 \|.*main> ", "\\d ord\t\r"),
+            (r"customer +\| string.*main> ", "\\ref de\t\r"),
+            ("dev-2> ", "\\re\t ma\t\r"),
+            ("main> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
+fn ctrl_c_ends_what_is_typed_or_runs_and_not_the_shell() {
+    let folder = lake();
+    let endless = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b;\r";
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", "SELECT nonsense\x03"),
+            ("main> ", "SELECT more\rnonsense\x03"),
+            ("main> ", endless),
+            ("b;.*\n", "\x03"),
+            ("interrupted.*main> ", "SELECT 40 + 2 AS answer;\r"),
+            // Ctrl-D.
+            (r"42 \|.*main> ", "\x04"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+    assert_eq!(seen.text.matches("error: ").count(), 1, "what was only typed is no error");
+}
+
+#[test]
+fn what_was_typed_is_remembered_by_the_next_shell() {
+    let folder = lake();
+    shell(folder.path(), &[("main> ", "SELECT 40 +\r"), ("", "2 AS answer;\r"), (r"42 \|.*main> ", "\\q\r")]);
+    // Up twice, past the word that ended it.
+    let up = "\x1b[A";
+    let seen = shell(folder.path(), &[("main> ", &[up, up, "\r"].concat()), (r"42 \|.*main> ", "\\q\r")]);
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
+fn a_transaction_that_is_left_open_is_not_committed() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[("main> ", TABLE), ("ok.*main> ", "BEGIN;\r"), (r"main\*> ", ROWS), (r"2 \|.*main\*> ", "\x04")],
+    );
+    assert_eq!(seen.code, 1);
+    assert!(seen.text.contains("nothing of it was committed"));
+    let seen = shell(
+        folder.path(),
+        &[("main> ", "SELECT count(*) AS many FROM orders;\r"), (r"many.* 0 \|.*main> ", "\x04")],
+    );
+    assert_eq!(seen.code, 0);
 }

@@ -108,6 +108,11 @@ impl Backend {
         Ok(Site { place, page: self.page, turns: self.turns, at_once, _owned: owned, stays })
     }
 
+    /// Whether it is reached through a client of a store.
+    pub(crate) fn is_remote(&self) -> bool {
+        !matches!(self.origin, Origin::Memory | Origin::Folder)
+    }
+
     /// The server, if there is one that keeps what it has acknowledged when it is killed.
     pub(crate) fn lasting(&self) -> Option<&Server> {
         match &self.origin {

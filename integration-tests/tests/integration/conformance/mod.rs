@@ -21,14 +21,20 @@ pub(crate) use backend::{Backend, Site};
 pub(crate) use transfers::{audit_until_done, transfer_until_done};
 pub(crate) use writers::commit_until_done;
 
+use std::path::Path;
+
 use crate::runner::{Outcome, Test};
 use crate::servers::{self, Running};
+use crate::strand;
 
 /// A case: its name, and what it does on a site.
 type Case = (&'static str, fn(&Site));
 
 /// The same, with the server that is to be killed.
 type LastingCase = (&'static str, fn(&Site, &Running));
+
+/// The same, with the program that is run.
+type ProgramCase = (&'static str, fn(&Site, &Path));
 
 /// What every place must do.
 const EVERYWHERE: &[Case] = &[
@@ -59,6 +65,9 @@ const SHARED: &[Case] = &[
     ("goes_on_after_its_writers_were_killed", killed::writers),
 ];
 
+/// What every place must do for a person at a terminal; the command's own tests show it in a folder.
+const AT_THE_COMMAND_LINE: &[ProgramCase] = &[("is_worked_with_by_strand", strand::sessions)];
+
 /// What holds on the way to every server, whatever happens to connections.
 const ON_THE_WIRE: &[Case] = &[
     ("finds_out_what_came_of_a_swap", connections::swaps),
@@ -83,6 +92,13 @@ pub(crate) fn cases(backend: &'static Backend) -> Vec<Test> {
             Ok(())
         })
     });
+    let programs = if backend.is_remote() { AT_THE_COMMAND_LINE } else { &[] };
+    let programs = programs.iter().map(|(name, check)| {
+        test(backend, name, move |site| {
+            check(&site, &strand::program()?);
+            Ok(())
+        })
+    });
     let server = backend.lasting();
     let lasting = server.into_iter().flat_map(|server| {
         LASTING.iter().map(move |(name, check)| {
@@ -92,7 +108,7 @@ pub(crate) fn cases(backend: &'static Backend) -> Vec<Test> {
             })
         })
     });
-    all.chain(lasting).collect()
+    all.chain(programs).chain(lasting).collect()
 }
 
 fn test(backend: &'static Backend, name: &str, check: impl Fn(Site) -> Result<(), String> + 'static) -> Test {

@@ -1,0 +1,79 @@
+//! What is long is paged, and errors are coloured, where a person looks on, and nowhere else.
+
+use std::path::Path;
+
+use crate::command::{errors, fed, lake, ok, strand};
+use crate::terminal::Terminal;
+
+/// A pager that keeps what it was given.
+const PAGER: (&str, &str) = ("PAGER", "cat > paged.txt");
+
+fn terminal<'a>(folder: &'a Path, variables: &'a [(&'a str, &'a str)]) -> Terminal<'a> {
+    Terminal { folder, lines: 10, variables }
+}
+
+/// A lake with a table of twenty rows.
+fn twenty() -> tempfile::TempDir {
+    let folder = lake();
+    let rows: String = (0..20).map(|id| format!("{id}\n")).collect();
+    assert_eq!(
+        errors(&fed(folder.path(), &["import", "t", "-", "-f", "csv", "-q"], &format!("id\n{rows}"))),
+        ""
+    );
+    folder
+}
+
+#[test]
+fn what_is_longer_than_the_terminal_is_paged() {
+    let folder = twenty();
+    let paged = folder.path().join("paged.txt");
+    let at = |lines, args: &[&str]| {
+        let _ = std::fs::remove_file(&paged);
+        let seen = Terminal { folder: folder.path(), lines, variables: &[PAGER] }.run(args, &[]);
+        assert_eq!(seen.code, 0);
+        (std::fs::read_to_string(&paged).ok(), seen.text.replace('\r', ""))
+    };
+    for form in ["table", "json", "ndjson", "csv"] {
+        let args = ["head", "t", "-n", "20", "-o", form];
+        let whole = ok(folder.path(), &args);
+        assert_eq!(at(10, &args), (Some(whole.clone()), String::new()), "{form}");
+        // It fits, with a line for the prompt.
+        let lines = u16::try_from(whole.lines().count()).unwrap();
+        assert_eq!(at(lines + 1, &args), (None, whole.clone()), "{form}");
+        let args = [&args[..], &["--no-pager"]].concat();
+        assert_eq!(at(10, &args), (None, whole), "{form}");
+    }
+}
+
+#[test]
+fn a_pager_that_is_left_early_or_not_wanted_is_no_error() {
+    let folder = twenty();
+    let args = ["head", "t", "-n", "20", "-o", "csv"];
+    let left = terminal(folder.path(), &[("PAGER", "head -n 1")]).run(&args, &[]);
+    assert_eq!((left.code, left.text.as_str()), (0, "id\r\n"));
+    let none = terminal(folder.path(), &[("PAGER", "")]).run(&args, &[]);
+    assert_eq!((none.code, none.text.lines().count()), (0, 21));
+}
+
+#[test]
+fn a_pipe_sees_neither_pager_nor_colours() {
+    let folder = twenty();
+    let output =
+        strand(folder.path()).args(["head", "t", "-n", "20"]).env("PAGER", PAGER.1).output().unwrap();
+    assert_eq!(output.stdout.split(|byte| *byte == b'\n').count(), 23);
+    assert!(!folder.path().join("paged.txt").exists());
+    let failed = strand(folder.path()).args(["head", "u"]).env("TERM", "xterm").output().unwrap();
+    assert!(errors(&failed).starts_with("error: "), "{}", errors(&failed));
+}
+
+#[test]
+fn errors_are_coloured_at_a_terminal_unless_no_colours_are_wanted() {
+    let folder = lake();
+    let begins = |variables: &[(&str, &str)], expected| {
+        let said = terminal(folder.path(), variables).run(&["head", "u"], &[]).text;
+        assert!(said.starts_with(expected), "{variables:?}: {said:?}");
+    };
+    begins(&[], "\u{1b}[1;31merror:\u{1b}[0m ");
+    begins(&[("NO_COLOR", "1")], "error: ");
+    begins(&[("TERM", "dumb")], "error: ");
+}

@@ -106,9 +106,11 @@ impl Failure {
         if self.is(kind) { self.hint(hint) } else { self }
     }
 
-    /// The same, with the nearest of these names for the one that does not exist.
+    /// The same, with the nearest of these names for the one that does not exist, unless the SDK has offered one.
     pub(crate) fn offer<'n>(mut self, wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Self {
-        self.0.message.push_str(&offer(wanted, names));
+        if !self.0.message.contains("did you mean") {
+            self.0.message.push_str(&offer(wanted, names));
+        }
         self
     }
 

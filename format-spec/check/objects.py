@@ -70,7 +70,7 @@ TABLE = record({
     "key": optional(listing(FIELD_ID), []), "orders": optional(listing(ORDER), []), "splits": optional(listing(SPLIT), []),
     "layout": optional(LAYOUT, LAYOUT({})),
     "constraints": optional(listing(record({"name": COLUMN_NAME, "check": SQL})), []), **PROPERTIES,
-    "next_row": U64, "next_file": U64, "files": root_of(FILES),
+    "next_row": U64, "next_file": U64, "restored": optional(U64, 0), "files": root_of(FILES),
     "totals": record({"files": U64, "rows": U64, "bytes": U64, "deleted": U64})})
 SCHEMA = record({"schema": Schema})
 
@@ -251,8 +251,14 @@ def check_files(table, files):
     """All entries of a table: ids handed out, row ids of one file each, totals [TBL-4..6, FILE-4]."""
     for file in files:
         check_file_of(table, file)
-    rows = sorted((file["first_row"], file["first_row"] + file["rows"]) for file in files if file["row_ids"] == "derived")
-    ensure(all(one[1] <= two[0] for one, two in zip(rows, rows[1:])), "two files share row ids")
+    live = {}
+    for file in files:
+        if file["row_ids"] == "derived":
+            run = file["first_row"], file["first_row"] + file["rows"], file["hash"]
+            live[run] = live.get(run, 0) + file["rows"] - (file["deletes"]["rows"] if file["deletes"] else 0)
+    runs = sorted(live)
+    ensure(all(one[1] <= two[0] for one, two in zip(runs, runs[1:])), "two files share row ids")
+    ensure(all(rows <= run[1] - run[0] for run, rows in live.items()), "a file that is listed again shares row ids")
     check_totals(table, files)
 
 

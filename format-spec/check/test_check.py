@@ -19,6 +19,7 @@ import zstandard  # noqa: E402
 
 import check  # noqa: E402
 import make_lake  # noqa: E402
+import objects  # noqa: E402
 import values  # noqa: E402
 import vectors  # noqa: E402
 import wire  # noqa: E402
@@ -458,6 +459,19 @@ class Values(unittest.TestCase):
         self.assertEqual(values.merge_stats([narrow, wide])[1].type, ("long",))
         self.assertEqual(values.promote(1, ("date",), ("timestamp",)), 86_400_000_000)
         self.assertEqual(values.promote(0.1, ("float",), ("double",)), 0.10000000149011612)
+
+    def test_a_file_listed_again_has_other_rows(self):
+        def check_files(*deleted, first_rows=(0, 0)):
+            files = [{"id": number, "hash": "a" * 64, "row_ids": "derived", "first_row": first, "rows": 10, "fields": 0, "stats": {},
+                      "order": None, "split": None, "count": 1, "bytes": 5, "deletes": {"rows": gone}, "deleted": gone}
+                     for number, (gone, first) in enumerate(zip(deleted, first_rows))]
+            totals = {"files": 2, "rows": 20 - sum(deleted), "bytes": 10, "deleted": sum(deleted)}
+            objects.check_files({"next_file": 2, "next_row": 20, "field_sets": [[(1, 1)]], "orders": [], "splits": [], "totals": totals}, files)
+
+        check_files(4, 6)
+        self.assert_fault("malformed", check_files, 4, 5)
+        with self.assertRaises(wire.Fault):
+            check_files(4, 6, first_rows=(0, 5))
 
     def test_vectors_in_every_container(self):
         for positions, form in [([0], "array"), (range(0, 9000, 2), "bitmap"), (range(5, 60000), "run"), ([1, 3, 65535], "array")]:

@@ -1,4 +1,4 @@
-//! Three-way merge of one file entry, by its id [REB-6].
+//! Three-way merge of one file entry, by its id [REB-6, REB-9].
 //!
 //! Invariant: what can be told from the entries and their deletion vectors is told; where a row may have been touched by both
 //! sides, and only the files themselves know what became of it, the answer is which rows those are [REB-8], never a guess.
@@ -24,7 +24,8 @@ pub struct FileSides<'a> {
     pub ours: Option<FileSide<'a>>,
     /// On their side.
     pub theirs: Option<FileSide<'a>>,
-    /// Whether our side added files to the table that store row ids: only then may what it deleted have moved there.
+    /// Whether our side has rows of the base in places that it did not have them in there, in whatever file: only then may what it
+    /// deleted have moved.
     pub ours_moves: bool,
     /// The same of their side.
     pub theirs_moves: bool,
@@ -41,7 +42,9 @@ pub enum FileMerge {
     Remove,
     /// Our entry with these rows deleted.
     Deletes(DeletionVector),
-    /// Both sides touched these rows: what became of each is in the row ids that the added files store [REB-8].
+    /// Their entry with these rows deleted, listed again under an id of its own: rows are back of a file that ours does not list [REB-9].
+    Again(DeletionVector),
+    /// Both sides touched these rows: what became of each is found by the ids of the rows in the places that are new [REB-8].
     Rows(TouchedTwice),
     /// The sides have different files under one id: they were not translated, or one of them is damaged.
     Conflict(Box<FileConflict>),
@@ -52,7 +55,7 @@ pub enum FileMerge {
 pub enum TouchedTwice {
     /// Those at these positions.
     Positions(DeletionVector),
-    /// All that were live at the base: no side lists the file any more.
+    /// All that were live at the base: no side has any of them there any more.
     AllLive,
 }
 
@@ -72,21 +75,26 @@ impl FileSides<'_> {
         if same(self.theirs, self.base) {
             return FileMerge::Ours;
         }
+        if let (None, Some(theirs)) = (self.ours, self.theirs)
+            && self.base.is_none_or(|base| is_same_file(base.entry, theirs.entry))
+        {
+            return self.without_ours(theirs);
+        }
         if same(self.ours, self.base) {
             return FileMerge::Theirs;
         }
-        let Some(base) = self.base else {
-            // Added by both; additions of theirs were given numbers of their own.
-            return if same(self.ours, self.theirs) { FileMerge::Ours } else { self.conflict() };
-        };
-        if [self.ours, self.theirs].into_iter().flatten().any(|side| !is_same_file(base.entry, side.entry)) {
+        let listed = [self.base, self.ours, self.theirs].into_iter().flatten();
+        if listed.clone().zip(listed.skip(1)).any(|(one, other)| !is_same_file(one.entry, other.entry)) {
             return self.conflict();
         }
-        match (self.ours, self.theirs) {
-            (None, None) if self.ours_moves || self.theirs_moves => FileMerge::Rows(TouchedTwice::AllLive),
-            (None, None) => FileMerge::Ours,
-            (Some(kept), None) | (None, Some(kept)) => self.removed(base, kept),
-            (Some(ours), Some(theirs)) => self.both(base, ours, theirs),
+        match (self.base, self.ours, self.theirs) {
+            (Some(_), None, None) if self.ours_moves || self.theirs_moves => {
+                FileMerge::Rows(TouchedTwice::AllLive)
+            }
+            (_, None, _) => FileMerge::Ours,
+            (Some(base), Some(ours), None) => self.without_theirs(base, ours),
+            (None, Some(_), None) => FileMerge::Ours,
+            (base, Some(ours), Some(theirs)) => self.both(base, ours, theirs),
         }
     }
 
@@ -104,17 +112,39 @@ impl FileSides<'_> {
         plain
     }
 
-    /// One side no longer lists the file, the other changed its deletes.
-    fn removed(&self, base: FileSide<'_>, kept: FileSide<'_>) -> FileMerge {
-        let restored = base.deletes.added_since(kept.deletes);
-        if !restored.is_empty() {
-            let deleted = kept.deletes.added_since(base.deletes);
-            return FileMerge::Rows(TouchedTwice::Positions(restored.union(&deleted)));
-        }
-        self.unless_moved(kept.deletes.added_since(base.deletes), FileMerge::Remove)
+    /// Theirs no longer lists the file, ours changed its deletes: rows that are back stay.
+    fn without_theirs(&self, base: FileSide<'_>, ours: FileSide<'_>) -> FileMerge {
+        let plain = self.only_back((base, ours), FileMerge::Deletes);
+        self.unless_moved(ours.deletes.added_since(base.deletes), plain)
     }
 
-    fn both(&self, base: FileSide<'_>, ours: FileSide<'_>, theirs: FileSide<'_>) -> FileMerge {
+    /// Ours no longer lists the file, or never did: what came back in theirs is listed again.
+    fn without_ours(&self, theirs: FileSide<'_>) -> FileMerge {
+        let Some(base) = self.base else { return FileMerge::Again(theirs.deletes.clone()) };
+        let plain = self.only_back((base, theirs), FileMerge::Again);
+        self.unless_moved(theirs.deletes.added_since(base.deletes), plain)
+    }
+
+    /// An entry with nothing but the rows that the base had deleted and a side has.
+    fn only_back(
+        &self,
+        (base, side): (FileSide<'_>, FileSide<'_>),
+        listed: fn(DeletionVector) -> FileMerge,
+    ) -> FileMerge {
+        let back = base.deletes.added_since(side.deletes);
+        if back.is_empty() {
+            return FileMerge::Remove;
+        }
+        let all = DeletionVector::below(base.entry.rows);
+        all.map_or_else(|_| self.conflict(), |all| listed(all.added_since(&back)))
+    }
+
+    /// Both list it. Where the base does not, all that either side has of it is back.
+    fn both(&self, base: Option<FileSide<'_>>, ours: FileSide<'_>, theirs: FileSide<'_>) -> FileMerge {
+        let Some(base) = base else {
+            let deletes = ours.deletes.intersection(theirs.deletes);
+            return if deletes == *ours.deletes { FileMerge::Ours } else { FileMerge::Deletes(deletes) };
+        };
         let (our_deletes, their_deletes) =
             (ours.deletes.added_since(base.deletes), theirs.deletes.added_since(base.deletes));
         let restored =

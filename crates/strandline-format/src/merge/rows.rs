@@ -5,11 +5,11 @@
 pub enum RowFate {
     /// Nothing.
     Left,
-    /// It stands in another file, with the same values: compaction.
+    /// It stands in another place, with the same values: compaction.
     Moved,
     /// It is gone.
     Deleted,
-    /// It stands in another file, with other values.
+    /// It stands in another place, with other values.
     Changed,
     /// It was deleted at the base and is back.
     Restored,
@@ -24,8 +24,6 @@ pub enum RowMerge {
     Theirs,
     /// Nowhere.
     Deleted,
-    /// It is back, in the place that it had.
-    Restored,
     /// The sides disagree.
     Conflict,
 }
@@ -43,7 +41,9 @@ impl RowMerge {
             (Fate::Changed, Fate::Left | Fate::Moved) => Self::Ours,
             (Fate::Left | Fate::Moved | Fate::Deleted, Fate::Deleted)
             | (Fate::Deleted, Fate::Left | Fate::Moved) => Self::Deleted,
-            (Fate::Restored, Fate::Left | Fate::Restored) | (Fate::Left, Fate::Restored) => Self::Restored,
+            (Fate::Restored, Fate::Left) => Self::Ours,
+            (Fate::Left, Fate::Restored) => Self::Theirs,
+            // Back on both sides: what it was on each only its values say.
             _ => Self::Conflict,
         }
     }
@@ -59,8 +59,8 @@ mod tests {
     /// The table of the specification, to be read beside it.
     #[test]
     fn the_table_is_that_of_the_specification() {
-        use RowMerge::{Conflict as X, Deleted as D, Ours as O, Restored as R, Theirs as T};
-        let table = [[O, T, D, T, R], [O, O, D, T, X], [D, D, D, X, X], [O, O, X, X, X], [R, X, X, X, R]];
+        use RowMerge::{Conflict as X, Deleted as D, Ours as O, Theirs as T};
+        let table = [[O, T, D, T, T], [O, O, D, T, X], [D, D, D, X, X], [O, O, X, X, X], [O, X, X, X, X]];
         for (ours, row) in ALL.into_iter().zip(table) {
             let found = ALL.map(|theirs| RowMerge::of(ours, theirs));
             assert_eq!(found, row, "{ours:?}");

@@ -21,7 +21,7 @@ pub use wire::MAX_INLINE_SCHEMA;
 
 use crate::file::Files;
 use crate::hash::ObjectRef;
-use crate::id::{FieldId, FileId, RowId, TableId};
+use crate::id::{FieldId, FileId, RowId, Seq, TableId};
 use crate::name::ColumnName;
 use crate::schema::Schema;
 use crate::text::{Comment, SqlText, TableProperties};
@@ -83,6 +83,8 @@ pub struct Table {
     pub next_row: RowId,
     /// The first file id that was not handed out.
     pub next_file: FileId,
+    /// The last version that took rows from another one than that before it, but by a plain merge [TBL-12].
+    pub restored: Seq,
     /// Its files.
     pub files: Root<Files>,
     /// What its files come to.
@@ -107,6 +109,7 @@ impl Table {
             comment: Comment::default(),
             next_row: RowId(0),
             next_file: FileId(0),
+            restored: Seq(0),
             files: Root::default(),
             totals: Totals::default(),
         }

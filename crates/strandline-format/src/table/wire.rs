@@ -12,7 +12,7 @@ use super::{
 use crate::embed;
 use crate::error::{Error, Result};
 use crate::hash::RefV1;
-use crate::id::{FieldId, FileId, RowId, TableId};
+use crate::id::{FieldId, FileId, RowId, Seq, TableId};
 use crate::json::{self, Header, Wire, unique_map};
 use crate::name::ColumnName;
 use crate::schema::SchemaWire;
@@ -54,6 +54,8 @@ struct TableV1 {
     comment: String,
     next_row: RowId,
     next_file: FileId,
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "is_never")]
+    restored: Seq,
     files: Box<RawValue>,
     totals: TotalsV1,
 }
@@ -115,6 +117,10 @@ struct TotalsV1 {
     deleted: u64,
 }
 
+fn is_never(version: &Seq) -> bool {
+    version.0 == 0
+}
+
 impl Wire for TableV1 {
     const KIND: &'static str = "table";
     fn header(&self) -> &Header {
@@ -158,6 +164,7 @@ impl Table {
             comment: self.comment.as_str().to_owned(),
             next_row: self.next_row,
             next_file: self.next_file,
+            restored: self.restored,
             files: embed::root_to_wire(&self.files)?,
             totals: self.totals.into(),
         })
@@ -185,6 +192,7 @@ impl Table {
             comment: Comment::new(wire.comment).map_err(|error| error.at("comment"))?,
             next_row: wire.next_row,
             next_file: wire.next_file,
+            restored: wire.restored,
             files: embed::root_from_wire(&wire.files)?,
             totals: wire.totals.into(),
         };

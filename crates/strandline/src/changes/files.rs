@@ -170,10 +170,15 @@ impl Parts {
 
 impl Part {
     fn of(entry: FileEntry, before: &TableState, known: &Known) -> Self {
-        let Ends { row: handed_out, .. } = Ends::of(&before.table);
-        let is_fresh = entry.row_ids == RowIds::Derived && !overlaps(&known.rows, &entry, handed_out);
+        let is_fresh = is_fresh(&entry, before, known);
         Self { entry, is_fresh }
     }
+}
+
+/// Whether no row of the state before can be in a file that came.
+pub(crate) fn is_fresh(entry: &FileEntry, before: &TableState, known: &Known) -> bool {
+    let Ends { row: handed_out, .. } = Ends::of(&before.table);
+    entry.row_ids == RowIds::Derived && !overlaps(&known.rows, entry, handed_out)
 }
 
 async fn deletes(state: &TableState, entry: &FileEntry) -> Result<DeletionVector> {

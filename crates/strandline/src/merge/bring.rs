@@ -69,7 +69,11 @@ struct Ends {
     shared: Seq,
     /// The first version of ours in which a table of theirs may have been dropped.
     dropped_since: Seq,
+    /// The last one whose number means the same in all rows of both.
+    told: Seq,
     operation: Operation,
+    /// Whether what it brings may be of other versions than those before the ends.
+    mixes: bool,
 }
 
 impl Bringing {
@@ -115,9 +119,11 @@ impl Bringing {
                     theirs: beside(commit, ours),
                     shared: kin.shared().seq,
                     dropped_since: kin.shared().seq.next()?,
+                    told: told(&kin),
                     kin: Some(kin),
                     base_is_ours: false,
                     operation: Operation::Merge,
+                    mixes: true,
                 })
             }
             Act::Revert { commit, before } => {
@@ -129,7 +135,9 @@ impl Bringing {
                     base_is_ours: true,
                     shared: commit.version(),
                     dropped_since: commit.version(),
+                    told: Seq(0),
                     operation: Operation::Restore,
+                    mixes: false,
                 })
             }
             Act::Reset(_) => Err(Error::new(ErrorKind::InvalidInput, "a reset merges nothing")),
@@ -150,10 +158,17 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
         theirs: snapshot,
         shared: kin.shared().seq,
         dropped_since: kin.shared().seq.next()?,
+        told: told(&kin),
         kin: Some(kin),
         base_is_ours,
         operation: Operation::Merge,
+        mixes: false,
     })
+}
+
+/// Versions above the last common one are of two lines, and a merge brings in files that store numbers of a third.
+fn told(kin: &Kin) -> Seq {
+    if kin.has_merges() { Seq(0) } else { kin.shared().seq }
 }
 
 /// What is read through a version, with what another one has at hand as well.
@@ -274,8 +289,8 @@ impl Ends {
             }
             (_, None) => Known::default(),
         };
-        let (base_is_ours, shared) = (self.base_is_ours, self.shared);
-        Ok(Node::Theirs(Box::new(Theirs { base, theirs, gone, known, base_is_ours, shared })))
+        let Self { base_is_ours, shared, told, mixes, .. } = *self;
+        Ok(Node::Theirs(Box::new(Theirs { base, theirs, gone, known, base_is_ours, shared, told, mixes })))
     }
 }
 
@@ -323,7 +338,9 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
         base_is_ours: true,
         shared: to.version(),
         dropped_since: since,
+        told: Seq(0),
         operation: Operation::Restore,
+        mixes: false,
     };
     let mut work = Work::on(now.clone(), upon.era);
     for (id, (before, after)) in ends.touched().await? {
@@ -337,11 +354,7 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
                     },
                 };
                 let then = then.table_of(after).await?;
-                Some(Node::Table(Box::new(restored(
-                    &then,
-                    &last.unwrap_or_else(|| unlisted(&then)),
-                    upon.era,
-                )?)))
+                Some(Node::Table(Box::new(restored(&then, &last.unwrap_or_else(|| unlisted(&then)), upon)?)))
             }
             Some(after) => Some(Node::Kept(after.entry_type, after.node)),
             None => None,
@@ -353,13 +366,14 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
 }
 
 /// An earlier state of a table in the place of the last one, whose numbers stay handed out [MRG-10].
-fn restored(then: &TableState, last: &TableState, era: Era) -> Result<Draft> {
+fn restored(then: &TableState, last: &TableState, upon: &Upon<'_>) -> Result<Draft> {
     let mut table = (*then.table).clone();
     table.next_file = table.next_file.max(last.table.next_file);
     table.next_row = table.next_row.max(last.table.next_row);
+    table.restored = upon.version;
     let schema;
     (table.schema, schema) = upon_schema(then, &last.schema)?;
-    let mut draft = Draft::of(last, era);
+    let mut draft = Draft::of(last, upon.era);
     draft.restore(table, schema);
     Ok(draft)
 }

@@ -63,7 +63,7 @@ pub(super) struct Cells {
 impl Places<'_> {
     /// Reads the rows: of each file on each side only these.
     pub(super) async fn read(&self, contested: &[Contested]) -> Result<Cells> {
-        let base = self.side(&self.base, contested.iter().map(|row| Some(row.base)));
+        let base = self.side(&self.base, contested.iter().map(|row| row.base));
         let ours = self.side(&self.ours, contested.iter().map(|row| row.ours));
         let theirs = self.side(&self.theirs, contested.iter().map(|row| row.theirs));
         let (base, ours, theirs) = futures::try_join!(base, ours, theirs)?;
@@ -135,6 +135,7 @@ impl Cells {
             .filter(|id| self.ours.has(*id) && self.theirs.has(*id) && self.base.has(*id))
             .collect();
         self.decide_both(&both, choices)?;
+        self.decide_restored(contested, choices)?;
         // One side deleted it: if the other one only moved it, it is gone.
         for (kept, wins, side) in
             [(&self.ours, Side::Theirs, Side::Ours), (&self.theirs, Side::Ours, Side::Theirs)]
@@ -155,6 +156,20 @@ impl Cells {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Rows that the base had deleted and both sides have: equal ones are one.
+    fn decide_restored(&self, contested: &[Contested], choices: &mut RowChoices) -> Result<()> {
+        let back = contested.iter().filter(|row| row.base.is_none()).map(|row| row.row.row.0);
+        let back: Vec<u64> = back.filter(|id| self.ours.has(*id) && self.theirs.has(*id)).collect();
+        if back.is_empty() {
+            return Ok(());
+        }
+        let rows = |side: &Values| side.rows(&back, &self.schema);
+        let differs = differing(&rows(&self.ours)?, &rows(&self.theirs)?);
+        let equal = back.iter().zip(differs.iter()).filter(|(_, differs)| *differs == Some(false));
+        choices.rows.extend(equal.map(|(id, _)| (*id, RowChoice::Side(Side::Ours))));
         Ok(())
     }
 

@@ -46,11 +46,11 @@ pub struct RowConflicts {
     contested: Vec<Contested>,
 }
 
-/// A row on which two sides disagree, and where it stands: in which file, at which position. A side that deleted it has no place.
+/// A row on which two sides disagree, and where it stands: in which file, at which position. What has deleted it has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contested {
     pub(super) row: RowConflict,
-    pub(super) base: (FileId, u64),
+    pub(super) base: Option<(FileId, u64)>,
     pub(super) ours: Option<(FileId, u64)>,
     pub(super) theirs: Option<(FileId, u64)>,
 }

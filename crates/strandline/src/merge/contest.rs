@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use strandline_format::merge::TableConflict;
 use strandline_format::{
-    FileEntry, FileId, RowId, RowIds, Schema, SchemaMerge, Table as TableNode, TableName,
+    FileEntry, FileId, RowId, RowIds, Schema, SchemaMerge, Seq, Table as TableNode, TableName,
 };
 
 use crate::changes::ids;
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::merge::cells::{Cells, Places};
 use crate::merge::choices::{RowChoice, RowChoices};
 use crate::merge::conflict::{Conflict, ConflictKind, Contested};
-use crate::merge::table::TableRebase;
+use crate::merge::table::{Brought, TableRebase};
 use crate::merge::theirs::{Theirs, Translated};
 use crate::merge::{Disagreements, Rebase};
 use crate::table::TableState;
@@ -32,6 +32,13 @@ pub(super) struct TableBringing<'a> {
     pub(super) ours: &'a TableState,
 }
 
+/// What is known of both sides before they are merged.
+struct Sides<'a> {
+    our_places: Option<Vec<FileEntry>>,
+    told: Seq,
+    translated: &'a Translated,
+}
+
 impl TableBringing<'_> {
     /// The draft upon our node; `None` if there are conflicts, which are added to the list.
     pub(super) async fn run(&self, theirs: &Theirs, found: &mut Disagreements) -> Result<Option<Draft>> {
@@ -41,11 +48,12 @@ impl TableBringing<'_> {
             found.conflicts.push(Conflict::of_table(self.ours.table.id, &self.ours.name, kind));
             return Ok(None);
         }
+        let our_places = theirs.our_places(self.ours, self.trees).await?;
+        let sides = Sides { our_places, told: theirs.told(self.ours), translated: &translated };
         let mut conflicts = Vec::new();
-        let merged = self.merge((theirs, &translated), &RowChoices::default(), &mut conflicts).await?;
+        let merged = self.merge(&sides, &RowChoices::default(), &mut conflicts).await?;
         let contested = match &conflicts[..] {
-            // Where rows come back, a place that loses one may not be all that has it.
-            [Conflict { kind: ConflictKind::Rows(rows), .. }] if !translated.restores => rows.contested(),
+            [Conflict { kind: ConflictKind::Rows(rows), .. }] => rows.contested(),
             _ => &[],
         };
         self.refuse_others(contested)?;
@@ -56,7 +64,7 @@ impl TableBringing<'_> {
         let cells = self.cells(theirs, &translated, contested).await?;
         let choices = self.decided(&cells, contested)?;
         let mut left = Vec::new();
-        let merged = self.merge((theirs, &translated), &choices, &mut left).await?;
+        let merged = self.merge(&sides, &choices, &mut left).await?;
         for conflict in &left {
             if let ConflictKind::Rows(rows) = &conflict.kind {
                 let rows: Vec<RowId> = rows.contested().iter().map(|row| row.row.row).collect();
@@ -69,16 +77,22 @@ impl TableBringing<'_> {
 
     async fn merge(
         &self,
-        (theirs, translated): (&Theirs, &Translated),
+        sides: &Sides<'_>,
         choices: &RowChoices,
         conflicts: &mut Vec<Conflict>,
     ) -> Result<Option<Draft>> {
+        let translated = sides.translated;
         let merge = TableRebase {
             base: &translated.base,
             ours: self.ours,
             theirs: &translated.draft,
-            shared: Some(theirs.shared),
-            numbered: Some(translated.next),
+            our_places: sides.our_places.as_deref(),
+            brought: Some(Brought {
+                places: &translated.places,
+                restores: translated.restores,
+                told: sides.told,
+                next: translated.next,
+            }),
             choices,
             version: self.rebase.version,
             era: self.rebase.era,
@@ -167,7 +181,8 @@ impl TableBringing<'_> {
             schema: Arc::new(schema),
         };
         let files: &BTreeMap<FileId, FileEntry> = &places.base.1;
-        if let Some(lost) = contested.iter().find(|row| !files.contains_key(&row.base.0)) {
+        let is_lost = |row: &&Contested| row.base.is_some_and(|(file, _)| !files.contains_key(&file));
+        if let Some(lost) = contested.iter().find(is_lost) {
             let message = format!("row {} stands in no file of the common ancestor", lost.row.row);
             return Err(Error::new(ErrorKind::Corrupt, message));
         }

@@ -34,17 +34,29 @@ pub(super) struct FilesMerge<'a> {
     pub(super) lists: &'a ListMap,
 }
 
+/// What a merge of files comes to.
+pub(super) struct FilesMerged {
+    pub(super) edits: Vec<FileEdit>,
+    /// Deletion vectors that were put.
+    pub(super) stored: Vec<ObjectRef>,
+    /// The first number that is left.
+    pub(super) next_file: FileId,
+}
+
 /// What the walk over the changes has come to.
-#[derive(Default)]
 struct Found {
     /// By the id of the entry: each is edited once.
     edits: BTreeMap<FileId, FileEdit>,
+    /// The first number that is left.
+    next_file: FileId,
+    /// The numbers of theirs that are listed again, and what they are then [REB-9].
+    again: BTreeMap<FileId, FileId>,
     /// Files that the sides disagree on as a whole.
     collisions: Vec<FileId>,
     /// Deletion vectors that were put.
     stored: Vec<ObjectRef>,
-    /// The files that our side added and that may hold rows of the base, once that was asked for.
-    ours_moved: Option<Vec<FileEntry>>,
+    /// The places that our side has and the base has not, once they were asked for.
+    our_places: Option<Vec<FileEntry>>,
     /// Rows that both sides touched.
     twice: Vec<Twice>,
 }
@@ -52,9 +64,17 @@ struct Found {
 impl FilesMerge<'_> {
     /// What becomes of our entries. Requests: those of the difference between base and theirs, lookups in ours of what theirs
     /// changed, and deletion vectors of entries that both sides changed.
-    pub(super) async fn run(&self, conflicts: &mut Vec<Conflict>) -> Result<(Vec<FileEdit>, Vec<ObjectRef>)> {
+    pub(super) async fn run(&self, next_file: FileId, conflicts: &mut Vec<Conflict>) -> Result<FilesMerged> {
         let TableRebase { base, ours, theirs, .. } = *self.table;
-        let mut found = Found::default();
+        let mut found = Found {
+            edits: BTreeMap::new(),
+            next_file,
+            again: BTreeMap::new(),
+            collisions: Vec::new(),
+            stored: Vec::new(),
+            our_places: None,
+            twice: Vec::new(),
+        };
         let changes = ours.trees.diff(&base.table.files, &theirs.table.files).chunks(LOOKUPS);
         let mut changes = std::pin::pin!(changes);
         while let Some(chunk) = changes.next().await {
@@ -66,7 +86,8 @@ impl FilesMerge<'_> {
         if !found.collisions.is_empty() {
             conflicts.push(self.table.conflict(ConflictKind::Files(found.collisions)));
         }
-        Ok((found.edits.into_values().collect(), found.stored))
+        let edits = found.edits.into_values().collect();
+        Ok(FilesMerged { edits, stored: found.stored, next_file: found.next_file })
     }
 
     async fn merge_chunk(&self, chunk: Vec<Change<Files>>, found: &mut Found) -> Result<()> {
@@ -126,6 +147,14 @@ impl FilesMerge<'_> {
                 let after = self.with_deletes(&before, &deletes, found).await?;
                 found.edits.insert(id, FileEdit { before: Some(before), after });
             }
+            FileMerge::Again(deletes) => {
+                let Some(entry) = theirs else { return Ok(()) };
+                let entry = FileEntry { id: found.next_file, added: self.table.version, ..entry };
+                found.next_file = entry.id.next()?;
+                found.again.insert(id, entry.id);
+                let after = self.with_deletes(&entry, &deletes, found).await?;
+                found.edits.insert(entry.id, FileEdit { before: None, after });
+            }
             FileMerge::Rows(_) | FileMerge::Conflict(_) => found.collisions.push(id),
         }
         Ok(())
@@ -140,16 +169,16 @@ impl FilesMerge<'_> {
         let load = |entry: Option<&FileEntry>| self.deletes(entry.cloned());
         let (base_deletes, our_deletes, their_deletes) =
             futures::try_join!(load(base), load(ours), load(theirs))?;
-        let moved = match &mut found.ours_moved {
+        let our_places = match &mut found.our_places {
             Some(known) => known,
-            slot => slot.insert(self.ours_moved().await?),
+            slot => slot.insert(self.our_places().await?),
         };
         let mut sides = FileSides {
             base: side(base, &base_deletes),
             ours: side(ours, &our_deletes),
             theirs: side(theirs, &their_deletes),
-            ours_moves: !moved.is_empty(),
-            theirs_moves: self.table.theirs.new_files().any(|entry| self.table.moves(entry)),
+            ours_moves: !our_places.is_empty(),
+            theirs_moves: self.table.has_their_places(),
         };
         let merged = sides.merge();
         let (FileMerge::Rows(touched), Some(base)) = (&merged, base) else { return Ok(merged) };
@@ -176,39 +205,52 @@ impl FilesMerge<'_> {
         }
     }
 
-    /// The files that our side added and that may hold rows of the base, with what is known of their ids alone.
-    async fn ours_moved(&self) -> Result<Vec<FileEntry>> {
+    /// Where our side may have rows that the base has in other places, with what is known of their ids alone.
+    async fn our_places(&self) -> Result<Vec<FileEntry>> {
+        if let Some(known) = self.table.our_places {
+            return Ok(known.to_vec());
+        }
         let (base, ours) = (&self.table.base.table, self.table.ours);
         let since = KeyRange::new(base.next_file..);
         let mut batches = std::pin::pin!(ours.trees.scan(&ours.table.files, &since));
-        let mut moved = Vec::new();
+        let mut places = Vec::new();
         while let Some(batch) = batches.try_next().await? {
-            moved.extend(batch.entries().filter(|entry| self.table.moves(entry)));
+            places.extend(batch.entries().filter(|entry| self.table.moves(entry)));
         }
-        Ok(moved)
+        Ok(places)
     }
 
     /// Tells rows that both sides touched apart by their ids, and takes away the places that lose theirs.
     async fn merge_twice(&self, found: &mut Found, conflicts: &mut Vec<Conflict>) -> Result<()> {
-        if found.twice.is_empty() {
+        if found.twice.is_empty() && !self.table.restores_on_both() {
             return Ok(());
         }
-        let moved = found.ours_moved.take().unwrap_or_default();
-        let merged = Box::pin(self.table.merge_rows(&found.twice, &moved)).await?;
+        let our_places = match found.our_places.take() {
+            Some(known) => known,
+            None => self.our_places().await?,
+        };
+        let merged = Box::pin(self.table.merge_rows(&found.twice, &our_places)).await?;
         if merged.conflicts.count() > 0 {
             conflicts.push(self.table.conflict(ConflictKind::Rows(merged.conflicts)));
             return Ok(());
         }
-        for entry in moved {
-            if let Some(lost) = merged.ours_lose.get(&entry.id) {
-                let untouched = || FileEdit { before: Some(entry.clone()), after: Some(entry.clone()) };
-                let edit = found.edits.remove(&entry.id).unwrap_or_else(untouched);
-                self.lose(entry.id, edit, lost, found).await?;
-            }
-        }
+        self.ours_lose(merged.ours_lose, found).await?;
         for (file, lost) in merged.theirs_lose {
-            let Some(id) = self.numbers.file(file) else { continue };
+            let again = found.again.get(&file).copied();
+            let Some(id) = again.or_else(|| self.numbers.file(file)) else { continue };
             let Some(edit) = found.edits.remove(&id) else { continue };
+            self.lose(id, edit, &lost, found).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes rows out of our places, whatever else is done to their files.
+    async fn ours_lose(&self, lose: BTreeMap<FileId, DeletionVector>, found: &mut Found) -> Result<()> {
+        let ids: Vec<FileId> = lose.keys().copied().collect();
+        let entries = self.table.ours.trees.get_many(&self.table.ours.table.files, &ids).await?;
+        for ((id, lost), entry) in lose.into_iter().zip(entries) {
+            let untouched = || FileEdit { before: entry.clone(), after: entry };
+            let edit = found.edits.remove(&id).unwrap_or_else(untouched);
             self.lose(id, edit, &lost, found).await?;
         }
         Ok(())
@@ -250,6 +292,9 @@ impl FilesMerge<'_> {
     ) -> Result<Option<FileEntry>> {
         if deletes.cardinality() >= entry.rows {
             return Ok(None);
+        }
+        if deletes.is_empty() {
+            return Ok(Some(FileEntry { deletes: None, ..entry.clone() }));
         }
         let deletes = self.store(deletes).await?;
         if let Deletes::Stored { object, .. } = &deletes {

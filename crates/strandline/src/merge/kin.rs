@@ -63,6 +63,11 @@ impl Known {
         Self::below(Ends::of(before).min(Ends::of(after)))
     }
 
+    /// The numbers of ours in those of theirs.
+    pub(crate) fn reversed(&self) -> Result<Self> {
+        Ok(Self { files: self.files.reversed()?, rows: self.rows.reversed()?, ..self.clone() })
+    }
+
     fn below(shared: Ends) -> Self {
         let (files, rows) = (Pieces::shared(shared.file), Pieces::shared(shared.row));
         Self { files, rows, shared, met: false }
@@ -132,6 +137,11 @@ impl Kin {
     /// The last version that both have in the same place.
     pub(crate) fn shared(&self) -> &HistoryEntry {
         &self.shared
+    }
+
+    /// Whether either has merged anything since.
+    pub(crate) fn has_merges(&self) -> bool {
+        self.our_past.iter().chain(&self.their_past).any(|entry| entry.merged.is_some())
     }
 
     /// Where the nodes of both are read.

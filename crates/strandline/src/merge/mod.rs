@@ -12,6 +12,7 @@ mod conflict;
 mod contest;
 mod files;
 mod kin;
+mod places;
 mod rows;
 mod table;
 mod theirs;
@@ -248,12 +249,20 @@ impl Rebase<'_> {
                 };
                 let (base, ours) = (at(*base), at(*ours));
                 let (base, ours) = futures::try_join!(onto.table_of(&base), onto.table_of(&ours))?;
+                // On one line: equal unless a version since took rows from another one.
+                let came = match base.table.restored == ours.table.restored {
+                    true => None,
+                    false => {
+                        let known = Known::on_one_line(&base.table, &ours.table);
+                        Some(places::came(&onto.trees, (&base, &ours), &known).await?)
+                    }
+                };
                 let merge = table::TableRebase {
                     base: &base,
                     ours: &ours,
                     theirs: draft,
-                    shared: None,
-                    numbered: None,
+                    our_places: came.as_deref(),
+                    brought: None,
                     choices: &RowChoices::default(),
                     version: self.version,
                     era: self.era,
@@ -278,12 +287,16 @@ impl Rebase<'_> {
         let Some(ours) = ours else {
             let (mut draft, numbers) = theirs.again(&onto.trees, self.era).await?;
             draft.renumbered = Some(numbers);
+            if theirs.gone.is_some() || draft.table.restored > Seq(0) {
+                draft.table.restored = self.version;
+            }
             return node(draft);
         };
         let ours = onto.table_of(ours).await?;
         if self.choices.whole.get(entry.name.key()) == Some(&Side::Theirs) {
             let (mut draft, numbers) = theirs.instead(&ours, &onto.trees, self.era).await?;
             draft.renumbered = Some(numbers);
+            draft.table.restored = self.version;
             return node(draft);
         }
         let bringing =

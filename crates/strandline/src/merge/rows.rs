@@ -20,6 +20,9 @@ use crate::table::TableState;
 /// A version above all others: that of rows which are not committed yet.
 const UNSETTLED: Seq = Seq(u64::MAX);
 
+/// Where a row stands: in which file, at which position.
+type Place = (FileId, u64);
+
 /// Rows of one file of the base that both sides touched.
 pub(super) struct Twice {
     /// The file as the base has it.
@@ -34,14 +37,15 @@ pub(super) struct Twice {
 #[derive(Default)]
 pub(super) struct RowsMerged {
     pub(super) conflicts: RowConflicts,
-    /// Places in files that ours added which lose their row, and in those that theirs added, under the ids that theirs has.
+    /// Places of ours which lose their row, and places of theirs, under the ids that theirs has.
     pub(super) ours_lose: BTreeMap<FileId, DeletionVector>,
     pub(super) theirs_lose: BTreeMap<FileId, DeletionVector>,
 }
 
 /// A row that both sides touched.
 struct Row {
-    base: (FileId, u64),
+    /// `None`: the base had deleted it.
+    base: Option<Place>,
     /// The version that had last updated it at the base: where it only moved, it still has that.
     version: Seq,
     ours: Side,
@@ -52,8 +56,8 @@ struct Row {
 #[derive(Clone, Copy)]
 struct Side {
     fate: RowFate,
-    /// In a file that the side added.
-    place: Option<(FileId, u64)>,
+    /// In a place that the base has not got it in.
+    place: Option<Place>,
 }
 
 /// The rows that are looked for, by id.
@@ -66,18 +70,81 @@ struct Sought {
 impl TableRebase<'_> {
     /// Settles what became of the rows. Requests: those of the columns of ids of the files in question, and of deletion vectors that are
     /// objects.
-    pub(super) async fn merge_rows(&self, twice: &[Twice], ours_added: &[FileEntry]) -> Result<RowsMerged> {
+    pub(super) async fn merge_rows(&self, twice: &[Twice], our_places: &[FileEntry]) -> Result<RowsMerged> {
         let mut sought = self.sought(twice).await?;
         let bounds = sought.bounds;
+        let their_places = self.their_places();
         let theirs = TableState { table: Arc::new(self.theirs.table.clone()), ..self.ours.clone() };
-        for entry in ours_added.iter().filter(|entry| may_hold(entry, bounds)) {
+        for entry in our_places.iter().filter(|entry| may_hold(entry, bounds)) {
             self.look((self.ours, entry), &mut sought, |row| &mut row.ours).await?;
         }
-        for entry in self.theirs.new_files().filter(|entry| self.moves(entry) && may_hold(entry, bounds)) {
-            let entry = FileEntry { added: UNSETTLED, ..entry.clone() };
-            self.look((&theirs, &entry), &mut sought, |row| &mut row.theirs).await?;
+        for entry in their_places.iter().filter(|entry| may_hold(entry, bounds)) {
+            self.look((&theirs, entry), &mut sought, |row| &mut row.theirs).await?;
         }
-        sought.settle(self.choices)
+        if self.restores_on_both() {
+            self.seek_restored((our_places, &their_places), &theirs, &mut sought).await?;
+        }
+        sought.settle(self.choices, |(file, _)| !self.theirs.is_new(file))
+    }
+
+    /// The places of theirs that the base has not.
+    pub(super) fn their_places(&self) -> Vec<FileEntry> {
+        match self.brought {
+            Some(brought) => brought.places.to_vec(),
+            None => {
+                let moved = self.theirs.new_files().filter(|entry| self.moves(entry));
+                moved.map(|entry| FileEntry { added: UNSETTLED, ..entry.clone() }).collect()
+            }
+        }
+    }
+
+    /// Whether there are any.
+    pub(super) fn has_their_places(&self) -> bool {
+        match self.brought {
+            Some(brought) => !brought.places.is_empty(),
+            None => self.theirs.new_files().any(|entry| self.moves(entry)),
+        }
+    }
+
+    /// Whether both sides may have the same row back, that the base had deleted.
+    pub(super) fn restores_on_both(&self) -> bool {
+        self.our_places.is_some() && self.brought.is_some_and(|brought| brought.restores)
+    }
+
+    /// Adds the rows that both sides have and the base has not: of those that it has, both have touched the place that it has
+    /// them in, so they are sought already.
+    async fn seek_restored(
+        &self,
+        (our_places, their_places): (&[FileEntry], &[FileEntry]),
+        theirs: &TableState,
+        sought: &mut Sought,
+    ) -> Result<()> {
+        let (mut found, mut bounds) = (HashMap::new(), (u64::MAX, 0));
+        for entry in their_places {
+            let deleted = deletion_vector(&theirs.objects, theirs.table.id, entry).await?.unwrap_or_default();
+            identify(theirs, entry, &deleted, |row| {
+                if !sought.rows.contains_key(&row.id) {
+                    found.insert(row.id, (entry.id, row.position));
+                    bounds = (bounds.0.min(row.id), bounds.1.max(row.id));
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        for entry in our_places.iter().filter(|entry| may_hold(entry, bounds)) {
+            let ours = self.ours;
+            let deleted = deletion_vector(&ours.objects, ours.table.id, entry).await?.unwrap_or_default();
+            identify(ours, entry, &deleted, |row| {
+                if let Some(theirs) = found.remove(&row.id) {
+                    let back = |place| Side { fate: RowFate::Restored, place: Some(place) };
+                    let (ours, theirs) = (back((entry.id, row.position)), back(theirs));
+                    sought.rows.insert(row.id, Row { base: None, version: UNSETTLED, ours, theirs });
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Whether a file that a side added may hold rows of the base: one that stores ids, or is listed anew.
@@ -96,8 +163,8 @@ impl TableRebase<'_> {
             };
             identify(self.base, &file.base, &others, |row| {
                 let [ours, theirs] = [&file.ours, &file.theirs].map(|deletes| side(deletes, row.position));
-                let (base, version) = ((file.base.id, row.position), row.updated);
-                sought.rows.insert(row.id, Row { base, version, ours, theirs });
+                let base = Some((file.base.id, row.position));
+                sought.rows.insert(row.id, Row { base, version: row.updated, ours, theirs });
                 sought.bounds = (sought.bounds.0.min(row.id), sought.bounds.1.max(row.id));
                 Ok(())
             })
@@ -116,7 +183,7 @@ impl TableRebase<'_> {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |found| {
             if let Some(row) = sought.rows.get_mut(&found.id) {
-                let is_told = self.shared.is_none_or(|shared| row.version <= shared);
+                let is_told = self.brought.is_none_or(|brought| row.version <= brought.told);
                 let moved = is_told && found.updated == row.version;
                 let fate = if moved { RowFate::Moved } else { RowFate::Changed };
                 *side(row) = Side { fate, place: Some((entry.id, found.position)) };
@@ -128,11 +195,16 @@ impl TableRebase<'_> {
 }
 
 impl Sought {
-    fn settle(self, choices: &RowChoices) -> Result<RowsMerged> {
+    /// What becomes of them. A place is of the same file on both sides if that is not new in theirs.
+    fn settle(self, choices: &RowChoices, is_shared: impl Fn(Place) -> bool) -> Result<RowsMerged> {
         let mut merged = RowsMerged::default();
         let mut rows: Vec<(u64, Row)> = self.rows.into_iter().collect();
         rows.sort_unstable_by_key(|(id, _)| *id);
         for (id, row) in rows {
+            if row.ours.place == row.theirs.place && row.ours.place.is_some_and(&is_shared) {
+                // Back in one place on both sides, which has one state of it.
+                continue;
+            }
             match RowMerge::of(row.ours.fate, row.theirs.fate) {
                 RowMerge::Ours => lose(&mut merged.theirs_lose, row.theirs)?,
                 RowMerge::Theirs => lose(&mut merged.ours_lose, row.ours)?,
@@ -140,7 +212,7 @@ impl Sought {
                     lose(&mut merged.ours_lose, row.ours)?;
                     lose(&mut merged.theirs_lose, row.theirs)?;
                 }
-                RowMerge::Restored | RowMerge::Conflict => match choices.of(id) {
+                RowMerge::Conflict => match choices.of(id) {
                     Some(RowChoice::Side(Whose::Ours)) => lose(&mut merged.theirs_lose, row.theirs)?,
                     Some(RowChoice::Side(Whose::Theirs)) => lose(&mut merged.ours_lose, row.ours)?,
                     Some(RowChoice::Given) => {

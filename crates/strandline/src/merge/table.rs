@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{self, Checks};
 use crate::merge::choices::RowChoices;
 use crate::merge::conflict::{Conflict, ConflictKind};
-use crate::merge::files::{FilesMerge, brings_back};
+use crate::merge::files::{FilesMerge, FilesMerged, brings_back};
 use crate::merge::kin::Ends;
 use crate::storage::DataKind;
 use crate::table::TableState;
@@ -26,16 +26,29 @@ pub(super) struct TableRebase<'a> {
     pub(super) base: &'a TableState,
     pub(super) ours: &'a TableState,
     pub(super) theirs: &'a Draft,
-    /// The last version that both sides count alike, if theirs is a version: what later ones wrote cannot be told apart by their
-    /// numbers, and counts as changed.
-    pub(super) shared: Option<Seq>,
-    /// The first numbers that are left, if theirs has ours already.
-    pub(super) numbered: Option<Ends>,
+    /// The places that ours has and the base has not, where a version since the base took rows from another one; `None`: all of them
+    /// are in files that ours added.
+    pub(super) our_places: Option<&'a [FileEntry]>,
+    /// What more is known of theirs, if it is a version and not a transaction's.
+    pub(super) brought: Option<Brought<'a>>,
     /// What is decided of rows that both sides changed.
     pub(super) choices: &'a RowChoices,
     pub(super) version: Seq,
     /// The era in which a united deletion vector is stored.
     pub(super) era: Era,
+}
+
+/// What a version brings in, in our numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Brought<'a> {
+    /// The places that it has and the base has not.
+    pub(super) places: &'a [FileEntry],
+    /// Whether rows are among them that came back, from a version that is neither the base nor since.
+    pub(super) restores: bool,
+    /// Up to this version a row that has its number on both sides has not changed; others count as changed.
+    pub(super) told: Seq,
+    /// The first numbers that are left.
+    pub(super) next: Ends,
 }
 
 impl TableRebase<'_> {
@@ -54,7 +67,7 @@ impl TableRebase<'_> {
         );
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
-        let (edits, stored) = files.run(conflicts).await?;
+        let FilesMerged { edits, stored, next_file } = files.run(next_file, conflicts).await?;
         // What the schemas or the key disagree on says nothing certain of constraints.
         if merged.conflicts.is_empty() {
             self.check_constraints(&merged, conflicts);
@@ -70,7 +83,11 @@ impl TableRebase<'_> {
             .extend(stored.into_iter().map(|object| (object.hash, (DataKind::DeletionVector, object))));
         draft.overwrites = self.theirs.overwrites.clone();
         let (files, totals) = (draft.table.files.clone(), draft.table.totals);
-        draft.table = Table { files, totals, next_file, next_row, ..merged.table };
+        let restored = match self.brought {
+            Some(brought) if brought.restores => self.version,
+            _ => ours.restored,
+        };
+        draft.table = Table { files, totals, next_file, next_row, restored, ..merged.table };
         for edit in edits {
             apply(&mut draft, edit.before.as_ref(), edit.after);
         }
@@ -111,7 +128,7 @@ impl TableRebase<'_> {
     /// The files of ours with rows that theirs did not see. If theirs is a version, the base holds only what theirs changed, and all of
     /// ours may be such.
     async fn our_files(&self) -> Result<Vec<FileEntry>> {
-        match self.shared {
+        match self.brought {
             None => self.came_since_base(self.ours).await,
             Some(_) => self.ours.trees.collect(&self.ours.table.files, &KeyRange::new(..)).await,
         }
@@ -171,7 +188,7 @@ impl TableRebase<'_> {
 
     /// Which numbers of ours what theirs added gets, and the next ones after them [REB-3].
     fn numbers(&self) -> Result<(Renumbering, FileId, RowId)> {
-        if let Some(next) = self.numbered {
+        if let Some(Brought { next, .. }) = self.brought {
             return Ok((Renumbering::default(), FileId(next.file), RowId(next.row)));
         }
         let (base, ours, theirs) = (&self.base.table, &self.ours.table, &self.theirs.table);

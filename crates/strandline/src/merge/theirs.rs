@@ -15,10 +15,10 @@ use strandline_format::{
     TableSchema, Totals,
 };
 
-use crate::changes::{FileChange, Sides, empty};
+use crate::changes::{Sides, empty};
 use crate::error::{Error, ErrorKind, Result};
-use crate::merge::files::brings_back;
 use crate::merge::kin::{Ends, Known};
+use crate::merge::places::{came, came_with};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::tree::Trees;
@@ -37,6 +37,10 @@ pub(crate) struct Theirs {
     pub(crate) base_is_ours: bool,
     /// The last version that both sides count alike.
     pub(crate) shared: Seq,
+    /// The last one whose number means the same in all rows of both: none after merges, which bring in numbers of other lines.
+    pub(crate) told: Seq,
+    /// Whether it comes from elsewhere and is not merged with all that it follows from.
+    pub(crate) mixes: bool,
 }
 
 /// The same, in the numbers of one state of ours.
@@ -51,45 +55,43 @@ pub(crate) struct Translated {
     /// Files of the base that theirs changed and ours never had: of a commit that is picked alone [MRG-9], or of a table that was
     /// kept as ours at the last merge.
     pub(crate) strangers: Vec<FileId>,
-    /// Whether rows that the base had deleted are back in theirs.
+    /// The places that theirs has and the base has not.
+    pub(crate) places: Vec<FileEntry>,
+    /// Whether rows are among them that came back.
     pub(crate) restores: bool,
 }
 
 impl Theirs {
-    /// Puts it into the numbers of a state of ours. Requests: the files that differ between base and theirs, and lookups in ours
-    /// of those that come back.
+    /// Puts it into the numbers of a state of ours. Requests: the files that differ between base and theirs, and deletion vectors
+    /// of which some are objects.
     pub(crate) async fn upon(&self, ours: &TableState, trees: &Trees, era: Era) -> Result<Translated> {
         let base = self.base.clone().unwrap_or_else(|| empty(&self.theirs));
         let (their_table, our_table) = (&self.theirs.table, &ours.table);
         let files = self.known.files.complete(their_table.next_file.0, our_table.next_file.0)?;
         let rows = self.known.rows.complete(their_table.next_row.0, our_table.next_row.0)?;
         let numbers = Renumbering { files: files.0, rows: rows.0 };
-        let mut next = Ends { file: files.1, row: rows.1 };
+        let next = Ends { file: files.1, row: rows.1 };
         let mut sides = (Root::<Files>::default(), Root::<Files>::default());
-        let (mut strangers, mut restores) = (Vec::new(), false);
-        for FileChange { before, after } in self.changes(&base, trees).await? {
+        let (mut places, mut strangers) = (Vec::new(), Vec::new());
+        // What it took from elsewhere since the branches parted may stand in files by now that it added itself.
+        let mut restores = self.mixes || their_table.restored > self.shared;
+        let on_one_line = Known::on_one_line(&base.table, their_table);
+        let known = if self.base_is_ours { &self.known } else { &on_one_line };
+        let sides_of = Sides { trees, before: &base.table, after: their_table, known };
+        for change in sides_of.files().await? {
             let is_known = |entry: &FileEntry| self.known.files.get(entry.id.0).is_some();
-            let known_before = self.base_is_ours || before.as_ref().is_none_or(is_known);
-            if !known_before {
-                strangers.extend(before.iter().map(|entry| entry.id));
+            if !self.base_is_ours {
+                strangers.extend(change.before.iter().filter(|entry| !is_known(entry)).map(|entry| entry.id));
             }
-            let before = match before {
+            if let Some(entry) = came_with(&change, (&base, &self.theirs), known).await? {
+                restores |= change.before.is_some() || is_known(&entry);
+                places.push(numbers.renumber(&entry)?);
+            }
+            let before = match change.before {
                 Some(entry) if !self.base_is_ours => Some(numbers.renumber(&entry)?),
                 entry => entry,
             };
-            if let (Some(before), Some(after)) = (&before, &after) {
-                restores |= brings_back((&base, before), (&self.theirs, after)).await?;
-            }
-            let comes_back = before.is_none() && after.as_ref().is_some_and(is_known);
-            let mut after = after.map(|entry| numbers.renumber(&entry)).transpose()?;
-            restores |= comes_back;
-            if comes_back && let Some(entry) = &mut after {
-                // Listed anew, so that nobody takes it for the file that ours has removed [REB-9].
-                if trees.get(&our_table.files, &entry.id).await?.is_none() {
-                    entry.id = FileId(next.file);
-                    next.file += 1;
-                }
-            }
+            let after = change.after.map(|entry| numbers.renumber(&entry)).transpose()?;
             sides.0.edit(before.into_iter().map(|entry| (entry.id, Some(entry))));
             sides.1.edit(after.into_iter().map(|entry| (entry.id, Some(entry))));
         }
@@ -106,14 +108,31 @@ impl Theirs {
             our_table.next_file,
             era,
         );
-        Ok(Translated { base, draft, numbers, next, strangers, restores })
+        Ok(Translated { base, draft, numbers, next, strangers, places, restores })
     }
 
-    /// The files that differ between base and theirs, in the numbers that each has.
-    async fn changes(&self, base: &TableState, trees: &Trees) -> Result<Vec<FileChange>> {
-        let on_one_line = Known::on_one_line(&base.table, &self.theirs.table);
-        let known = if self.base_is_ours { &self.known } else { &on_one_line };
-        Sides { trees, before: &base.table, after: &self.theirs.table, known }.files().await
+    /// The places that a state of ours has and the base has not, if it took rows from another version since: else all of them are in
+    /// files that it added.
+    pub(crate) async fn our_places(
+        &self,
+        ours: &TableState,
+        trees: &Trees,
+    ) -> Result<Option<Vec<FileEntry>>> {
+        if ours.table.restored <= self.shared {
+            return Ok(None);
+        }
+        let base = self.base.clone().unwrap_or_else(|| empty(&self.theirs));
+        let known = match self.base_is_ours {
+            true => Known::on_one_line(&base.table, &ours.table),
+            false => self.known.reversed()?,
+        };
+        came(trees, (&base, ours), &known).await.map(Some)
+    }
+
+    /// Up to which version equal numbers of a row say that it is the same: none if either side took rows from another line since.
+    pub(crate) fn told(&self, ours: &TableState) -> Seq {
+        let restored = ours.table.restored.max(self.theirs.table.restored);
+        if restored > self.shared { Seq(0) } else { self.told }
     }
 
     /// The whole state of theirs in the numbers of ours, in the place of what ours has [MRG-8, MRG-10]. Reads the trees of the files
@@ -150,10 +169,15 @@ impl Theirs {
         let entries: Vec<FileEntry> =
             translated.draft.table.files.edits().values().flatten().cloned().collect();
         let ids: Vec<FileId> = entries.iter().map(|entry| entry.id).collect();
-        let known = trees.get_many(&ours.table.files, &ids).await?;
-        for (entry, known) in entries.into_iter().zip(known) {
+        let listed = trees.get_many(&ours.table.files, &ids).await?;
+        for (mut entry, listed) in entries.into_iter().zip(listed) {
+            if listed.is_none() && entry.id < ours.table.next_file {
+                // Listed again, so that nobody takes it for the file that ours has removed [REB-9].
+                entry.id = draft.table.next_file;
+                draft.table.next_file = entry.id.next()?;
+            }
             // What ours has already came in the version that ours says; all else comes in the commit's own.
-            let added = known.map_or(Seq(0), |known| known.added);
+            let added = listed.map_or(Seq(0), |listed| listed.added);
             draft.put(None, FileEntry { added, ..entry });
         }
         Ok((draft, translated.numbers))

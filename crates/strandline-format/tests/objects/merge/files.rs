@@ -78,8 +78,12 @@ fn what_may_have_moved_is_looked_up() {
         assert_eq!(merge(Some(&[]), None, Some(&[]), moves), FileMerge::Ours);
         assert_eq!(merge(Some(&[]), Some(&[]), None, moves), FileMerge::Theirs);
     }
-    // A restored row whose file is gone must be listed again.
-    check(Some(&[1, 2]), Some(&[1, 3]), None, &rows(&[2, 3]));
+    // Rows that are back stay, and are listed again where ours does not list their file.
+    let all_but = |row| vector(&(0..ROWS).filter(|other| *other != row).collect::<Vec<_>>());
+    check(Some(&[1, 2]), Some(&[1, 3]), None, &FileMerge::Deletes(all_but(2)));
+    check(Some(&[1, 2]), None, Some(&[1, 3]), &FileMerge::Again(all_but(2)));
+    check(None, Some(&[1, 2]), Some(&[2, 3]), &FileMerge::Deletes(vector(&[2])));
+    assert_eq!(merge(Some(&[1, 2]), None, Some(&[1, 3]), (true, false)), rows(&[3]));
 }
 
 #[test]
@@ -125,7 +129,11 @@ proptest! {
     fn the_base_gives_the_other_side(base in side(), x in side(), moves in any::<(bool, bool)>()) {
         let (base, x) = (base.as_deref(), x.as_deref());
         prop_assert_eq!(merge(base, x, base, moves), FileMerge::Ours);
-        let expected = if x == base { FileMerge::Ours } else { FileMerge::Theirs };
+        let expected = match (base, x) {
+            _ if x == base => FileMerge::Ours,
+            (None, Some(rows)) => FileMerge::Again(vector(rows)),
+            _ => FileMerge::Theirs,
+        };
         prop_assert_eq!(merge(base, base, x, moves), expected);
     }
 
@@ -144,7 +152,7 @@ proptest! {
                 FileMerge::Ours => Some(kept(ours)),
                 FileMerge::Theirs => Some(kept(theirs)),
                 FileMerge::Remove => Some(Vec::new()),
-                FileMerge::Deletes(gone) => Some((0..ROWS).filter(|row| !gone.contains(*row)).collect()),
+                FileMerge::Deletes(gone) | FileMerge::Again(gone) => Some((0..ROWS).filter(|row| !gone.contains(*row)).collect()),
                 FileMerge::Rows(_) | FileMerge::Conflict(_) => None,
             }
         };

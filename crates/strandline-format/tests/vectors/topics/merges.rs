@@ -58,7 +58,6 @@ pub(crate) fn row(input: &RawValue) -> Outcome {
         RowMerge::Ours => "ours",
         RowMerge::Theirs => "theirs",
         RowMerge::Deleted => "deleted",
-        RowMerge::Restored => "restored",
         RowMerge::Conflict => "conflict",
     })
 }
@@ -138,6 +137,7 @@ fn show_file(merge: &FileMerge) -> Json {
         FileMerge::Theirs => json!("theirs"),
         FileMerge::Remove => json!("removed"),
         FileMerge::Deletes(vector) => json!({ "ours, deleted": positions(vector) }),
+        FileMerge::Again(vector) => json!({ "theirs again, deleted": positions(vector) }),
         FileMerge::Rows(TouchedTwice::Positions(vector)) => json!({ "touched twice": positions(vector) }),
         FileMerge::Rows(TouchedTwice::AllLive) => json!({ "touched twice": "all live rows" }),
         FileMerge::Conflict(_) => json!("conflict"),

@@ -1,11 +1,11 @@
 //! Random histories of two branches, against plain maps of what their rows and cells come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use strandline::Lake;
 use strandline::merge::Side;
-use strandline::refs::Merged;
+use strandline::refs::{MergeConflicts, Merged};
 
 use super::{State, delete, on, rows, set, state, tens, triples};
 use crate::collector::check_whole;
@@ -43,11 +43,9 @@ const BRANCHES: [&str; 2] = ["main", "dev"];
 /// What three states come to, and the rows that the sides disagree on.
 fn expected(base: &State, ours: &State, theirs: &State) -> (State, Vec<i64>) {
     let (mut merged, mut contested) = (State::new(), Vec::new());
-    let keys: std::collections::BTreeSet<i64> =
-        base.keys().chain(ours.keys()).chain(theirs.keys()).copied().collect();
+    let keys: BTreeSet<i64> = base.keys().chain(ours.keys()).chain(theirs.keys()).copied().collect();
     for u in keys {
         let row = match (base.get(&u), ours.get(&u), theirs.get(&u)) {
-            (None, ours, theirs) => ours.or(theirs).copied(),
             (base, ours, theirs) if theirs == base => ours.copied(),
             (base, ours, theirs) if ours == base => theirs.copied(),
             (_, ours, theirs) if ours == theirs => ours.copied(),
@@ -84,8 +82,6 @@ struct Pair {
     /// The last row that was put in.
     last: i64,
     merges: usize,
-    /// Whether rows may have come back, of which a merge tells no more than that they are contested.
-    restored: bool,
 }
 
 impl Pair {
@@ -105,7 +101,7 @@ impl Pair {
         let start: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
         let version = lake.at("main").await.unwrap().version().0;
         let states = [0, 1].map(|_| (1..=version).map(|version| (version, start.clone())).collect());
-        Self { lake, states, base: start, last: 100, merges: 0, restored: false }
+        Self { lake, states, base: start, last: 100, merges: 0 }
     }
 
     fn now(&self, at: usize) -> State {
@@ -154,7 +150,7 @@ impl Pair {
                 };
                 let to = format!("{branch}@{{{}}}", head - back.min(&(head - 1)));
                 self.lake.reset(to.as_str()).on(branch).await.unwrap().committed().unwrap();
-                (now, self.restored) = (then, true);
+                now = then;
             }
             Step::Revert(_, back) => {
                 let head = *self.states[at].last_key_value().unwrap().0;
@@ -162,12 +158,13 @@ impl Pair {
                 let known = |version| self.states[at].get(&version).cloned();
                 let (Some(base), Some(theirs), true) = (known(of), known(of - 1), of > 3) else { return };
                 let outcome = self.lake.revert(format!("{branch}@{{{of}}}")).on(branch).await.unwrap();
-                if let Merged::Conflicts(_) = outcome {
+                let (merged, contested) = expected(&base, &now, &theirs);
+                if let Merged::Conflicts(found) = outcome {
+                    assert_eq!(told(&found), contested, "reverting {of} of {branch}");
                     return;
                 }
-                let (merged, contested) = expected(&base, &now, &theirs);
                 assert!(contested.is_empty(), "{contested:?}: reverting {of} of {branch}");
-                (now, self.restored) = (merged, true);
+                now = merged;
             }
         }
         self.expect(at, now, step).await;
@@ -181,14 +178,8 @@ impl Pair {
         self.check_other_way(into, &merged, &contested).await;
         let outcome = self.lake.merge(from).into(to).await.unwrap();
         let merged = match &outcome {
-            Merged::Conflicts(_) if self.restored => {
-                let merge = self.lake.merge(from).into(to).take("t", Side::Theirs);
-                merge.await.unwrap().committed().unwrap();
-                theirs.clone()
-            }
             Merged::Conflicts(found) => {
-                let told = found.rows.iter().flat_map(|rows| triples(&rows.base)).map(|row| row.0).collect();
-                assert_eq!(sorted(told), contested, "merging {from} into {to}");
+                assert_eq!(told(found), contested, "merging {from} into {to}");
                 let merge = self.lake.merge(from).into(to).rows("t", Side::Theirs);
                 merge.await.unwrap().committed().unwrap();
                 let kept = contested.iter().filter_map(|u| Some((*u, *theirs.get(u)?)));
@@ -215,7 +206,7 @@ impl Pair {
         let copy = format!("copy-{}", self.merges);
         self.lake.create_branch(copy.as_str()).from(BRANCHES[1 - into]).await.unwrap();
         match self.lake.merge(BRANCHES[into]).into(copy.as_str()).await.unwrap() {
-            Merged::Conflicts(_) => assert!(self.restored || !contested.is_empty()),
+            Merged::Conflicts(found) => assert_eq!(told(&found), contested, "the other way round"),
             _ => assert_eq!(state(&self.lake, &copy).await, *merged, "the other way round"),
         }
     }
@@ -230,9 +221,11 @@ async fn run(history: &[Step], copies: bool) -> usize {
     pair.merges
 }
 
-fn sorted(mut values: Vec<i64>) -> Vec<i64> {
-    values.sort_unstable();
-    values
+/// The rows that a merge says the sides disagree on; one that came back is not among those of the base.
+fn told(found: &MergeConflicts) -> Vec<i64> {
+    let batches = found.rows.iter().flat_map(|rows| [&rows.base, &rows.ours, &rows.theirs]);
+    let told: BTreeSet<i64> = batches.flat_map(triples).map(|row| row.0).collect();
+    told.into_iter().collect()
 }
 
 #[test]

@@ -1,0 +1,239 @@
+//! Rows that a reset or a revert brought back, met by merges and by transactions that began before.
+
+use strandline::filter::{Predicate, col};
+use strandline::merge::{RowConflict, Side};
+use strandline::refs::Merged;
+use strandline::{ConflictKind, ErrorKind, Lake};
+use strandline_format::RowId;
+use strandline_format::merge::RowFate;
+
+use super::{State, conflicts, delete, merge, on, rows, set, state, tens, triples};
+use crate::collector::check_whole;
+use crate::fixture::paused;
+use crate::work::change;
+
+fn start() -> State {
+    (0..10).map(|u| (u, (u * 10, u * 100))).collect()
+}
+
+fn without(gone: &[i64]) -> State {
+    start().into_iter().filter(|(u, _)| !gone.contains(u)).collect()
+}
+
+async fn revert(lake: &Lake, commit: &str, branch: &str) {
+    lake.revert(commit).on(branch).await.unwrap().committed().unwrap();
+}
+
+/// `main` sets a cell of row 0, `dev` takes that over and deletes the row, `main` goes back to before.
+async fn reset_under_a_delete(value: i64) -> Lake {
+    let (_, lake) = tens().await;
+    set(&lake, "main", 0, "b", value).await;
+    assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+    lake.reset("main~").on("main").await.unwrap().committed().unwrap();
+    delete(&lake, "dev", 0).await;
+    lake
+}
+
+#[test]
+fn a_row_that_a_reset_put_back_unchanged_stays_deleted() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let lake = reset_under_a_delete(0).await;
+            merge(&lake, from, into).await;
+            assert_eq!(state(&lake, into).await, without(&[0]), "{from} into {into}");
+            check_whole(&lake, "merged").await;
+        }
+    });
+}
+
+#[test]
+fn a_row_that_a_reset_changed_and_the_other_side_deleted_is_a_conflict() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let lake = reset_under_a_delete(7).await;
+            let found = conflicts(&lake, from, into).await;
+            let ConflictKind::Rows(told) = &found.conflicts[0].kind else { panic!("{found:?}") };
+            let fates = match from {
+                "main" => (RowFate::Deleted, RowFate::Changed),
+                _ => (RowFate::Changed, RowFate::Deleted),
+            };
+            assert_eq!(told.rows(), [RowConflict { row: RowId(0), ours: fates.0, theirs: fates.1 }]);
+            let [rows] = &found.rows[..] else { panic!("{found:?}") };
+            let kept = if from == "main" { &rows.theirs } else { &rows.ours };
+            assert_eq!((triples(&rows.base), triples(kept)), (vec![(0, 0, 7)], vec![(0, 0, 0)]));
+            lake.merge(from).into(into).rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            let expected = if from == "main" { start() } else { without(&[0]) };
+            assert_eq!(state(&lake, into).await, expected, "{from} into {into}");
+            check_whole(&lake, "decided").await;
+        }
+    });
+}
+
+/// `main` deletes row 3, `dev` takes that over, and both take it back.
+async fn restored_on_both() -> Lake {
+    let (_, lake) = tens().await;
+    delete(&lake, "main", 3).await;
+    assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+    revert(&lake, "main", "main").await;
+    revert(&lake, "dev", "dev").await;
+    lake
+}
+
+#[test]
+fn a_row_that_both_sides_have_back_is_there_once() {
+    paused(async {
+        let lake = restored_on_both().await;
+        set(&lake, "dev", 4, "a", -4).await;
+        merge(&lake, "dev", "main").await;
+        let mut expected = start();
+        expected.insert(4, (-4, 400));
+        assert_eq!(state(&lake, "main").await, expected);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn a_row_that_both_sides_have_back_and_one_has_changed_is_a_conflict_without_a_base() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let lake = restored_on_both().await;
+            set(&lake, "dev", 3, "b", 5).await;
+            let found = conflicts(&lake, from, into).await;
+            let [rows] = &found.rows[..] else { panic!("{found:?}") };
+            let (ours, theirs) = if from == "dev" { (300, 5) } else { (5, 300) };
+            assert_eq!(triples(&rows.base), []);
+            assert_eq!(
+                (triples(&rows.ours), triples(&rows.theirs)),
+                (vec![(3, 30, ours)], vec![(3, 30, theirs)])
+            );
+            lake.merge(from).into(into).rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            let mut expected = start();
+            expected.insert(3, (30, theirs));
+            assert_eq!(state(&lake, into).await, expected, "{from} into {into}");
+            check_whole(&lake, "decided").await;
+        }
+    });
+}
+
+/// As both had it back before the last change, so both changed it, and to the same.
+#[test]
+fn a_row_that_both_sides_have_back_and_changed_alike_is_there_once() {
+    paused(async {
+        let lake = restored_on_both().await;
+        set(&lake, "main", 3, "b", 5).await;
+        set(&lake, "dev", 3, "b", 5).await;
+        merge(&lake, "dev", "main").await;
+        let mut expected = start();
+        expected.insert(3, (30, 5));
+        assert_eq!(state(&lake, "main").await, expected);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn rows_of_a_file_that_is_gone_are_listed_again_and_each_once() {
+    paused(async {
+        let (_, lake) = tens().await;
+        delete(&lake, "main", 3).await;
+        assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+        revert(&lake, "dev", "dev").await;
+        change(&lake, async |on| assert_eq!(on.delete("t", Predicate::all()).await.unwrap(), 9)).await;
+        let wiped = lake.at("main").await.unwrap().version();
+        merge(&lake, "dev", "main").await;
+        let three: State = [(3, (30, 300))].into();
+        assert_eq!(state(&lake, "main").await, three);
+        merge(&lake, "main", "dev").await;
+        assert_eq!(state(&lake, "dev").await, three);
+        // The rest of the same file comes back beside it.
+        revert(&lake, &format!("main@{{{wiped}}}"), "main").await;
+        assert_eq!(state(&lake, "main").await, start());
+        delete(&lake, "dev", 3).await;
+        merge(&lake, "dev", "main").await;
+        assert_eq!(state(&lake, "main").await, without(&[3]));
+        merge(&lake, "main", "dev").await;
+        assert_eq!(state(&lake, "dev").await, without(&[3]));
+        check_whole(&lake, "listed again").await;
+    });
+}
+
+#[test]
+fn a_merge_that_was_taken_back_stays_so_until_that_is_taken_back() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "dev", 1, "a", -1).await;
+        delete(&lake, "main", 9).await;
+        merge(&lake, "dev", "main").await;
+        revert(&lake, "main", "main").await;
+        assert_eq!(state(&lake, "main").await, without(&[9]));
+        assert!(matches!(lake.merge("dev").into("main").await.unwrap(), Merged::UpToDate(_)));
+        // What is new on the branch comes, what was taken back does not.
+        set(&lake, "dev", 2, "a", -2).await;
+        merge(&lake, "dev", "main").await;
+        let mut expected = without(&[9]);
+        expected.insert(2, (-2, 200));
+        assert_eq!(state(&lake, "main").await, expected);
+        revert(&lake, "main~", "main").await;
+        expected.insert(1, (-1, 100));
+        assert_eq!(state(&lake, "main").await, expected);
+        merge(&lake, "main", "dev").await;
+        assert_eq!(state(&lake, "dev").await, expected);
+        check_whole(&lake, "reverted").await;
+    });
+}
+
+#[test]
+fn transactions_meet_a_reset_row_by_row() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "main", 0, "b", 7).await;
+        let [deletes, updates, others] =
+            [lake.begin().await.unwrap(), lake.begin().await.unwrap(), lake.begin().await.unwrap()];
+        assert_eq!(deletes.delete("t", col("u").eq(0)).await.unwrap(), 1);
+        updates.update("t", col("u").eq(0)).set("a", 1).await.unwrap();
+        assert_eq!(others.delete("t", col("u").eq(1)).await.unwrap(), 1);
+        lake.reset("main~").on("main").await.unwrap().committed().unwrap();
+        for transaction in [deletes, updates] {
+            let error = transaction.commit().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+            let [conflict] = error.conflicts() else { panic!("{error}") };
+            let ConflictKind::Rows(rows) = &conflict.kind else { panic!("{error}") };
+            assert_eq!((rows.rows()[0].row, rows.rows()[0].ours), (RowId(0), RowFate::Changed));
+        }
+        others.commit().await.unwrap();
+        assert_eq!(state(&lake, "main").await, without(&[1]));
+        check_whole(&lake, "rebased").await;
+    });
+}
+
+#[test]
+fn an_overwrite_meets_rows_that_came_back_into_its_range() {
+    paused(async {
+        let (_, lake) = tens().await;
+        delete(&lake, "main", 3).await;
+        let within = lake.begin().await.unwrap();
+        within.overwrite("t", rows(&[(4, 0, 0)])).matching(col("u").between(2, 4)).await.unwrap();
+        revert(&lake, "main", "main").await;
+        let error = within.commit().await.unwrap_err();
+        assert!(matches!(error.conflicts()[0].kind, ConflictKind::Files(_)), "{error}");
+        assert_eq!(state(&lake, "main").await, start());
+    });
+}
+
+#[test]
+fn rows_that_came_back_are_held_against_constraints_of_the_other_side() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let (_, lake) = tens().await;
+            delete(&lake, "main", 9).await;
+            assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+            on(&lake, "dev", async |on| {
+                on.alter_table("t").add_check("small", "b < 900").await.unwrap();
+            })
+            .await;
+            revert(&lake, "main", "main").await;
+            let found = conflicts(&lake, from, into).await;
+            let ConflictKind::Constraint(name, _) = &found.conflicts[0].kind else { panic!("{found:?}") };
+            assert_eq!(name, "small", "{from} into {into}");
+        }
+    });
+}

@@ -5,12 +5,13 @@ Parsers as in `wire`. How nodes are found, and what a whole tree holds, is the b
 
 from collections import namedtuple
 
-from values import check_summary, inline_blob, merge_stats, read_stats
+from values import check_summary, inline_blob, is_empty, merge_stats, read_stats
 from wire import (
     BOOLEAN, Fault, HASH, HEX32, OBJECT, SIZE, TABLE_NAME, TEXT, U64, UUID, choice, ensure, fold, integer, listing, optional,
     record, show, time)
 
 MAX_LEVEL = 8
+ROW_ID = 2147483540  # the field of row ids in files that store them [SCH-4]
 
 
 # Columns and trees [TREE]
@@ -175,9 +176,50 @@ def check_file(row):
     return row
 
 
+def id_range(value):
+    """The least and the greatest of some ids [FILE-15]."""
+    ensure(isinstance(value, list) and len(value) == 2, f"not [least, greatest]: {show(value)}")
+    least, greatest = map(U64, value)
+    ensure(least <= greatest, f"row ids from {least} to {greatest}")
+    return [least, greatest]
+
+
 FILES = Use("files", U64, file_entries, with_stats(rows_of(
-    {"first": U64, "last": U64, **OBJECT_COLUMNS, "count": U64, "rows": U64, "bytes": U64, "deleted": optional(U64, 0)},
+    {"first": U64, "last": U64, **OBJECT_COLUMNS, "count": U64, "rows": U64, "bytes": U64, "deleted": optional(U64, 0),
+     "row_ids": optional(id_range)},
     "first")), ("count", "rows", "bytes", "deleted"))
+
+
+def ids_below(node):
+    """What a reference says of the row ids below its node; None if that is not known [FILE-15]."""
+    ranges = [item["row_ids"] for item in node.items] if node.level else [found for found in map(ids_of, node.items) if found]
+    return None if None in ranges or not ranges else hull(ranges)
+
+
+def ids_of(entry):
+    """Which row ids an entry leaves open: the least and the greatest, or None if it has no rows."""
+    if not entry["rows"]:
+        return None
+    derived, stat = [entry["first_row"], entry["first_row"] + entry["rows"] - 1], entry["stats"].get(ROW_ID)
+    if entry["row_ids"] == "derived":
+        return derived
+    if stat and is_empty(stat):
+        return derived
+    if not stat or None in (stat.min, stat.max):
+        return [0, 2**64 - 1]
+    return hull([shifted(entry["shifts"] or [], stat.min, stat.max), *([] if stat.nulls == 0 else [derived])])
+
+
+def shifted(pairs, least, greatest):
+    """What the ids between these become: within a piece of a translation they keep their order [MRG-4]."""
+    starts = [0, *(start for start, _ in pairs)]
+    pieces = zip(starts, [0, *(by for _, by in pairs)], [*(start - 1 for start in starts[1:]), 2**64 - 1])
+    met = [(max(start, least), by, min(end, greatest)) for start, by, end in pieces]
+    return hull([[low + by, high + by] for low, by, high in met if low <= high])
+
+
+def hull(ranges):
+    return [min(least for least, _ in ranges), max(greatest for _, greatest in ranges)]
 
 
 def check_order(keys):
@@ -191,6 +233,8 @@ def describe(use, node):
     said.update((name, sum(item[name] for item in node.items)) for name in use.sums)
     if use is HISTORY:
         said.update(first_time=node.items[0]["first_time"], last_time=node.items[-1]["last_time"])
+    if use is FILES:
+        said.update(row_ids=ids_below(node))
     return said
 
 
@@ -199,6 +243,8 @@ def check_reference(use, child, node):
     found = describe(use, node)
     check_place(child, found)
     for name, value in found.items():
+        if name == "row_ids" and child[name] is None:
+            continue
         ensure(child[name] == value, f"its reference says {name} = {child[name]}, merging gives {value}")
     if use is FILES:
         check_summary(child["stats"], merge_stats([item["stats"] for item in node.items]))

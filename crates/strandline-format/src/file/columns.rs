@@ -64,6 +64,16 @@ impl FileColumns {
         self.fields.get(at)
     }
 
+    /// What all files' row ids lie within.
+    fn row_ids(&self) -> Option<(u64, u64)> {
+        let stored = !self.row_ids.is_left_out();
+        let bounds = |at: usize| {
+            let stats = if stored { self.stats.row(at) } else { Stats::default() };
+            FileEntry { stats, ..self.without_stats(at) }.row_id_bounds()
+        };
+        (0..self.len()).filter_map(bounds).reduce(union)
+    }
+
     fn deleted(&self) -> u64 {
         let deletes = self.deletes.values().iter().flatten();
         deletes.fold(0, |sum, deletes| sum.saturating_add(deletes.rows()))
@@ -135,6 +145,7 @@ pub struct FileSummaries {
     pub(super) rows: Vec<u64>,
     pub(super) bytes: Vec<u64>,
     pub(super) deleted: Sparse<u64>,
+    pub(super) row_ids: Sparse<Option<(u64, u64)>>,
     pub(super) stats: StatsColumns,
 }
 
@@ -143,6 +154,12 @@ impl FileSummaries {
     #[must_use]
     pub fn rows(&self) -> &[u64] {
         &self.rows
+    }
+
+    /// The least and the greatest row id that a row below a child may have, if that is known.
+    #[must_use]
+    pub fn row_ids(&self, at: usize) -> Option<(u64, u64)> {
+        self.row_ids.get(at)
     }
 
     /// The statistics of all children.
@@ -160,6 +177,7 @@ impl Columns for FileSummaries {
             rows: items.iter().map(|item| item.rows).collect(),
             bytes: items.iter().map(|item| item.bytes).collect(),
             deleted: Sparse::of(items.iter().map(|item| item.deleted)),
+            row_ids: Sparse::of(items.iter().map(|item| item.row_ids)),
             stats: StatsColumns::from_rows(items.iter().map(|item| &item.stats)),
         }
     }
@@ -173,9 +191,14 @@ impl Columns for FileSummaries {
             rows: self.rows[at],
             bytes: self.bytes[at],
             deleted: self.deleted.get(at),
+            row_ids: self.row_ids.get(at),
             stats: self.stats.row(at),
         }
     }
+}
+
+fn union(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
+    (one.0.min(other.0), one.1.max(other.1))
 }
 
 fn total(values: &[u64]) -> u64 {
@@ -204,6 +227,7 @@ impl TreeKind for Files {
             rows: total(&columns.rows),
             bytes: total(&columns.size),
             deleted: columns.deleted(),
+            row_ids: columns.row_ids(),
             stats: columns.stats.merged(&columns.rows),
         }
     }
@@ -214,6 +238,11 @@ impl TreeKind for Files {
             rows: total(&below.rows),
             bytes: total(&below.bytes),
             deleted: total(below.deleted.values()),
+            // One that is not known may have any.
+            row_ids: (0..below.len())
+                .map(|at| below.row_ids(at))
+                .reduce(|one, other| Some(union(one?, other?)))
+                .flatten(),
             stats: below.stats.merged(&below.rows),
         }
     }
@@ -237,7 +266,9 @@ impl TreeKind for Files {
     }
 
     fn summary_weight(summary: &FileSummary) -> usize {
-        digits(summary.rows) + digits(summary.bytes) + digits(summary.deleted) + 3 + summary.stats.weight()
+        let row_ids = summary.row_ids.map_or(0, |(first, last)| digits(first) + digits(last) + 4);
+        let numbers = digits(summary.rows) + digits(summary.bytes) + digits(summary.deleted) + row_ids;
+        numbers + 3 + summary.stats.weight()
     }
 
     fn write_node(node: &Node<Self>) -> Result<Vec<u8>> {

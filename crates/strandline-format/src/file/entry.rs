@@ -165,6 +165,8 @@ pub struct FileSummary {
     pub bytes: u64,
     /// Their deleted rows.
     pub deleted: u64,
+    /// The least and the greatest row id that one of their rows may have; `None` where that is not known, or there are no rows [FILE-15].
+    pub row_ids: Option<(u64, u64)>,
     /// What is known of each field over all of them.
     pub stats: Stats,
 }

@@ -17,7 +17,8 @@ pub const LAST_UPDATED_FIELD: FieldId = FieldId(2_147_483_539);
 impl FileEntry {
     /// The least and the greatest id that a row of the file may have; `None` if it has no rows.
     ///
-    /// Where ids are stored, they are known by the statistics of their column, read through `shifts` [FILE-9].
+    /// Where ids are stored, they are known by the statistics of their column, read through `shifts` [FILE-9]; without those, they may be any
+    /// [FILE-15].
     #[must_use]
     pub fn row_id_bounds(&self) -> Option<(u64, u64)> {
         let last = self.first_row.0.saturating_add(self.rows.checked_sub(1)?);
@@ -25,8 +26,12 @@ impl FileEntry {
         if self.row_ids == RowIds::Derived {
             return derived;
         }
-        let Some(stats) = self.stats.0.get(&ROW_ID_FIELD) else { return Some((0, u64::MAX)) };
-        let stored = if stats.is_void(self.rows) { None } else { Some(self.shifted(bounds(stats))) };
+        let Some(stats) = self.stats.0.get(&ROW_ID_FIELD) else { return Some(ANY) };
+        let stored = match (stats.is_void(self.rows), bounds(stats)) {
+            (true, _) => None,
+            (false, Some(bounds)) => Some(self.shifted(bounds)),
+            (false, None) => return Some(ANY),
+        };
         // Where the column is null, the id follows from the place.
         let derived = derived.filter(|_| stats.nulls != Some(0));
         match (stored, derived) {
@@ -46,16 +51,19 @@ impl FileEntry {
             let shift = |id: u64| id.saturating_add_signed(piece.by);
             (shift(piece.first.max(min)), shift(piece.end.saturating_sub(1).min(max)))
         });
-        shifted.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or((0, u64::MAX))
+        shifted.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or(ANY)
     }
 }
 
-fn bounds(stats: &FieldStats) -> (u64, u64) {
+/// All ids that there may be.
+const ANY: (u64, u64) = (0, u64::MAX);
+
+fn bounds(stats: &FieldStats) -> Option<(u64, u64)> {
     let id = |bound: &Option<Bound>| match bound {
         Some(Bound { value: Value::Long(id), .. }) => u64::try_from(*id).ok(),
         _ => None,
     };
-    (id(&stats.min).unwrap_or(0), id(&stats.max).unwrap_or(u64::MAX))
+    id(&stats.min).zip(id(&stats.max))
 }
 
 #[cfg(test)]

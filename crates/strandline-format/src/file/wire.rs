@@ -109,6 +109,12 @@ pub(crate) struct ChildrenV1 {
     #[serde(
         default,
         deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
+    row_ids: Sparse<Option<(u64, u64)>>,
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
         skip_serializing_if = "StatsV1::is_empty"
     )]
     stats: StatsV1,
@@ -387,6 +393,7 @@ impl WireKind for Files {
             rows: children.summary.rows.clone(),
             bytes: children.summary.bytes.clone(),
             deleted: children.summary.deleted.clone(),
+            row_ids: children.summary.row_ids.clone(),
             stats: StatsV1::Out(children.summary.stats.clone()),
         }
     }
@@ -397,6 +404,7 @@ impl WireKind for Files {
         check_lens(len, &lens)?;
         check_lens(len, &[("bytes", wire.bytes.len())])?;
         wire.deleted.check("deleted", len)?;
+        check_row_ids(&wire.row_ids, len)?;
         let refs = RefColumns { hash: wire.hash, era: wire.era, size: wire.size };
         Ok(Children {
             first: wire.first,
@@ -408,6 +416,7 @@ impl WireKind for Files {
                 rows: wire.rows,
                 bytes: wire.bytes,
                 deleted: wire.deleted,
+                row_ids: wire.row_ids,
             },
         })
     }
@@ -418,6 +427,17 @@ impl WireKind for Files {
 
     fn key_from_wire(key: FileId) -> Result<FileId> {
         Ok(key)
+    }
+}
+
+/// Refuses ids of rows below children that do not ascend [FILE-15].
+fn check_row_ids(row_ids: &Sparse<Option<(u64, u64)>>, len: usize) -> Result<()> {
+    row_ids.check("row_ids", len)?;
+    match row_ids.values().iter().flatten().find(|(first, last)| first > last) {
+        None => Ok(()),
+        Some((first, last)) => {
+            Err(Error::malformed(format!("the row ids below a child are from {first} to {last}")))
+        }
     }
 }
 

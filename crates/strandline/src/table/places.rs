@@ -30,7 +30,8 @@ pub struct RowPlace {
 impl Table {
     /// Where the rows with these ids stand; those that are not there, or no longer, are left out. In the order of files and positions.
     ///
-    /// Requests: the nodes of the tree of files; where ids follow from places, nothing of a data file; of files that store ids, of which an id
+    /// Requests: the nodes of the tree of files below which an id that is looked for may be, so for few ids about as many as the tree has levels;
+    /// where ids follow from places, nothing of a data file; of files that store ids, of which an id
     /// that is looked for may be one, the column of ids.
     ///
     /// # Errors
@@ -96,11 +97,18 @@ struct Holding<'a>(&'a DeletionVector);
 
 impl Select<Files> for Holding<'_> {
     fn children(&self, children: &Children<Files>) -> Mask {
-        Mask::of(true, children.len())
+        let holds = |at: usize| children.summary.row_ids(at).is_none_or(|bounds| self.any_within(bounds));
+        (0..children.len()).map(holds).collect()
     }
 
     fn entries(&self, entries: &FileColumns) -> Mask {
-        let holds = |(first, last): (u64, u64)| self.0.within(first, last).next().is_some();
-        entries.items().iter().map(|entry| entry.row_id_bounds().is_some_and(holds)).collect()
+        let holds = |entry: &FileEntry| entry.row_id_bounds().is_some_and(|bounds| self.any_within(bounds));
+        entries.items().iter().map(holds).collect()
+    }
+}
+
+impl Holding<'_> {
+    fn any_within(&self, (first, last): (u64, u64)) -> bool {
+        self.0.within(first, last).next().is_some()
     }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture;
 
 use strandline::filter::col;
-use strandline::format::RowId;
 use strandline::format::merge::RowFate;
-use strandline::{ConflictKind, Error, ErrorKind, RowSet, Transaction};
+use strandline::format::{FileId, RowId, TableName};
+use strandline::{ConflictKind, Error, ErrorKind, Lake, RowPlace, RowSet, Transaction};
+use strandline_testkit::commits::{TableEdit, commit};
+use strandline_testkit::generate::entries;
 use strandline_testkit::{PathClass, RequestKind};
 
-use crate::fixture::{open, paused};
+use crate::fixture::{Counted, open, paused};
 use crate::row_changes::{named, places, rows_of};
 use crate::work::{change, orders, race, shop};
 
@@ -299,6 +301,29 @@ fn a_row_is_found_by_its_id_wherever_it_went_and_not_once_it_is_gone() {
         assert_eq!(find(57).await.0.as_deref(), Some("new"));
         assert_eq!(find(58).await, (None, 0));
         assert_eq!(find(9_999).await, (None, 0));
+    });
+}
+
+#[test]
+fn a_row_of_a_table_of_many_files_is_found_along_one_path() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        let name = TableName::new("t").unwrap();
+        let edit = TableEdit { name, puts: (0..20_000).map(entries::file).collect(), removes: Vec::new() };
+        let head = lake.branch(lake.default_branch()).await.unwrap();
+        commit(&lake, &head, vec![edit]).await.unwrap();
+        let table = open(counted.cold().storage).await.unwrap().table("t").await.unwrap();
+        let find = async |row: u64| {
+            let (places, counts) = counted.store.measure(table.places([RowId(row)])).await;
+            (places.unwrap(), counts.total().requests)
+        };
+        let row = 12_345 * entries::ROWS + 678;
+        let (found, requests) = find(row).await;
+        assert_eq!(found, [RowPlace { row: RowId(row), file: FileId(12_345), position: 678 }]);
+        // The root is at hand.
+        assert!(requests <= 2, "{requests} requests");
+        assert_eq!(find(20_000 * entries::ROWS).await, (Vec::new(), 0));
     });
 }
 

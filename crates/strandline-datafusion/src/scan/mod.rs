@@ -142,8 +142,11 @@ pub(crate) fn build(
         global: session.config_options().execution.parquet.clone(),
         ..TableParquetOptions::default()
     };
+    // Few rows are changed as a rule, and of the others nothing is decoded but what tells that they are not.
+    let early = layout.extras.contains(&Extra::Row) || options.global.pushdown_filters;
     let parquet = ParquetSource::new(layout.table_schema())
         .with_table_parquet_options(options)
+        .with_pushdown_filters(early)
         .with_parquet_file_reader_factory(Arc::new(reader::Readers(scanned.reader.clone())));
     let source = LakeSource::new(Arc::new(parquet), scanned);
     let source = match projection(layout, wanted.projection, &shifts) {

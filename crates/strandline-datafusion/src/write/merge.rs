@@ -182,27 +182,33 @@ impl Merge<'_> {
         Ok(Expr::Case(Case::new(None, cases, None)))
     }
 
-    /// What a column of the target becomes.
+    /// What a column of the target becomes. Where every clause gives a value, what was there before is not asked for, so that it need not be
+    /// read; rows that are deleted have any.
     fn value(&self, at: usize) -> Result<Expr> {
         let schema = self.dml.target.schema();
         let field = schema.field(at);
-        let before = self.target(at);
-        let mut cases = Vec::new();
+        let mut given = Vec::new();
         for (number, clause) in self.op.clauses.iter().enumerate() {
             let value = match &clause.action {
                 MergeIntoAction::Update(assignments) => assigned(assignments, field.name()),
                 MergeIntoAction::Insert { columns, values } => Some(self.inserted(columns, values, at)?),
-                MergeIntoAction::Delete => None,
+                MergeIntoAction::Delete => continue,
             };
-            if let Some(value) = value {
-                let value = value.unalias_nested().data;
-                let is_it = clause_number().eq(lit(small(number)?));
-                cases.push((Box::new(is_it), Box::new(value)));
-            }
+            given.push((small(number)?, value.map(|value| value.unalias_nested().data)));
         }
-        let value = match cases.is_empty() {
-            true => before,
-            false => Expr::Case(Case::new(None, cases, Some(Box::new(before)))),
+        let before = match given.iter().all(|(_, value)| value.is_some()) {
+            true => None,
+            false => Some(Box::new(self.target(at))),
+        };
+        let case = |(number, value): (i32, Option<Expr>)| {
+            Some((Box::new(clause_number().eq(lit(number))), Box::new(value?)))
+        };
+        let cases: Vec<_> = given.into_iter().filter_map(case).collect();
+        let value = match (cases.is_empty(), before) {
+            (true, Some(before)) => *before,
+            // Nothing but deletes.
+            (true, None) => Expr::Literal(ScalarValue::try_new_null(field.data_type())?, None),
+            (false, before) => Expr::Case(Case::new(None, cases, before)),
         };
         Ok(value.alias(field.name()))
     }

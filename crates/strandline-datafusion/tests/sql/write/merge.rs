@@ -125,6 +125,21 @@ async fn a_merge_that_changes_nothing_makes_no_rows() {
     check("WHEN MATCHED AND s.n > 1000 THEN DELETE", &["1 10", "2 20", "3 30", "4 40"], 0).await;
 }
 
+#[tokio::test]
+async fn a_column_that_no_clause_keeps_is_not_read() {
+    let lake = lake().await;
+    let check = async |clauses: &str, read: &str| {
+        let merge = "MERGE INTO lake.public.t AS t USING lake.public.s AS s ON t.id = s.id";
+        let plan = planned(&lake, None, &format!("{merge} {clauses}")).await;
+        assert!(plan.contains(&format!("projection=[{read}, _file, _row, _row_id]")), "{clauses}: {plan}");
+    };
+    check("WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.n)", "id").await;
+    check("WHEN MATCHED AND s.n > 1 THEN DELETE WHEN MATCHED THEN UPDATE SET n = s.n", "id").await;
+    check("WHEN MATCHED THEN DELETE", "id").await;
+    check("WHEN MATCHED THEN UPDATE SET id = s.id", "id, n").await;
+    check("WHEN MATCHED AND t.n > 1 THEN DELETE", "id, n").await;
+}
+
 /// The plan of a MERGE in a session with so much memory.
 async fn planned(lake: &strandline::Lake, memory: Option<usize>, sql: &str) -> String {
     let runtime = RuntimeEnvBuilder::new();

@@ -1,6 +1,10 @@
 //! Rows that change. As with DELETE, a condition may not get lost on the way.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::StringArray;
 use strandline::ErrorKind;
+use strandline_testkit::{PathClass, RequestKind};
 
 use super::{assert_kind, refused, run};
 use crate::fixture::{Counted, batch, longs, rows, session, table};
@@ -115,4 +119,20 @@ async fn two_sessions_may_update_different_rows_of_one_file_and_not_the_same() {
     let error = too_late.collect().await.unwrap_err();
     assert_kind(&error, ErrorKind::Conflict, "");
     assert_eq!(rows(&ctx, "SELECT id, n FROM lake.public.t ORDER BY id").await, ["1 1", "2 2", "3 0"]);
+}
+
+#[tokio::test]
+async fn of_rows_that_stay_nothing_is_read_but_what_the_condition_asks_for() {
+    let mixed = |number: i64| number.wrapping_mul(0x5851_F42D_4C95_7F2D).rotate_left(29);
+    let texts = (0..60_000).map(|at| format!("{:016x}{:016x}", mixed(at), mixed(at + 100_000)));
+    let Counted { store, lake } = Counted::new().await;
+    let texts = Arc::new(StringArray::from_iter_values(texts));
+    table(&lake, "t", &[("id", longs((0..60_000).map(mixed))), ("text", texts)]).await;
+    let size = lake.table("t").await.unwrap().files().await.unwrap()[0].size;
+    let before = store.snapshot();
+    let update = format!("UPDATE lake.public.t SET text = text || 'x' WHERE id = {}", mixed(54_321));
+    assert_eq!(run(&session(&lake), &update).await.unwrap(), 1);
+    let read = store.since(&before).of_to(RequestKind::Get, PathClass::Data).received;
+    // The ids are a third of the file, and take as much of it.
+    assert!(read < size / 2, "{read} of {size} bytes");
 }

@@ -142,7 +142,7 @@ impl TreeKind for Catalog {
     }
 
     fn write_root(root: &Root<Self>) -> Result<String> {
-        wire::write_root(root)
+        wire::write_root(root).map(|text| text.get().to_owned())
     }
 
     fn parse_root(text: &str) -> Result<Root<Self>> {

@@ -122,6 +122,14 @@ pub(crate) fn check_bounds(text: &[u8], limit: usize) -> Result<()> {
     if text.len() > limit {
         return Err(Error::too_large(format!("{} bytes of JSON, the limit is {limit}", text.len())));
     }
+    if nests_deeper(text, MAX_DEPTH) {
+        return Err(Error::too_large(format!("JSON nested deeper than {MAX_DEPTH}")));
+    }
+    Ok(())
+}
+
+/// Whether a text nests deeper than so.
+pub(crate) fn nests_deeper(text: &[u8], most: usize) -> bool {
     let mut depth = 0_usize;
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {
@@ -131,11 +139,11 @@ pub(crate) fn check_bounds(text: &[u8], limit: usize) -> Result<()> {
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_DEPTH {
-            return Err(Error::too_large(format!("JSON nested deeper than {MAX_DEPTH}")));
+        if depth > most {
+            return true;
         }
     }
-    Ok(())
+    false
 }
 
 fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {

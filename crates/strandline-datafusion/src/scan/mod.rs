@@ -32,7 +32,7 @@ use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_datasource::PartitionedFile;
 use serde::{Deserialize, Serialize};
-use strandline::format::{FileEntry, Stats};
+use strandline::format::FileEntry;
 use strandline::scan::FileReader;
 use strandline::{Lake, Table};
 
@@ -188,7 +188,7 @@ fn described(table: &Table, layout: &Layout, reader: &FileReader, entries: Vec<F
             file.partition_values = constants.map(|number| ScalarValue::UInt64(Some(number))).into();
             padded(known, 2)
         };
-        let entry = FileEntry { stats: Stats::default(), ..entry };
+        let entry = FileEntry { stats: Arc::default(), ..entry };
         files.push(file.with_statistics(Arc::new(known)).with_extension(LakeFile(Arc::new(entry))));
     }
     let ingredients = if layout.extras.is_empty() { 0 } else { 6 };

@@ -1,11 +1,13 @@
 //! File entries in columns: what a leaf is in memory, made to be pruned without touching single entries.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::file::entry::{Deletes, External, FileEntry, FileSummary, RowIds, SplitValues};
 use crate::hash::Hash;
 use crate::id::{Era, FileId, RowId, Seq};
 use crate::numbering::NumberMap;
-use crate::stats::{Stats, StatsColumns};
+use crate::stats::StatsColumns;
 use crate::tree::wire as tree_wire;
 use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
 
@@ -68,7 +70,7 @@ impl FileColumns {
     fn row_ids(&self) -> Option<(u64, u64)> {
         let stored = !self.row_ids.is_left_out();
         let bounds = |at: usize| {
-            let stats = if stored { self.stats.row(at) } else { Stats::default() };
+            let stats = if stored { self.stats.row(at).into() } else { Arc::default() };
             FileEntry { stats, ..self.without_stats(at) }.row_id_bounds()
         };
         (0..self.len()).filter_map(bounds).reduce(union)
@@ -101,7 +103,7 @@ impl Columns for FileColumns {
             shifts: Sparse::of(items.iter().map(|item| item.shifts.clone())),
             row_ids: Sparse::of(items.iter().map(|item| item.row_ids)),
             external: Sparse::of(items.iter().map(|item| item.external.clone())),
-            stats: StatsColumns::from_rows(items.iter().map(|item| &item.stats)),
+            stats: StatsColumns::from_rows(items.iter().map(|item| &*item.stats)),
         }
     }
 
@@ -110,7 +112,7 @@ impl Columns for FileColumns {
     }
 
     fn item(&self, at: usize) -> FileEntry {
-        FileEntry { stats: self.stats.row(at), ..self.without_stats(at) }
+        FileEntry { stats: self.stats.row(at).into(), ..self.without_stats(at) }
     }
 }
 
@@ -134,7 +136,7 @@ impl FileColumns {
             shifts: self.shifts.get(at),
             row_ids: self.row_ids.get(at),
             external: self.external.get(at),
-            stats: Stats::default(),
+            stats: Arc::default(),
         }
     }
 }
@@ -280,7 +282,7 @@ impl TreeKind for Files {
     }
 
     fn write_root(root: &Root<Self>) -> Result<String> {
-        tree_wire::write_root(root)
+        tree_wire::write_root(root).map(|text| text.get().to_owned())
     }
 
     fn parse_root(text: &str) -> Result<Root<Self>> {

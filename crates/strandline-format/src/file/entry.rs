@@ -1,5 +1,7 @@
 //! One file entry, as a row, and what a subtree of entries has in common.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::hash::{Hash, ObjectRef};
 use crate::id::{Era, FileId, RowId, Seq};
@@ -41,8 +43,8 @@ pub struct FileEntry {
     pub row_ids: RowIds,
     /// Where the file lies, if it was imported in place.
     pub external: Option<External>,
-    /// What is known of each field.
-    pub stats: Stats,
+    /// What is known of each field. Shared, because entries are copied from version to version.
+    pub stats: Arc<Stats>,
 }
 
 /// The longest deletion vector that stands in its entry [FILE-7].

@@ -97,7 +97,7 @@ mod tests {
             shifts: NumberMap::new(shifts.iter().map(|(from, by)| Step { from: *from, by: *by })).unwrap(),
             row_ids,
             external: None,
-            stats: Stats(stats.into_iter().collect()),
+            stats: Stats(stats.into_iter().collect()).into(),
         }
     }
 

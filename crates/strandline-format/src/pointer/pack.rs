@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::json::{MAX_REF_BYTES, check_bounds};
+use crate::json::{MAX_DEPTH, nests_deeper};
 
 /// How many bytes of a pointer's text its pack may take, braces included.
 pub const MAX_PACK_BYTES: usize = 64 << 10;
@@ -94,8 +94,12 @@ impl Pack {
     }
 
     fn push(&mut self, hash: Hash, text: Box<RawValue>) {
+        self.push_shared(hash, text.into());
+    }
+
+    fn push_shared(&mut self, hash: Hash, text: Arc<RawValue>) {
         self.bytes += NAME_BYTES + text.get().len();
-        self.texts.push((hash, text.into()));
+        self.texts.push((hash, text));
     }
 }
 
@@ -130,6 +134,16 @@ impl PackBuilder {
         Ok(true)
     }
 
+    /// Adds the texts of another pack that are `wanted`, in their order, as far as they fit: they were checked when they came there.
+    pub fn keep(&mut self, other: &Pack, wanted: impl Fn(&Hash) -> bool) {
+        for (hash, text) in other.texts.iter().filter(|(hash, _)| wanted(hash)) {
+            if self.pack.bytes() + NAME_BYTES + text.get().len() <= MAX_PACK_BYTES && self.known.insert(*hash)
+            {
+                self.pack.push_shared(*hash, Arc::clone(text));
+            }
+        }
+    }
+
     /// The pack.
     #[must_use]
     pub fn finish(self) -> Pack {
@@ -139,7 +153,7 @@ impl PackBuilder {
 
 /// Whether a text could not be read any more inside a pack inside a pointer, which are two levels around it.
 fn nests_too_deep(text: &str) -> bool {
-    check_bounds(format!("[[{text}]]").as_bytes(), MAX_REF_BYTES).is_err()
+    nests_deeper(text.as_bytes(), MAX_DEPTH - 2)
 }
 
 /// How a pack stands in JSON: an object whose order counts, with values that are kept to the byte.

@@ -4,6 +4,7 @@
 //! so that equal statistics are equal whichever way they were made. Reading and writing them is the business of `wire`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::column::{BoundColumn, Nullable};
 use super::{Bound, FieldStats, Stats};
@@ -27,7 +28,8 @@ use crate::value::PrimitiveType;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatsColumns {
     pub(super) len: usize,
-    pub(super) fields: BTreeMap<FieldId, FieldColumns>,
+    /// Shared, because nodes are copied to be written.
+    pub(super) fields: Arc<BTreeMap<FieldId, FieldColumns>>,
 }
 
 /// The statistics of one field, in vectors. What is `None` is unknown for every entry.
@@ -55,7 +57,7 @@ impl StatsColumns {
             *ty = ty.common_with(field.ty).unwrap_or(*ty);
         }
         let fields = types.into_iter().map(|(id, ty)| (id, FieldColumns::from_rows(id, ty, &rows)));
-        Self { len: rows.len(), fields: fields.collect() }
+        Self { len: rows.len(), fields: Arc::new(fields.collect()) }
     }
 
     /// How many entries there are.

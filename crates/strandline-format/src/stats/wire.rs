@@ -122,7 +122,7 @@ impl StatsReader {
         }
         let mut fields = self.0;
         fields.retain(|_, field| drop_unknown(field));
-        Ok(StatsColumns { len, fields })
+        Ok(StatsColumns { len, fields: fields.into() })
     }
 }
 

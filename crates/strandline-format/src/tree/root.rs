@@ -1,6 +1,9 @@
 //! The root of a tree: it lives inside its owner and begins with a buffer of recent edits.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::tree::node::display_len;
@@ -15,13 +18,32 @@ pub type Edit<K> = Option<<K as TreeKind>::Entry>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Root<K: TreeKind> {
     level: u8,
-    children: Children<K>,
+    below: Arc<Below<K>>,
     edits: BTreeMap<K::Key, Edit<K>>,
+}
+
+/// The children, and their text once it was written: from one flush to the next both stay what they are.
+#[derive(Debug)]
+struct Below<K: TreeKind> {
+    children: Children<K>,
+    text: OnceLock<Box<RawValue>>,
+}
+
+impl<K: TreeKind> PartialEq for Below<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.children == other.children
+    }
+}
+
+impl<K: TreeKind> Below<K> {
+    fn of(children: Children<K>) -> Arc<Self> {
+        Arc::new(Self { children, text: OnceLock::new() })
+    }
 }
 
 impl<K: TreeKind> Default for Root<K> {
     fn default() -> Self {
-        Self { level: 0, children: Children::empty(), edits: BTreeMap::new() }
+        Self { level: 0, below: Below::of(Children::empty()), edits: BTreeMap::new() }
     }
 }
 
@@ -41,7 +63,7 @@ impl<K: TreeKind> Root<K> {
             return Err(Error::malformed("a root without children removes a key"));
         }
         children.check()?;
-        Ok(Self { level, children, edits })
+        Ok(Self { level, below: Below::of(children), edits })
     }
 
     /// How many levels of nodes lie below.
@@ -53,7 +75,19 @@ impl<K: TreeKind> Root<K> {
     /// The nodes below, of level [`Root::level`] − 1.
     #[must_use]
     pub fn children(&self) -> &Children<K> {
-        &self.children
+        &self.below.children
+    }
+
+    /// The text of the children, which is written once.
+    pub(super) fn children_text(
+        &self,
+        write: impl FnOnce(&Children<K>) -> serde_json::Result<Box<RawValue>>,
+    ) -> serde_json::Result<&RawValue> {
+        if let Some(text) = self.below.text.get() {
+            return Ok(text);
+        }
+        let text = write(&self.below.children)?;
+        Ok(self.below.text.get_or_init(|| text))
     }
 
     /// The edits that override what the children hold.
@@ -65,14 +99,14 @@ impl<K: TreeKind> Root<K> {
     /// Whether the tree certainly holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.edits.is_empty()
+        self.below.children.is_empty() && self.edits.is_empty()
     }
 
     /// Adds edits to the buffer, which may now want a [`flush`](crate::tree::flush).
     pub fn edit(&mut self, edits: impl IntoIterator<Item = (K::Key, Edit<K>)>) {
         for (key, edit) in edits {
             // A key that no child can hold needs no tombstone.
-            if edit.is_none() && self.children.find(&key).is_none() {
+            if edit.is_none() && self.below.children.find(&key).is_none() {
                 self.edits.remove(&key);
             } else {
                 self.edits.insert(key, edit);

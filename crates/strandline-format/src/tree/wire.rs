@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::{Error, Result};
 use crate::hash::{Hash, ObjectRef};
@@ -82,19 +83,28 @@ struct NodeWire<K: WireKind> {
     children: Option<K::Children>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(bound = "")]
 struct RootWire<K: WireKind> {
     level: u8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     children: Option<K::Children>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     puts: Option<K::Entries>,
-    #[serde(
-        default = "Vec::new",
-        deserialize_with = "crate::json::or_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default = "Vec::new", deserialize_with = "crate::json::or_default")]
+    removes: Vec<<K as WireKind>::Key>,
+}
+
+/// The same on its way out: the text of the children may be there already.
+#[derive(Serialize)]
+#[serde(bound = "")]
+struct RootOut<'r, K: WireKind> {
+    level: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<&'r RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    puts: Option<K::Entries>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     removes: Vec<<K as WireKind>::Key>,
 }
 
@@ -133,16 +143,20 @@ fn node_from_wire<K: WireKind>(wire: NodeWire<K>) -> Result<Node<K>> {
     Ok(node)
 }
 
-pub(crate) fn write_root<K: WireKind>(root: &Root<K>) -> Result<String> {
+pub(crate) fn write_root<K: WireKind>(root: &Root<K>) -> Result<Box<RawValue>> {
+    root_text(root)
+        .map_err(|error| Error::invalid(format!("a root of {} cannot be written: {error}", K::NAME)))
+}
+
+fn root_text<K: WireKind>(root: &Root<K>) -> serde_json::Result<Box<RawValue>> {
+    let children = || root.children_text(|children| to_raw_value(&K::children_to_wire(children)));
     let puts = root.puts();
-    let wire = RootWire::<K> {
+    to_raw_value(&RootOut::<K> {
         level: root.level(),
-        children: (root.level() > 0).then(|| K::children_to_wire(root.children())),
+        children: (root.level() > 0).then(children).transpose()?,
         puts: (!puts.is_empty()).then(|| K::entries_to_wire(&puts)),
         removes: root.removes().map(K::key_to_wire).collect(),
-    };
-    serde_json::to_string(&wire)
-        .map_err(|error| Error::invalid(format!("a root of {} cannot be written: {error}", K::NAME)))
+    })
 }
 
 pub(crate) fn parse_root<K: WireKind>(text: &str) -> Result<Root<K>> {

@@ -337,7 +337,7 @@ pub(crate) fn entry() -> impl Strategy<Value = FileEntry> {
             shifts: if stored { shifts() } else { NumberMap::default() },
             row_ids: if stored { RowIds::Stored } else { RowIds::Derived },
             external: None,
-            stats: Stats::default(),
+            stats: Stats::default().into(),
         },
     )
 }

@@ -211,7 +211,7 @@ fn a_tree_of_heavy_entries_ends() {
             let exact = || Some(Bound::exact(value.clone()));
             let field = FieldStats { min: exact(), max: exact(), nulls: Some(0), ..FieldStats::unknown(ty) };
             let stats = Stats((1..=64).map(|id| (FieldId(id), field.clone())).collect());
-            FileEntry { stats, ..heavy_file(id) }
+            FileEntry { stats: stats.into(), ..heavy_file(id) }
         };
         let mut builder = Builder::<Files>::new(Era(0));
         (0..30).for_each(|id| builder.push(file(id)).unwrap());
@@ -257,6 +257,6 @@ fn heavy_file(id: u64) -> FileEntry {
         shifts: Default::default(),
         row_ids: RowIds::Derived,
         external: None,
-        stats: Stats::default(),
+        stats: Stats::default().into(),
     }
 }

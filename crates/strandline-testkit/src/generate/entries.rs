@@ -47,7 +47,8 @@ pub fn file(id: u64) -> FileEntry {
             (1..=FIELDS)
                 .map(|field| (FieldId(field), field_stats(field, id, &noise)))
                 .collect::<BTreeMap<_, _>>(),
-        ),
+        )
+        .into(),
     }
 }
 

@@ -49,7 +49,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt};
-use strandline_format::{FieldId, FileEntry, Filter, Stats};
+use strandline_format::{FieldId, FileEntry, Filter};
 
 pub use batches::Batches;
 pub(crate) use deletes::deletion_vector;
@@ -292,7 +292,7 @@ fn works(plan: Plan, limit: Option<u64>) -> Vec<Work> {
         let rows = left;
         left = left.saturating_sub(entry.live_rows());
         // Statistics have done their part, and are most of an entry.
-        Work { entry: FileEntry { stats: Stats::default(), ..entry }, rows }
+        Work { entry: FileEntry { stats: Arc::default(), ..entry }, rows }
     };
     plan.files.into_iter().map(work).collect()
 }

@@ -134,7 +134,7 @@ impl Draft {
             shifts: NumberMap::default(),
             row_ids,
             external: None,
-            stats: file.stats,
+            stats: file.stats.into(),
         };
         entry.check()?;
         self.table.next_file = id.next()?;

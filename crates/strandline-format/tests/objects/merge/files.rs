@@ -33,7 +33,7 @@ fn entry(rows: &[u64]) -> FileEntry {
         shifts: NumberMap::default(),
         row_ids: RowIds::Derived,
         external: None,
-        stats: Stats::default(),
+        stats: Stats::default().into(),
     }
 }
 

@@ -93,7 +93,7 @@ impl FileInput {
             shifts: NumberMap::default(),
             row_ids: RowIds::Derived,
             external: None,
-            stats: Stats::default(),
+            stats: Stats::default().into(),
         }
     }
 }

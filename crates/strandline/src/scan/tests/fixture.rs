@@ -103,7 +103,7 @@ impl Lake {
             deletes,
             row_ids: written.row_ids,
             shifts: written.shifts,
-            stats,
+            stats: stats.into(),
             ..described(&bytes, object)
         };
         entry.check().unwrap();
@@ -196,7 +196,7 @@ pub(super) fn described(bytes: &Bytes, object: ObjectRef) -> FileEntry {
         shifts: NumberMap::default(),
         row_ids: RowIds::Derived,
         external: None,
-        stats: Stats::default(),
+        stats: Stats::default().into(),
     }
 }
 

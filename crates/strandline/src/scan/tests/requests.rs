@@ -1,6 +1,7 @@
 //! What a scan costs, in requests, under paused time.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use serde::Serialize;
@@ -189,11 +190,12 @@ fn a_plan_reads_the_nodes_of_interest() {
             entry.id = strandline_format::FileId(id);
             let bound =
                 strandline_format::Bound::exact(strandline_format::Value::Long(i64::try_from(id).unwrap()));
-            entry.stats.0.values_mut().for_each(|stats| {
+            let known = Arc::make_mut(&mut entry.stats);
+            known.0.values_mut().for_each(|stats| {
                 stats.min = Some(bound.clone());
                 stats.max = Some(bound.clone());
             });
-            entry.stats.0.remove(&strandline_format::FieldId(2));
+            known.0.remove(&strandline_format::FieldId(2));
             (entry.id, Some(entry))
         });
         let edited = lake

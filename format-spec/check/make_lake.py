@@ -24,6 +24,14 @@ def moment(seq):
     return f"2026-01-02T03:04:{seq:02}.000006Z"
 
 
+def key_filter(txns):
+    """The filter of a leaf's keys, as one number in little-endian order."""
+    size = (10 * len(txns) + 7) // 8
+    halves = [(int(txn[:16], 16), int(txn[16:], 16)) for txn in txns]
+    places = {(a + i * b) % 2**64 % (8 * size) for a, b in halves for i in range(7)}
+    return base64.b64encode(sum(1 << place for place in places).to_bytes(size, "little")).decode() if txns else None
+
+
 def vector_blob(positions, form="array"):
     """A deletion vector of positions below 65536, its one container in the form asked for."""
     low = sorted(positions)
@@ -175,8 +183,9 @@ class Maker:
             return {"level": 0, **({"puts": columns(rows, defaults)} if rows else {})}
         leaf = self.meta("history", {"level": 0, "entries": columns(rows[:2], defaults)})
         child = {"first": 0, "last": 1, **leaf, "count": 2, "first_time": rows[0]["time"], "last_time": rows[1]["time"],
-                 "keyed": sum(row["keyed"] for row in rows[:2]), "merges": sum(bool(row["merged"]) for row in rows[:2])}
-        return {"level": 1, "children": columns([child], {"keyed": 0, "merges": 0}), "puts": columns(rows[2:], defaults)}
+                 "keyed": sum(row["keyed"] for row in rows[:2]),
+                 "keys": key_filter([row["txn"] for row in rows[:2] if row["keyed"]]), "merges": sum(bool(row["merged"]) for row in rows[:2])}
+        return {"level": 1, "children": columns([child], {"keyed": 0, "keys": None, "merges": 0}), "puts": columns(rows[2:], defaults)}
 
     # Refs
 

@@ -3,9 +3,10 @@
 Parsers as in `wire`. How nodes are found, and what a whole tree holds, is the business of `lake`.
 """
 
+import base64
 from collections import namedtuple
 
-from values import check_summary, inline_blob, is_empty, merge_stats, read_stats
+from values import canonical_base64, check_summary, inline_blob, is_empty, merge_stats, read_stats
 from wire import (
     BOOLEAN, Fault, HASH, HEX32, OBJECT, SIZE, TABLE_NAME, TEXT, U64, UUID, choice, ensure, fold, integer, listing, optional,
     record, show, time)
@@ -89,13 +90,32 @@ def history_entries(value):
     rows = rows_of({"seq": U64, **OBJECT_COLUMNS, "time": time, "txn": HEX32, "keyed": optional(BOOLEAN, False),
                     "merged": optional(PARENT)}, "seq")(value)
     return in_time([{**row, "key": row["seq"], "count": 1, "keyed_count": int(row["keyed"]), "merges": int(bool(row["merged"])),
+                     "txns": [row["txn"]] if row["keyed"] else [],
                      "first_time": row["time"], "last_time": row["time"]} for row in rows])
 
 
 def history_children(value):
     rows = rows_of({"first": U64, "last": U64, **OBJECT_COLUMNS, "count": U64, "first_time": time, "last_time": time,
-                    "keyed": optional(U64, 0), "merges": optional(U64, 0)}, "first")(value)
+                    "keyed": optional(U64, 0), "keys": optional(key_filter), "merges": optional(U64, 0)}, "first")(value)
     return in_time([{**row, "keyed_count": row["keyed"]} for row in rows])
+
+
+def key_filter(value):
+    """A filter of keys as text: not empty, and in canonical base64 [HIST-7]."""
+    octets = canonical_base64(value)
+    ensure(octets, "a filter of keys without a byte")
+    return value
+
+
+def filter_of(txns):
+    """The filter of the keyed entries of a leaf; none of none [HIST-7]."""
+    octets = bytearray(-(-10 * len(txns) // 8))
+    for txn in txns:
+        first, step = int(txn[:16], 16), int(txn[16:], 16)
+        for number in range(7):
+            place = (first + number * step) % 2**64 % (8 * len(octets))
+            octets[place // 8] |= 1 << place % 8
+    return base64.b64encode(octets).decode() if txns else None
 
 
 def in_time(rows):
@@ -233,6 +253,7 @@ def describe(use, node):
     said.update((name, sum(item[name] for item in node.items)) for name in use.sums)
     if use is HISTORY:
         said.update(first_time=node.items[0]["first_time"], last_time=node.items[-1]["last_time"])
+        said.update(keys=None if node.level else filter_of([txn for item in node.items for txn in item["txns"]]))
     if use is FILES:
         said.update(row_ids=ids_below(node))
     return said

@@ -373,13 +373,19 @@ class Cursor:
         return struct.unpack(f"<{count}H", self.take(2 * count))
 
 
-def inline_blob(text):
-    """The bytes of a deletion vector that stands in its entry: canonical base64 of at most 1024 bytes."""
+def canonical_base64(text):
+    """The bytes of a text in canonical base64, with its padding."""
     try:
-        blob = base64.b64decode(TEXT(text), validate=True)
+        octets = base64.b64decode(TEXT(text), validate=True)
     except ValueError:
         raise Fault("malformed", "not base64") from None
-    ensure(base64.b64encode(blob).decode() == text, "not canonical base64")
+    ensure(base64.b64encode(octets).decode() == text, "not canonical base64")
+    return octets
+
+
+def inline_blob(text):
+    """The bytes of a deletion vector that stands in its entry: canonical base64 of at most 1024 bytes."""
+    blob = canonical_base64(text)
     ensure(len(blob) <= 1024, "an inline deletion vector is longer than 1024 bytes")
     return blob
 

@@ -309,7 +309,7 @@ def idempotency_key(value):
 
 USES = {use.kind: use for use in (trees.FILES, trees.CATALOG, trees.HISTORY)}
 # Columns that are left out where there is nothing in them [TREE-9], and those whose name is another one in memory.
-ZEROS = ("era", "deleted", "keyed", "merges", "merged", "row_ids")
+ZEROS = ("era", "deleted", "keyed", "keys", "merges", "merged", "row_ids")
 COLUMN_OF = {"keyed_count": "keyed"}
 IDS = {"uuid": wire.UUID, "lake": wire.UUID, "table": wire.UUID, "txn": wire.HEX32, "nonce": wire.HEX32, "pin": wire.HEX32,
        "hash": wire.HASH}

@@ -3,6 +3,8 @@
 //! An entry says enough to find a commit by version or time, to know a transaction again, and to find common ancestors,
 //! without fetching the commit.
 
+mod keys;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -11,6 +13,8 @@ use crate::id::{Era, Seq, TxnId};
 use crate::time::Timestamp;
 use crate::tree::wire::{self, RefColumns, WireKind};
 use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
+
+pub use keys::KeyFilter;
 
 /// The history's use of the tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,7 +59,7 @@ impl HistoryColumns {
 }
 
 /// What a parent knows of a run of history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistorySummary {
     /// The time of the oldest commit below.
     pub first_time: Timestamp,
@@ -63,6 +67,8 @@ pub struct HistorySummary {
     pub last_time: Timestamp,
     /// How many commits below came with an idempotency key.
     pub keyed: u64,
+    /// Which idempotency keys may be below; `None`: that is not known, as it is of an inner node.
+    pub keys: Option<KeyFilter>,
     /// How many commits below are merges.
     pub merges: u64,
 }
@@ -107,7 +113,7 @@ impl Columns for HistorySummaries {
     }
 
     fn item(&self, at: usize) -> HistorySummary {
-        self.0[at]
+        self.0[at].clone()
     }
 }
 
@@ -118,6 +124,7 @@ impl HistorySummary {
             first_time: left.first_time,
             last_time: right.last_time,
             keyed: left.keyed.saturating_add(right.keyed),
+            keys: None,
             merges: left.merges.saturating_add(right.merges),
         })
     }
@@ -127,18 +134,19 @@ impl HistorySummary {
             first_time: entry.time,
             last_time: entry.time,
             keyed: u64::from(entry.keyed),
+            keys: None,
             merges: u64::from(entry.merged.is_some()),
         }
     }
 
     /// The summary of nothing, which no node has.
     const NOTHING: Self =
-        Self { first_time: Timestamp::EPOCH, last_time: Timestamp::EPOCH, keyed: 0, merges: 0 };
+        Self { first_time: Timestamp::EPOCH, last_time: Timestamp::EPOCH, keyed: 0, keys: None, merges: 0 };
 }
 
 impl TreeKind for History {
     const NAME: &'static str = "history";
-    const LIMITS: Limits = Limits { buffer: 2560, leaf: 16 << 10, inner: 16 << 10, root: 4 << 10 };
+    const LIMITS: Limits = Limits { buffer: 2560, leaf: 16 << 10, inner: 32 << 10, root: 4 << 10 };
     type Key = Seq;
     type Entry = HistoryEntry;
     type Summary = HistorySummary;
@@ -154,11 +162,15 @@ impl TreeKind for History {
     }
 
     fn summarize(columns: &HistoryColumns) -> HistorySummary {
-        HistorySummary::join(columns.0.iter().map(HistorySummary::of)).unwrap_or(HistorySummary::NOTHING)
+        let keyed: Vec<TxnId> = columns.0.iter().filter(|entry| entry.keyed).map(|entry| entry.txn).collect();
+        let run = HistorySummary::join(columns.0.iter().map(HistorySummary::of));
+        HistorySummary { keys: KeyFilter::of(&keyed), ..run.unwrap_or(HistorySummary::NOTHING) }
     }
 
     fn merge(children: &Children<Self>) -> HistorySummary {
-        HistorySummary::join(children.summary.0.iter().copied()).unwrap_or(HistorySummary::NOTHING)
+        let run = HistorySummary::join(children.summary.0.iter().cloned());
+        // Of so many keys a filter would be larger than what it saves.
+        HistorySummary { keys: None, ..run.unwrap_or(HistorySummary::NOTHING) }
     }
 
     fn entry_weight(entry: &HistoryEntry) -> usize {
@@ -167,8 +179,8 @@ impl TreeKind for History {
         SEQ_HASH_ERA_SIZE_TIME_TXN + if entry.merged.is_some() { MERGED } else { 0 }
     }
 
-    fn summary_weight(_: &HistorySummary) -> usize {
-        30 + 30 + 2 + 2
+    fn summary_weight(summary: &HistorySummary) -> usize {
+        30 + 30 + 2 + 2 + summary.keys.as_ref().map_or(0, KeyFilter::weight)
     }
 
     fn write_node(node: &Node<Self>) -> Result<Vec<u8>> {
@@ -180,7 +192,7 @@ impl TreeKind for History {
     }
 
     fn write_root(root: &Root<Self>) -> Result<String> {
-        wire::write_root(root)
+        wire::write_root(root).map(|text| text.get().to_owned())
     }
 
     fn parse_root(text: &str) -> Result<Root<Self>> {
@@ -248,6 +260,12 @@ pub(crate) struct ChildrenV1 {
         deserialize_with = "crate::json::or_default",
         skip_serializing_if = "Sparse::is_left_out"
     )]
+    keys: Sparse<Option<KeyFilter>>,
+    #[serde(
+        default,
+        deserialize_with = "crate::json::or_default",
+        skip_serializing_if = "Sparse::is_left_out"
+    )]
     merges: Sparse<u64>,
 }
 
@@ -307,6 +325,7 @@ impl WireKind for History {
             first_time: summaries.iter().map(|run| run.first_time).collect(),
             last_time: summaries.iter().map(|run| run.last_time).collect(),
             keyed: Sparse::of(summaries.iter().map(|run| run.keyed)),
+            keys: Sparse::of(summaries.iter().map(|run| run.keys.clone())),
             merges: Sparse::of(summaries.iter().map(|run| run.merges)),
         }
     }
@@ -320,6 +339,7 @@ impl WireKind for History {
             &[("last", last), ("count", count), ("first_time", first_times), ("last_time", last_times)],
         )?;
         wire.keyed.check("keyed", len)?;
+        wire.keys.check("keys", len)?;
         wire.merges.check("merges", len)?;
         check_times(wire.first_time.iter().copied().zip(wire.last_time.iter().copied()))?;
         check_times(wire.last_time.iter().copied().zip(wire.first_time.iter().copied().skip(1)))?;
@@ -327,6 +347,7 @@ impl WireKind for History {
             first_time: wire.first_time[at],
             last_time: wire.last_time[at],
             keyed: wire.keyed.get(at),
+            keys: wire.keys.get(at),
             merges: wire.merges.get(at),
         };
         Ok(Children {

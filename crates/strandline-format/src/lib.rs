@@ -45,7 +45,9 @@ pub use file::{
 };
 pub use filter::{Absent, Comparison, Filter, Test};
 pub use hash::{Hash, ObjectRef};
-pub use history::{History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, MergedCommit};
+pub use history::{
+    History, HistoryColumns, HistoryEntry, HistorySummaries, HistorySummary, KeyFilter, MergedCommit,
+};
 pub use id::{Era, FieldId, FileId, LakeId, Nonce, PinId, RESERVED_FIELD_IDS, RowId, Seq, TableId, TxnId};
 pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
 pub use lake::Lake;

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use futures::TryStreamExt;
 use strandline_format::tree::Children;
-use strandline_format::{Hash, History, HistoryColumns, HistoryEntry, Mask, Seq, TxnId};
+use strandline_format::{Hash, History, HistoryColumns, HistoryEntry, HistorySummary, Mask, Seq, TxnId};
 
 use crate::commit::Member;
 use crate::commit::resolve::read_commit;
@@ -21,11 +21,12 @@ use crate::tree::{KeyRange, Select};
 /// stands for an idempotency key, everywhere [TXN-5, HIST-6].
 ///
 /// Gives its commit; of one that was expired what the history says of it [EXP-3]. No request as long as the head's buffer holds
-/// what came since; with a key, the nodes that hold keyed entries; and the commit.
+/// what came since; with a key, the inner nodes of the history above keyed entries, one leaf, and one more of a hundred leaves; and
+/// the commit.
 pub(crate) async fn find(head: &Head, txn: TxnId, keyed: bool, start: Seq) -> Result<Option<Commit>> {
     let commit = head.commit();
     if commit.txn == txn {
-        return Ok(Some(Commit::new(head.pointer().head(), commit.clone())));
+        return Ok(Some(head.version().clone()));
     }
     if keyed {
         return found(head, search(head, &Keyed(txn)).await?).await;
@@ -60,7 +61,10 @@ struct Keyed(TxnId);
 
 impl Select<History> for Keyed {
     fn children(&self, children: &Children<History>) -> Mask {
-        children.summary.as_slice().iter().map(|run| run.keyed > 0).collect()
+        let may_hold = |run: &HistorySummary| {
+            run.keyed > 0 && run.keys.as_ref().is_none_or(|keys| keys.may_hold(self.0))
+        };
+        children.summary.as_slice().iter().map(may_hold).collect()
     }
 
     fn entries(&self, entries: &HistoryColumns) -> Mask {

@@ -87,6 +87,32 @@ async fn long_lake(counted: &Counted, real: impl Iterator<Item = u64>) {
     replace_history(&lake, lake.head(), entries).await;
 }
 
+/// Whoever gives keys most often gives them to all transactions.
+#[test]
+fn a_key_among_a_hundred_thousand_is_looked_for_in_two_waves() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        let mut entries = made_up(VERSIONS);
+        for entry in &mut entries {
+            (entry.txn, entry.keyed) = (TxnId::of_key(&format!("load {}", entry.seq)), true);
+        }
+        make_real(&lake, &mut entries, [40_000].into_iter()).await;
+        replace_history(&lake, lake.head(), entries).await;
+        for (key, found) in [("load 40000", true), ("load 100001", false)] {
+            let cold = counted.cold();
+            let lake = open(cold.storage.clone()).await.unwrap();
+            let (begun, counts) = cold.store.measure(async { lake.begin().key(key).await }).await;
+            // The pointer, the inner nodes side by side, the leaf with one in a hundred others, the commit.
+            assert!(counts.depth() <= if found { 4 } else { 3 }, "{key}: {counts}");
+            assert!(counts.to(PathClass::Meta).requests <= 40, "{key}: {counts}");
+            assert_eq!(counts.total().requests, counts.reads().requests);
+            let before = begun.unwrap().committed_before().map(|commit| commit.version().0);
+            assert_eq!(before, found.then_some(40_000), "{key}");
+        }
+    });
+}
+
 #[test]
 fn a_version_and_a_time_among_a_hundred_thousand_are_found_by_three_requests() {
     paused(async {

@@ -1,4 +1,4 @@
-//! The headers of Parquet pages: what they say, and how one is given the checksum that the encoder leaves out.
+//! The headers of Parquet pages: what they say, and how one is given the checksum that the encoder leaves out, and another length of its page.
 //!
 //! Why by hand: the Parquet crate compares checksums, but writes none and shows nobody its headers. Headers are structs of Thrift's
 //! compact protocol, of which as much stands here as it takes to read one of any writer, and to put one field into one of ours.
@@ -61,7 +61,8 @@ pub(crate) struct PageHeader {
     pub(crate) encoding: i32,
     /// The length of the header itself.
     pub(crate) length: usize,
-    /// Where the field for the checksum goes: behind the sizes.
+    /// Where the length of the page stands, and the field for the checksum goes, which is behind it.
+    page_at: usize,
     crc_at: usize,
 }
 
@@ -88,6 +89,7 @@ impl PageHeader {
             match (id, of) {
                 (field::KIND, ty::I32) => kind = Some(thrift.int()?),
                 (field::COMPRESSED_SIZE, ty::I32) => {
+                    header.page_at = thrift.at;
                     page = Some(thrift.int()?);
                     header.crc_at = thrift.at;
                 }
@@ -127,19 +129,22 @@ impl PageHeader {
         self.kind == DICTIONARY
     }
 
-    /// The same header, of these bytes, with a checksum. Fields give their distance from the one before, so the next one comes one
-    /// nearer.
-    pub(crate) fn with_crc(&self, bytes: &[u8], crc: u32) -> Result<Vec<u8>, Odd> {
-        let (before, after) = bytes.split_at_checked(self.crc_at).ok_or(Odd("ends early"))?;
+    /// The same header, of these bytes, for a page of another length and with a checksum. Fields give their distance from the one
+    /// before, so the next one comes one nearer.
+    pub(crate) fn of_page(&self, bytes: &[u8], page: usize, crc: u32) -> Result<Vec<u8>, Odd> {
+        let (sizes, after) = bytes.split_at_checked(self.crc_at).ok_or(Odd("ends early"))?;
         let (next, rest) = after.split_first().ok_or(Odd("ends early"))?;
         let next = next.checked_sub(1 << 4).ok_or(Odd("has nothing behind the sizes"))?;
+        let before = sizes.get(..self.page_at).ok_or(Odd("ends early"))?;
         let mut with = Vec::with_capacity(bytes.len() + 6);
         with.extend_from_slice(before);
+        put_int(&mut with, i32::try_from(page).map_err(|_| Odd("cannot tell of so long a page"))?);
+        let crc_at = with.len();
         with.push(NEXT_I32);
         put_int(&mut with, crc.cast_signed());
         with.push(next);
         with.extend_from_slice(rest);
-        let expected = Self { crc: Some(crc), length: with.len(), ..self.clone() };
+        let expected = Self { page, crc: Some(crc), length: with.len(), crc_at, ..self.clone() };
         if self.crc.is_some() || self.length != bytes.len() || Self::read(&with)? != expected {
             return Err(Odd("has no place for a checksum"));
         }
@@ -285,12 +290,13 @@ mod tests {
     #[test]
     fn a_checksum_is_put_behind_the_sizes() {
         let check = |bytes: &[u8], at: usize, crc: u32, number: &[u8]| {
-            let with = PageHeader::read(bytes).unwrap().with_crc(bytes, crc).unwrap();
+            let found = PageHeader::read(bytes).unwrap();
+            let with = found.of_page(bytes, found.page, crc).unwrap();
             let next = bytes[at] - 0x10;
             assert_eq!(with, [&bytes[..at], &[0x15], number, &[next], &bytes[at + 1..]].concat());
             assert_eq!(PageHeader::read(&with).unwrap().crc, Some(crc));
             assert_eq!(
-                PageHeader::read(&with).unwrap().with_crc(&with, crc),
+                PageHeader::read(&with).unwrap().of_page(&with, found.page, crc),
                 Err(Odd("has no place for a checksum"))
             );
         };
@@ -303,10 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_the_page_is_replaced() {
+        let found = PageHeader::read(&PAGE).unwrap();
+        let check = |page: usize, number: &[u8]| {
+            let with = found.of_page(&PAGE, page, 1).unwrap();
+            assert_eq!(with, [&PAGE[..6], number, &[0x15, 2], &[PAGE[8] - 0x10], &PAGE[9..]].concat());
+            assert_eq!(PageHeader::read(&with).unwrap().page, page);
+        };
+        check(300, &PAGE[6..8]);
+        check(12, &[24]);
+        check(100_000, &[0xc0, 0x9a, 0x0c]);
+        assert!(found.of_page(&PAGE, 1 << 31, 1).is_err());
+    }
+
+    #[test]
     fn what_is_not_expected_is_refused() {
         let check = |bytes: &[u8]| {
             assert!(
-                PageHeader::read(bytes).and_then(|header| header.with_crc(bytes, 7)).is_err(),
+                PageHeader::read(bytes).and_then(|header| header.of_page(bytes, header.page, 7)).is_err(),
                 "{bytes:x?}"
             );
         };
@@ -353,7 +373,7 @@ mod tests {
             for bytes in [bytes.clone(), [&PAGE[..cut], &bytes].concat()] {
                 if let Ok(header) = PageHeader::read(&bytes) {
                     prop_assert!(header.length <= bytes.len());
-                    let _ = header.with_crc(&bytes, crc);
+                    let _ = header.of_page(&bytes, header.page, crc);
                 }
             }
         }

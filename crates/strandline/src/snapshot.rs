@@ -8,7 +8,8 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use strandline_format::tree::Root;
 use strandline_format::{
-    Catalog, CatalogEntry, EntryType, Schema, Table as TableNode, TableName, TableSchema, View,
+    Catalog, CatalogEntry, EntryType, Namespace, ObjectRef, Schema, Table as TableNode, TableName,
+    TableSchema, View,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -51,20 +52,26 @@ impl Snapshot {
 
     /// The table that an entry stands for.
     pub(crate) async fn table_of(&self, entry: &CatalogEntry) -> Result<TableState> {
-        let text = self.trees.text(&entry.node).await?;
-        let table = TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?;
+        let (table, schema) = self.parsed(&entry.node).await?;
         if table.id != entry.id {
             let message = format!("it is of table {}, the catalog expects {}", table.id, entry.id);
             return Err(Error::new(ErrorKind::Corrupt, message).at(entry.node.hash));
         }
-        let schema = self.schema_of(&table).await?;
-        Ok(TableState {
-            objects: self.objects.clone(),
-            trees: Arc::clone(&self.trees),
-            name: entry.name.clone(),
-            table: Arc::new(table),
-            schema: Arc::new(schema),
-        })
+        let (objects, trees) = (self.objects.clone(), Arc::clone(&self.trees));
+        Ok(TableState { objects, trees, name: entry.name.clone(), table, schema })
+    }
+
+    /// A table's node and its schema. No request if this process has read or written the node before.
+    async fn parsed(&self, node: &ObjectRef) -> Result<(Arc<TableNode>, Arc<Schema>)> {
+        if let Some(known) = self.objects.tables().get(node) {
+            return Ok((known.table, known.schema));
+        }
+        let text = self.trees.text(node).await?;
+        let table = TableNode::parse(&text).map_err(|error| error.at(node.hash))?;
+        let schema = Arc::new(self.schema_of(&table).await?);
+        let table = Arc::new(table);
+        self.objects.tables().keep(node, Arc::clone(&table), Arc::clone(&schema));
+        Ok((table, schema))
     }
 
     async fn schema_of(&self, table: &TableNode) -> Result<Schema> {
@@ -89,6 +96,18 @@ impl Snapshot {
     pub(crate) async fn view_of(&self, entry: &CatalogEntry) -> Result<View> {
         let text = self.trees.text(&entry.node).await?;
         Ok(View::parse(&text).map_err(|error| error.at(entry.node.hash))?)
+    }
+
+    /// The namespace under a name.
+    pub(crate) async fn namespace(&self, name: &TableName) -> Result<Namespace> {
+        let entry = self.expect(name, EntryType::Namespace).await?;
+        self.namespace_of(&entry).await
+    }
+
+    /// The namespace that an entry stands for.
+    pub(crate) async fn namespace_of(&self, entry: &CatalogEntry) -> Result<Namespace> {
+        let text = self.trees.text(&entry.node).await?;
+        Ok(Namespace::parse(&text).map_err(|error| error.at(entry.node.hash))?)
     }
 
     /// The entry under a name, which must be of this type.

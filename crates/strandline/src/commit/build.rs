@@ -212,6 +212,8 @@ impl Builder<'_> {
         draft.table.check_schema(&draft.schema)?;
         let object = self.push(draft.table.to_json()?);
         self.hot.push(object.hash);
+        // The next transaction begins where this one ends.
+        self.on.snapshot.objects.tables().keep(&object, Arc::new(draft.table), draft.schema);
         Ok(object)
     }
 
@@ -261,9 +263,6 @@ pub(crate) fn pack(built: &[Built], before: &Pack) -> Result<Pack> {
         .filter_map(|built| built.tip.commit.node().parents.first())
         .map(|parent| parent.hash)
         .collect();
-    for (hash, text) in before.iter().filter(|(hash, _)| !replaced.contains(hash) && !parents.contains(hash))
-    {
-        pack.push(hash, text)?;
-    }
+    pack.keep(before, |hash| !replaced.contains(hash) && !parents.contains(hash));
     Ok(pack.finish())
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline_format::tree::EncodedNode;
 use strandline_format::{NameKey, PointerUpdate, RefName, Seq, TableChange, TxnId};
@@ -26,7 +27,7 @@ use crate::commit::report::{Phases, Report, Requests};
 use crate::commit::resolve::{Unresolved, read_commit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
-use crate::lake::{Found, Head, Lake};
+use crate::lake::{Found, Head, Lake, NextPointer};
 use crate::merge::{Brought, Choices, Conflict, Rebase, Rebased, Upon};
 use crate::refs::Source;
 use crate::runtime::{Deadline, Runtime};
@@ -195,16 +196,28 @@ impl Group<'_> {
         if chain.members.is_empty() {
             return (Attempt::Done, later);
         }
+        let next = match self.next_pointer(&head, &chain, deadline).await {
+            Ok(next) => next,
+            Err(error) => return (fail_or_retry(chain.members, &error), later),
+        };
         let begun = Instant::now();
-        let (nodes, data) = tokio::join!(self.upload(&chain.built), stored(&mut chain.members));
+        let refs = self.lake.storage().refs();
+        let (nodes, data, staged) = tokio::join!(
+            self.upload(&chain.built),
+            stored(&mut chain.members),
+            refs.stage(&next.change.bytes)
+        );
         self.phases.upload += begun.elapsed();
-        if let Err(error) = nodes {
-            return (fail_or_retry(chain.members, &error), later);
-        }
+        let staged = match nodes.and(staged) {
+            Ok(staged) => staged,
+            Err(error) => return (fail_or_retry(chain.members, &error), later),
+        };
         if data.iter().any(Result::is_err) {
             return (answer_unstored(chain.members, data), later);
         }
-        (self.swap(&head, chain, deadline).await, later)
+        let attempt = self.swap(&head, next, chain, deadline).await;
+        drop(staged);
+        (attempt, later)
     }
 
     /// The newest base that this process knows, and one that is new enough for everybody.
@@ -334,14 +347,15 @@ impl Group<'_> {
         stream::iter(nodes).map(put).buffer_unordered(at_once).try_for_each(|_| async { Ok(()) }).await
     }
 
-    async fn swap(&mut self, head: &Head, chain: Chain, deadline: Deadline) -> Attempt {
+    async fn swap(&mut self, head: &Head, next: NextPointer, chain: Chain, deadline: Deadline) -> Attempt {
         let (begun, doubted) = (Instant::now(), AtomicBool::new(false));
         self.requests.swaps += 1;
-        let settled = self.send(head, &chain, deadline, &doubted).await;
+        let mine = Ours::of(self.lake.storage(), self.branch, &chain.built, &doubted);
+        let settled = self.lake.put(&next, &mine, deadline).await;
         self.phases.swap += begun.elapsed();
         match settled {
             Ok(Settled::Applied(loaded)) => {
-                self.landed(chain, &loaded).await;
+                self.landed(chain, &loaded, Some(next)).await;
                 Attempt::Done
             }
             Ok(Settled::NotApplied(current)) => {
@@ -363,18 +377,12 @@ impl Group<'_> {
         }
     }
 
-    async fn send(
-        &self,
-        head: &Head,
-        chain: &Chain,
-        deadline: Deadline,
-        doubted: &AtomicBool,
-    ) -> Result<Settled> {
+    /// The pointer that is to lead to the chain. What it says is known before any of that is stored.
+    async fn next_pointer(&self, head: &Head, chain: &Chain, deadline: Deadline) -> Result<NextPointer> {
         let Some(last) = chain.built.last() else {
             return Err(Error::new(ErrorKind::InvalidInput, "a group without members"));
         };
         let (object, pack) = (last.tip.commit.object(), pack(&chain.built, head.pointer().pack())?);
-        let mine = Ours::of(self.lake.storage(), self.branch, &chain.built, doubted);
         let source = chain.source.clone();
         let update = |next: PointerUpdate| {
             let next = next.advance(object, pack)?;
@@ -383,13 +391,13 @@ impl Group<'_> {
             // The branch reaches what was uploaded there [MRG-7].
             Ok(next.raise_era(source.era).require(features))
         };
-        self.lake.swap(head, update, |_| mine, deadline).await
+        self.lake.prepare((head.pointer(), head.token()), update, deadline).await
     }
 
     /// Why nobody can tell what became of an attempt that went unanswered and is not there: its base is not there either, so the
     /// branch was deleted and made anew, and the attempt may have landed before that [TXN-4].
     async fn made_anew(&self, base: &Head, current: Option<&Loaded>) -> Option<Error> {
-        let base = Commit::new(base.pointer().head(), base.commit().clone());
+        let base = base.version().clone();
         match Head::behind(self.lake.storage(), self.branch, current?).await {
             Ok(head) => check_start(&head, &base).await.err(),
             Err(error) => Some(error),
@@ -397,8 +405,8 @@ impl Group<'_> {
     }
 
     /// The swap was applied: everybody of the chain has committed.
-    async fn landed(&mut self, chain: Chain, loaded: &Loaded) {
-        match Found::of(self.lake.storage(), self.branch, loaded).await {
+    async fn landed(&mut self, chain: Chain, loaded: &Loaded, next: Option<NextPointer>) {
+        match self.new_head(&chain, loaded, next).await {
             Ok(Found::Head(head)) => drop(self.lake.learn(head)),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the pointer after a commit is read again later"),
@@ -407,6 +415,18 @@ impl Group<'_> {
         for (waiting, built) in chain.members.into_iter().zip(chain.built) {
             let report = self.report(&waiting, built.tip.commit, group);
             waiting.answer(Ok(report));
+        }
+    }
+
+    /// What stands at the branch after the swap: most often what was just put there, which need not be read to be known.
+    async fn new_head(&self, chain: &Chain, loaded: &Loaded, next: Option<NextPointer>) -> Result<Found> {
+        let storage = self.lake.storage();
+        match (next.filter(|next| next.stands(loaded)), chain.built.last()) {
+            (Some(next), Some(last)) => {
+                let (token, commit) = (loaded.token.clone(), last.tip.commit.clone());
+                Ok(Found::Head(Arc::new(Head::made(storage, next.pointer, token, commit))))
+            }
+            _ => Found::of(storage, self.branch, loaded).await,
         }
     }
 
@@ -447,7 +467,7 @@ impl Group<'_> {
         let doubted = AtomicBool::new(true);
         let ours = Ours::of(self.lake.storage(), self.branch, &chain.built, &doubted);
         match ours.is_mine(&standing).await {
-            Ok(true) => self.landed(chain, &standing).await,
+            Ok(true) => self.landed(chain, &standing, None).await,
             Ok(false) => {
                 if let Some(doubt) = self.made_anew(head, Some(&standing)).await {
                     return unknown(chain.members, self.branch, &doubt);
@@ -490,7 +510,7 @@ const SUSPECTS: u64 = 100;
 
 /// Names the commits that conflicts are with: the newest ones of a branch after a version that can be.
 pub(crate) async fn name_commits(conflicts: &mut [Conflict], head: &Head, since: Seq) -> Result<()> {
-    let mut commit = Commit::new(head.pointer().head(), head.commit().clone());
+    let mut commit = head.version().clone();
     let oldest = since.0.max(commit.version().0.saturating_sub(SUSPECTS));
     while commit.version().0 > oldest {
         for conflict in conflicts.iter_mut().filter(|conflict| conflict.commit.is_none()) {
@@ -526,11 +546,7 @@ impl Waiting {
 
 /// What became of each member's data: nothing is swapped before all of it is in the store [TXN-6].
 async fn stored(members: &mut [Waiting]) -> Vec<Result<()>> {
-    let mut outcomes = Vec::with_capacity(members.len());
-    for waiting in members {
-        outcomes.push(waiting.member.uploads.stored().await);
-    }
-    outcomes
+    join_all(members.iter_mut().map(|waiting| waiting.member.uploads.stored())).await
 }
 
 /// Answers those whose data the store did not take. The others are tried again, as their commits stood upon theirs.

@@ -36,7 +36,7 @@ pub(crate) struct Line {
 impl Line {
     /// The line of a branch.
     pub(crate) fn of_head(lake: Lake, head: Arc<Head>) -> Self {
-        let tip = Commit::new(head.pointer().head(), head.commit().clone());
+        let tip = head.version().clone();
         let snapshot = head.snapshot(&lake);
         Self { lake, keeper: Keeper::Branch(head), tip, snapshot }
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use strandline_format::{
-    CatalogEntry, Commit, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer, PointerUpdate, RefName,
-    RefState, Table, TableName,
+    CatalogEntry, Commit as CommitNode, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer,
+    PointerUpdate, RefName, RefState, Table, TableName,
 };
 
 use crate::commit::build::Tip;
 use crate::error::{Error, ErrorKind, Result};
+use crate::history::Commit;
 use crate::lake::{KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
 use crate::snapshot::Snapshot;
@@ -72,12 +73,19 @@ impl Found {
 impl Head {
     async fn read(storage: &Storage, pointer: Pointer, token: Token) -> Result<Self> {
         let trees = Arc::new(Trees::with_pack(storage.objects().clone(), pointer.pack()));
-        let commit = Commit::parse(&trees.text(&pointer.head()).await?)?;
+        let commit = CommitNode::parse(&trees.text(&pointer.head()).await?)?;
         if commit.seq < pointer.expired_before() {
             let text = format!("its head is version {}, which it calls expired", commit.seq);
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
+        let commit = Commit::new(pointer.head(), commit);
         Ok(Self { pointer, token, commit, trees })
+    }
+
+    /// The head that a commit of this process has just made.
+    pub(crate) fn made(storage: &Storage, pointer: Pointer, token: Token, commit: Commit) -> Self {
+        let trees = Arc::new(Trees::with_pack(storage.objects().clone(), pointer.pack()));
+        Self { pointer, token, commit, trees }
     }
 
     /// The head behind a pointer, even if the branch was deleted: whether something was committed before that, its history
@@ -91,8 +99,7 @@ impl Head {
 
     /// What a commit upon this head stands upon.
     pub(crate) fn tip(&self, lake: &Lake) -> Tip {
-        let commit = crate::history::Commit::new(self.pointer.head(), self.commit.clone());
-        Tip { commit, snapshot: self.snapshot(lake) }
+        Tip { commit: self.commit.clone(), snapshot: self.snapshot(lake) }
     }
 
     pub(super) fn check_lake(&self, expected: LakeId) -> Result<()> {
@@ -119,7 +126,12 @@ impl Head {
 
     /// The newest commit.
     #[must_use]
-    pub fn commit(&self) -> &Commit {
+    pub fn commit(&self) -> &CommitNode {
+        self.commit.node()
+    }
+
+    /// The same, with what names it.
+    pub(crate) fn version(&self) -> &Commit {
         &self.commit
     }
 
@@ -134,7 +146,7 @@ impl Head {
         Snapshot {
             objects: lake.storage().objects().clone(),
             trees: Arc::clone(&self.trees),
-            catalog: self.commit.catalog.clone(),
+            catalog: self.commit().catalog.clone(),
         }
     }
 
@@ -143,7 +155,7 @@ impl Head {
     /// # Errors
     /// `Corrupt` for a node that is not what its reference says; the store's errors.
     pub async fn entry(&self, name: &TableName) -> Result<Option<CatalogEntry>> {
-        self.trees.get(&self.commit.catalog, name.key()).await
+        self.trees.get(&self.commit().catalog, name.key()).await
     }
 
     /// The table under a name. At most one request more than [`Head::entry`], none if the table is in the pack.
@@ -193,7 +205,7 @@ pub(super) struct Encoded {
 }
 
 impl Encoded {
-    pub(super) fn of(commit: &Commit, era: Era) -> Result<Self> {
+    pub(super) fn of(commit: &CommitNode, era: Era) -> Result<Self> {
         let text = Bytes::from(commit.to_json()?);
         Ok(Self { object: crate::storage::Objects::meta_ref(&text, era), text })
     }

@@ -47,6 +47,20 @@ impl Standing {
     }
 }
 
+/// A pointer that is to replace another one.
+#[derive(Debug)]
+pub(crate) struct NextPointer {
+    pub(crate) pointer: Pointer,
+    pub(crate) change: Change,
+}
+
+impl NextPointer {
+    /// Whether this is what stands, and nobody has built upon it.
+    pub(crate) fn stands(&self, loaded: &Loaded) -> bool {
+        self.change.bytes == loaded.bytes
+    }
+}
+
 /// A tag, be it deleted, and the token that replaces exactly it.
 #[derive(Clone, Debug)]
 pub(crate) struct StandingTag {
@@ -131,28 +145,50 @@ impl Lake {
     /// What [`Lake::swap`] does, to any pointer: tombstones are swapped too.
     pub(crate) async fn replace<M: Recognise>(
         &self,
-        (pointer, token): (&Pointer, &Token),
+        standing: (&Pointer, &Token),
         update: impl FnOnce(PointerUpdate) -> Result<PointerUpdate> + Send,
         mine: impl FnOnce(Nonce) -> M + Send,
         deadline: Deadline,
     ) -> Result<Settled> {
+        let next = self.prepare(standing, update, deadline).await?;
+        self.put(&next, &mine(next.pointer.nonce()), deadline).await
+    }
+
+    /// The pointer that is to follow, before it is put. No request once the store was probed.
+    pub(crate) async fn prepare(
+        &self,
+        (pointer, token): (&Pointer, &Token),
+        update: impl FnOnce(PointerUpdate) -> Result<PointerUpdate> + Send,
+        deadline: Deadline,
+    ) -> Result<NextPointer> {
         if pointer.lake() != self.id() {
             return Err(Error::new(ErrorKind::InvalidInput, "this head is of another lake"));
         }
         pointer.features().check_write(KNOWN_FEATURES)?;
         let storage = self.storage();
-        let nonce = storage.runtime().nonce()?;
-        let mut next = update(pointer.next(nonce)?.drop_outdated_pins())?;
+        let mut next = update(pointer.next(storage.runtime().nonce()?)?.drop_outdated_pins())?;
         if !pointer.probed().contains(&storage.fingerprint()) {
             deadline.run("the probe", storage.probe()).await??;
             next = next.probed(storage.fingerprint());
         }
+        let pointer = next.finish();
         let change = Change {
             path: ObjectPath::branch(pointer.branch()),
             expected: Some(token.clone()),
-            bytes: Bytes::from(next.finish().to_json()?),
+            bytes: Bytes::from(pointer.to_json()?),
         };
-        settle(storage.refs(), &change, &mine(nonce), deadline, storage.runtime()).await
+        Ok(NextPointer { pointer, change })
+    }
+
+    /// Swaps a pointer in that was prepared, and finds out what came of it.
+    pub(crate) async fn put(
+        &self,
+        next: &NextPointer,
+        mine: &dyn Recognise,
+        deadline: Deadline,
+    ) -> Result<Settled> {
+        let storage = self.storage();
+        settle(storage.refs(), &next.change, mine, deadline, storage.runtime()).await
     }
 
     /// Probes the store, unless the pointer that the lake was opened by says that it was [STO-9]: before a ref is put or

@@ -11,7 +11,7 @@ use crate::commit::build::Label;
 use crate::commit::check::find;
 use crate::commit::{Brings, Member, Patience, Report, Unresolved, Written, name_commits};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{Commit, Ref};
+use crate::history::Ref;
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
 use crate::merge::{Act, Bringing, Brought, Conflict, ContestedRows, Disagreements, Upon};
 use crate::refs::PATIENCE;
@@ -180,7 +180,7 @@ impl Carrying<'_> {
 
     async fn commit(&self, head: &Head, taking: Arc<Mutex<Option<Taking>>>) -> Result<Report> {
         let (answer, outcome) = oneshot::channel();
-        let start = Commit::new(head.pointer().head(), head.commit().clone());
+        let start = head.version().clone();
         let txn = self.id()?;
         let unresolved = Unresolved {
             branch: self.branch.clone(),

@@ -1,6 +1,6 @@
 //! A local folder as an object store whose writes last: `object_store`'s own never calls fsync in this version.
 //!
-//! Invariants: writes go through [`Folder`] (staged in `tmp/`, fsynced, renamed, folder fsynced); reads, listings and
+//! Invariants: writes go through [`Folder`] (staged in `tmp/`, given their place, file and folder fsynced); reads, listings and
 //! deletes are `LocalFileSystem`'s. A delete is not fsynced: one that a power failure takes back only leaves garbage.
 //! What does not belong here: the conditional swap of pointers, which no object store trait can do on a disk.
 
@@ -82,8 +82,11 @@ fn refused(operation: &str) -> Error {
 }
 
 fn place(folder: &Folder, staged: &Staged, target: &std::path::Path, create: bool) -> io::Result<()> {
-    let placed = if create { folder.create(staged, target) } else { folder.replace(staged, target) };
-    placed.map_err(PlaceError::into_inner)
+    if create {
+        folder.create(staged, target).map_err(PlaceError::into_inner)
+    } else {
+        folder.put(staged, target)
+    }
 }
 
 fn done() -> PutResult {

@@ -1,12 +1,15 @@
 //! A lake's folder on a local disk: staged files, renames and the fsyncs that make them last.
 //!
-//! Invariants: a file is written under `tmp/`, fsynced, and only then renamed into place, so that a path of the lake
-//! holds either nothing or a whole file; every folder on the way is durable before a file in it is reported as put; what
-//! a crash leaves behind lies in `tmp/` and is nobody's. Only blocking calls here: callers run them off the async threads.
+//! Invariants: a file is written under `tmp/` and then gets its place whole; it is durable there, and every folder on the way
+//! in its parent, before it is reported as put. What stands at a path is only ever replaced by a file that was fsynced before;
+//! where nothing stands, an object gets its place first and is fsynced there, because nobody refers to it yet: so one commit of
+//! the file system's journal makes file and entry durable, in place of two. What a crash leaves in `tmp/` is nobody's, and so
+//! is what a power failure tears of an object on its way: it is put again over it. Only blocking calls here: callers run them
+//! off the async threads.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -69,7 +72,39 @@ impl Folder {
             }
             other => other?,
         };
-        Ok(Staged { path, file, moved: AtomicBool::new(false) })
+        Ok(Staged::new(path, file))
+    }
+
+    /// A file under `tmp/` with this content, which is durable as far as it is not a matter of its place.
+    pub(crate) fn stage_whole(&self, content: &[u8]) -> io::Result<Staged> {
+        let mut staged = self.stage()?;
+        staged.file().write_all(content)?;
+        self.sync(&staged)?;
+        Ok(staged)
+    }
+
+    /// Gives a staged object its place. Whatever stands there is the same object, and is replaced nevertheless: whether it is
+    /// whole and durable nobody knows.
+    pub(crate) fn put(&self, staged: &Staged, target: &Path) -> io::Result<()> {
+        if self.durability == Durability::None || !self.link(staged, target)? {
+            return self.replace(staged, target).map_err(PlaceError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Gives a staged file a place where nothing stands, and makes both durable at once; `false` if that cannot be.
+    fn link(&self, staged: &Staged, target: &Path) -> io::Result<bool> {
+        let Some(parent) = target.parent() else { return Ok(false) };
+        let fresh = self.make_missing(parent)?;
+        // Something stands there, the folder was removed since, or the file system has no links.
+        if fs::hard_link(&staged.path, target).is_err() {
+            return Ok(false);
+        }
+        note("link", target);
+        self.sync(staged)?;
+        self.sync_parent(target)?;
+        self.make_durable(fresh)?;
+        Ok(true)
     }
 
     /// Moves a staged file to its place, over whatever stands there.
@@ -77,6 +112,7 @@ impl Folder {
     /// The error says how far it came: an outcome after the rename began is not known.
     pub(crate) fn replace(&self, staged: &Staged, target: &Path) -> Result<(), PlaceError> {
         self.prepare(staged, target).map_err(PlaceError::Before)?;
+        note("rename", target);
         match fs::rename(&staged.path, target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Somebody removed the folder since it was made.
@@ -99,26 +135,35 @@ impl Folder {
 
     /// Makes a folder and those above it, each durable in its parent.
     pub(crate) fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        if self.remembered().contains(folder) {
-            return Ok(());
+        let fresh = self.make_missing(folder)?;
+        self.make_durable(fresh)
+    }
+
+    /// Makes a folder and those above it; gives those that are not known to be durable in their parents, the uppermost last.
+    fn make_missing(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let fresh: Vec<PathBuf> = {
+            let durable = self.remembered();
+            let unknown = folder.ancestors().take_while(|at| !durable.contains(*at));
+            // What is above the root is the business of `make_root`.
+            unknown.take_while(|at| at.starts_with(&self.root)).map(Path::to_owned).collect()
+        };
+        for at in fresh.iter().rev() {
+            if *at == self.root { self.make_root()? } else { ignore_existing(fs::create_dir(at))? }
         }
-        if folder != self.root
-            && let Some(parent) = folder.parent()
-        {
-            self.make_folder(parent)?;
-        }
-        if folder == self.root {
-            self.make_root()?;
-        } else {
-            ignore_existing(fs::create_dir(folder))?;
-            // Another process may have made it and not have come to its fsync.
+        Ok(fresh)
+    }
+
+    /// Makes the entries of folders durable in their parents. Another process may have made one and not have come to its
+    /// fsync.
+    fn make_durable(&self, fresh: Vec<PathBuf>) -> io::Result<()> {
+        for folder in fresh.iter().filter(|folder| **folder != self.root) {
             self.sync_parent(folder)?;
         }
         let mut durable = self.remembered();
         if durable.len() >= REMEMBERED_FOLDERS {
             durable.clear();
         }
-        durable.insert(folder.to_owned());
+        durable.extend(fresh);
         Ok(())
     }
 
@@ -131,10 +176,17 @@ impl Folder {
     }
 
     fn prepare(&self, staged: &Staged, target: &Path) -> io::Result<()> {
-        if self.durability == Durability::Fsync {
-            staged.file.sync_all()?;
-        }
+        self.sync(staged)?;
         target.parent().map_or(Ok(()), |parent| self.make_folder(parent))
+    }
+
+    fn sync(&self, staged: &Staged) -> io::Result<()> {
+        if self.durability == Durability::Fsync && !staged.synced.load(Ordering::Relaxed) {
+            note("fsync", &staged.path);
+            staged.file.sync_all()?;
+            staged.synced.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The root may lie several folders below the first that exists.
@@ -209,19 +261,26 @@ impl PlaceError {
 pub(crate) struct Staged {
     path: PathBuf,
     file: File,
+    /// Whether its content is durable.
+    synced: AtomicBool,
     /// Whether a rename took it to its place, so that nothing is left.
     moved: AtomicBool,
 }
 
 impl Staged {
+    fn new(path: PathBuf, file: File) -> Self {
+        Self { path, file, synced: AtomicBool::new(false), moved: AtomicBool::new(false) }
+    }
+
     /// Takes over a file that was staged by its path.
     pub(crate) fn adopt(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        Ok(Self { path, file, moved: AtomicBool::new(false) })
+        Ok(Self::new(path, file))
     }
 
     /// The file, open for reading and writing.
     pub(crate) fn file(&mut self) -> &mut File {
+        *self.synced.get_mut() = false;
         &mut self.file
     }
 }
@@ -251,9 +310,14 @@ fn ignore_forbidden(result: io::Result<()>) -> io::Result<()> {
 
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    tests::SYNCED.with_borrow_mut(|synced| synced.push(folder.to_owned()));
+    note("fsync", folder);
     File::open(folder)?.sync_all()
+}
+
+/// Lets a test see what was done in which order.
+fn note(_act: &'static str, _path: &Path) {
+    #[cfg(test)]
+    tests::ACTS.with_borrow_mut(|acts| acts.push((_act, _path.to_owned())));
 }
 
 /// Windows has no handle of a folder that could be flushed; its file systems journal the entries.
@@ -269,8 +333,12 @@ mod tests {
     use std::io::Write;
 
     thread_local! {
-        /// The folders that this test has fsynced, in order.
-        pub(super) static SYNCED: RefCell<Vec<PathBuf>> = RefCell::default();
+        /// What this test has placed and fsynced, in order.
+        pub(super) static ACTS: RefCell<Vec<(&'static str, PathBuf)>> = RefCell::default();
+    }
+
+    fn synced() -> Vec<PathBuf> {
+        ACTS.take().into_iter().map(|(_, path)| path).collect()
     }
 
     /// What making the root fsyncs, given how many of its folders another process has made just before.
@@ -280,15 +348,15 @@ mod tests {
         let check = |made: &str, expected: &[&str]| {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir_all(dir.path().join(made)).unwrap();
-            SYNCED.take();
+            ACTS.take();
             let lake = folder(&dir.path().join("a/b"));
             lake.make_folder(lake.root()).unwrap();
             let above = dir.path().parent().unwrap();
             let place = |folder: &&str| if *folder == ".." { above.into() } else { dir.path().join(folder) };
             let expected: Vec<PathBuf> = expected.iter().map(place).collect();
-            assert_eq!(SYNCED.take(), expected, "{made}");
+            assert_eq!(synced(), expected, "{made}");
             lake.make_folder(lake.root()).unwrap();
-            assert_eq!(SYNCED.take(), Vec::<PathBuf>::new(), "once per handle");
+            assert_eq!(synced(), Vec::<PathBuf>::new(), "once per handle");
         };
         check("a/b", &["a"]);
         check("a", &["", "a"]);
@@ -310,6 +378,52 @@ mod tests {
         drop(lake.stage().unwrap());
         assert_eq!(fs::read(dir.path().join("a/b/meta/ab/x.json")).unwrap(), b"x");
         assert_eq!(fs::read_dir(dir.path().join("a/b/tmp")).unwrap().count(), 0);
+    }
+
+    /// What putting an object does, each act with the last part of its path; what lies in `tmp/` is `staged`.
+    #[cfg(unix)]
+    fn acts_of_put(lake: &Folder, target: &Path) -> Vec<String> {
+        let staged = lake.stage().unwrap();
+        ACTS.take();
+        lake.put(&staged, target).unwrap();
+        let last = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        let part = |path: &Path| if *path == staged.path { "staged".to_owned() } else { last(path) };
+        ACTS.take().iter().map(|(act, path)| format!("{act} {}", part(path))).collect()
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_object_is_fsynced_in_its_place_but_replaces_only_what_it_is_as_durable_as() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = folder(dir.path());
+        lake.make_folder(lake.root()).unwrap();
+        let target = lake.locate("meta/ab/x.json");
+        let root = dir.path().file_name().unwrap().to_string_lossy();
+        let first = ["link x.json", "fsync staged", "fsync ab", "fsync meta", &format!("fsync {root}")];
+        assert_eq!(acts_of_put(&lake, &target), first);
+        assert_eq!(acts_of_put(&lake, &target), ["fsync staged", "rename x.json", "fsync ab"]);
+        let second = lake.locate("meta/ab/y.json");
+        assert_eq!(acts_of_put(&lake, &second), ["link y.json", "fsync staged", "fsync ab"]);
+        fs::remove_dir_all(dir.path().join("meta")).unwrap();
+        lake.put(&lake.stage().unwrap(), &target).unwrap();
+        assert!(target.is_file());
+        assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_staged_whole_is_fsynced_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = folder(dir.path());
+        let staged = lake.stage_whole(b"x").unwrap();
+        let target = lake.locate("refs/x.json");
+        ACTS.take();
+        lake.replace(&staged, &target).unwrap();
+        assert!(ACTS.take().iter().all(|(_, path)| *path != staged.path));
+        let mut changed = lake.stage_whole(b"x").unwrap();
+        changed.file().write_all(b"y").unwrap();
+        ACTS.take();
+        lake.replace(&changed, &target).unwrap();
+        assert_eq!(ACTS.take()[0], ("fsync", changed.path.clone()));
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod options;
 mod probe;
 mod refs;
 mod settle;
+mod tables;
+pub(crate) mod zstd_context;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,7 +35,7 @@ pub use location::StoreLocation;
 pub use objects::{DataKind, DataWriter, ObjectOptions, Objects};
 pub use options::StoreOptions;
 pub use probe::{Conditions, probe};
-pub use refs::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, TokenKind};
+pub use refs::{Loaded, RefKind, RefStore, Reloaded, Staging, Swap, Token, TokenKind};
 pub use settle::{Change, Recognise, Settled, settle};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -27,6 +27,7 @@ use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, O
 use super::classify::{bucket_is_missing, key_is_missing, range_is_beyond, store_error};
 use super::folder::Folder;
 use super::footers::FooterCache;
+use super::tables::TableCache;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use writer::DataWriter;
@@ -110,6 +111,7 @@ struct Inner {
     options: ObjectOptions,
     cache: Cache<Hash, Bytes, ByBytes>,
     footers: FooterCache,
+    tables: TableCache,
     /// Where a local lake stages its spill files, so that a rename puts them into place.
     folder: Option<Arc<Folder>>,
 }
@@ -137,7 +139,8 @@ impl Objects {
         let items = usize::try_from(options.cache_bytes / TYPICAL_TEXT).unwrap_or(usize::MAX).max(16);
         let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
         let footers = FooterCache::new(options.footer_cache_bytes);
-        Self(Arc::new(Inner { store, place, options, cache, footers, folder }))
+        let tables = TableCache::new();
+        Self(Arc::new(Inner { store, place, options, cache, footers, tables, folder }))
     }
 
     /// The reference that [`Objects::put_meta`] will give, so that a whole tree can be named before any of it is put.
@@ -278,6 +281,11 @@ impl Objects {
         &self.0.store
     }
 
+    /// Whether they are files of a local folder.
+    pub(crate) fn is_local(&self) -> bool {
+        self.0.folder.is_some()
+    }
+
     /// The options that it was opened with.
     #[must_use]
     pub fn options(&self) -> &ObjectOptions {
@@ -375,6 +383,11 @@ impl Objects {
             return Error::new(ErrorKind::Corrupt, "the object is missing").at(self.at(path));
         }
         store_error(error, self.at(path))
+    }
+
+    /// The tables that were parsed or made.
+    pub(crate) fn tables(&self) -> &TableCache {
+        &self.0.tables
     }
 
     /// An object as messages name it.

@@ -10,6 +10,7 @@ mod object;
 #[cfg(test)]
 mod wire_tests;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +45,15 @@ pub trait RefStore: Send + Sync + fmt::Debug {
     /// As [`RefStore::load`].
     async fn load_if_changed(&self, path: &ObjectPath, token: &Token) -> Result<Reloaded>;
 
+    /// Gets the bytes of a swap that is to come ready, where putting them takes more than one act: while other things are put,
+    /// for one. They are taken away again when what this gives is dropped. No request of a bucket.
+    ///
+    /// # Errors
+    /// What a disk refuses. Nothing is changed by it.
+    async fn stage(&self, _bytes: &Bytes) -> Result<Staging> {
+        Ok(Staging::default())
+    }
+
     /// Replaces what `expected` stands for by `bytes`; `None` puts them where nothing stands.
     ///
     /// One write request, never repeated here. A dropped future leaves the outcome unknown: the request may still land.
@@ -63,6 +73,22 @@ pub trait RefStore: Send + Sync + fmt::Debug {
 
     /// Removes what a probe left. Best effort: what stays lies under `tmp/` and is nobody's.
     async fn remove_scratch(&self, probe: Nonce);
+}
+
+/// Bytes that are ready to be put, if the store has any use for that; dropping it takes them away.
+#[derive(Default)]
+pub struct Staging(Option<Box<dyn Any + Send + Sync>>);
+
+impl Staging {
+    pub(crate) fn of(ready: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(ready)))
+    }
+}
+
+impl fmt::Debug for Staging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Staging").field(&self.0.is_some()).finish()
+    }
 }
 
 /// The kinds of refs that can be listed.

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::commit::Written;
 use crate::commit::check::find;
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{Commit, Ref};
+use crate::history::Ref;
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
 use crate::transaction::reads::Reads;
 use crate::transaction::work::Work;
@@ -131,7 +131,7 @@ impl Begin {
             Some(key) => TxnId::of_key(key),
             None => TxnId::from_bytes(self.lake.storage().runtime().random()?),
         };
-        let commit = Commit::new(head.pointer().head(), head.commit().clone());
+        let commit = head.version().clone();
         let already = if keyed { find(&head, txn, true, commit.version()).await? } else { None };
         let state = State {
             work: Work::on(head.snapshot(&self.lake), head.pointer().era()),

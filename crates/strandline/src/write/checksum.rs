@@ -1,18 +1,22 @@
-//! Checksums of pages: how the chunks of a column get what the Parquet encoder leaves out [FILE-14].
+//! Pages on their way from the Parquet encoder into a file: zstd, and the checksums that the encoder leaves out [FILE-14].
 //!
 //! Why: of a large file only ranges are read, so its hash is not compared. The checksum in a page's header is then what tells
 //! a wrong byte from a value.
 //!
+//! And pages are compressed here if that is by zstd: the encoder makes two contexts for each column of each row group, which for
+//! few rows takes as long as all else. The other codecs are its own business.
+//!
 //! The encoder puts each page into a [`PageStore`], first the header and then the page behind it; [`Pages`] is one that keeps them
-//! apart, so that nothing has to be taken to pieces again. Invariants: the chunk that comes out is the encoder's but for the
-//! checksums, and its metadata places every page where it is; whatever is not as expected of the encoder is an error, never a
-//! file. Pure: no I/O, and what comes out depends on what goes in.
+//! apart, so that nothing has to be taken to pieces again. Invariants: the chunk that comes out is the encoder's but for
+//! compression and checksums, and its metadata places every page where it is; whatever is not as expected of the encoder is an
+//! error, never a file. Pure: no I/O, and what comes out depends on what goes in.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::{PageKey, PageStore, PageStoreArgs, PageStoreFactory};
+use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
@@ -20,6 +24,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::{odd, refused};
 use crate::error::Result;
 use crate::page_header::PageHeader;
+use crate::storage::zstd_context::{self, Settings};
 
 /// A column chunk, ready for a file.
 pub(super) struct Chunk {
@@ -73,17 +78,33 @@ impl Read for Unread {
     }
 }
 
+/// What the encoder put: a header, or a page, which may be compressed by now.
+#[derive(Clone, Debug)]
+pub(super) struct Blob {
+    bytes: Bytes,
+    /// How long it came.
+    came: usize,
+}
+
 /// Headers and pages by turns, in the order in which the encoder made them.
-type Blobs = Arc<Mutex<Vec<Bytes>>>;
+type Blobs = Arc<Mutex<Vec<Blob>>>;
 
 /// Where the encoders of one column leave their pages: one list for each of its leaves.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pages(Arc<Mutex<Vec<Blobs>>>);
+#[derive(Clone, Debug)]
+pub(super) struct Pages {
+    leaves: Arc<Mutex<Vec<Blobs>>>,
+    zstd: Option<ZstdLevel>,
+}
 
 impl Pages {
+    /// Pages that are compressed here at this level, if they are by zstd; the encoder does not compress them then.
+    pub(super) fn new(zstd: Option<ZstdLevel>) -> Self {
+        Self { leaves: Arc::default(), zstd }
+    }
+
     /// The pages of one leaf. They are gone then.
-    pub(super) fn take(&self, leaf: usize) -> Vec<Bytes> {
-        locked(&self.0).get(leaf).map(|blobs| std::mem::take(&mut *locked(blobs))).unwrap_or_default()
+    pub(super) fn take(&self, leaf: usize) -> Vec<Blob> {
+        locked(&self.leaves).get(leaf).map(|blobs| std::mem::take(&mut *locked(blobs))).unwrap_or_default()
     }
 }
 
@@ -93,22 +114,30 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl PageStoreFactory for Pages {
     fn create(&self, args: &PageStoreArgs<'_>) -> std::result::Result<Box<dyn PageStore>, ParquetError> {
-        let mut leaves = locked(&self.0);
+        let mut leaves = locked(&self.leaves);
         if args.column_index() != leaves.len() {
             return Err(ParquetError::General("the leaves of a column come out of order".to_owned()));
         }
         let blobs = Blobs::default();
         leaves.push(Arc::clone(&blobs));
-        Ok(Box::new(Store(blobs)))
+        Ok(Box::new(Store { blobs, zstd: self.zstd }))
     }
 }
 
-struct Store(Blobs);
+struct Store {
+    blobs: Blobs,
+    zstd: Option<ZstdLevel>,
+}
 
 impl PageStore for Store {
     fn put(&mut self, blob: Bytes) -> std::result::Result<PageKey, ParquetError> {
-        let mut blobs = locked(&self.0);
-        blobs.push(blob);
+        let mut blobs = locked(&self.blobs);
+        let (came, is_page) = (blob.len(), blobs.len() % 2 == 1);
+        let bytes = match self.zstd.filter(|_| is_page) {
+            Some(level) => compressed(&blob, level)?,
+            None => blob,
+        };
+        blobs.push(Blob { bytes, came });
         Ok(PageKey::new(blobs.len() as u64 - 1))
     }
 
@@ -118,28 +147,40 @@ impl PageStore for Store {
     }
 
     fn memory_size(&self) -> usize {
-        locked(&self.0).iter().map(Bytes::len).sum()
+        locked(&self.blobs).iter().map(|blob| blob.bytes.len()).sum()
     }
+}
+
+fn compressed(page: &[u8], level: ZstdLevel) -> std::io::Result<Bytes> {
+    let settings = Settings { level: level.compression_level(), window_log: None };
+    let mut frame = zstd_context::compress(page, settings)?;
+    frame.shrink_to_fit();
+    Ok(frame.into())
 }
 
 /// A page as the encoder made it, and the header that it gets.
 struct Page {
     header: Bytes,
     data: Bytes,
-    /// How much longer the header became.
-    growth: usize,
+    /// How long the encoder's header was, and the page behind it.
+    came: (usize, usize),
     is_dictionary: bool,
 }
 
 impl Page {
-    fn of(header: &Bytes, data: Bytes) -> Result<Self> {
-        let found = PageHeader::read(header).map_err(refused)?;
-        if found.page != data.len() || !(found.is_data() || found.is_dictionary()) {
+    fn of(header: &Blob, data: Blob) -> Result<Self> {
+        let found = PageHeader::read(&header.bytes).map_err(refused)?;
+        if found.page != data.came || !(found.is_data() || found.is_dictionary()) {
             return Err(odd("a page that is not what its header says"));
         }
-        let with = found.with_crc(header, crc32fast::hash(&data)).map_err(refused)?;
-        let growth = with.len() - header.len();
-        Ok(Self { header: with.into(), data, growth, is_dictionary: found.is_dictionary() })
+        let crc = crc32fast::hash(&data.bytes);
+        let with = found.of_page(&header.bytes, data.bytes.len(), crc).map_err(refused)?;
+        let came = (header.came, data.came);
+        Ok(Self { header: with.into(), data: data.bytes, came, is_dictionary: found.is_dictionary() })
+    }
+
+    fn came(&self) -> usize {
+        self.came.0 + self.came.1
     }
 
     fn len(&self) -> usize {
@@ -148,7 +189,11 @@ impl Page {
 }
 
 /// Puts a chunk together: the dictionary first, a checksum in every header. Pages are not copied.
-pub(super) fn checked(blobs: Vec<Bytes>, mut close: ColumnCloseResult) -> Result<Chunk> {
+pub(super) fn checked(
+    blobs: Vec<Blob>,
+    mut close: ColumnCloseResult,
+    zstd: Option<ZstdLevel>,
+) -> Result<Chunk> {
     let mut blobs = blobs.into_iter();
     let mut pages = Vec::with_capacity(blobs.len() / 2);
     while let Some(header) = blobs.next() {
@@ -158,6 +203,10 @@ pub(super) fn checked(blobs: Vec<Bytes>, mut close: ColumnCloseResult) -> Result
     // The encoder makes the dictionary when it is complete, which is behind pages that use it.
     pages.sort_by_key(|page| !page.is_dictionary);
     place_chunk(&pages, &mut close)?;
+    if let Some(level) = zstd {
+        let metadata = close.metadata.clone().into_builder().set_compression(Codec::ZSTD(level));
+        close.metadata = metadata.build().map_err(refused)?;
+    }
     let bytes = pages.into_iter().flat_map(|page| [page.header, page.data]);
     Ok(Chunk { bytes: ChunkBytes(bytes.collect()), close })
 }
@@ -170,13 +219,14 @@ fn place_chunk(pages: &[Page], close: &mut ColumnCloseResult) -> Result<()> {
     if dictionaries.len() != usize::from(dictionary.is_some()) {
         return Err(odd("a dictionary that its metadata does not know"));
     }
-    let growth = number(pages.iter().map(|page| page.growth).sum())?;
     let size = number(pages.iter().map(Page::len).sum())?;
-    if size - growth != metadata.compressed_size() {
+    let came = number(pages.iter().map(Page::came).sum())?;
+    if came != metadata.compressed_size() {
         return Err(odd("a chunk of another size than its metadata says"));
     }
     let start = number(dictionaries.iter().map(Page::len).sum())?;
-    let uncompressed = metadata.uncompressed_size() + growth;
+    let headers = pages.iter().map(|page| page.header.len() - page.came.0).sum();
+    let uncompressed = metadata.uncompressed_size() + number(headers)?;
     let metadata = metadata
         .into_builder()
         .set_dictionary_page_offset(dictionary)
@@ -184,7 +234,7 @@ fn place_chunk(pages: &[Page], close: &mut ColumnCloseResult) -> Result<()> {
         .set_total_compressed_size(size)
         .set_total_uncompressed_size(uncompressed);
     close.metadata = metadata.build().map_err(refused)?;
-    close.bytes_written += growth.cast_unsigned();
+    close.bytes_written = close.bytes_written.wrapping_add_signed(size - came);
     place_pages(data, start, close)
 }
 
@@ -196,7 +246,7 @@ fn place_pages(pages: &[Page], mut offset: i64, close: &mut ColumnCloseResult) -
     }
     for (location, page) in index.page_locations.iter_mut().zip(pages) {
         let size = i32::try_from(page.len()).map_err(refused)?;
-        if usize::try_from(location.compressed_page_size) != Ok(page.len() - page.growth) {
+        if usize::try_from(location.compressed_page_size) != Ok(page.came()) {
             return Err(odd("a page of another size than its index says"));
         }
         (location.offset, location.compressed_page_size) = (offset, size);
@@ -223,12 +273,12 @@ mod tests {
     use super::*;
 
     /// What the encoder makes of a column of two pages and a dictionary.
-    fn encoded() -> (Vec<Bytes>, ColumnCloseResult) {
+    fn encoded(zstd: Option<ZstdLevel>) -> (Vec<Blob>, ColumnCloseResult) {
         let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, true)]));
         let root = ArrowSchemaConverter::new().convert(&schema).unwrap().root_schema_ptr();
         let properties = Arc::new(WriterProperties::builder().set_data_page_row_count_limit(4).build());
         let writer = SerializedFileWriter::new(Vec::new(), root, properties).unwrap();
-        let pages = Pages::default();
+        let pages = Pages::new(zstd);
         let encoders = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
         let encoders = encoders.with_page_store_factory(Arc::new(pages.clone()));
         let mut encoder = encoders.create_column_writers(0).unwrap().remove(0);
@@ -244,8 +294,8 @@ mod tests {
 
     #[test]
     fn the_dictionary_comes_first_and_all_is_where_it_is_said_to_be() {
-        let (blobs, close) = encoded();
-        let chunk = checked(blobs.clone(), close.clone()).unwrap();
+        let (blobs, close) = encoded(None);
+        let chunk = checked(blobs.clone(), close.clone(), None).unwrap();
         let all = chunk.bytes.get_bytes(0, usize::try_from(chunk.bytes.len()).unwrap()).unwrap();
         let mut at = 0;
         let found: Vec<(usize, PageHeader)> = std::iter::from_fn(|| {
@@ -258,7 +308,7 @@ mod tests {
         .collect();
         let order: Vec<bool> = found.iter().map(|(_, header)| header.is_dictionary()).collect();
         assert_eq!(order, [true, false, false]);
-        let before: usize = blobs.iter().map(Bytes::len).sum();
+        let before: usize = blobs.iter().map(|blob| blob.bytes.len()).sum();
         let growth = i64::try_from(all.len() - before).unwrap();
         assert!((9..=18).contains(&growth), "{growth}");
         let metadata = &chunk.close.metadata;
@@ -273,20 +323,49 @@ mod tests {
         assert_eq!(usize::try_from(locations[1].compressed_page_size), Ok(all.len() - found[2].0));
     }
 
+    /// The chunk of the encoder that compresses by itself, its pages put together as a file has them.
+    #[test]
+    fn what_is_compressed_here_is_what_the_encoder_makes_of_it() {
+        let level = ZstdLevel::try_new(3).unwrap();
+        let file = |encoders_own: bool| {
+            let texts: ArrayRef =
+                Arc::new(StringArray::from_iter_values((0..5000).map(|n| format!("text {}", n % 700))));
+            let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, true)]));
+            let root = ArrowSchemaConverter::new().convert(&schema).unwrap().root_schema_ptr();
+            let codec = if encoders_own { Codec::ZSTD(level) } else { Codec::UNCOMPRESSED };
+            let properties = WriterProperties::builder().set_compression(codec);
+            let properties = properties.set_data_page_row_count_limit(1024).build();
+            let mut writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties)).unwrap();
+            let zstd = (!encoders_own).then_some(level);
+            let pages = Pages::new(zstd);
+            let encoders = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
+            let encoders = encoders.with_page_store_factory(Arc::new(pages.clone()));
+            let mut encoder = encoders.create_column_writers(0).unwrap().remove(0);
+            encoder.write(&compute_leaves(schema.field(0), &texts).unwrap()[0]).unwrap();
+            let close = encoder.close().unwrap().close().clone();
+            let chunk = checked(pages.take(0), close, zstd).unwrap();
+            let mut group = writer.next_row_group().unwrap();
+            group.append_column(&chunk.bytes, chunk.close).unwrap();
+            group.close().unwrap();
+            writer.into_inner().unwrap()
+        };
+        assert_eq!(file(false), file(true));
+    }
+
     #[test]
     fn what_the_encoder_never_makes_is_refused() {
-        let check = |change: fn(&mut Vec<Bytes>, &mut ColumnCloseResult)| {
-            let (mut blobs, mut close) = encoded();
+        let check = |change: fn(&mut Vec<Blob>, &mut ColumnCloseResult)| {
+            let (mut blobs, mut close) = encoded(None);
             change(&mut blobs, &mut close);
-            assert!(checked(blobs, close).is_err());
+            assert!(checked(blobs, close, None).is_err());
         };
-        let (blobs, close) = encoded();
-        assert!(checked(blobs, close).is_ok());
+        let (blobs, close) = encoded(None);
+        assert!(checked(blobs, close, None).is_ok());
         check(|blobs, _| drop(blobs.pop()));
         check(|blobs, _| blobs.truncate(4));
         check(|blobs, _| drop(blobs.drain(..2)));
         check(|blobs, _| blobs.swap(0, 1));
-        check(|blobs, _| blobs[1] = blobs[1].slice(1..));
+        check(|blobs, _| blobs[1].came -= 1);
         check(|blobs, _| {
             let again = blobs.clone();
             blobs.extend_from_slice(&again[4..]);

@@ -26,8 +26,8 @@ use super::stats::LeafStats;
 use super::{odd, refused};
 use crate::error::Result;
 
-/// Row groups of so many bytes are encoded in one job: to hand a job over takes longer than to encode a few rows.
-const ONE_JOB: u64 = 128 << 10;
+/// What a job has of rows at the least, but for the last one: to hand a job over takes longer than to encode a few rows.
+const LEAST_JOB: u64 = 128 << 10;
 
 /// Rows of so many bytes are encoded where they are, which takes less than a millisecond.
 const NO_JOB: u64 = 32 << 10;
@@ -48,7 +48,8 @@ pub(super) struct EncodedGroup {
 pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<Vec<EncodedGroup>> {
     let Rows { batches, rows, bytes } = rows;
     let columns = Columns::of(&batches);
-    let leaves_in_job = if bytes <= ONE_JOB { plan.columns.len() } else { 1 };
+    let jobs = usize::try_from(bytes / LEAST_JOB).unwrap_or(usize::MAX).clamp(1, plan.columns.len());
+    let leaves_in_job = plan.columns.len().div_ceil(jobs);
     let order = match &plan.order {
         None => None,
         Some(_) => {
@@ -123,7 +124,7 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
         Some(places) => vec![gather(&narrowed, places)?],
     };
     let none = || odd("no levels for one of the leaves");
-    let pages = Pages::default();
+    let pages = Pages::new(column.zstd);
     let mut encoder = column.encoder(&pages)?;
     for array in &narrowed {
         let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
@@ -135,7 +136,7 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
     if stats.has_nans() {
         drop_bounds(&mut close)?;
     }
-    let chunk = checked(pages.take(leaf.position), close)?;
+    let chunk = checked(pages.take(leaf.position), close, column.zstd)?;
     Ok(EncodedLeaf { chunk, stats })
 }
 

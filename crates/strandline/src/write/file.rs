@@ -86,11 +86,11 @@ impl Files {
             let full = file.is_full(self.plan.options.target_file_bytes);
             self.open.insert(Arc::clone(key), file);
             if full {
-                self.close(key).await?;
+                self.close(key, false).await?;
             }
         }
         if last {
-            self.close(key).await?;
+            self.close(key, false).await?;
         }
         self.make_room(key).await
     }
@@ -113,7 +113,7 @@ impl Files {
         while self.is_crowded() {
             let largest = self.open.iter().max_by_key(|(_, file)| file.data.size());
             let Some(key) = largest.map(|(key, _)| Arc::clone(key)) else { break };
-            self.close(&key).await?;
+            self.close(&key, false).await?;
         }
         Ok(())
     }
@@ -125,8 +125,8 @@ impl Files {
         self.open.len() > options.open_files.get() || chunks as u64 * CHUNK_BYTES > options.footers_limit()
     }
 
-    /// Finishes a file, if there is one, and begins to upload it.
-    async fn close(&mut self, key: &Key) -> Result<()> {
+    /// Finishes a file, if there is one, and begins to upload it; whoever takes over the last ones waits for them soon.
+    async fn close(&mut self, key: &Key, last: bool) -> Result<()> {
         let Some(file) = self.open.remove(key) else { return Ok(()) };
         while self.uploads.len() >= self.plan.options.parallel_uploads.get() {
             self.uploaded().await?;
@@ -135,7 +135,13 @@ impl Files {
         let (data, describe) = file.finish(Arc::clone(&self.plan)).await?;
         let (object, sealed) = data.seal_unless(|hash| self.plan.known.get(hash).copied());
         self.files[slot] = Some(NewFile { reused: sealed.is_none(), ..describe(object) });
-        self.uploads.extend(sealed.map(|sealed| Task::spawn(sealed.put())));
+        self.uploads.extend(sealed.map(|sealed| {
+            match last && self.open.is_empty() && self.objects.is_local() {
+                // Fsyncs that begin together share a commit of the file system's journal; those of the commit are about to begin.
+                true => Task::when_waited_for(sealed.put()),
+                false => Task::spawn(sealed.put()),
+            }
+        }));
         Ok(())
     }
 
@@ -152,7 +158,7 @@ impl Files {
     pub(super) async fn finish(mut self) -> Result<(Vec<NewFile>, Uploads)> {
         while let Some((key, _)) = self.open.first_key_value() {
             let key = Arc::clone(key);
-            self.close(&key).await?;
+            self.close(&key, true).await?;
         }
         Ok((self.files.into_iter().flatten().collect(), Uploads::new(self.uploads)))
     }

@@ -3,11 +3,13 @@
 //! Invariants: no task outlives its [`Task`], but for a job that is already running on its thread: it cannot be
 //! stopped, ends by itself with its column, and has effects nowhere. A panic of a job goes on in whoever waits for it.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -45,16 +47,32 @@ pub(super) async fn blocking<T: Send + Unpin + 'static>(
 }
 
 /// A task that is aborted when it is dropped, or what it would have come to, if that is known already.
-#[derive(Debug)]
 pub(super) enum Task<T> {
     Running(JoinHandle<Result<T>>),
+    /// Nothing of it is done before somebody waits for it. The mutex is never locked: it makes shared what has one owner.
+    Waited(Mutex<BoxFuture<'static, Result<T>>>),
     /// `None` once it was handed out.
     Done(Option<T>),
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running(_) => "Running",
+            Self::Waited(_) => "Waited",
+            Self::Done(_) => "Done",
+        })
+    }
 }
 
 impl<T: Send + 'static> Task<T> {
     pub(super) fn spawn(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         Self::Running(tokio::spawn(work))
+    }
+
+    /// Work that is of no use before somebody waits for it.
+    pub(super) fn when_waited_for(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self::Waited(Mutex::new(Box::pin(work)))
     }
 
     /// What was done without a task, because handing it over would have taken longer.
@@ -65,6 +83,7 @@ impl<T: Send + 'static> Task<T> {
     pub(super) fn is_finished(&self) -> bool {
         match self {
             Self::Running(handle) => handle.is_finished(),
+            Self::Waited(_) => false,
             Self::Done(_) => true,
         }
     }
@@ -78,6 +97,9 @@ impl<T: Unpin> Future for Task<T> {
             Self::Running(handle) => {
                 let joined = Pin::new(handle).poll(context);
                 joined.map(|joined| joined.unwrap_or_else(|error| Err(failed(error))))
+            }
+            Self::Waited(work) => {
+                work.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(context)
             }
             Self::Done(outcome) => Poll::Ready(outcome.take().ok_or_else(stopped)),
         }

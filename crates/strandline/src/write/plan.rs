@@ -11,7 +11,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
-use parquet::basic::Encoding;
+use parquet::basic::{Compression as Codec, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
@@ -53,6 +53,8 @@ pub(super) struct Plan {
 /// A leaf, and what it takes to make encoders for it alone.
 pub(super) struct PlannedLeaf {
     pub(super) leaf: Leaf,
+    /// At which level its pages are compressed, if they are by zstd.
+    pub(super) zstd: Option<ZstdLevel>,
     arrow: SchemaRef,
     root: TypePtr,
     properties: WriterPropertiesPtr,
@@ -83,9 +85,13 @@ impl Plan {
         let table = ParquetLeaves::of(&schema)?;
         let root = parquet_root(&arrow, &table)?;
         let properties = Arc::new(properties(&root, &leaves, order.as_ref(), &options)?);
+        let zstd = match options.compression.codec()? {
+            Codec::ZSTD(level) => Some(level),
+            _ => None,
+        };
         let limits = limits(&options, order.is_some());
         let fields = FieldSet::of(leaves.iter().filter(|leaf| !leaf.is_reserved()).map(|leaf| leaf.id));
-        let columns = leaves.into_iter().map(|leaf| PlannedLeaf::new(leaf, &table, &properties));
+        let columns = leaves.into_iter().map(|leaf| PlannedLeaf::new(leaf, &table, &properties, zstd));
         let columns = columns.collect::<Result<_>>()?;
         Ok(Self { arrow, root, properties, columns, fields, order, split, limits, options, known })
     }
@@ -106,10 +112,15 @@ fn limits(options: &WriteOptions, sorted: bool) -> Limits {
 }
 
 impl PlannedLeaf {
-    fn new(leaf: Leaf, table: &ParquetLeaves, properties: &WriterPropertiesPtr) -> Result<Self> {
+    fn new(
+        leaf: Leaf,
+        table: &ParquetLeaves,
+        properties: &WriterPropertiesPtr,
+        zstd: Option<ZstdLevel>,
+    ) -> Result<Self> {
         let arrow: SchemaRef = Arc::new(ArrowSchema::new(vec![Arc::clone(&leaf.field)]));
         let root = parquet_root(&arrow, table)?;
-        Ok(Self { leaf, arrow, root, properties: Arc::clone(properties) })
+        Ok(Self { leaf, zstd, arrow, root, properties: Arc::clone(properties) })
     }
 
     /// An encoder of the leaf, which leaves its pages there, as those of [`Leaf::position`].
@@ -207,7 +218,7 @@ fn properties(
 ) -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
-        .set_compression(options.compression.codec()?)
+        .set_compression(encoders_codec(options)?)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(order.and_then(|order| order.sorting_columns(leaves)))
         .set_coerce_types(true);
@@ -228,6 +239,12 @@ fn properties(
             .set_column_bloom_filter_max_ndv(path.clone(), options.row_group_rows.get() as u64);
     }
     Ok(builder.build())
+}
+
+/// What the encoder compresses by: pages of zstd it leaves as they are, for [`Pages`].
+fn encoders_codec(options: &WriteOptions) -> Result<Codec> {
+    let codec = options.compression.codec()?;
+    Ok(if matches!(codec, Codec::ZSTD(_)) { Codec::UNCOMPRESSED } else { codec })
 }
 
 /// The paths of all columns, in order.

@@ -4,6 +4,9 @@
 //! later takes a file that is missing for one that is there. Nothing may be swapped before all of it is stored [TXN-6, STO-14].
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use super::jobs::Task;
 use crate::error::{Error, Result};
@@ -36,14 +39,21 @@ impl Uploads {
     /// # Errors
     /// What the store refused or could not do, however often it is asked.
     pub(crate) async fn stored(&mut self) -> Result<()> {
-        while let Some(task) = self.tasks.front_mut() {
-            let done = task.await;
-            self.tasks.pop_front();
-            if let Err(error) = done {
-                self.failed.get_or_insert(error);
-            }
-        }
+        poll_fn(|context| self.poll(context)).await;
         self.failed.as_ref().map_or(Ok(()), |error| Err(error.again()))
+    }
+
+    /// All at once: some of them do nothing but when they are waited for.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.tasks.retain_mut(|task| match Pin::new(task).poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(())) => false,
+            Poll::Ready(Err(error)) => {
+                self.failed.get_or_insert(error);
+                false
+            }
+        });
+        if self.tasks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::io;
 
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::{CParameter, find_frame_compressed_size};
+use zstd::zstd_safe::find_frame_compressed_size;
+
+use crate::storage::zstd_context::{self, Settings};
 
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -22,9 +23,7 @@ pub(super) fn bound(size: usize) -> u64 {
 
 /// The frame of a text.
 pub(super) fn compress(text: &[u8], level: i32) -> io::Result<Vec<u8>> {
-    let mut compressor = Compressor::new(level)?;
-    compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
-    compressor.compress(text)
+    zstd_context::compress(text, Settings { level, window_log: Some(WINDOW_LOG) })
 }
 
 /// The text of exactly `size` bytes that a body is the frame of; else why it is not.

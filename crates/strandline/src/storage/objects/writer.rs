@@ -19,7 +19,7 @@ use strandline_format::{Era, Hash, ObjectPath, ObjectRef, TableId};
 use super::{DataKind, Objects, store_path};
 use crate::error::{Error, Result};
 use crate::storage::classify::{io_error, store_error};
-use crate::storage::folder::{Folder, PlaceError, Staged};
+use crate::storage::folder::{Folder, Staged};
 
 /// A data object that is being written. Dropping it leaves nothing in the lake.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl DataWriter {
         let (target, size) = (folder.locate(path.as_str()), self.size);
         let moved = blocking(move || {
             check_length(staged.file(), size)?;
-            folder.replace(&staged, &target).map_err(PlaceError::into_inner)
+            folder.put(&staged, &target)
         });
         moved.await.map_err(|error| io_error(error, self.objects.at(path)))
     }

@@ -6,9 +6,9 @@
 //! of a swap runs in one blocking closure, which ends by itself when its future is dropped. A killed holder's lock is
 //! freed by the operating system.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use strandline_format::{Hash, MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 
-use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
+use super::{Loaded, RefKind, RefStore, Reloaded, Staging, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::classify::io_error;
-use crate::storage::folder::{Folder, PlaceError, ensure_regular};
+use crate::storage::folder::{Folder, PlaceError, Staged, ensure_regular};
 
 /// How long a swap waits for the lock before it gives up, with nothing changed.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -32,6 +32,29 @@ const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration:
 pub(crate) struct LocalRefs {
     folder: Arc<Folder>,
     lock_wait: Duration,
+    ready: Arc<Ready>,
+}
+
+/// Files with the bytes of swaps that are to come, by the hash of these.
+#[derive(Debug, Default)]
+struct Ready(Mutex<HashMap<Hash, Staged>>);
+
+impl Ready {
+    fn files(&self) -> MutexGuard<'_, HashMap<Hash, Staged>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a file away that no swap has taken.
+struct Unused {
+    ready: Arc<Ready>,
+    hash: Hash,
+}
+
+impl Drop for Unused {
+    fn drop(&mut self) {
+        drop(self.ready.files().remove(&self.hash));
+    }
 }
 
 /// Refs whose folder's fsync failed after the rename: no handle of this process may report what stands there before it is
@@ -44,7 +67,7 @@ fn unsynced() -> MutexGuard<'static, HashSet<PathBuf>> {
 
 impl LocalRefs {
     pub(crate) fn new(folder: Arc<Folder>) -> Self {
-        Self { folder, lock_wait: LOCK_WAIT }
+        Self { folder, lock_wait: LOCK_WAIT, ready: Arc::default() }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -79,8 +102,8 @@ impl LocalRefs {
         if current.as_ref().map(|loaded| &loaded.token) != expected {
             return Ok(Swap::Moved(None));
         }
-        let mut staged = self.folder.stage().map_err(failed)?;
-        staged.file().write_all(bytes).map_err(failed)?;
+        let ready = self.ready.files().remove(&Hash::of(bytes));
+        let staged = ready.map_or_else(|| self.folder.stage_whole(bytes), Ok).map_err(failed)?;
         match self.folder.replace(&staged, target) {
             Ok(()) => Ok(Swap::Swapped(token_of(bytes))),
             Err(PlaceError::Before(error)) => Err(failed(error)),
@@ -216,6 +239,19 @@ impl RefStore for LocalRefs {
         })
     }
 
+    async fn stage(&self, bytes: &Bytes) -> Result<Staging> {
+        let (refs, bytes) = (self.clone(), bytes.clone());
+        let staged = tokio::task::spawn_blocking(move || {
+            let staged = refs.folder.stage_whole(&bytes).map_err(|error| {
+                io_error(error, format!("{}: the next pointer", refs.folder.root().display()))
+            })?;
+            let hash = Hash::of(&bytes);
+            refs.ready.files().insert(hash, staged);
+            Ok(Staging::of(Unused { ready: Arc::clone(&refs.ready), hash }))
+        });
+        staged.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Unavailable, error.to_string())))
+    }
+
     async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap> {
         check_length(path, &bytes)?;
         let expected = expected.cloned();
@@ -289,6 +325,26 @@ mod tests {
         }
         assert_eq!(refs(dir.path()).load(&main()).await.unwrap().unwrap().bytes, "3200");
         assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_staged_is_swapped_in_once_or_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let refs = refs(dir.path());
+        let staged = || fs::read_dir(dir.path().join("tmp")).unwrap().count();
+        let first = Bytes::from_static(b"1");
+        let staging = refs.stage(&first).await.unwrap();
+        assert_eq!(staged(), 1);
+        let Swap::Swapped(token) = refs.swap(&main(), None, first.clone()).await.unwrap() else { panic!() };
+        assert_eq!(staged(), 0, "it was moved, not copied");
+        drop(staging);
+        let unused = refs.stage(&Bytes::from_static(b"never")).await.unwrap();
+        let second = refs.swap(&main(), Some(&token), "2".into()).await.unwrap();
+        assert!(matches!(second, Swap::Swapped(_)), "what was not staged is swapped in as well");
+        assert_eq!(refs.load(&main()).await.unwrap().unwrap().bytes, "2");
+        assert_eq!(staged(), 1);
+        drop(unused);
+        assert_eq!(staged(), 0);
     }
 
     #[tokio::test]

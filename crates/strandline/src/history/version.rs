@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use strandline_format::{EntryType, RefName, Seq, TableName, View};
+use strandline_format::{EntryType, Namespace, RefName, Seq, TableName, View};
 
 use crate::error::{Error, Result};
 use crate::history::{Commit, Keeper, Line, Log, Names, resolve};
@@ -126,6 +126,18 @@ impl Ref {
         let name = TableName::new(name)?;
         match self.snapshot().view(&name).await {
             Ok(view) => Ok(view),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// The namespace under a name: what is told of it. Requests and errors as of [`Ref::view`].
+    ///
+    /// # Errors
+    /// As [`Ref::view`].
+    pub async fn namespace(&self, name: &str) -> Result<Namespace> {
+        let name = TableName::new(name)?;
+        match self.snapshot().namespace(&name).await {
+            Ok(namespace) => Ok(namespace),
             Err(error) => Err(self.explain(error).await),
         }
     }

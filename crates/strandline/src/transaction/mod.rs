@@ -7,6 +7,7 @@
 //! commit loop (`commit`), and encoding (`write`).
 
 mod alter;
+mod annotate;
 mod begin;
 mod change;
 mod create;
@@ -31,12 +32,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    Author, EntryType, Message, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId, View,
+    Author, EntryType, Message, Namespace, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId,
+    View,
 };
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 use tokio::time::Instant;
 
 pub use alter::{AlterTable, Place};
+pub use annotate::Annotate;
 pub use begin::{Begin, Isolation};
 pub use change::RowChanges;
 pub use create::CreateTable;
@@ -206,6 +209,17 @@ impl Transaction {
         let state = self.open().await?;
         self.0.reads.name(&name);
         state.work.view(&name).await
+    }
+
+    /// A namespace as the transaction sees it: what is told of it.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names.
+    pub async fn namespace(&self, name: &str) -> Result<Namespace> {
+        let name = TableName::new(name)?;
+        let state = self.open().await?;
+        self.0.reads.name(&name);
+        state.work.namespace(&name).await
     }
 
     /// The names that stand, of a namespace or of the whole lake: tables, views and namespaces.

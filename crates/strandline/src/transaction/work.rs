@@ -208,6 +208,21 @@ impl Work {
         }
     }
 
+    /// The namespace under a name as it is now.
+    pub(crate) async fn namespace(&self, name: &TableName) -> Result<Namespace> {
+        match self.expect(name, EntryType::Namespace).await? {
+            Standing::Base(entry) => self.base.namespace_of(&entry).await,
+            Standing::Touched(_, After { node: Node::Namespace(namespace), .. }) => Ok((**namespace).clone()),
+            Standing::Touched(id, After { name, node: Node::Kept(entry_type, node) }) => {
+                let (name, entry_type) = (name.clone(), *entry_type);
+                self.base.namespace_of(&CatalogEntry { name, entry_type, id, node: *node }).await
+            }
+            Standing::Touched(..) => {
+                Err(Error::new(ErrorKind::NotFound, format!("{:?} is not a namespace", name.as_str())))
+            }
+        }
+    }
+
     async fn state_of(&self, id: TableId, after: &After) -> Result<TableState> {
         match &after.node {
             Node::Table(draft) => Ok(draft.state(&self.base, &after.name)),

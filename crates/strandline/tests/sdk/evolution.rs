@@ -339,6 +339,62 @@ fn a_stream_that_a_constraint_overtakes_is_refused() {
 }
 
 #[test]
+fn what_is_told_of_namespaces_and_views_is_set_changed_and_read() {
+    paused(async {
+        let (counted, lake) = shop(0).await;
+        change(&lake, async |on| {
+            on.create_namespace("a").await.unwrap();
+            on.create_view("a.v", "SELECT 1", "datafusion", &orders(0..0).schema()).await.unwrap();
+            on.alter_namespace("a").comment("mine").set_property("owner", "ada").await.unwrap();
+            assert_eq!(on.namespace("A").await.unwrap().comment.as_str(), "mine");
+        })
+        .await;
+        let told = lake.main().await.unwrap();
+        let report = change(&lake, async |on| {
+            let words = on.alter_view("a.V").comment("one").set_property("k", "1").set_property("l", "2");
+            words.unset_property("k").await.unwrap();
+            on.alter_namespace("a").set_property("owner", "bob").await.unwrap();
+            assert_eq!(on.view("a.v").await.unwrap().comment.as_str(), "one");
+            // Renamed only, they are what they were.
+            on.rename("a.v", "w").await.unwrap();
+            on.alter_view("w").set_property("m", "3").await.unwrap();
+        })
+        .await;
+        assert!(
+            report
+                .commit
+                .changes()
+                .iter()
+                .any(|change| change.operation == strandline::format::Operation::Alter)
+        );
+        let main = open(counted.cold().storage).await.unwrap().main().await.unwrap();
+        let (namespace, view) = (main.namespace("a").await.unwrap(), main.view("w").await.unwrap());
+        let pairs = |properties: &strandline::format::TableProperties| -> Vec<(String, String)> {
+            properties
+                .iter()
+                .map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
+                .collect()
+        };
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!((namespace.comment.as_str(), view.comment.as_str()), ("mine", "one"));
+        assert_eq!(pairs(&namespace.properties), [pair("owner", "bob")]);
+        assert_eq!(pairs(&view.properties), [pair("l", "2"), pair("m", "3")]);
+        assert_eq!((view.sql.as_str(), view.schema.fields().len()), ("SELECT 1", 3));
+        assert_eq!(pairs(&told.namespace("a").await.unwrap().properties), [pair("owner", "ada")]);
+        let on = lake.begin().await.unwrap();
+        for (name, kind) in
+            [("nowhere", ErrorKind::NotFound), ("w", ErrorKind::NotFound), ("", ErrorKind::InvalidInput)]
+        {
+            let error = on.alter_namespace(name).comment("x").await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{name}: {error}");
+        }
+        let error = on.alter_view("w").set_property("", "x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(on.view("w").await.unwrap(), view);
+    });
+}
+
+#[test]
 fn namespaces_nest_and_views_are_stored() {
     paused(async {
         let (counted, lake) = shop(0).await;

@@ -40,6 +40,20 @@ async fn with_table(lake: &Lake) {
     transaction.commit().await.unwrap();
 }
 
+async fn lake_with_table() -> (Counted, Lake) {
+    let counted = Counted::new();
+    let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+    with_table(&lake).await;
+    (counted, lake)
+}
+
+/// The same lake, opened twice.
+async fn two_handles() -> (Lake, Lake) {
+    let (counted, lake) = lake_with_table().await;
+    let other = open(counted.cold().storage).await.unwrap();
+    (lake, other)
+}
+
 #[test]
 fn two_tables_in_one_commit_are_read_back() {
     paused(async {
@@ -65,9 +79,7 @@ fn two_tables_in_one_commit_are_read_back() {
 #[test]
 fn an_append_costs_what_it_must() {
     paused(async {
-        let counted = Counted::new();
-        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-        with_table(&lake).await;
+        let (counted, lake) = lake_with_table().await;
         for round in 0..3 {
             let (report, counts) =
                 counted.store.measure(lake.append("orders", orders(round..round + 1))).await;
@@ -82,9 +94,7 @@ fn an_append_costs_what_it_must() {
 #[test]
 fn deletes_and_overwrites() {
     paused(async {
-        let counted = Counted::new();
-        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-        with_table(&lake).await;
+        let (_, lake) = lake_with_table().await;
         lake.append("orders", orders(0..10)).await.unwrap();
         let transaction = lake.begin().await.unwrap();
         assert_eq!(transaction.delete("orders", col("id").lt(4)).await.unwrap(), 4);
@@ -102,10 +112,7 @@ fn deletes_and_overwrites() {
 #[test]
 fn concurrent_appends_both_stay() {
     paused(async {
-        let counted = Counted::new();
-        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-        with_table(&lake).await;
-        let other = crate::fixture::open(counted.cold().storage).await.unwrap();
+        let (lake, other) = two_handles().await;
         let (one, two) = (lake.begin().await.unwrap(), other.begin().await.unwrap());
         one.append("orders", orders(0..2)).await.unwrap();
         two.append("orders", orders(5..7)).await.unwrap();
@@ -126,10 +133,7 @@ async fn keyed(lake: &Lake, id: i64) -> Transaction {
 #[test]
 fn of_two_runs_with_a_key_that_overlap_the_second_is_told_of_the_first() {
     paused(async {
-        let counted = Counted::new();
-        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-        with_table(&lake).await;
-        let other = crate::fixture::open(counted.cold().storage).await.unwrap();
+        let (lake, other) = two_handles().await;
         let (one, two) = (keyed(&lake, 1).await, keyed(&other, 2).await);
         let first = one.commit().await.unwrap().commit;
         let second = two.commit().await.unwrap();
@@ -141,10 +145,7 @@ fn of_two_runs_with_a_key_that_overlap_the_second_is_told_of_the_first() {
 #[test]
 fn another_run_with_a_key_does_not_stand_for_the_group_of_this_one() {
     paused(async {
-        let counted = Counted::new();
-        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-        with_table(&lake).await;
-        let other = crate::fixture::open(counted.cold().storage).await.unwrap();
+        let (lake, other) = two_handles().await;
         let (one, two) = (keyed(&lake, 1).await, keyed(&other, 2).await);
         let beside = other.begin().await.unwrap();
         beside.append("orders", orders(7..8)).await.unwrap();
@@ -161,9 +162,7 @@ fn another_run_with_a_key_does_not_stand_for_the_group_of_this_one() {
 #[test]
 fn a_branch_that_was_made_anew_cannot_tell_what_became_of_a_commit() {
     paused(async {
-        let counted = Counted::new();
-        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-        with_table(&lake).await;
+        let (_, lake) = lake_with_table().await;
         lake.create_branch("dev").from("main").await.unwrap();
         let transaction = lake.begin().branch("dev").await.unwrap();
         transaction.append("orders", orders(0..1)).await.unwrap();

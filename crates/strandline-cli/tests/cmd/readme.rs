@@ -26,13 +26,9 @@ fn block(name: &str) -> String {
 /// Runs them in a shell that ends at the first that fails; what they print.
 fn run(folder: &Path, lines: &str) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_strand")).parent().unwrap();
-    let path = std::env::join_paths(
-        std::iter::once(program.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    );
     let output = Command::new("sh")
-        .args(["-euc", lines])
+        .args(["-euc", &format!("PATH='{}':\"$PATH\"\n{lines}", program.display())])
         .current_dir(folder)
-        .env("PATH", path.unwrap())
         .env("STRANDLINE_CONFIG", "none.toml")
         .env_remove("AWS_REGION")
         .output()

@@ -67,7 +67,7 @@ impl TableRebase<'_> {
         );
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
-        let FilesMerged { edits, stored, next_file } = files.run(next_file, conflicts).await?;
+        let FilesMerged { edits, stored, next_file } = Box::pin(files.run(next_file, conflicts)).await?;
         // What the schemas or the key disagree on says nothing certain of constraints.
         if merged.conflicts.is_empty() {
             self.check_constraints(&merged, conflicts);

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use object_store::ObjectStoreExt;
 use serde::Serialize;
 use strandline::format::{FORMAT_VERSION, Lake as LakeFile, ObjectPath, RefName};
-use strandline::storage::{RefKind, Storage};
+use strandline::storage::{RefKind, Storage, store_error};
 use strandline::{Error, ErrorKind, Lake};
 use tokio::time::Instant;
 
@@ -162,27 +162,18 @@ async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) 
         Err(error) => return findings.note("write", Err(error.into())),
     };
     let put = store.put(&path, "{}".into()).await;
-    if !findings.note("write", put.map(|_| "allowed".to_owned()).map_err(|error| refused(&error))) {
+    let refused = |error| Failure::from(store_error(&error, &path));
+    if !findings.note("write", put.map(|_| "allowed".to_owned()).map_err(refused)) {
         return false;
     }
     let here = context.runtime.now();
     match store.head(&path).await {
         Ok(found) => clock(here.as_micros(), found.last_modified.timestamp_micros(), findings),
-        Err(error) => findings.say("clock", Verdict::Skipped, error.to_string()),
+        Err(error) => findings.say("clock", Verdict::Skipped, refused(error).message()),
     }
     let deleted = store.delete(&path).await;
-    findings.note("delete", deleted.map(|()| "allowed".to_owned()).map_err(|error| refused(&error)));
+    findings.note("delete", deleted.map(|()| "allowed".to_owned()).map_err(refused));
     true
-}
-
-fn refused(error: &object_store::Error) -> Failure {
-    use object_store::Error as Store;
-    let kind = match error {
-        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::PermissionDenied,
-        Store::NotFound { .. } => ErrorKind::NotFound,
-        _ => ErrorKind::Unavailable,
-    };
-    Error::new(kind, error.to_string()).into()
 }
 
 /// How far the store's clock is from ours. Stores tell whole seconds.

@@ -4,7 +4,8 @@
 //! `object_store` knows only some of these, so the chain of `aws-config` is bridged into its credential provider. It reads
 //! the process's own environment and home folder, not those of [`Runtime`]: only the profile's name is handed in.
 //! Invariants: at most one refresh at a time, whoever asks; a refresh before the credentials expire, and the old ones
-//! are used as long as they are valid if that fails; nothing waits longer than [`PATIENCE`].
+//! are used as long as they are valid if that fails; nothing waits longer than [`PATIENCE`]; nothing is logged on the way, because
+//! the crates of the AWS tools log the tokens by which they ask.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +21,10 @@ use aws_smithy_http_client::tls;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
+use tracing::instrument::{WithDispatch, WithSubscriber};
+use tracing::subscriber::NoSubscriber;
 
+use super::trust::Authorities;
 use crate::runtime::Runtime;
 
 /// How long credentials are looked for.
@@ -29,28 +33,30 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const REGION_PATIENCE: Duration = Duration::from_secs(3);
 /// The region where none is found: `object_store`'s own default.
 pub(crate) const FALLBACK_REGION: &str = "us-east-1";
-/// How long before they expire credentials are replaced.
+/// How long before they expire credentials are replaced; those that live shorter, at half of their time.
 const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// How long credentials that do not expire are kept: their profile may be edited.
 const KEEP: Duration = Duration::from_secs(15 * 60);
 
 /// What the chain is told beforehand.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Hints {
     /// The profile, where the environment names one.
     pub(crate) profile: Option<String>,
     /// The region, where it is known; else it is looked for.
     pub(crate) region: Option<String>,
+    /// Whom the servers of credentials may be besides those that the system trusts.
+    pub(crate) authorities: Authorities,
 }
 
 /// Finds the region and makes the provider of credentials; no credentials are asked for yet.
 pub(crate) async fn find(hints: &Hints, runtime: &Runtime) -> (Option<AwsCredentials>, Option<String>) {
-    let config = match tokio::time::timeout(REGION_PATIENCE, loader(hints).load()).await {
+    let config = match tokio::time::timeout(REGION_PATIENCE, unlogged(loader(hints).load())).await {
         Ok(config) => config,
         // Off AWS there is nobody to ask for an instance's region.
         Err(_) => {
             let region = Some(FALLBACK_REGION.to_owned());
-            loader(&Hints { region, ..hints.clone() }).load().await
+            unlogged(loader(&Hints { region, ..hints.clone() }).load()).await
         }
     };
     let region = config.region().map(ToString::to_string);
@@ -58,9 +64,24 @@ pub(crate) async fn find(hints: &Hints, runtime: &Runtime) -> (Option<AwsCredent
     (provider.map(|provider| AwsCredentials::new(provider, runtime.clone())), region)
 }
 
+/// A future of which nobody's subscriber hears anything.
+fn unlogged<F: Future>(future: F) -> WithDispatch<F> {
+    future.with_subscriber(NoSubscriber::default())
+}
+
 fn loader(hints: &Hints) -> ConfigLoader {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-    let client = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
+    let mut trusted = tls::TrustStore::default();
+    if let Some(pem) = hints.authorities.pem() {
+        trusted.add_pem_certificate(pem);
+    }
+    let context = tls::TlsContext::builder().with_trust_store(trusted).build();
+    let builder = aws_smithy_http_client::Builder::new().tls_provider(provider);
+    // A context that cannot be built is one that has no roots at all, as that of a system without any.
+    let client = match context {
+        Ok(context) => builder.tls_context(context).build_https(),
+        Err(_) => builder.build_https(),
+    };
     let timeouts =
         TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(PATIENCE).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -102,16 +123,17 @@ impl AwsCredentials {
     }
 
     async fn provide(&self) -> object_store::Result<Kept> {
-        let provided = tokio::time::timeout(PATIENCE, self.provider.provide_credentials()).await;
+        let provided = tokio::time::timeout(PATIENCE, unlogged(self.provider.provide_credentials())).await;
         let credentials = provided.map_err(|_| too_slow())?.map_err(|error| refused(&error))?;
         Ok(self.keep(&credentials))
     }
 
     fn keep(&self, credentials: &Credentials) -> Kept {
         let expires_at = credentials.expiry().and_then(since_epoch);
+        let now = self.now();
         let refresh_at = match expires_at {
-            Some(expiry) => expiry.saturating_sub(REFRESH_BEFORE),
-            None => self.now() + KEEP,
+            Some(expiry) => expiry.saturating_sub(REFRESH_BEFORE.min(expiry.saturating_sub(now) / 2)),
+            None => now + KEEP,
         };
         let credential = Arc::new(AwsCredential {
             key_id: credentials.access_key_id().to_owned(),
@@ -192,10 +214,11 @@ mod tests {
         }
     }
 
-    /// Gives credentials that are valid for an hour from the time at which they are asked for.
+    /// Gives credentials that are valid for some seconds from the time at which they are asked for, an hour by default.
     #[derive(Clone, Debug, Default)]
     struct Hourly {
         clock: Hand,
+        seconds: Option<u64>,
         calls: Arc<AtomicU64>,
         broken: Arc<std::sync::atomic::AtomicBool>,
     }
@@ -212,14 +235,20 @@ mod tests {
                     return Err(CredentialsError::not_loaded("session expired"));
                 }
                 let now = u64::try_from(self.clock.now().as_micros()).unwrap();
-                let expiry = UNIX_EPOCH + Duration::from_micros(now) + Duration::from_secs(3600);
+                let expiry = UNIX_EPOCH
+                    + Duration::from_micros(now)
+                    + Duration::from_secs(self.seconds.unwrap_or(3600));
                 Ok(Credentials::new(format!("key{call}"), "secret", None, Some(expiry), "test"))
             })
         }
     }
 
     fn credentials() -> (Hourly, AwsCredentials) {
-        let provider = Hourly::default();
+        living(None)
+    }
+
+    fn living(seconds: Option<u64>) -> (Hourly, AwsCredentials) {
+        let provider = Hourly { seconds, ..Hourly::default() };
         let runtime = Runtime::system().with_clock(provider.clock.clone());
         (provider.clone(), AwsCredentials::new(SharedCredentialsProvider::new(provider), runtime))
     }
@@ -244,6 +273,15 @@ mod tests {
         assert_eq!(key(&credentials).await, "key0");
         provider.clock.set(3600 - 299);
         assert_eq!(key(&credentials).await, "key1");
+    }
+
+    #[tokio::test]
+    async fn those_that_live_for_minutes_are_not_asked_for_at_each_request() {
+        let (provider, credentials) = living(Some(60));
+        for (seconds, expected) in [(0, "key0"), (29, "key0"), (31, "key1"), (60, "key1"), (62, "key2")] {
+            provider.clock.set(seconds);
+            assert_eq!(key(&credentials).await, expected, "after {seconds} s");
+        }
     }
 
     #[tokio::test]

@@ -8,10 +8,13 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io;
 
+use super::trust::Untrusted;
 use crate::error::{Error, ErrorKind};
 
-/// What a store's error means, said to have happened at `place`.
-pub(crate) fn store_error(error: &object_store::Error, place: impl Display) -> Error {
+/// What an error of a store means, said to have happened at `place`, without any credential that stands in its text.
+///
+/// Whoever asks an [`Objects::store`](super::Objects::store) itself says by this what went wrong.
+pub fn store_error(error: &object_store::Error, place: impl Display) -> Error {
     let text = error.to_string();
     let answer = Answer::of(&text);
     let kind = kind_of(error, &answer, &text);
@@ -32,6 +35,11 @@ pub(crate) fn bucket_is_missing(error: &object_store::Error) -> bool {
 /// Whether the error says that the key is not there, in a bucket that is.
 pub(crate) fn key_is_missing(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. }) && !bucket_is_missing(error)
+}
+
+/// Whether the error says that the key is not there, in so many words: a path that is not served at all is another thing.
+pub(crate) fn says_that_key_is_missing(error: &object_store::Error) -> bool {
+    key_is_missing(error) && matches!(Answer::of(&error.to_string()).code, Some("NoSuchKey" | "BlobNotFound"))
 }
 
 /// Whether a read went beyond the end of its object.
@@ -88,6 +96,7 @@ fn kind_of(error: &object_store::Error, answer: &Answer<'_>, text: &str) -> Erro
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::PermissionDenied,
         Store::NotSupported { .. } | Store::NotImplemented { .. } => ErrorKind::StoreUnsuitable,
         Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => ErrorKind::InvalidInput,
+        _ if chain(error).any(<dyn StdError>::is::<Untrusted>) => ErrorKind::InvalidInput,
         _ => status_kind(answer, text).or_else(|| io_kind_within(error)).unwrap_or(ErrorKind::Unavailable),
     }
 }

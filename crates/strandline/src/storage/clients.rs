@@ -10,7 +10,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 
 use super::access::Origin;
 use super::aws;
@@ -19,6 +19,7 @@ use super::http::ObservingConnector;
 use super::location::Place;
 use super::options::{Family, Resolved, Rule, StoreOptions};
 use super::refs::TokenKind;
+use super::trust::Authorities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
 
@@ -57,9 +58,9 @@ pub(crate) async fn connect(
     let (clients, prefix) = match place {
         Place::Folder(_) | Place::Memory(_) => return Ok(None),
         Place::S3 { bucket, prefix } => (s3(bucket, options, runtime).await?, prefix),
-        Place::Gcs { bucket, prefix } => (gcs(bucket, options, runtime)?, prefix),
+        Place::Gcs { bucket, prefix } => (gcs(bucket, options, runtime).await?, prefix),
         Place::Azure { container, host, prefix } => {
-            (azure(container, host.as_deref(), options, runtime)?, prefix)
+            (azure(container, host.as_deref(), options, runtime).await?, prefix)
         }
     };
     if prefix.as_ref().is_empty() {
@@ -118,18 +119,20 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
     use AmazonS3ConfigKey as Key;
     check_bucket(bucket)?;
     let resolved: Resolved<Key> = options.resolve(Family::Aws, runtime.environment())?;
-    let seen = configured::<AmazonS3Builder>(&[], &resolved);
+    let seen = configured(AmazonS3Builder::default(), &[], &resolved);
     let endpoint = seen.get_config_value(&Key::S3Endpoint).or(seen.get_config_value(&Key::Endpoint));
     check_endpoint(
         endpoint.as_deref(),
         is_true(seen.get_config_value(&Key::Client(ClientConfigKey::AllowHttp))),
     )?;
     let mut region = seen.get_config_value(&Key::Region).or(seen.get_config_value(&Key::DefaultRegion));
+    let authorities = authorities(options, Family::Aws, runtime).await?;
     let mut credentials = None;
     if needs_chain(&resolved) && !is_true(seen.get_config_value(&Key::SkipSignature)) {
         // Another maker's server has no regions, and an instance's would be wrong for it.
         let known = region.or_else(|| endpoint.as_ref().map(|_| aws::FALLBACK_REGION.to_owned()));
-        let hints = aws::Hints { profile: runtime.environment().variable("AWS_PROFILE"), region: known };
+        let profile = runtime.environment().variable("AWS_PROFILE");
+        let hints = aws::Hints { profile, region: known, authorities: authorities.clone() };
         let (found, found_region) = aws::find(&hints, runtime).await;
         (credentials, region) = (found.map(Arc::new), found_region);
         // A profile's is as its file says.
@@ -142,7 +145,8 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
     };
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let origin = Origin::of(&resolved, &[Key::AccessKeyId, Key::SecretAccessKey]);
-    let clients = both(&resolved, options, complete, TokenKind::ETag, endpoint.unwrap_or_default())?;
+    let given = Given { resolved: &resolved, options, authorities: &authorities };
+    let clients = both(&given, complete, TokenKind::ETag, endpoint.unwrap_or_default())?;
     Ok(Clients { region: region.clone(), credentials: origin.unless(unsigned), ..clients })
 }
 
@@ -160,14 +164,19 @@ fn needs_chain(resolved: &Resolved<AmazonS3ConfigKey>) -> bool {
     !static_keys && !WAYS.iter().any(|way| resolved.gives(way))
 }
 
-fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
+/// Those of the file that is named, if one is.
+async fn authorities(options: &StoreOptions, family: Family, runtime: &Runtime) -> Result<Authorities> {
+    Authorities::load(options.ca_bundle(family, runtime.environment()).as_deref()).await
+}
+
+async fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
     use GoogleConfigKey as Key;
     check_bucket(bucket)?;
     let mut resolved: Resolved<Key> = options.resolve(Family::Google, runtime.environment())?;
     if let Some(path) = runtime.environment().variable("SERVICE_ACCOUNT") {
         resolved.from_environment.insert(0, (Key::ServiceAccount, path));
     }
-    let seen = configured::<GoogleCloudStorageBuilder>(&[], &resolved);
+    let seen = configured(GoogleCloudStorageBuilder::default(), &[], &resolved);
     let endpoint = seen.get_config_value(&Key::BaseUrl);
     let complete = |builder: GoogleCloudStorageBuilder| {
         builder.with_bucket_name(bucket).with_http_connector(ObservingConnector)
@@ -175,17 +184,24 @@ fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<Client
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let keys = [Key::ServiceAccount, Key::ServiceAccountKey, Key::ApplicationCredentials];
     let origin = Origin::of(&resolved, &keys).unless(unsigned);
-    let clients = both(&resolved, options, complete, TokenKind::Generation, endpoint.unwrap_or_default())?;
+    let authorities = authorities(options, Family::Google, runtime).await?;
+    let given = Given { resolved: &resolved, options, authorities: &authorities };
+    let clients = both(&given, complete, TokenKind::Generation, endpoint.unwrap_or_default())?;
     Ok(Clients { credentials: origin, ..clients })
 }
 
-fn azure(container: &str, host: Option<&str>, options: &StoreOptions, runtime: &Runtime) -> Result<Clients> {
+async fn azure(
+    container: &str,
+    host: Option<&str>,
+    options: &StoreOptions,
+    runtime: &Runtime,
+) -> Result<Clients> {
     use AzureConfigKey as Key;
     let mut resolved: Resolved<Key> = options.resolve(Family::Azure, runtime.environment())?;
     if let Some(endpoint) = runtime.environment().variable("IDENTITY_ENDPOINT") {
         resolved.from_environment.push((Key::MsiEndpoint, endpoint));
     }
-    let seen = configured::<MicrosoftAzureBuilder>(&[], &resolved);
+    let seen = configured(MicrosoftAzureBuilder::default(), &[], &resolved);
     let endpoint = seen.get_config_value(&Key::Endpoint);
     let allows_http = is_true(seen.get_config_value(&Key::Client(ClientConfigKey::AllowHttp)));
     let emulated = is_true(seen.get_config_value(&Key::UseEmulator));
@@ -200,8 +216,9 @@ fn azure(container: &str, host: Option<&str>, options: &StoreOptions, runtime: &
     };
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let origin = Origin::of(&resolved, &[Key::AccessKey, Key::SasKey, Key::ClientSecret, Key::Token]);
-    let clients =
-        both(&resolved, options, complete, TokenKind::ETag, endpoint.or(account).unwrap_or_default())?;
+    let authorities = authorities(options, Family::Azure, runtime).await?;
+    let given = Given { resolved: &resolved, options, authorities: &authorities };
+    let clients = both(&given, complete, TokenKind::ETag, endpoint.or(account).unwrap_or_default())?;
     Ok(Clients { credentials: origin.unless(unsigned), ..clients })
 }
 
@@ -209,6 +226,7 @@ fn azure(container: &str, host: Option<&str>, options: &StoreOptions, runtime: &
 trait Builder: Default {
     type Key: Clone;
     fn client_key(key: ClientConfigKey) -> Self::Key;
+    fn over(self, client: ClientOptions) -> Self;
     fn set(self, key: Self::Key, value: &str) -> Self;
     fn finish(self, retry: RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>>;
 }
@@ -219,6 +237,9 @@ macro_rules! builder {
             type Key = $key;
             fn client_key(key: ClientConfigKey) -> Self::Key {
                 <$key>::Client(key)
+            }
+            fn over(self, client: ClientOptions) -> Self {
+                self.with_client_options(client)
             }
             fn set(self, key: Self::Key, value: &str) -> Self {
                 self.with_config(key, value)
@@ -235,22 +256,28 @@ builder!(GoogleCloudStorageBuilder, GoogleConfigKey);
 builder!(MicrosoftAzureBuilder, AzureConfigKey);
 
 /// A builder with our own limits first, so that whatever is set wins over them.
-fn configured<B: Builder>(limits: &[(ClientConfigKey, &str)], resolved: &Resolved<B::Key>) -> B {
-    let limited =
-        limits.iter().fold(B::default(), |builder, (key, value)| builder.set(B::client_key(*key), value));
+fn configured<B: Builder>(begun: B, limits: &[(ClientConfigKey, &str)], resolved: &Resolved<B::Key>) -> B {
+    let limited = limits.iter().fold(begun, |builder, (key, value)| builder.set(B::client_key(*key), value));
     resolved.in_order().fold(limited, |builder, (key, value)| builder.set(key.clone(), value))
 }
 
+/// What clients are made of.
+struct Given<'a, K> {
+    resolved: &'a Resolved<K>,
+    options: &'a StoreOptions,
+    authorities: &'a Authorities,
+}
+
 fn both<B: Builder>(
-    resolved: &Resolved<B::Key>,
-    options: &StoreOptions,
+    given: &Given<'_, B::Key>,
     complete: impl Fn(B) -> B,
     tokens: TokenKind,
     endpoint: String,
 ) -> Result<Clients> {
     let build = |limits: &[(ClientConfigKey, &str)], retry| {
-        let built = complete(configured(limits, resolved)).finish(retry);
-        built.map_err(|error| misconfigured(&error, options))
+        let begun = B::default().over(given.authorities.client_options());
+        let built = complete(configured(begun, limits, given.resolved)).finish(retry);
+        built.map_err(|error| misconfigured(&error, given.options))
     };
     Ok(Clients {
         objects: build(&[CONNECT], bounded_retries())?,
@@ -322,6 +349,7 @@ mod tests {
         check(StoreOptions::new().with("secret_access_key", "s3cr3t-key"), "options do not fit").await;
         check(static_keys().with("timeout", "s3cr3t-number"), "options do not fit").await;
         check(static_keys().with("endpiont", "s3cr3t"), "endpoint").await;
+        check(static_keys().with("ca_bundle", "/s3cr3t/none.pem"), "ca_bundle").await;
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ use object_store::client::{
 };
 use object_store::{ClientConfigKey, ClientOptions};
 
+use super::trust::Untrusted;
+
 /// How long the head of an answer may take. The client's own timeout is for all of a transfer, so it is too long to notice a
 /// server that says nothing and leaves no time to ask again.
 const HEAD: Duration = Duration::from_secs(8);
@@ -98,7 +100,7 @@ impl HttpService for Observing {
                 if error.kind() == HttpErrorKind::Connect {
                     attempt.reach(Progress::NotConnected);
                 }
-                Err(error)
+                Err(Untrusted::of(&error).unwrap_or(error))
             }
         }
     }

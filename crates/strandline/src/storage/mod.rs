@@ -19,6 +19,7 @@ mod probe;
 mod refs;
 mod settle;
 mod tables;
+mod trust;
 pub(crate) mod zstd_context;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use strandline_format::StoreFingerprint;
 
+pub use classify::store_error;
 pub use folder::Durability;
 pub use location::StoreLocation;
 pub use objects::{DataKind, DataWriter, ObjectOptions, Objects};

@@ -13,10 +13,12 @@ use object_store::azure::AzureConfigKey;
 use object_store::gcp::GoogleConfigKey;
 use url::Url;
 
+use super::trust;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Environment;
 
-/// Options of a store: names to values.
+/// Options of a store: names to values, under `object_store`'s names. One more is `ca_bundle`: a file in PEM with authorities whose
+/// certificates are trusted besides those that the system trusts.
 ///
 /// ```
 /// use strandline::storage::StoreOptions;
@@ -53,7 +55,7 @@ impl StoreOptions {
         environment: &dyn Environment,
     ) -> Result<Resolved<K>> {
         let mut resolved = Resolved { from_environment: Vec::new(), given: Vec::new() };
-        for (name, value) in &self.0 {
+        for (name, value) in self.0.iter().filter(|(name, _)| !family.is_ca_bundle(name)) {
             let key: K = name.parse().map_err(|_| unknown(name, family))?;
             if is_set(&key, name, value)? {
                 resolved.given.push((key, value.clone()));
@@ -67,6 +69,16 @@ impl StoreOptions {
             }
         }
         Ok(resolved)
+    }
+
+    /// The file of authorities that is trusted besides the system's, if one is named: see [`trust`](super::trust).
+    pub(crate) fn ca_bundle(&self, family: Family, environment: &dyn Environment) -> Option<String> {
+        let given = self.0.iter().find(|(name, _)| family.is_ca_bundle(name)).map(|(_, value)| value.clone());
+        let found = given.or_else(|| match family {
+            Family::Aws => environment.variable("AWS_CA_BUNDLE"),
+            Family::Google | Family::Azure => None,
+        });
+        found.filter(|path| !path.is_empty())
     }
 
     /// Takes every value of these options out of a text.
@@ -220,6 +232,11 @@ impl Family {
         }
     }
 
+    /// Whether an option names the file of authorities, for which `object_store` has no key.
+    fn is_ca_bundle(self, name: &str) -> bool {
+        name == trust::OPTION || (self == Self::Aws && name.strip_prefix("aws_") == Some(trust::OPTION))
+    }
+
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::Aws => AWS,
@@ -230,7 +247,7 @@ impl Family {
 }
 
 fn unknown(name: &str, family: Family) -> Error {
-    let known = family.names().iter().chain(CLIENT);
+    let known = family.names().iter().chain(CLIENT).chain(&[trust::OPTION]);
     let nearest =
         known.max_by(|a, b| likeness(name, a).total_cmp(&likeness(name, b))).copied().unwrap_or_default();
     let text = format!("unknown store option {name:?}: the nearest known one is {nearest:?}");
@@ -378,6 +395,22 @@ mod tests {
         check("regon", "aws_region");
         check("AWS_ENDPONT", "aws_endpoint");
         check("conect_timeout", "connect_timeout");
+        check("ca_bundel", "ca_bundle");
+    }
+
+    #[test]
+    fn the_file_of_authorities_is_named_by_an_option_or_as_the_aws_tools_do() {
+        let environment = Fixed(vec![("AWS_CA_BUNDLE", "env.pem")]);
+        let check = |options: StoreOptions, family, expected: Option<&str>| {
+            assert_eq!(options.ca_bundle(family, &environment).as_deref(), expected);
+        };
+        let given = StoreOptions::new().with("CA_BUNDLE", "given.pem");
+        check(StoreOptions::new(), Family::Aws, Some("env.pem"));
+        check(StoreOptions::new(), Family::Google, None);
+        check(given.clone(), Family::Aws, Some("given.pem"));
+        check(given.clone(), Family::Azure, Some("given.pem"));
+        check(StoreOptions::new().with("aws_ca_bundle", "given.pem"), Family::Aws, Some("given.pem"));
+        assert!(given.resolve::<AmazonS3ConfigKey>(Family::Aws, &environment).unwrap().given.is_empty());
     }
 
     #[test]

@@ -19,7 +19,9 @@ use strandline_format::{MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 
 use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::classify::{body_came_too_slowly, bucket_is_missing, key_is_missing, store_error};
+use crate::storage::classify::{
+    body_came_too_slowly, bucket_is_missing, key_is_missing, says_that_key_is_missing, store_error,
+};
 use crate::storage::http::{Attempt, Progress};
 
 /// What a store compares by.
@@ -139,6 +141,12 @@ impl ObjectRefs {
         let explained = self.error(error, path);
         if bucket_is_missing(error) {
             return Err(explained);
+        }
+        if creates && says_that_key_is_missing(error) {
+            let text = "it refused to create an object because it is not there: commits need a store that knows this condition";
+            return Err(Error::new(ErrorKind::StoreUnsuitable, text)
+                .at(self.at(path))
+                .with_source(explained));
         }
         match error {
             // Also S3's 409 (somebody is at it now) and its 404 for a condition on an absent key.

@@ -128,7 +128,8 @@ pub(crate) async fn swap(storage: &Storage, length: usize) -> Tried {
     tried_swap("swap", storage.refs().swap(&path, expected, vec![b'x'; length].into())).await
 }
 
-fn shown(error: &Error) -> String {
+/// An error as people and logs see it, with its causes.
+pub(crate) fn shown(error: &Error) -> String {
     let mut text = format!("{error} / {error:?}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use strandline::Runtime;
 use tokio::time::Instant;
 
-use crate::{appended, bank, conformance, crash, disk, folder, killed, ledger, memory};
+use crate::{access, appended, bank, conformance, crash, disk, folder, killed, ledger, memory};
 
 /// The user without any rights of its own.
 #[cfg(unix)]
@@ -37,6 +37,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "transfer" => runtime.block_on(bank::transfer_until_done(&arguments)),
         "audit" => runtime.block_on(bank::audit_until_done(&arguments)),
         "write tables" => runtime.block_on(disk::try_to_write(&arguments)),
+        "errand" => runtime.block_on(access::run_errand(&arguments)),
         "stream" => runtime.block_on(memory::append_a_stream(&arguments)),
         "commit" => runtime.block_on(conformance::commit_until_done(&arguments)),
         "transfer money" => runtime.block_on(conformance::transfer_until_done(&arguments)),
@@ -70,6 +71,20 @@ impl Start {
     /// The same with a variable of the environment.
     pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
         self.command.env(variable, value);
+        self
+    }
+
+    /// The same with nothing of this process's environment.
+    pub(crate) fn alone(mut self) -> Self {
+        let set: Vec<_> = self
+            .command
+            .get_envs()
+            .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+            .collect();
+        self.command.env_clear();
+        set.into_iter().filter_map(|(name, value)| Some((name, value?))).for_each(|(name, value)| {
+            self.command.env(name, value);
+        });
         self
     }
 

@@ -52,8 +52,13 @@ impl Place {
 
 /// Opens a place as a user would.
 pub(crate) async fn open_at(place: &Place, durability: Durability) -> Storage {
-    let location = StoreLocation::parse(&place.location).unwrap();
-    Storage::open(&location, &place.how(durability), Runtime::system()).await.unwrap()
+    try_open_at(place, durability).await.unwrap()
+}
+
+/// The same, where its options may be wrong.
+pub(crate) async fn try_open_at(place: &Place, durability: Durability) -> strandline::Result<Storage> {
+    let location = StoreLocation::parse(&place.location)?;
+    Storage::open(&location, &place.how(durability), Runtime::system()).await
 }
 
 /// Opens a location as a user would, options from the environment.

@@ -5,6 +5,8 @@
 //! is the business of the crates' tests.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod appended;
 #[cfg(test)]
 mod attempt;
@@ -59,6 +61,7 @@ fn main() -> std::process::ExitCode {
             crash::CASES,
             folder::CASES,
             wire::CASES,
+            access::CASES,
             second_reader::CASES,
             refused::CASES,
             killed::CASES,

@@ -34,7 +34,9 @@ pub(crate) const MINISTACK: Server = server("ministack", "STRANDLINE_TEST_MINIST
 pub(crate) const AZURITE: Server = server("azurite", "STRANDLINE_TEST_AZURITE", false);
 /// One that ignores conditions.
 pub(crate) const RCLONE: Server = server("rclone", "STRANDLINE_TEST_RCLONE", false);
-/// Another.
+/// One of the first that have conditions, and none right.
+pub(crate) const OLD_MINIO: Server = server("old_minio", "STRANDLINE_TEST_OLD_MINIO", false);
+/// Another that ignores them.
 pub(crate) const S3RVER: Server = server("s3rver", "STRANDLINE_TEST_S3RVER", false);
 
 impl Server {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use strandline::arrow::array::{AsArray, Int64Array, RecordBatch};
 use strandline::arrow::datatypes::Int64Type;
 use strandline::filter::Predicate;
-use strandline::storage::Durability;
+use strandline::storage::{Durability, Storage};
 use strandline::{Lake, Result, Table};
 
-use crate::lake;
+use crate::lake::{self, Place};
 
 /// An id, and who wrote it or whatever else there is to say of it.
 pub(crate) type Row = (i64, i64);
@@ -28,13 +28,30 @@ pub(crate) fn of_writer(ids: Range<i64>, writer: i64) -> RecordBatch {
 
 /// Opens the lake at a location.
 pub(crate) async fn open(location: &str, durability: Durability) -> Lake {
-    let main = strandline_format::RefName::new("main").unwrap();
-    Lake::open_in(lake::open(location, durability).await, &main).await.unwrap()
+    open_in(lake::open(location, durability).await).await
+}
+
+/// Opens the lake at a place, which may be a bucket.
+pub(crate) async fn open_at(place: &Place) -> Lake {
+    open_in(lake::open_at(place, Durability::None).await).await
+}
+
+async fn open_in(storage: Storage) -> Lake {
+    Lake::open_in(storage, &strandline_format::RefName::new("main").unwrap()).await.unwrap()
 }
 
 /// Makes a lake with empty tables of these names, in one commit.
 pub(crate) async fn create(location: &str, durability: Durability, names: &[&str]) -> Lake {
-    let lake = Lake::create_in(lake::open(location, durability).await).await.unwrap();
+    create_in(lake::open(location, durability).await, names).await
+}
+
+/// The same at a place, which may be a bucket.
+pub(crate) async fn create_at(place: &Place, names: &[&str]) -> Lake {
+    create_in(lake::open_at(place, Durability::None).await, names).await
+}
+
+async fn create_in(storage: Storage, names: &[&str]) -> Lake {
+    let lake = Lake::create_in(storage).await.unwrap();
     let transaction = lake.begin().await.unwrap();
     for name in names {
         transaction.create_table(*name).like(&batch(&[]).schema()).await.unwrap();

@@ -31,9 +31,10 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "wire::a_swap_whose_answer_is_lost_is_sent_once_and_found_out", run: lost_answers },
 ];
 
-const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJHMEU";
+/// The keys of these tests.
+pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(crate) const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJHMEU";
 
 fn serve(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
     Server::start(answer).unwrap()
@@ -160,13 +161,14 @@ fn secrets() -> Outcome {
     Outcome::Passed
 }
 
-fn signature(request: &Request) -> String {
+/// What a request was signed with.
+pub(crate) fn signature(request: &Request) -> String {
     let authorization = request.header("authorization").unwrap();
     authorization.split_once("Signature=").unwrap().1.to_owned()
 }
 
 /// S3 repeats what it was sent, in elements of their own.
-fn echo_as_s3(request: &Request) -> String {
+pub(crate) fn echo_as_s3(request: &Request) -> String {
     let headers: String = request.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
     format!(
         "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated \

@@ -20,6 +20,8 @@ mod readme;
 #[cfg(test)]
 mod shell;
 #[cfg(test)]
+mod stores;
+#[cfg(test)]
 mod terminal;
 
 #[test]

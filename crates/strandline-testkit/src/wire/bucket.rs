@@ -4,7 +4,7 @@
 //! Invariants: unless it is told to break them, a condition is checked and its object written under one lock, so that of
 //! many writers one wins; every write has a generation of its own, higher than all before; an ETag stands for the bytes alone,
 //! as it does on the real ones, so that equal bytes have equal ETags. No emulator keeps generations on the interface that
-//! `object_store` uses, which is why this stands here. What does not belong here: sockets (`server`), signatures (none is
+//! `object_store` uses, which is why this stands here. What does not belong here: sockets (`server`), who may do what (`access`; signatures are not
 //! checked), and XML (`xml`).
 
 use std::collections::BTreeMap;
@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use strandline_format::Hash;
 
+use super::access::Access;
 use super::message::{HttpRequest, decoded};
 use super::server::{HttpAnswer, HttpServer};
+use super::tls::{Authority, DOMAIN};
 use super::xml;
 use crate::answer::Dialect;
 use crate::shared::Shared;
@@ -53,6 +55,8 @@ pub struct StubBucket {
     dialect: Dialect,
     breach: Option<Breach>,
     page: usize,
+    /// Whom it lets in; `None`: everybody, for everything.
+    access: Option<Access>,
     state: Shared<State>,
     last_generation: AtomicU64,
 }
@@ -93,7 +97,7 @@ impl StubBucket {
 
     fn new(dialect: Dialect) -> Self {
         let last_generation = AtomicU64::new(FIRST_GENERATION);
-        Self { dialect, breach: None, page: PAGE, state: Shared::default(), last_generation }
+        Self { dialect, breach: None, page: PAGE, access: None, state: Shared::default(), last_generation }
     }
 
     /// The same, but it breaks its conditions so.
@@ -108,6 +112,12 @@ impl StubBucket {
         Self { page, ..self }
     }
 
+    /// The same, but only those are let in whom this knows.
+    #[must_use]
+    pub fn with_access(self, access: &Access) -> Self {
+        Self { access: Some(access.clone()), ..self }
+    }
+
     /// A server of it, which owns it.
     ///
     /// # Errors
@@ -116,10 +126,21 @@ impl StubBucket {
         HttpServer::start(move |request| self.answer(request))
     }
 
+    /// The same over TLS.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    pub fn serve_tls(self, authority: &Authority) -> io::Result<HttpServer> {
+        HttpServer::start_tls(authority, move |request| self.answer(request))
+    }
+
     /// What it says to a request.
     #[must_use]
     pub fn answer(&self, request: &HttpRequest) -> HttpAnswer {
         let key = key(request);
+        if let Some(Err(refusal)) = self.access.as_ref().map(|access| access.admit(request, &key)) {
+            return refusal;
+        }
         let upload = request.parameter("uploadId");
         match (request.method.as_str(), upload) {
             ("GET", _) if request.parameter("list-type").is_some() => self.list(request),
@@ -316,9 +337,11 @@ fn say(body: String) -> HttpAnswer {
     HttpAnswer::Say(200, vec!["Content-Type: application/xml".to_owned()], body.into_bytes())
 }
 
-/// The key behind `/bucket/`.
+/// The key: all of the path if the host names the bucket, else what is behind `/bucket/`.
 fn key(request: &HttpRequest) -> String {
-    decoded(request.path().splitn(3, '/').nth(2).unwrap_or_default())
+    let host = request.header("host").and_then(|host| host.split(':').next()).unwrap_or_default();
+    let slashes = if host.strip_suffix(DOMAIN).is_some_and(|bucket| bucket.ends_with('.')) { 2 } else { 3 };
+    decoded(request.path().splitn(slashes, '/').nth(slashes - 1).unwrap_or_default())
 }
 
 fn etag(body: &[u8]) -> String {

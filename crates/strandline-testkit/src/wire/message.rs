@@ -36,6 +36,13 @@ impl HttpRequest {
         header(&self.headers, name)
     }
 
+    /// The access key that it was signed with, if it was.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&str> {
+        let (_, scope) = self.header("authorization")?.split_once("Credential=")?;
+        scope.split('/').next()
+    }
+
     /// The path without its query, as it was sent.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -78,10 +85,19 @@ pub(crate) fn read_request(reader: &mut impl BufRead) -> io::Result<Option<HttpR
     let Some(first) = read_line(reader)? else { return Ok(None) };
     let mut words = first.split(' ').map(ToOwned::to_owned);
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(malformed(&first)) };
+    let target = origin_form(target);
     let headers = read_headers(reader)?;
     let length = content_length(&headers)?.unwrap_or_default();
     let body = read_exactly(reader, length)?;
     Ok(Some(HttpRequest { method, target, headers, body }))
+}
+
+/// What a server is asked; a proxy is told the host as well, which stands in a header too.
+fn origin_form(target: String) -> String {
+    match target.strip_prefix("http://") {
+        Some(rest) => rest.find('/').map_or_else(|| "/".to_owned(), |at| rest[at..].to_owned()),
+        None => target,
+    }
 }
 
 /// Reads the answer to a request of this verb.

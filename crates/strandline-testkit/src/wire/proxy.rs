@@ -17,6 +17,7 @@ use object_store::path::Path;
 use super::classify::classify;
 use super::message::{HttpRequest, Said, read_answer};
 use super::server::{HttpAnswer, HttpServer};
+use super::tls::Authority;
 use super::xml;
 use crate::answer::{Answer, Status};
 use crate::counts::{Counts, Tally};
@@ -45,6 +46,9 @@ pub struct Proxy {
     server: HttpServer,
     relay: Arc<Relay>,
 }
+
+/// How a proxy comes to its answers.
+type Answering = Box<dyn Fn(&HttpRequest) -> HttpAnswer + Send + Sync>;
 
 struct Relay {
     /// Host and port.
@@ -78,11 +82,27 @@ impl Proxy {
     /// # Errors
     /// If the URL is not one of plain HTTP, or there is no free port.
     pub fn start(upstream: &str, root: Path) -> io::Result<Self> {
+        Self::over(upstream, root, HttpServer::start)
+    }
+
+    /// The same, reached over TLS with a certificate of this authority.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_tls(upstream: &str, root: Path, authority: &Authority) -> io::Result<Self> {
+        Self::over(upstream, root, |answer| HttpServer::start_tls(authority, answer))
+    }
+
+    fn over(
+        upstream: &str,
+        root: Path,
+        serve: impl FnOnce(Answering) -> io::Result<HttpServer>,
+    ) -> io::Result<Self> {
         let host = upstream.strip_prefix("http://").and_then(|rest| rest.split('/').next());
         let host = host.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an http:// URL"))?;
         let relay = Arc::new(Relay { upstream: host.to_owned(), root: Root(root), state: Shared::default() });
         let answering = Arc::clone(&relay);
-        let server = HttpServer::start(move |request| answering.answer(request))?;
+        let server = serve(Box::new(move |request| answering.answer(request)))?;
         Ok(Self { server, relay })
     }
 

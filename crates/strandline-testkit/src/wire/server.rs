@@ -12,7 +12,10 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustls::ServerConfig;
+
 use super::message::{HttpRequest, read_request};
+use super::tls::{Authority, Channel};
 use crate::shared::Shared;
 
 /// How many connections are open at most.
@@ -53,12 +56,14 @@ type Answering = dyn Fn(&HttpRequest) -> HttpAnswer + Send + Sync;
 /// ```
 pub struct HttpServer {
     address: SocketAddr,
+    scheme: &'static str,
     state: Arc<State>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
 struct State {
+    tls: Option<Arc<ServerConfig>>,
     stopped: AtomicBool,
     log: Shared<Vec<HttpRequest>>,
     /// How many bytes of endless bodies were taken.
@@ -79,18 +84,37 @@ impl HttpServer {
     /// # Errors
     /// If there is no free port.
     pub fn start(answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static) -> io::Result<Self> {
+        Self::listen(None, answer)
+    }
+
+    /// The same over TLS, with a certificate of this authority.
+    ///
+    /// # Errors
+    /// If there is no free port, or no certificate can be made.
+    pub fn start_tls(
+        authority: &Authority,
+        answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::listen(Some(authority.server()?), answer)
+    }
+
+    fn listen(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let address = listener.local_addr()?;
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { tls, ..State::default() });
         let (shared, answer): (_, Arc<Answering>) = (Arc::clone(&state), Arc::new(answer));
         let acceptor = std::thread::spawn(move || accept(&listener, &shared, &answer));
-        Ok(Self { address, state, acceptor: Some(acceptor) })
+        Ok(Self { address, scheme, state, acceptor: Some(acceptor) })
     }
 
     /// Where it is reached.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// What was asked so far, without the bodies.
@@ -160,10 +184,11 @@ fn accept(listener: &TcpListener, state: &Arc<State>, answer: &Arc<Answering>) {
 
 fn serve(stream: &TcpStream, state: &State, answer: &Answering) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream);
+    let channel = Channel::new(stream, state.tls.as_ref())?;
+    let mut reader = BufReader::new(&channel);
     while let Some(request) = read_request(&mut reader)? {
         state.log.with(|log| log.push(request.head()));
-        if !say(stream, state, answer(&request), request.method == "HEAD")? {
+        if !say((stream, &channel), state, answer(&request), request.method == "HEAD")? {
             return Ok(());
         }
     }
@@ -171,7 +196,12 @@ fn serve(stream: &TcpStream, state: &State, answer: &Answering) -> io::Result<()
 }
 
 /// Gives an answer; whether the connection goes on.
-fn say(mut out: &TcpStream, state: &State, answer: HttpAnswer, head_only: bool) -> io::Result<bool> {
+fn say(
+    (stream, mut out): (&TcpStream, &Channel<'_>),
+    state: &State,
+    answer: HttpAnswer,
+    head_only: bool,
+) -> io::Result<bool> {
     match answer {
         HttpAnswer::Say(status, headers, body) => {
             let mut message = head(status, &headers, &length(body.len()));
@@ -191,7 +221,7 @@ fn say(mut out: &TcpStream, state: &State, answer: HttpAnswer, head_only: bool) 
         HttpAnswer::Endless(status, headers, announced) => pour(out, state, status, &headers, announced)?,
         HttpAnswer::Close => {}
         // With no time to linger, what is closed is reset.
-        HttpAnswer::Reset => socket2::SockRef::from(out).set_linger(Some(Duration::ZERO))?,
+        HttpAnswer::Reset => socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))?,
         HttpAnswer::Hang => while out.read(&mut [0; 1024])? > 0 {},
     }
     Ok(false)
@@ -213,7 +243,7 @@ fn head(status: u16, headers: &[String], length: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} Status\r\n{}\r\n\r\n", lines.join("\r\n")).into_bytes()
 }
 
-fn trickle(mut out: &TcpStream, state: &State, body: &[u8], time: Duration) -> io::Result<()> {
+fn trickle(mut out: &Channel<'_>, state: &State, body: &[u8], time: Duration) -> io::Result<()> {
     let pause = time / u32::try_from(PIECES).unwrap_or(1);
     for piece in body.chunks(body.len().div_ceil(PIECES).max(1)) {
         if state.stopped.load(Ordering::SeqCst) {
@@ -226,7 +256,7 @@ fn trickle(mut out: &TcpStream, state: &State, body: &[u8], time: Duration) -> i
 }
 
 fn pour(
-    mut out: &TcpStream,
+    mut out: &Channel<'_>,
     state: &State,
     status: u16,
     headers: &[String],

@@ -1,0 +1,37 @@
+//! Credentials and access: every way in which a user comes to credentials, those that expire in the middle of a write, buckets that
+//! are public or have policies, and servers whose certificate nobody knows.
+//!
+//! Invariants: whoever asks is a process with the environment of the test alone (`errand`), so that nothing of the machine's own
+//! settings gets in; all that it logs, shows and says is searched for what must not be there. What each answer of a server means is
+//! the business of `wire`.
+
+mod admin;
+mod errand;
+mod host;
+mod policy;
+mod public;
+mod refresh;
+mod secrets;
+mod tls;
+mod ways;
+
+pub(crate) use errand::run as run_errand;
+
+use crate::runner::Case;
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "access::each_way_to_credentials_is_gone", run: ways::all },
+    Case { name: "access::minio_takes_what_each_way_finds", run: ways::minio },
+    Case { name: "access::without_credentials_or_with_wrong_ones_it_is_denied", run: ways::denied },
+    Case { name: "access::a_long_write_outlives_its_credentials", run: refresh::goes_on },
+    Case { name: "access::a_write_ends_whose_credentials_cannot_be_replaced", run: refresh::ends },
+    Case { name: "access::a_public_bucket_is_read_without_credentials", run: public::stub },
+    Case { name: "access::a_public_bucket_of_minio_is_read_without_credentials", run: public::minio },
+    Case { name: "access::a_policy_lets_write_dev_and_not_main", run: policy::stub },
+    Case { name: "access::a_policy_of_minio_lets_write_dev_and_not_main", run: policy::minio },
+    Case { name: "access::a_servers_certificate_is_trusted_by_a_named_authority", run: tls::stub },
+    Case { name: "access::minio_behind_tls_is_trusted_by_a_named_authority", run: tls::minio },
+    Case { name: "access::the_host_names_the_bucket", run: host::stub },
+    Case { name: "access::the_host_names_the_bucket_of_minio", run: host::minio },
+    Case { name: "access::nothing_that_is_logged_holds_a_credential", run: secrets::logs },
+];

@@ -27,6 +27,10 @@ pub(crate) struct Backend {
     /// How often each of several writers writes when they race: as often as shows something, on a place where each race takes so
     /// long.
     turns: u32,
+    /// Whether it answers at once, so that a test can try everything.
+    at_once: bool,
+    /// Whether that is tried twice in a row too: on one of those that differ in their tokens alone.
+    pub(crate) pairs: bool,
     origin: Origin,
 }
 
@@ -42,24 +46,24 @@ enum Origin {
 const fn server(server: Server, page: usize, turns: u32) -> Backend {
     let name = server.name;
     let origin = Origin::Server(server);
-    Backend { name, page: Some(page), shared: true, wire: true, turns, origin }
+    Backend { name, page: Some(page), shared: true, wire: true, turns, at_once: false, pairs: false, origin }
 }
 
-const fn stub(name: &'static str, bucket: fn() -> StubBucket) -> Backend {
+const fn stub(name: &'static str, pairs: bool, bucket: fn() -> StubBucket) -> Backend {
     let origin = Origin::Stub(bucket);
-    Backend { name, page: Some(1_000), shared: true, wire: true, turns: 8, origin }
+    Backend { name, page: Some(1_000), shared: true, wire: true, turns: 8, at_once: true, pairs, origin }
 }
 
 const fn local(name: &'static str, shared: bool, origin: Origin) -> Backend {
-    Backend { name, page: None, shared, wire: false, turns: 8, origin }
+    Backend { name, page: None, shared, wire: false, turns: 8, at_once: false, pairs: false, origin }
 }
 
 /// All of them.
 pub(crate) const BACKENDS: &[Backend] = &[
     local("memory", false, Origin::Memory),
     local("folder", true, Origin::Folder),
-    stub("s3_stub", StubBucket::s3),
-    stub("gcs_stub", StubBucket::gcs),
+    stub("s3_stub", true, StubBucket::s3),
+    stub("gcs_stub", false, StubBucket::gcs),
     server(servers::MINIO, 1_000, 8),
     // Whoever loses a race there waits for a second or more.
     server(servers::SEAWEEDFS, 1_000, 4),
@@ -68,8 +72,16 @@ pub(crate) const BACKENDS: &[Backend] = &[
 ];
 
 /// A store of the user's own, which is tried if the environment names it. A proxy does not fit in, because it has TLS.
-pub(crate) const OWN: Backend =
-    Backend { name: "own", page: Some(1_000), shared: true, wire: false, turns: 4, origin: Origin::Own };
+pub(crate) const OWN: Backend = Backend {
+    name: "own",
+    page: Some(1_000),
+    shared: true,
+    wire: false,
+    turns: 4,
+    at_once: false,
+    pairs: false,
+    origin: Origin::Own,
+};
 
 /// An empty place of one test.
 pub(crate) struct Site {
@@ -104,8 +116,7 @@ impl Backend {
         let nonce = Runtime::system().nonce().unwrap();
         let stays = matches!(self.origin, Origin::Memory | Origin::Own);
         let place = place.below(&format!("test-{nonce}"));
-        let at_once = matches!(self.origin, Origin::Stub(_));
-        Ok(Site { place, page: self.page, turns: self.turns, at_once, _owned: owned, stays })
+        Ok(Site { place, page: self.page, turns: self.turns, at_once: self.at_once, _owned: owned, stays })
     }
 
     /// Whether it is reached through a client of a store.

@@ -13,6 +13,7 @@ mod objects;
 mod refs;
 mod round;
 mod rows;
+mod sql;
 mod transfers;
 mod writers;
 
@@ -54,6 +55,7 @@ const EVERYWHERE: &[Case] = &[
     ("writes_and_reads_tables", round::tables),
     ("makes_branches_and_tags", round::branches),
     ("settles_what_rivals_do", round::rivals),
+    ("queries_and_writes_in_sql", sql::round),
 ];
 
 /// What every place must do that several processes reach.
@@ -78,6 +80,9 @@ const ON_THE_WIRE: &[Case] = &[
     ("tells_the_truth_of_transactions", network::outcomes),
 ];
 
+/// What takes so many requests that it is tried on one backend only.
+const PAIRS: &[Case] = &[("tells_the_truth_of_transactions_that_fail_twice", network::pairs)];
+
 /// What holds when a server is killed that keeps what it has acknowledged.
 const LASTING: &[LastingCase] = &[("goes_on_after_the_server_was_killed", killed::server)];
 
@@ -85,7 +90,8 @@ const LASTING: &[LastingCase] = &[("goes_on_after_the_server_was_killed", killed
 pub(crate) fn cases(backend: &'static Backend) -> Vec<Test> {
     let shared = if backend.shared { SHARED } else { &[] };
     let on_the_wire = if backend.wire { ON_THE_WIRE } else { &[] };
-    let all = EVERYWHERE.iter().chain(shared).chain(on_the_wire);
+    let pairs = if backend.pairs { PAIRS } else { &[] };
+    let all = EVERYWHERE.iter().chain(shared).chain(on_the_wire).chain(pairs);
     let all = all.map(|(name, check)| {
         test(backend, name, |site| {
             check(&site);

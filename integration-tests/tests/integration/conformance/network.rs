@@ -1,10 +1,11 @@
-//! A transaction over two tables through a proxy that fails: at each of its requests, in each way. What the transaction was told
-//! is the truth, at once, after requests that were thought lost have landed, and in the end.
+//! A transaction over two tables through a proxy that fails: at each of its requests, in each way, and then again at its swap. What
+//! the transaction was told is the truth, at once, after requests that were thought lost have landed, and in the end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use futures::future::join_all;
 use strandline::commit::Patience;
 use strandline::{Commit, Error, ErrorKind, Lake, Resolution, Result, Unresolved};
 use strandline_format::{Seq, TxnId};
@@ -22,6 +23,8 @@ const PATIENCE: Patience = Patience { attempts: 20, timeout: Duration::from_secs
 const TIMEOUT: &str = " timeout=4s";
 /// How late what is late comes.
 const LATE: Duration = Duration::from_millis(300);
+/// How many pairs of faults are tried at once, each on a lake of its own: most of their time goes by in waiting.
+const LANES: usize = 16;
 
 /// What a client is told, whether the request was applied or not.
 const TOLD: [Answer; 6] = [
@@ -53,6 +56,20 @@ impl Spot {
         spots.collect()
     }
 
+    /// One of each kind and part of the lake: those of one wave are alike.
+    fn kinds(run: &[Request]) -> Vec<Self> {
+        Self::all(run).into_iter().filter(|spot| spot.nth == 0).collect()
+    }
+
+    /// Where a commit is decided, the second time if it has been tried before.
+    fn swap(nth: usize) -> Self {
+        Self { kind: RequestKind::PutIfMatch, class: PathClass::Pointer, nth }
+    }
+
+    fn is_swap(self) -> bool {
+        self.kind == RequestKind::PutIfMatch
+    }
+
     fn target(self) -> Target {
         Target::any().kind(self.kind).class(self.class).nth(self.nth)
     }
@@ -67,7 +84,7 @@ impl Spot {
             effects.extend(TOLD.map(Effect::apply_then));
             effects.push(Effect::Zombie(Release::ByHand));
         }
-        if self.kind == RequestKind::PutIfMatch {
+        if self.is_swap() {
             let moved = Answer::Status(Status::PreconditionFailed);
             effects.extend([true, false].map(|applied| Effect::Hang { applied }));
             effects.extend([Effect::fail(moved), Effect::apply_then(moved)]);
@@ -96,7 +113,7 @@ struct Told {
 /// A lake, the way to it, and what is known to stand there.
 struct Trial<'a> {
     proxy: &'a Proxy,
-    place: &'a Place,
+    place: Place,
     /// A way that does not fail.
     direct: Lake,
     /// The rows, and in which transaction each came.
@@ -106,17 +123,8 @@ struct Trial<'a> {
 
 pub(super) fn outcomes(site: &Site) {
     let (proxy, place) = site.proxied();
-    let place = Place { options: place.options + TIMEOUT, ..place };
     crate::lake::run(async {
-        rows::create(&place, &TABLES).await;
-        let direct = rows::open(&site.place).await;
-        let mut trial = Trial {
-            proxy: &proxy,
-            place: &place,
-            direct,
-            committed: BTreeMap::new(),
-            tally: BTreeMap::new(),
-        };
+        let mut trial = Trial::new(&proxy, &place, &site.place).await;
         trial.run(Script::empty()).await;
         let run = proxy.requests();
         for spot in Spot::all(&run) {
@@ -135,14 +143,70 @@ pub(super) fn outcomes(site: &Site) {
     });
 }
 
-impl Trial<'_> {
+/// Each fault of a request of each kind, and then each at the swap that follows.
+pub(super) fn pairs(site: &Site) {
+    let ways: Vec<(Proxy, Place)> = (0..LANES).map(|_| site.proxied()).collect();
+    crate::lake::run(async {
+        let mut trials = Vec::new();
+        for (number, way) in ways.iter().enumerate() {
+            let lane = format!("lane-{number}");
+            trials.push(Trial::new(&way.0, &way.1.below(&lane), &site.place.below(&lane)).await);
+        }
+        trials[0].run(Script::empty()).await;
+        let scripts = pairs_of(&ways[0].0.requests());
+        let count = scripts.len();
+        let lanes = trials.iter_mut().enumerate().map(|(number, trial)| {
+            let mine: Vec<Script> = scripts.iter().skip(number).step_by(LANES).cloned().collect();
+            trial.run_all(mine)
+        });
+        join_all(lanes).await;
+        let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
+        for trial in &trials {
+            trial.check_all().await;
+            trial.tally.iter().for_each(|(word, times)| *tally.entry(*word).or_default() += times);
+        }
+        println!("  {tally:?} of {count} pairs of faults");
+        assert!(count > 500 && tally["committed"] * 10 > count * 8, "{tally:?}");
+    });
+}
+
+fn pairs_of(run: &[Request]) -> Vec<Script> {
+    let mut scripts = Vec::new();
+    for first in Spot::kinds(run) {
+        let second = Spot::swap(usize::from(first.is_swap()));
+        for one in first.effects() {
+            let both = |two| Script::empty().and(first.target(), one).and(second.target(), two);
+            scripts.extend(second.effects().into_iter().map(both));
+        }
+    }
+    scripts
+}
+
+impl<'a> Trial<'a> {
+    /// On a new lake, which is reached through a proxy and without.
+    async fn new(proxy: &'a Proxy, place: &Place, direct: &Place) -> Self {
+        let place = Place { options: format!("{}{TIMEOUT}", place.options), ..place.clone() };
+        rows::create(&place, &TABLES).await;
+        let direct = rows::open(direct).await;
+        Self { proxy, place, direct, committed: BTreeMap::new(), tally: BTreeMap::new() }
+    }
+
+    /// One after the other.
+    async fn run_all(&mut self, scripts: Vec<Script>) {
+        for script in scripts {
+            self.run(script).await;
+        }
+    }
+
     /// One transaction under a script.
     async fn run(&mut self, script: Script) {
         let row = i64::try_from(self.tally.values().sum::<usize>()).unwrap();
         self.proxy.set_script(script.clone());
         let told = self.write(row).await;
         let log = self.proxy.log();
-        assert!(self.proxy.unfired().is_empty(), "{script}\n{log}");
+        // What comes second may find no occasion: the first was the end of it, or was found out without another try.
+        let first = script.faults().first();
+        assert!(self.proxy.unfired().iter().all(|fault| Some(fault) != first), "{script}\n{log}");
         let word = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
         *self.tally.entry(word).or_default() += 1;
         self.judge(&told).await.unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
@@ -152,7 +216,7 @@ impl Trial<'_> {
     async fn write(&self, row: i64) -> Told {
         let mut unresolved = None;
         let outcome = async {
-            let transaction = rows::try_open(self.place).await?.begin().await?;
+            let transaction = rows::try_open(&self.place).await?.begin().await?;
             for table in TABLES {
                 transaction.append(table, batch(&[(row, row)])).await?;
             }

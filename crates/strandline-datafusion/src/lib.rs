@@ -13,6 +13,7 @@ pub mod error;
 mod external;
 mod functions;
 mod inspect;
+mod membership;
 mod pin;
 mod register;
 mod scan;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use strandline::Lake;
 
 use crate::catalog::{At, LakeCatalog};
 use crate::external::{ExternalTables, STORED_AS};
+use crate::membership::Membership;
 use crate::pin::OneCommit;
 use crate::write::WriteRule;
-use crate::{functions, sql};
+use crate::{functions, scan, sql};
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
 /// that the lake was opened at. No request.
@@ -47,8 +49,8 @@ pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
     Ok(())
 }
 
-/// Adds what queries over lakes need to a session, once: the rules that keep a query at one commit and carry out changes, functions, what
-/// refuses clauses that would be passed over, and `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`.
+/// Adds what queries over lakes need to a session, once: the rules that keep a query at one commit, carry out changes, hand filters
+/// down to scans and let `IN` be unknown, functions, what refuses clauses that would be passed over, and `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`.
 /// [`register`] does so too. No request.
 ///
 /// # Errors
@@ -61,7 +63,16 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
     let state = ctx.state_ref();
     state.write().table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
     ctx.add_analyzer_rule(Arc::new(OneCommit));
+    ctx.add_analyzer_rule(Arc::new(Membership));
     ctx.add_analyzer_rule(Arc::new(WriteRule));
     functions::register(ctx);
+    let state = ctx.state();
+    let rules = scan::careful(state.physical_optimizers());
+    let id = state.session_id().to_owned();
+    let state = SessionStateBuilder::new_from_existing(state)
+        .with_session_id(id)
+        .with_physical_optimizer_rules(rules)
+        .build();
+    *ctx.state_ref().write() = state;
     ctx.state_ref().write().register_relation_planner(Arc::new(sql::Guard))
 }

@@ -8,6 +8,7 @@
 mod adapt;
 mod morsels;
 mod order;
+mod pushed;
 mod reader;
 mod row_ids;
 mod source;
@@ -36,6 +37,7 @@ use strandline::format::FileEntry;
 use strandline::scan::FileReader;
 use strandline::{Lake, Table};
 
+pub(crate) use pushed::careful;
 pub(crate) use source::LakeSource;
 
 use crate::error::external;

@@ -3,7 +3,7 @@
 //! All optimisations are DataFusion's: this wraps its [`ParquetSource`](datafusion::datasource::physical_plan::ParquetSource) and
 //! every source that it turns into. Invariants: the source inside is never handed out, so that nothing runs or ships it without
 //! what the lake adds (deletes, columns by id, verified bytes); the source says nothing of itself to the default serialiser, which
-//! would drop those (see `codec`).
+//! would drop those (see `codec`); a filter that comes down a plan is only kept, until it is known to be of the right columns (`pushed`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,12 +30,14 @@ use super::morsels::Morsels;
 pub(crate) struct LakeSource {
     parquet: Arc<dyn FileSource>,
     scanned: Arc<Scanned>,
+    /// Filters that came down the plan, over the table's columns.
+    offers: Vec<Arc<dyn PhysicalExpr>>,
 }
 
 impl LakeSource {
     /// The table through this source, which has [`Scanned::readers`].
     pub(crate) fn new(parquet: Arc<dyn FileSource>, scanned: Arc<Scanned>) -> Self {
-        Self { parquet, scanned }
+        Self { parquet, scanned, offers: Vec::new() }
     }
 
     /// What is scanned.
@@ -49,7 +51,28 @@ impl LakeSource {
     }
 
     fn with(&self, parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(Self { parquet, scanned: Arc::clone(&self.scanned) })
+        Arc::new(Self { parquet, ..self.clone() })
+    }
+
+    /// The same scan, which skips data by those offers that are taken; `None` if it had none.
+    ///
+    /// # Errors
+    /// Those of the Parquet source.
+    pub(super) fn taking(
+        &self,
+        is_taken: impl Fn(&Arc<dyn PhysicalExpr>) -> bool,
+        config: &ConfigOptions,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
+        if self.offers.is_empty() {
+            return Ok(None);
+        }
+        let filters: Vec<_> = self.offers.iter().filter(|offer| is_taken(offer)).cloned().collect();
+        let parquet = match filters.is_empty() {
+            true => None,
+            false => self.parquet.try_pushdown_filters(filters, config)?.updated_node,
+        };
+        let parquet = parquet.unwrap_or_else(|| Arc::clone(&self.parquet));
+        Ok(Some(Arc::new(Self { parquet, scanned: Arc::clone(&self.scanned), offers: Vec::new() })))
     }
 }
 
@@ -130,16 +153,17 @@ impl FileSource for LakeSource {
     fn try_pushdown_filters(
         &self,
         filters: Vec<Arc<dyn PhysicalExpr>>,
-        config: &ConfigOptions,
+        _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         // Whether a filter can be evaluated while decoding is judged by the table's columns here, and by each file's when it is
         // opened, where one that cannot be is passed over in silence. So none is promised: whoever asks filters again.
         let kept = vec![PushedDown::No; filters.len()];
-        let pushed = self.parquet.try_pushdown_filters(filters, config)?;
-        Ok(FilterPushdownPropagation {
-            filters: kept,
-            updated_node: pushed.updated_node.map(|parquet| self.with(parquet)),
-        })
+        if filters.is_empty() {
+            return Ok(FilterPushdownPropagation { filters: kept, updated_node: None });
+        }
+        let offers = self.offers.iter().cloned().chain(filters).collect();
+        let offered: Arc<dyn FileSource> = Arc::new(Self { offers, ..self.clone() });
+        Ok(FilterPushdownPropagation { filters: kept, updated_node: Some(offered) })
     }
 
     fn try_pushdown_sort(

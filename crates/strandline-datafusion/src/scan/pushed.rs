@@ -1,0 +1,249 @@
+//! Filters that come down a plan to a scan, and which of them it may skip data by.
+//!
+//! DataFusion hands filters from node to node by the names of their columns: where two columns have one name, as behind most joins, it takes
+//! the first, and a semi join hands those of one side to whatever has such a name on the other. A filter on the wrong column skips rows that
+//! the query needs. So the rules that hand filters down are wrapped:
+//!
+//! - what is known before the query runs goes down within parts of the plan whose names say which column is meant. It has been handed to the
+//!   tables as expressions already, of columns that cannot be mistaken, so little is lost;
+//! - what becomes known as the query runs (the keys of a join, the last of the first ten rows) goes down the whole plan. Scans keep it as an
+//!   offer ([`LakeSource`]), and take it if the names on the way from where it was made say which column is meant.
+//!
+//! Invariant: no scan takes a filter but through here. What does not belong here: what a scan does with its filters (`source`).
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
+use datafusion::logical_expr::JoinType;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::union::UnionExec;
+
+use super::LakeSource;
+
+/// A rule of DataFusion's, as a session has it.
+pub(crate) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// The rules of a session, with those wrapped that hand filters down.
+pub(crate) fn careful(rules: &[Rule]) -> Vec<Rule> {
+    let wrapped = |rule: &Rule| match rule.name() {
+        "FilterPushdown" => Arc::new(Known(Arc::clone(rule))) as Rule,
+        "FilterPushdown(Post)" => Arc::new(Dynamic(Arc::clone(rule))) as Rule,
+        _ => Arc::clone(rule),
+    };
+    rules.iter().map(wrapped).collect()
+}
+
+/// Hands down what is known before the query runs.
+#[derive(Debug)]
+struct Known(Rule);
+
+impl PhysicalOptimizerRule for Known {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.in_parts(plan, config)?;
+        taken(plan, config, &mut Vec::new(), &|_, _, _| true)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+impl Known {
+    /// Applies the rule to the largest parts of a plan in which names say which column is meant.
+    fn in_parts(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if is_plain(&plan) {
+            return self.0.optimize(plan, config);
+        }
+        let children = plan.children().into_iter().map(|child| self.in_parts(Arc::clone(child), config));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        replace_children_if_necessary(plan, children)
+    }
+}
+
+fn is_plain(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let places = plan.children().len();
+    twice(plan).is_empty()
+        && (0..places).all(|child| !passes_by_name(plan, child))
+        && plan.children().into_iter().all(is_plain)
+}
+
+/// Hands down what becomes known as the query runs.
+#[derive(Debug)]
+struct Dynamic(Rule);
+
+impl PhysicalOptimizerRule for Dynamic {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.0.optimize(plan, config)?;
+        taken(plan, config, &mut Vec::new(), &is_certain)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+/// A node on the way from the root of a plan to a scan.
+struct Step {
+    /// The filters that it makes, by their ids.
+    makes: HashSet<u64>,
+    /// The names that several of its columns have.
+    twice: BTreeSet<String>,
+    /// Whether columns have other names above it than below.
+    renames: bool,
+    /// Whether it may hand a filter to a column that only has the name of the one that is meant.
+    by_name: bool,
+}
+
+impl Step {
+    fn of(plan: &Arc<dyn ExecutionPlan>, child: usize) -> Self {
+        let makes = plan.dynamic_expressions_produced();
+        Self {
+            makes: makes.iter().filter_map(|made| made.expression_id()).collect(),
+            twice: twice(plan),
+            renames: renames(plan),
+            by_name: passes_by_name(plan, child),
+        }
+    }
+}
+
+/// Whether a filter comes down this way to the columns that it is of.
+fn is_certain(way: &[Step], scan: &Arc<dyn ExecutionPlan>, filter: &Arc<dyn PhysicalExpr>) -> bool {
+    let ids = ids(filter);
+    let start = ids.iter().map(|id| way.iter().rposition(|step| step.makes.contains(id)));
+    let Some(start) = start.collect::<Option<Vec<_>>>().and_then(|starts| starts.into_iter().min()) else {
+        return false;
+    };
+    let below = &way[start + 1..];
+    let twice: BTreeSet<&String> = below.iter().flat_map(|step| &step.twice).collect();
+    let renamed = renames(scan) || below.iter().any(|step| step.renames);
+    let names = collect_columns(filter);
+    let is_meant = match renamed {
+        // A name that is there twice may be another name of the column.
+        true => twice.is_empty(),
+        false => names.iter().all(|column| !twice.contains(&column.name().to_owned())),
+    };
+    is_meant && below.iter().all(|step| !step.by_name)
+}
+
+/// The filters within an expression that are filled in as the query runs.
+fn ids(filter: &Arc<dyn PhysicalExpr>) -> Vec<u64> {
+    let mut ids = Vec::new();
+    // Nothing in it fails.
+    let _ = filter.apply(|part| {
+        ids.extend(part.expression_id());
+        Ok(TreeNodeRecursion::Continue)
+    });
+    ids
+}
+
+/// The names that several columns of a node have.
+fn twice(plan: &Arc<dyn ExecutionPlan>) -> BTreeSet<String> {
+    let (schema, mut seen) = (plan.schema(), HashSet::new());
+    let names = schema.fields().iter().map(|field| field.name());
+    names.filter(|name| !seen.insert(name.as_str())).cloned().collect()
+}
+
+fn renames(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let keeps = |expr: &Arc<dyn PhysicalExpr>, name: &str| {
+        expr.downcast_ref::<Column>().is_some_and(|column| column.name() == name)
+    };
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        return !projection.expr().iter().all(|part| keeps(&part.expr, &part.alias));
+    }
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        return !aggregate.group_expr().expr().iter().all(|(expr, name)| keeps(expr, name));
+    }
+    let Some((config, _)) = offered(plan) else { return false };
+    let projection = config.file_source().projection();
+    projection
+        .is_some_and(|projection| !projection.as_ref().iter().all(|part| keeps(&part.expr, &part.alias)))
+}
+
+/// Whether a node hands filters to this child by names that need not be the names of the columns that are meant.
+fn passes_by_name(plan: &Arc<dyn ExecutionPlan>, child: usize) -> bool {
+    let names = |plan: &Arc<dyn ExecutionPlan>| -> Vec<String> {
+        plan.schema().fields().iter().map(|field| field.name().clone()).collect()
+    };
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        let (other, place) = match join.join_type() {
+            JoinType::LeftSemi => (join.right(), 1),
+            JoinType::RightSemi => (join.left(), 0),
+            _ => return false,
+        };
+        let above = names(plan);
+        return child == place && names(other).iter().any(|name| above.contains(name));
+    }
+    match plan.downcast_ref::<UnionExec>() {
+        Some(union) => names(plan) != names(&union.inputs()[child]),
+        None => false,
+    }
+}
+
+/// The scan of a node, if it is one of a lake.
+fn offered(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &LakeSource)> {
+    let config = plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+    Some((config, config.file_source().downcast_ref::<LakeSource>()?))
+}
+
+/// Whether a filter that has come this way is taken.
+type Judge = dyn Fn(&[Step], &Arc<dyn ExecutionPlan>, &Arc<dyn PhysicalExpr>) -> bool;
+
+/// A plan whose scans have taken what they were offered, as far as the judge lets them.
+fn taken(
+    plan: Arc<dyn ExecutionPlan>,
+    config: &ConfigOptions,
+    way: &mut Vec<Step>,
+    judge: &Judge,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    if let Some((scan, source)) = offered(&plan) {
+        return match source.taking(|filter| judge(way, &plan, filter), config)? {
+            Some(source) => {
+                let mut scan = scan.clone();
+                scan.file_source = source;
+                Ok(DataSourceExec::from_data_source(scan))
+            }
+            None => Ok(plan),
+        };
+    }
+    let mut children = Vec::new();
+    for (place, child) in plan.children().into_iter().enumerate() {
+        way.push(Step::of(&plan, place));
+        let child = taken(Arc::clone(child), config, way, judge);
+        way.pop();
+        children.push(child?);
+    }
+    replace_children_if_necessary(plan, children)
+}

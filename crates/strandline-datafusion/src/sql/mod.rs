@@ -15,11 +15,13 @@ mod constant;
 mod dialect;
 pub(crate) mod lookup;
 pub(crate) mod names;
+mod numbers;
 mod parse;
 pub(crate) mod reference;
 pub(crate) mod run;
 mod statement;
 mod travel;
+mod unread;
 mod view;
 
 pub(crate) use parse::statements;

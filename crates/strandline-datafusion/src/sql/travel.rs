@@ -19,7 +19,7 @@ use datafusion::logical_expr::planner::{RelationPlanner, RelationPlannerContext,
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, TableAlias,
-    TableFactor, TableVersion, Value, VisitMut, VisitorMut,
+    TableFactor, TableVersion, Value, Visit, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use strandline::format::{Base, RefName, Reference, ReferenceTime, Seq};
@@ -27,7 +27,7 @@ use strandline::{Error, ErrorKind, Result};
 
 use crate::catalog::At;
 use crate::error::refused;
-use crate::sql::{constant, reference};
+use crate::sql::{constant, numbers, reference, unread};
 
 /// What the clauses of a query ask for, before the references are known.
 #[derive(Clone, Debug)]
@@ -40,10 +40,11 @@ enum Version {
     Commit(String),
 }
 
-/// Replaces the version clauses of a statement by names with references.
+/// Replaces the version clauses of a statement by names with references, after clauses were refused that nobody reads.
 ///
 /// # Errors
-/// `InvalidInput` for a clause that is not in the table above, or whose text is no reference or time.
+/// `Unsupported` for a clause that nobody reads; `InvalidInput` for one of versions that is not in the table above, or whose text is no
+/// reference or time.
 pub(crate) async fn replace(ctx: &SessionContext, at: &At, statement: &mut DfStatement) -> Result<()> {
     match statement {
         DfStatement::Statement(statement) => replace_in(ctx, at, statement.as_mut()).await,
@@ -57,7 +58,13 @@ pub(crate) async fn replace(ctx: &SessionContext, at: &At, statement: &mut DfSta
 }
 
 /// The same for any part of a statement.
-pub(crate) async fn replace_in(ctx: &SessionContext, at: &At, tree: &mut impl VisitMut) -> Result<()> {
+pub(crate) async fn replace_in(
+    ctx: &SessionContext,
+    at: &At,
+    tree: &mut (impl Visit + VisitMut),
+) -> Result<()> {
+    unread::refuse(&ctx.state_ref().read(), tree)?;
+    let _ = VisitMut::visit(tree, &mut numbers::Doubles);
     let mut found = Collect(Vec::new());
     if let ControlFlow::Break(error) = VisitMut::visit(tree, &mut found) {
         return Err(error);

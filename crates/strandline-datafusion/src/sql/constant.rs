@@ -9,12 +9,14 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, VisitMut};
 use strandline::columns::{arrow_type, value_at};
 use strandline::format::{Timestamp, Type, Value};
 use strandline::{Error, ErrorKind, Result};
 
+use crate::sql::numbers::Doubles;
 use crate::sql::refusal;
+use crate::write;
 
 /// A constant as a value of a column; null is none.
 ///
@@ -32,6 +34,12 @@ pub(crate) async fn value(ctx: &SessionContext, expr: SqlExpr, ty: &Type) -> Res
     }
     let from = constant.get_type(&DFSchema::empty()).map_err(|error| refusal(&error))?;
     let to = arrow_type(ty);
+    // Whether a number fits is seen by its value.
+    if !(from.is_numeric() && to.is_numeric())
+        && let Some(why) = write::refusal(&from, &to)
+    {
+        return Err(refuse(&format!("is {from}, and the column {to}: {why}")));
+    }
     let there = cast(constant.clone(), to.clone());
     let found = evaluated(ctx, there.clone()).await?;
     if from.is_numeric() && to.is_numeric() {
@@ -59,7 +67,8 @@ pub(crate) async fn instant(ctx: &SessionContext, expr: SqlExpr) -> Result<Times
     Ok(Timestamp::from_micros(found.as_primitive::<TimestampMicrosecondType>().value(0))?)
 }
 
-fn planned(ctx: &SessionContext, expr: SqlExpr) -> Result<Expr> {
+fn planned(ctx: &SessionContext, mut expr: SqlExpr) -> Result<Expr> {
+    let _ = VisitMut::visit(&mut expr, &mut Doubles);
     let expr = ExprWithAlias { expr, alias: None };
     ctx.state().create_logical_expr_from_sql_expr(expr, &DFSchema::empty()).map_err(|error| refusal(&error))
 }

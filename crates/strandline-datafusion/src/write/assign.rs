@@ -1,8 +1,9 @@
 //! Whether values may come into a column of another type by themselves.
 //!
-//! The planner casts whatever is inserted to the type of its column, and a cast takes 3.7 for 3 and true for 1. Invariant: what loses
-//! something for most values, or changes what they are, is refused, and has to be written as a CAST by whoever means it. What does not
-//! belong here: values that do not fit their type, which the cast itself refuses.
+//! The planner casts whatever is inserted or assigned to the type of its column, and a cast takes 3.7 for 3 and true for 1. Invariant: what
+//! loses something for most values, or changes what they are, is refused, and has to be written as a CAST by whoever means it; such a
+//! CAST is told from the planner's by what `prepare` puts around it. What does not belong here: values that do not fit their type,
+//! which the cast itself refuses.
 
 use std::sync::Arc;
 
@@ -71,18 +72,46 @@ fn check_values(given: &[Expr], values: &Values) -> Result<()> {
     });
     for (at, name) in names {
         for expr in values.values.iter().filter_map(|row| row.get(at)) {
-            check_value(name, expr)?;
+            if let Expr::Cast(cast) = expr {
+                check_value(name, &cast.expr, cast.field.data_type(), &DFSchema::empty())?;
+            }
         }
     }
     Ok(())
 }
 
-fn check_value(column: &str, expr: &Expr) -> Result<()> {
-    let Expr::Cast(cast) = expr else { return Ok(()) };
-    match cast.expr.as_ref() {
-        Expr::Literal(ScalarValue::Float64(Some(number)), _) if number.fract() == 0.0 => Ok(()),
-        Expr::Literal(value, _) => check(column, &value.data_type(), cast.field.data_type()),
-        _ => Ok(()),
+/// Holds what an UPDATE gives to its columns against their types.
+///
+/// # Errors
+/// `InvalidInput`, naming the column and both types, for values of another kind.
+pub(super) fn check_assigned(given: &[Expr], source: &DFSchema) -> Result<()> {
+    for (name, cast) in given.iter().filter_map(cast_of) {
+        check_value(name, &cast.expr, cast.field.data_type(), source)?;
+    }
+    Ok(())
+}
+
+/// Holds a value against the type of the column that it comes into.
+///
+/// # Errors
+/// `InvalidInput`, naming the column and both types, for a value of another kind.
+pub(super) fn check_value(column: &str, value: &Expr, to: &DataType, source: &DFSchema) -> Result<()> {
+    match value {
+        Expr::Literal(number, _) if class(to) == Class::Integer && is_whole(number) => Ok(()),
+        Expr::Cast(cast) if cast.field.data_type() == to => check_value(column, &cast.expr, to, source),
+        value => check(column, &value.get_type(source)?, to),
+    }
+}
+
+/// Whether a number has nothing behind its point.
+fn is_whole(number: &ScalarValue) -> bool {
+    match number {
+        ScalarValue::Float64(Some(number)) => number.fract() == 0.0,
+        ScalarValue::Decimal128(Some(unscaled), _, scale) => {
+            let one = u32::try_from(*scale).ok().and_then(|scale| 10_i128.checked_pow(scale));
+            *scale <= 0 || one.is_some_and(|one| unscaled % one == 0)
+        }
+        _ => false,
     }
 }
 
@@ -130,10 +159,17 @@ fn class(ty: &DataType) -> Class {
 }
 
 /// Why a value of one type does not become one of another by itself; `None` if it may.
-fn refusal(from: &DataType, to: &DataType) -> Option<&'static str> {
+pub(crate) fn refusal(from: &DataType, to: &DataType) -> Option<&'static str> {
     use Class::{Bytes, Date, Decimal, Float, Integer, Text, Time, Timestamp, Truth};
     if from == to || *from == DataType::Null {
         return None;
+    }
+    match (from, to) {
+        (DataType::Struct(_), DataType::Struct(_)) => return of_members(from, to),
+        (DataType::List(from), DataType::List(to)) | (DataType::Map(from, _), DataType::Map(to, _)) => {
+            return refusal(from.data_type(), to.data_type());
+        }
+        _ => {}
     }
     match (class(from), class(to)) {
         (one, other) if one == other => None,
@@ -148,6 +184,16 @@ fn refusal(from: &DataType, to: &DataType) -> Option<&'static str> {
     }
 }
 
+/// The same of structs, whose members are found by their names, or else by their places.
+fn of_members(from: &DataType, to: &DataType) -> Option<&'static str> {
+    let (DataType::Struct(from), DataType::Struct(to)) = (from, to) else { return None };
+    to.iter().enumerate().find_map(|(place, to)| {
+        let named = from.iter().find(|from| from.name() == to.name());
+        let from = named.or_else(|| from.get(place))?;
+        refusal(from.data_type(), to.data_type())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::datatypes::TimeUnit;
@@ -157,6 +203,8 @@ mod tests {
     #[test]
     fn what_loses_nothing_needs_no_cast() {
         let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let list = |ty| DataType::List(Arc::new(Field::new("element", ty, true)));
+        let structure = |ty| DataType::Struct(vec![Field::new("x", ty, true)].into());
         let fitting = [
             (DataType::Int64, DataType::Int32),
             (DataType::Int64, DataType::Float64),
@@ -166,6 +214,8 @@ mod tests {
             (DataType::Int64, DataType::Utf8),
             (DataType::Date32, timestamp.clone()),
             (DataType::Null, DataType::Boolean),
+            (list(DataType::Int64), list(DataType::Float64)),
+            (structure(DataType::Int64), structure(DataType::Int32)),
         ];
         for (from, to) in fitting {
             assert_eq!(refusal(&from, &to), None, "{from} to {to}");
@@ -177,6 +227,8 @@ mod tests {
             (DataType::Int64, DataType::Boolean),
             (DataType::Int64, timestamp.clone()),
             (timestamp, DataType::Date32),
+            (list(DataType::Float64), list(DataType::Int32)),
+            (structure(DataType::Boolean), structure(DataType::Int32)),
         ];
         for (from, to) in refused {
             assert!(refusal(&from, &to).is_some(), "{from} to {to}");

@@ -28,6 +28,7 @@ use strandline::ErrorKind;
 
 use crate::error::refused;
 use crate::table::LakeTable;
+use crate::write::assign::check_value;
 use crate::write::changes::{Changes, Kind};
 use crate::write::positions::POSITIONS;
 
@@ -40,17 +41,47 @@ const CLAUSE: &str = "$clause";
 /// The rows that a MERGE changes, and how.
 ///
 /// # Errors
-/// `InvalidInput` for a condition that matches by no equality of the two sides.
+/// `InvalidInput` for a condition that matches by no equality of the two sides, for a clause that names a side which its rows have not, and
+/// for a value that does not become one of its column by itself.
 pub(super) fn merging(
     dml: &DmlStatement,
     table: &LakeTable,
     op: &MergeIntoOp,
 ) -> Result<(Changes, LogicalPlan)> {
+    check_sides(dml, &op.clauses)?;
     let merge = Merge { dml, op, joined: joined(dml, table, op)? };
     let keys = merge.keys();
     let kinds = op.clauses.iter().map(|clause| kind(&clause.action)).collect();
     let changes = Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys) };
     Ok((changes, merge.plan(keys)?))
+}
+
+/// A clause for rows that only one side has names columns of that side alone: those of the other would be null.
+fn check_sides(dml: &DmlStatement, clauses: &[MergeIntoClause]) -> Result<()> {
+    let of_target = |column: &Column| column.relation.as_ref() == Some(&dml.table_name);
+    for clause in clauses {
+        let (words, side, wants_target) = match clause.kind.canonical() {
+            MergeIntoClauseKind::Matched => continue,
+            MergeIntoClauseKind::NotMatchedBySource => ("WHEN NOT MATCHED BY SOURCE", "source", true),
+            _ => ("WHEN NOT MATCHED", "table", false),
+        };
+        let columns = exprs(clause).flat_map(Expr::column_refs);
+        if let Some(column) = columns.into_iter().find(|column| of_target(column) != wants_target) {
+            let message = format!("{words}: {column} is of the {side}, which has no such row");
+            return Err(refused(ErrorKind::InvalidInput, message));
+        }
+    }
+    Ok(())
+}
+
+/// The expressions of a clause.
+fn exprs(clause: &MergeIntoClause) -> impl Iterator<Item = &Expr> {
+    let of_action: Vec<&Expr> = match &clause.action {
+        MergeIntoAction::Update(assignments) => assignments.iter().map(|(_, value)| value).collect(),
+        MergeIntoAction::Insert { values, .. } => values.iter().collect(),
+        MergeIntoAction::Delete => Vec::new(),
+    };
+    clause.predicate.iter().chain(of_action)
 }
 
 fn kind(action: &MergeIntoAction) -> Kind {
@@ -194,7 +225,11 @@ impl Merge<'_> {
                 MergeIntoAction::Insert { columns, values } => Some(self.inserted(columns, values, at)?),
                 MergeIntoAction::Delete => continue,
             };
-            given.push((small(number)?, value.map(|value| value.unalias_nested().data)));
+            let value = value.map(|value| value.unalias_nested().data);
+            if let Some(value) = &value {
+                check_value(field.name(), value, field.data_type(), self.joined.schema())?;
+            }
+            given.push((small(number)?, value));
         }
         let before = match given.iter().all(|(_, value)| value.is_some()) {
             true => None,

@@ -21,13 +21,16 @@ mod merge;
 mod positions;
 mod prepare;
 mod rule;
+mod separate;
 mod sink;
 mod source;
 mod spill;
 mod target;
 mod values;
 
+pub(crate) use assign::refusal;
 pub(crate) use copy::copy_from;
-pub(crate) use prepare::{mark_stars, prepare};
+pub(crate) use prepare::{aliased_delete, as_delete, mark_stars, prepare};
 pub(crate) use rule::WriteRule;
+pub(crate) use separate::{separate, with_source};
 pub(crate) use target::Writing;

@@ -1,19 +1,25 @@
 //! Statements as DataFusion's planner understands them: what it would get wrong is put right or refused while it is still text.
 //!
 //! The planner keeps the last of two assignments to a column, takes `SET a.b = 1` for the column `b`, does not fold the names that are
-//! assigned to, and knows no `UPDATE SET *` and `INSERT *`. Invariant: a statement that is passed on means what it said. What does not
+//! assigned to, knows no `UPDATE SET *` and `INSERT *`, and passes over the alias of a DELETE. Invariant: a statement that is passed on means what it said. What does not
 //! belong here: types, and anything that the plan shows (`rule`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use datafusion::common::TableReference;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::logical_plan::DmlStatement;
+use datafusion::logical_expr::{LogicalPlan, WriteOp};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Ident, Merge, MergeAction, MergeInsertExpr, MergeInsertKind,
-    ObjectName, ObjectNamePart, Parens, Statement as SqlStatement, TableAlias, TableFactor, Update, Values,
+    Assignment, AssignmentTarget, CastKind, Delete, Expr, FromTable, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Insert, Merge, MergeAction, MergeInsertExpr,
+    MergeInsertKind, ObjectName, ObjectNamePart, Parens, SetExpr, Statement as SqlStatement, TableAlias,
+    TableFactor, Update, Values,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -79,6 +85,10 @@ pub(crate) async fn prepare(state: &SessionState, statement: &mut Statement) -> 
         Statement::Statement(statement) => match statement.as_mut() {
             SqlStatement::Update(update) => prepare_update(update, fold),
             SqlStatement::Merge(merge) => prepare_merge(state, merge, fold).await,
+            SqlStatement::Insert(insert) => {
+                prepare_insert(insert);
+                Ok(())
+            }
             SqlStatement::Explain { statement, .. } => match statement.as_mut() {
                 SqlStatement::Update(update) => prepare_update(update, fold),
                 SqlStatement::Merge(merge) => prepare_merge(state, merge, fold).await,
@@ -92,7 +102,102 @@ pub(crate) async fn prepare(state: &SessionState, statement: &mut Statement) -> 
 
 fn prepare_update(update: &mut Update, fold: bool) -> Result<()> {
     let qualifier = Qualifier::of(&update.table.relation);
+    update.assignments.iter_mut().for_each(|assignment| mark_cast(&mut assignment.value));
     prepare_assignments(&mut update.assignments, &qualifier, fold)
+}
+
+fn prepare_insert(insert: &mut Insert) {
+    let rows = match insert.source.as_mut().map(|source| source.body.as_mut()) {
+        Some(SetExpr::Values(values)) => &mut values.rows,
+        _ => return,
+    };
+    rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark_cast);
+}
+
+/// Puts a function around a CAST that stands for a whole value. The planner's own casts look the same in a plan, and are refused where they
+/// lose something (`assign`); this one is meant. The function is gone when the plan is optimised.
+fn mark_cast(value: &mut Expr) {
+    let mut inner = &*value;
+    while let Expr::Nested(nested) = inner {
+        inner = nested;
+    }
+    if !matches!(inner, Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, .. }) {
+        return;
+    }
+    let arg = FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()));
+    let args = FunctionArgumentList { duplicate_treatment: None, args: vec![arg], clauses: Vec::new() };
+    *value = Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new("coalesce"))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    });
+}
+
+/// A DELETE whose table has an alias, as an UPDATE that assigns nothing, of which the planner reads the alias.
+pub(crate) fn aliased_delete(statement: &Statement) -> Option<Statement> {
+    let Statement::Statement(statement) = statement else { return None };
+    let SqlStatement::Delete(delete) = statement.as_ref() else { return None };
+    let Delete {
+        delete_token: _,
+        optimizer_hints,
+        tables,
+        from: FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from),
+        using: None,
+        selection,
+        returning: None,
+        output: None,
+        order_by,
+        limit: None,
+    } = delete
+    else {
+        return None;
+    };
+    let [table] = from.as_slice() else { return None };
+    let is_plain =
+        optimizer_hints.is_empty() && tables.is_empty() && order_by.is_empty() && table.joins.is_empty();
+    if !is_plain || !matches!(table.relation, TableFactor::Table { alias: Some(_), .. }) {
+        return None;
+    }
+    let update = Update {
+        update_token: AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        table: table.clone(),
+        assignments: Vec::new(),
+        from: None,
+        selection: selection.clone(),
+        returning: None,
+        output: None,
+        or: None,
+        order_by: Vec::new(),
+        limit: None,
+    };
+    Some(Statement::Statement(Box::new(SqlStatement::Update(update))))
+}
+
+/// The plan of an UPDATE as one that deletes the rows that it finds.
+///
+/// # Errors
+/// None at present: a plan that is none of an UPDATE.
+pub(crate) fn as_delete(plan: &LogicalPlan) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Dml(DmlStatement { table_name, target, op: WriteOp::Update, input, .. }) => {
+            match input.as_ref() {
+                LogicalPlan::Projection(assigned) => Ok(LogicalPlan::Dml(DmlStatement::new(
+                    table_name.clone(),
+                    Arc::clone(target),
+                    WriteOp::Delete,
+                    Arc::clone(&assigned.input),
+                ))),
+                _ => Err(DataFusionError::Internal("an UPDATE without assignments".to_owned())),
+            }
+        }
+        _ => Err(DataFusionError::Internal("a DELETE that is no UPDATE".to_owned())),
+    }
 }
 
 async fn prepare_merge(state: &SessionState, merge: &mut Merge, fold: bool) -> Result<()> {
@@ -105,8 +210,15 @@ async fn prepare_merge(state: &SessionState, merge: &mut Merge, fold: bool) -> R
     }
     let target = Qualifier::of(&merge.table);
     for clause in &mut merge.clauses {
-        if let MergeAction::Update(update) = &mut clause.action {
-            prepare_assignments(&mut update.assignments, &target, fold)?;
+        match &mut clause.action {
+            MergeAction::Update(update) => {
+                update.assignments.iter_mut().for_each(|assignment| mark_cast(&mut assignment.value));
+                prepare_assignments(&mut update.assignments, &target, fold)?;
+            }
+            MergeAction::Insert(MergeInsertExpr { kind: MergeInsertKind::Values(values), .. }) => {
+                values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark_cast);
+            }
+            MergeAction::Insert(_) | MergeAction::Delete { .. } => {}
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ use strandline::ErrorKind;
 
 use crate::error::refused;
 use crate::table::LakeTable;
-use crate::write::assign::inserted;
+use crate::write::assign::{check_assigned, inserted};
 use crate::write::changes::Changes;
 use crate::write::merge::merging;
 use crate::write::positions::{position_columns, with_positions};
@@ -106,10 +106,14 @@ fn deleting(input: &LogicalPlan) -> Result<(Act, LogicalPlan)> {
 }
 
 /// The updated rows, with the positions of those that they take the place of.
+///
+/// # Errors
+/// `InvalidInput` for a value that does not become one of its column by itself.
 fn updating(input: &LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Projection(assigned) = input else {
         return Err(refused(ErrorKind::Unsupported, "an UPDATE that assigns nothing"));
     };
+    check_assigned(&assigned.expr, assigned.input.schema())?;
     let found = with_positions(&assigned.input, "UPDATE")?;
     let columns = assigned.expr.iter().cloned().chain(position_columns(&found)).collect();
     Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(found))?))

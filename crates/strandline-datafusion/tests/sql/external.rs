@@ -2,7 +2,7 @@
 
 use datafusion::prelude::SessionContext;
 use strandline::{ErrorKind, Lake};
-use strandline_datafusion::lake_error;
+use strandline_datafusion::{Session, lake_error};
 
 use crate::fixture::{batch, longs, rows, table};
 
@@ -37,4 +37,25 @@ async fn what_only_the_lake_can_say_is_refused() {
     check(format!("STORED AS STRANDLINE LOCATION '{url}'"), ErrorKind::InvalidInput).await;
     check(format!("STORED AS STRANDLINE LOCATION '{url}#ordres'"), ErrorKind::NotFound).await;
     check(format!("STORED AS STRANDLINE LOCATION '{url}-not#orders'"), ErrorKind::NotFound).await;
+}
+
+#[tokio::test]
+async fn an_external_table_is_not_written_to_beside_an_open_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = folder.path().to_str().unwrap().to_owned();
+    let lake = Lake::create(url.clone()).await.unwrap();
+    table(&lake, "orders", &[("id", longs([1, 2]))]).await;
+    let session = Session::new(&lake).unwrap();
+    let create =
+        format!("CREATE EXTERNAL TABLE datafusion.public.o STORED AS STRANDLINE LOCATION '{url}#orders'");
+    session.sql(&create).await.unwrap();
+    session.sql("BEGIN").await.unwrap();
+    for sql in ["INSERT INTO datafusion.public.o VALUES (3)", "DELETE FROM datafusion.public.o WHERE id = 1"]
+    {
+        let error = session.sql(sql).await.unwrap_err();
+        assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::InvalidInput), "{error}");
+    }
+    session.sql("INSERT INTO orders VALUES (4); ROLLBACK").await.unwrap();
+    session.sql("INSERT INTO datafusion.public.o VALUES (5)").await.unwrap();
+    assert_eq!(rows(session.context(), "SELECT sum(id) FROM orders").await, ["8"]);
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
-use datafusion::datasource::MemTable;
+use datafusion::datasource::{MemTable, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::logical_plan::DmlStatement;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use strandline::{Error, ErrorKind};
@@ -21,6 +22,7 @@ use crate::catalog::At;
 use crate::error::{external, lake_error, refused};
 use crate::sql::names::Asked;
 use crate::sql::{lookup, travel};
+use crate::table::LakeTable;
 use crate::write;
 
 impl Run<'_> {
@@ -28,12 +30,17 @@ impl Run<'_> {
         refuse_external(&statement, self)?;
         Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
         Box::pin(write::prepare(&self.ctx.state(), &mut statement)).await?;
-        let plan = self.plan(statement).await?;
+        let plan = match write::aliased_delete(&statement) {
+            Some(update) => write::as_delete(&self.plan(update).await?)?,
+            None => self.plan(statement).await?,
+        };
+        refuse_lost_nulls(&plan)?;
         let frame = self.ctx.execute_logical_plan(plan).await?;
         // Of a statement that was prepared, this is the plan as well.
         match frame.logical_plan() {
             LogicalPlan::Dml(dml) => {
                 self.check_written(&dml.table_name)?;
+                self.check_within(dml)?;
                 self.at_once(frame).await
             }
             LogicalPlan::Copy(_) => self.at_once(frame).await,
@@ -42,8 +49,12 @@ impl Run<'_> {
     }
 
     /// The plan of a statement whose versions were replaced.
-    pub(super) async fn plan(&self, statement: DfStatement) -> Result<LogicalPlan> {
-        let state = self.ctx.state();
+    pub(super) async fn plan(&self, mut statement: DfStatement) -> Result<LogicalPlan> {
+        let mut state = self.ctx.state();
+        if let Some(source) = write::separate(&mut statement)? {
+            let source = Box::pin(self.plan(source)).await?;
+            state = write::with_source(state, source)?;
+        }
         match state.statement_to_plan(statement.clone()).await {
             Ok(plan) => Ok(plan),
             Err(error) => Err(self.explain(error, &statement).await),
@@ -91,6 +102,20 @@ impl Run<'_> {
         }
     }
 
+    /// Refuses to write beside the transaction that is open: it would happen at once, whatever becomes of the transaction.
+    fn check_within(&self, dml: &DmlStatement) -> Result<()> {
+        let target = source_as_provider(&dml.target)?;
+        let Some(table) = target.downcast_ref::<LakeTable>() else { return Ok(()) };
+        if self.standing.transaction.is_none() || matches!(table.at(), At::Transaction(_)) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is no part of the transaction that is open: name the table in catalog {}, or COMMIT before",
+            dml.table_name, self.catalog
+        );
+        Err(refused(ErrorKind::InvalidInput, message))
+    }
+
     /// The error of a plan: where a table is missing, the SDK says which names are near.
     async fn explain(&self, error: DataFusionError, statement: &DfStatement) -> DataFusionError {
         if lake_error(&error).is_some() {
@@ -98,7 +123,12 @@ impl Run<'_> {
         }
         let state = self.ctx.state();
         let options = state.config_options().catalog.clone();
+        let functions = state.table_functions();
         for table in state.resolve_table_references(statement).unwrap_or_default() {
+            // The names of functions are among these.
+            if functions.contains_key(table.table()) {
+                continue;
+            }
             let resolved = table.resolve(&options.default_catalog, &options.default_schema);
             if *resolved.catalog == *self.catalog
                 && let Some(missing) = self.missing(&resolved.schema, &resolved.table).await
@@ -128,6 +158,26 @@ impl Run<'_> {
             self.check_written(&dml.table_name)?;
         }
         self.at_once(DataFrame::new(self.ctx.state(), plan)).await
+    }
+}
+
+/// Refuses to copy into folders by a column that may be null: DataFusion puts such rows into the folder of 0 or of the empty text.
+fn refuse_lost_nulls(plan: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Copy(copy) = plan else { return Ok(()) };
+    let schema = copy.input.schema();
+    let lost = copy
+        .partition_by
+        .iter()
+        .find(|name| schema.field_with_unqualified_name(name).is_ok_and(|field| field.is_nullable()));
+    match lost {
+        Some(name) => {
+            let message = format!(
+                "PARTITIONED BY ({name}): the column may be null, and a folder has no name for that: \
+                 COPY (SELECT …, coalesce({name}, …) AS {name} FROM …)"
+            );
+            Err(refused(ErrorKind::Unsupported, message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use datafusion::dataframe::DataFrame;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Statement as SqlStatement, Visit, VisitMut, Visitor, VisitorMut,
+    Ident, ObjectName, ObjectNamePart, Query, Statement as SqlStatement, VisitMut, VisitorMut,
 };
 use strandline::{Error, Result, Transaction};
 
@@ -55,7 +55,7 @@ impl Run<'_> {
         let mut settled = Settle {
             catalog: self.catalog,
             schema: state.config_options().catalog.default_schema.as_str(),
-            ctes: ctes(&query),
+            queries: Vec::new(),
         };
         if let ControlFlow::Break(error) = VisitMut::visit(&mut query, &mut settled) {
             return Err(error);
@@ -80,22 +80,6 @@ impl Run<'_> {
     }
 }
 
-/// The names that a query gives to queries of its own.
-fn ctes(query: &Query) -> Vec<String> {
-    struct Ctes(Vec<String>);
-    impl Visitor for Ctes {
-        type Break = ();
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-            self.0.extend(tables.map(|table| folded(&table.alias.name)));
-            ControlFlow::Continue(())
-        }
-    }
-    let mut ctes = Ctes(Vec::new());
-    let _ = query.visit(&mut ctes);
-    ctes.0
-}
-
 fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
@@ -104,11 +88,52 @@ fn folded(ident: &Ident) -> String {
 struct Settle<'s> {
     catalog: &'s str,
     schema: &'s str,
-    ctes: Vec<String>,
+    /// The queries that this is within, the outermost first.
+    queries: Vec<Within>,
+}
+
+/// The names that a query gives to queries of its own.
+struct Within {
+    /// Those that hold from here on.
+    known: Vec<String>,
+    /// Those of queries that are not over, by where they stand: a query does not see its own name, nor those behind it.
+    coming: Vec<(*const Query, String)>,
+}
+
+impl Within {
+    fn of(query: &Query) -> Self {
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        let named = ctes.map(|cte| (std::ptr::from_ref(cte.query.as_ref()), folded(&cte.alias.name)));
+        let (mut known, mut coming) = (Vec::new(), named.collect::<Vec<_>>());
+        if query.with.as_ref().is_some_and(|with| with.recursive) {
+            known.extend(coming.drain(..).map(|(_, name)| name));
+        }
+        Self { known, coming }
+    }
+}
+
+impl Settle<'_> {
+    fn is_cte(&self, table: &str) -> bool {
+        self.queries.iter().any(|within| within.known.iter().any(|name| name == table))
+    }
 }
 
 impl VisitorMut for Settle<'_> {
     type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.queries.push(Within::of(query));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.queries.pop();
+        if let Some(within) = self.queries.last_mut() {
+            let over = within.coming.iter().position(|(place, _)| std::ptr::eq(*place, query));
+            within.known.extend(over.map(|over| within.coming.remove(over).1));
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<Error> {
         let parts: Option<Vec<&Ident>> = name.0.iter().map(ObjectNamePart::as_ident).collect();
@@ -118,7 +143,7 @@ impl VisitorMut for Settle<'_> {
                 let message = format!("{name} is not in the lake: a view reads only what is");
                 return ControlFlow::Break(invalid(message));
             }
-            Some([table]) if self.schema != PUBLIC && !self.ctes.contains(&folded(table)) => {
+            Some([table]) if self.schema != PUBLIC && !self.is_cte(&folded(table)) => {
                 name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('"', self.schema)));
             }
             _ => {}

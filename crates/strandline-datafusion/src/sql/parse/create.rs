@@ -114,21 +114,34 @@ impl CreateTable {
         match clause {
             "PARTITION" | "PARTITIONED" => {
                 expect(parser, &["BY"])?;
+                once(self.split_by.is_empty(), "PARTITION BY")?;
                 self.split_by = in_parens(parser, transform)?;
             }
             "CLUSTER" => {
                 expect(parser, &["BY"])?;
+                once(self.sorted_by.is_empty(), "CLUSTER BY")?;
                 self.sorted_by = in_parens(parser, sorted)?;
             }
-            "WITH" | "TBLPROPERTIES" => self.properties.extend(in_parens(parser, property)?),
+            "WITH" | "TBLPROPERTIES" => {
+                for (key, value) in in_parens(parser, property)? {
+                    once(self.properties.iter().all(|(known, _)| *known != key), &key)?;
+                    self.properties.push((key, value));
+                }
+            }
             "COMMENT" => {
                 let _ = parser.consume_token(&Token::Eq);
+                once(self.comment.is_none(), "COMMENT")?;
                 self.comment = Some(text(parser)?);
             }
             _ => self.query = Some(query(parser)?),
         }
         Ok(())
     }
+}
+
+/// Refuses a clause that stands there a second time.
+fn once(is_first: bool, clause: &str) -> Parsed<()> {
+    if is_first { Ok(()) } else { refuse(format!("{clause} stands there twice")) }
 }
 
 /// What stands between the parentheses behind a table's name.
@@ -186,13 +199,15 @@ fn column_with_constraints(parser: &mut Parser<'_>) -> Parsed<(Column, bool, Vec
     let name = identifier(parser)?;
     let ty = column_type(parser)?;
     let mut column = Column { name, ty, required: false, default: None, comment: None };
-    let (mut key, mut checks) = (false, Vec::new());
+    let (mut key, mut nullable, mut checks) = (false, false, Vec::new());
     loop {
         if take(parser, &["NOT", "NULL"]) {
             column.required = true;
         } else if take(parser, &["DEFAULT"]) {
+            once(column.default.is_none(), "DEFAULT")?;
             column.default = Some(constant(parser)?);
         } else if take(parser, &["COMMENT"]) {
+            once(column.comment.is_none(), "COMMENT")?;
             column.comment = Some(text(parser)?);
         } else if take(parser, &["PRIMARY", "KEY"]) {
             // The columns of a key are never null.
@@ -200,7 +215,11 @@ fn column_with_constraints(parser: &mut Parser<'_>) -> Parsed<(Column, bool, Vec
         } else if next_are(parser, &["CONSTRAINT"]) || next_are(parser, &["CHECK"]) {
             let name = take(parser, &["CONSTRAINT"]).then(|| identifier(parser)).transpose()?;
             checks.push(check(parser, name)?);
-        } else if !take(parser, &["NULL"]) {
+        } else if take(parser, &["NULL"]) {
+            nullable = true;
+        } else if nullable && column.required {
+            return refuse(format!("column {} is said to be NULL, and not to be", column.name));
+        } else {
             return Ok((column, key, checks));
         }
     }

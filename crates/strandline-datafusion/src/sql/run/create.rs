@@ -4,6 +4,7 @@
 //! tables (`alter`).
 
 use datafusion::arrow::datatypes::Schema as ArrowSchema;
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::sql::sqlparser::ast::Query;
 use strandline::format::{ColumnName, Field};
 use strandline::transaction::Rows;
@@ -20,6 +21,11 @@ impl Run<'_> {
         let namespace = self.namespace(name)?;
         if namespace == PUBLIC {
             return if if_absent { Ok(()) } else { Err(exists("schema", PUBLIC)) };
+        }
+        if namespace.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
+            let message =
+                format!("{INFORMATION_SCHEMA} tells of the other schemas, and hides one of that name");
+            return Err(invalid(message));
         }
         let acting = self.acting().await?;
         let outcome = match acting.transaction().create_namespace(&namespace).await {

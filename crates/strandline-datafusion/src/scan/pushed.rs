@@ -147,13 +147,13 @@ fn is_certain(way: &[Step], scan: &Arc<dyn ExecutionPlan>, filter: &Arc<dyn Phys
         return false;
     };
     let below = &way[start + 1..];
-    let twice: BTreeSet<&String> = below.iter().flat_map(|step| &step.twice).collect();
+    let twice: BTreeSet<&str> = below.iter().flat_map(|step| &step.twice).map(String::as_str).collect();
     let renamed = renames(scan) || below.iter().any(|step| step.renames);
     let names = collect_columns(filter);
     let is_meant = match renamed {
         // A name that is there twice may be another name of the column.
         true => twice.is_empty(),
-        false => names.iter().all(|column| !twice.contains(&column.name().to_owned())),
+        false => names.iter().all(|column| !twice.contains(column.name())),
     };
     is_meant && below.iter().all(|step| !step.by_name)
 }

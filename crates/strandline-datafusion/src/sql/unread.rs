@@ -83,9 +83,6 @@ fn of_statement(statement: &Statement) -> Refusal {
         Statement::CreateDatabase { .. } => {
             first([(true, "CREATE DATABASE", "a lake has schemas, write CREATE SCHEMA")])
         }
-        Statement::Update(update) if !update.table.joins.is_empty() => {
-            first([(true, "UPDATE of a join", "write UPDATE … WHERE id IN (…), or MERGE")])
-        }
         _ => None,
     }
 }

@@ -143,7 +143,7 @@ fn check_condition(on: &Expr, target: &TableReference, source: &LogicalPlan) -> 
         return Ok(());
     }
     let message = format!(
-        "MERGE needs an equality of the two sides in ON, such as {target}.id = source.id: this has none, so that every row would match any other"
+        "MERGE needs an equality of the two sides in ON, such as {target}.id = source.id: this has none, and every row would have to be compared with every other"
     );
     Err(refused(ErrorKind::InvalidInput, message))
 }

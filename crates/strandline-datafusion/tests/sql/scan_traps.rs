@@ -111,3 +111,22 @@ async fn a_plan_says_what_it_reads_and_what_that_costs() {
         assert!(ran.contains(part), "{part}: {ran}");
     }
 }
+
+/// The last of the first ten rows is told to scans as it becomes known; DataFusion tells it to the other side of a semi join as well, if there
+/// is a column of that name.
+#[tokio::test]
+async fn what_becomes_known_of_a_column_is_not_told_to_another_of_its_name() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "v", &[("id", longs(1000..1010)), ("k", longs(0..10))]).await;
+    table(&lake, "w", &[("id", longs(0..10)), ("k", longs(0..10))]).await;
+    let ctx = session(&lake);
+    let query = "SELECT w.id FROM lake.public.w WHERE EXISTS \
+                 (SELECT 1 FROM lake.public.v WHERE v.k = w.id AND v.id + w.k > 0) ORDER BY w.id DESC LIMIT 2";
+    assert_eq!(rows(&ctx, query).await, ["9", "8"]);
+    let plan = rows(&ctx, &format!("EXPLAIN FORMAT INDENT {query}")).await.join("\n");
+    let told = |table: &str| {
+        let scan = plan.split("DataSourceExec").find(|scan| scan.contains(&format!("lake=[{table} at main")));
+        scan.map(|scan| scan.matches("DynamicFilter").count())
+    };
+    assert_eq!((told("w"), told("v")), (Some(1), Some(1)), "{plan}");
+}

@@ -26,7 +26,7 @@
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as Sql, ExactNumberInfo, TimezoneInfo};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
-use strandline::format::{ColumnName, Field, PrimitiveType, Type};
+use strandline::format::{ColumnName, Field, MAX_TYPE_DEPTH, PrimitiveType, Type};
 
 use super::words::{Parsed, expect, identifier, refuse, take, text};
 
@@ -35,7 +35,7 @@ const DECIMAL: (u8, u8) = (38, 10);
 
 /// The type that comes next.
 pub(super) fn column_type(parser: &mut Parser<'_>) -> Parsed<Type> {
-    let mut types = Types { parser, half: false };
+    let mut types = Types { parser, half: false, depth: 0 };
     let ty = types.one()?;
     if types.half {
         return types.parser.expected_ref("the end of the type", types.parser.peek_token_ref());
@@ -48,10 +48,14 @@ struct Types<'p, 'd> {
     parser: &'p mut Parser<'d>,
     /// Whether the first half of the `>>` that comes next was taken.
     half: bool,
+    /// How many types this is within.
+    depth: usize,
 }
 
 impl Types<'_, '_> {
     fn one(&mut self) -> Parsed<Type> {
+        self.depth += 1;
+        check_depth(self.depth)?;
         let mut ty = if self.opens("STRUCT") {
             Type::Struct(self.members()?)
         } else if self.opens("ARRAY") || self.opens("LIST") {
@@ -59,12 +63,18 @@ impl Types<'_, '_> {
         } else if self.opens("MAP") {
             self.map()?
         } else {
-            plain(self.parser.parse_data_type()?)?
+            let ty = self.parser.parse_data_type()?;
+            check_depth(self.depth + brackets(&ty))?;
+            plain(ty)?
         };
+        let mut depth = self.depth;
         while !self.half && self.parser.consume_token(&Token::LBracket) {
             self.parser.expect_token(&Token::RBracket)?;
+            depth += 1;
+            check_depth(depth)?;
             ty = Type::list(ty, false).map_err(|error| not_allowed(&error))?;
         }
+        self.depth -= 1;
         Ok(ty)
     }
 
@@ -129,6 +139,23 @@ impl Types<'_, '_> {
     fn required(&mut self) -> bool {
         !self.half && take(self.parser, &["NOT", "NULL"])
     }
+}
+
+/// Refuses what the format would, before anything goes down as deep.
+fn check_depth(depth: usize) -> Parsed<()> {
+    if depth > MAX_TYPE_DEPTH {
+        return refuse(format!("types nest deeper than {MAX_TYPE_DEPTH}"));
+    }
+    Ok(())
+}
+
+/// How many brackets the parser has taken for a type already.
+fn brackets(ty: &Sql) -> usize {
+    let (mut inner, mut brackets) = (ty, 0);
+    while let Sql::Array(ArrayElemTypeDef::SquareBracket(element, _)) = inner {
+        (inner, brackets) = (element, brackets + 1);
+    }
+    brackets
 }
 
 fn not_allowed(error: &strandline::format::Error) -> ParserError {

@@ -58,9 +58,7 @@ impl Session {
     /// # Errors
     /// As [`register`](crate::register).
     pub fn new(lake: &Lake) -> Result<Self> {
-        let mut config = SessionConfig::new().with_information_schema(true);
-        // A number with a point is what it says, and not the nearest that 64 bits of a float can say.
-        config.options_mut().sql_parser.parse_float_as_decimal = true;
+        let config = SessionConfig::new().with_information_schema(true);
         Self::with_context(SessionContext::new_with_config(config), lake)
     }
 

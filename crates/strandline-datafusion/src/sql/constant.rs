@@ -9,12 +9,11 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, VisitMut};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 use strandline::columns::{arrow_type, value_at};
 use strandline::format::{Timestamp, Type, Value};
 use strandline::{Error, ErrorKind, Result};
 
-use crate::sql::numbers::Doubles;
 use crate::sql::refusal;
 use crate::write;
 
@@ -67,8 +66,7 @@ pub(crate) async fn instant(ctx: &SessionContext, expr: SqlExpr) -> Result<Times
     Ok(Timestamp::from_micros(found.as_primitive::<TimestampMicrosecondType>().value(0))?)
 }
 
-fn planned(ctx: &SessionContext, mut expr: SqlExpr) -> Result<Expr> {
-    let _ = VisitMut::visit(&mut expr, &mut Doubles);
+fn planned(ctx: &SessionContext, expr: SqlExpr) -> Result<Expr> {
     let expr = ExprWithAlias { expr, alias: None };
     ctx.state().create_logical_expr_from_sql_expr(expr, &DFSchema::empty()).map_err(|error| refusal(&error))
 }

@@ -15,7 +15,6 @@ mod constant;
 mod dialect;
 pub(crate) mod lookup;
 pub(crate) mod names;
-mod numbers;
 mod parse;
 pub(crate) mod reference;
 pub(crate) mod run;

@@ -27,7 +27,7 @@ use strandline::{Error, ErrorKind, Result};
 
 use crate::catalog::At;
 use crate::error::refused;
-use crate::sql::{constant, numbers, reference, unread};
+use crate::sql::{constant, reference, unread};
 
 /// What the clauses of a query ask for, before the references are known.
 #[derive(Clone, Debug)]
@@ -64,7 +64,6 @@ pub(crate) async fn replace_in(
     tree: &mut (impl Visit + VisitMut),
 ) -> Result<()> {
     unread::refuse(&ctx.state_ref().read(), tree)?;
-    let _ = VisitMut::visit(tree, &mut numbers::Doubles);
     let mut found = Collect(Vec::new());
     if let ControlFlow::Break(error) = VisitMut::visit(tree, &mut found) {
         return Err(error);

@@ -17,24 +17,31 @@ use crate::lake::Head;
 use crate::storage::Objects;
 use crate::tree::{KeyRange, Select};
 
-/// Looks for a transaction in the history of a head, the head included: above the version that it began on, or, if its id
-/// stands for an idempotency key, everywhere [TXN-5, HIST-6].
+/// Looks for the commit of an idempotency key in the whole history of a head, the head included [HIST-6].
 ///
-/// Gives its commit; of one that was expired what the history says of it [EXP-3]. No request as long as the head's buffer holds
-/// what came since; with a key, the inner nodes of the history above keyed entries, one leaf, and one more of a hundred leaves; and
-/// the commit.
-pub(crate) async fn find(head: &Head, txn: TxnId, keyed: bool, start: Seq) -> Result<Option<Commit>> {
-    let commit = head.commit();
-    if commit.txn == txn {
-        return Ok(Some(head.version().clone()));
+/// Gives its commit; of one that was expired what the history says of it [EXP-3]. Requests: the inner nodes of
+/// the history above keyed entries, one leaf, and one more of a hundred leaves; and the commit.
+pub(crate) async fn find_key(head: &Head, txn: TxnId) -> Result<Option<Commit>> {
+    match at_head(head, txn) {
+        Some(commit) => Ok(Some(commit)),
+        None => found(head, search(head, &Keyed(txn)).await?).await,
     }
-    if keyed {
-        return found(head, search(head, &Keyed(txn)).await?).await;
+}
+
+/// Looks for a transaction in the history of a head above the version that it began on, the head included [TXN-5]. What is below was
+/// searched for its key when it began.
+///
+/// No request as long as the head's buffer holds what came since; else the nodes that do, and the commit.
+pub(crate) async fn find_since(head: &Head, txn: TxnId, start: Seq) -> Result<Option<Commit>> {
+    match at_head(head, txn) {
+        Some(commit) => Ok(Some(commit)),
+        None if head.commit().seq <= start => Ok(None),
+        None => found(head, search(head, &Since(KeyRange::new(start..), txn)).await?).await,
     }
-    if commit.seq <= start {
-        return Ok(None);
-    }
-    found(head, search(head, &Since(KeyRange::new(start..), txn)).await?).await
+}
+
+fn at_head(head: &Head, txn: TxnId) -> Option<Commit> {
+    (head.commit().txn == txn).then(|| head.version().clone())
 }
 
 async fn found(head: &Head, entry: Option<HistoryEntry>) -> Result<Option<Commit>> {
@@ -163,9 +170,9 @@ fn gone(error: &Error) -> Error {
     }
 }
 
-/// Whether a transaction has committed already, seen from a base.
+/// Whether a transaction has committed already, seen from a base in whose history its start stands.
 pub(crate) async fn landed(head: &Head, member: &Member) -> Result<Option<Commit>> {
-    find(head, member.txn, member.keyed, member.start.version()).await
+    find_since(head, member.txn, member.start.version()).await
 }
 
 #[cfg(test)]

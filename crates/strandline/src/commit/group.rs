@@ -1,43 +1,36 @@
-//! The committers of a process: one for each branch, which carries the transactions that wait through the loop, group by group
-//! [TXN-10, TXN-11].
+//! The loop of every commit: a group of transactions is checked, built, stored and swapped, until each is answered [TXN-10, TXN-11].
 //!
-//! Invariants: a group is one swap, so its outcome is one; a member that conflicts leaves it without harm to the others, and
-//! only a commit that has landed is ever named as what stands in its way; a member whose caller went away stays [UNK-6]. A
-//! committer is a task that the lake owns; it ends when nobody waits. What does not belong here: the checks (`check`) and the
-//! nodes (`build`).
+//! Invariants: a group is one swap, so its outcome is one; a member that conflicts leaves it without harm to the others, and only a
+//! commit that has landed is ever named as what stands in its way; a member whose caller went away stays [UNK-6]; one whose time is up
+//! is not begun. Nobody is held up for long by what another one needs: whatever takes long gives way as soon as others wait, and those
+//! who come are taken along at the next attempt. What does not belong here: the queue (`queue`), the checks (`check`, `prepare`), the
+//! nodes (`build`), and what a swap came to (`outcome`).
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::join_all;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::{join_all, select_all};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use strandline_format::tree::EncodedNode;
-use strandline_format::{NameKey, PointerUpdate, RefName, Seq, TableChange, TxnId};
-use tokio::task::JoinHandle;
+use strandline_format::{RefName, Seq};
 use tokio::time::Instant;
 
-use crate::commit::Member;
-use crate::commit::build::{Built, Identity, Tip, build, pack};
-use crate::commit::check::{check_retained, check_start, commit_at, landed, renew_uploads};
+use crate::commit::build::Built;
+use crate::commit::outcome::{again_if_it_passes, answer_unstored, in_time, patient};
+use crate::commit::prepare::{Onto, Prepared};
+use crate::commit::queue::{Serving, Waiting};
 use crate::commit::report::{Phases, Report, Requests};
-use crate::commit::resolve::{Unresolved, read_commit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{Commit, Ref};
-use crate::lake::{Found, Head, Lake, NextPointer};
-use crate::merge::{Brought, Choices, Conflict, Rebase, Rebased, Upon};
+use crate::history::Commit;
+use crate::lake::{Head, Lake, NextPointer};
 use crate::refs::Source;
 use crate::runtime::{Deadline, Runtime};
-use crate::storage::{Loaded, Recognise, Settled, Storage};
-
-/// The most transactions of one swap.
-const GROUP: usize = 64;
+use crate::storage::Staging;
 
 /// The first pause while the store is in trouble, and the longest pause of all.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
 /// After races that were lost, pauses grow from the time of an attempt to so many times that: where attempts are quick, whoever
 /// waits longer only comes too late again.
@@ -46,178 +39,120 @@ const LONGEST_RACE: u32 = 32;
 /// No attempt counts as quicker.
 const QUICKEST: Duration = Duration::from_millis(1);
 
-/// How long a fence may take once the time is up.
-const FENCE: Duration = Duration::from_secs(5);
+/// For how long others are held up by what one of a group needs for itself. Each time that it gave way, its preparation has
+/// [`MORE`] times as long, so that it comes to its end though others never cease to come.
+const HOLD: Duration = Duration::from_secs(1);
+const MORE: u32 = 4;
 
-/// The committers of a lake, by branch.
-#[derive(Debug, Default)]
-pub(crate) struct Committers(Mutex<HashMap<NameKey, Arc<Mutex<Queue>>>>);
+/// The least time of an attempt while anybody has it. Were each cut off by the nearest deadline of all, then none would come to its
+/// end where many commits come close to theirs.
+const LEAST: Duration = Duration::from_secs(2);
 
-/// Who waits for a branch, and the task that serves them.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Vec<Waiting>,
-    /// Runs as long as anybody waits. It may have been dropped with its runtime, or have panicked.
-    task: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    member: Member,
-    since: Instant,
-    deadline: Deadline,
-    attempts: u32,
-    checked: u64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Committers {
-    /// Takes a transaction back that nobody has begun to commit, because the runtime that should do it is not driven.
-    pub(crate) fn withdraw(&self, branch: &RefName, txn: TxnId) -> bool {
-        let Some(queue) = lock(&self.0).get(branch.key()).cloned() else { return false };
-        let mut held = lock(&queue);
-        let before = held.waiting.len();
-        held.waiting.retain(|waiting| waiting.member.txn != txn);
-        held.waiting.len() < before
-    }
-
-    /// Hands a transaction over. Its answer comes through the member's channel, whatever becomes of its caller.
-    pub(crate) fn submit(&self, lake: &Lake, branch: &RefName, member: Member) {
-        let queue = Arc::clone(lock(&self.0).entry(branch.key().clone()).or_default());
-        let deadline = Deadline::after(member.patience.timeout);
-        let waiting = Waiting { member, since: Instant::now(), deadline, attempts: 0, checked: 0 };
-        let mut held = lock(&queue);
-        held.waiting.push(waiting);
-        if held.task.as_ref().is_none_or(JoinHandle::is_finished) {
-            let serve = serve(lake.clone(), branch.clone(), Arc::clone(&queue));
-            held.task = Some(tokio::spawn(serve));
-        }
-    }
-}
-
-/// Answers those that still wait when a committer ends before its time: its runtime was stopped, or it panicked.
-struct Serving(Arc<Mutex<Queue>>);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let stopped =
-            Error::new(ErrorKind::Unavailable, "not committed: the committer's runtime was stopped");
-        drop(fail(std::mem::take(&mut lock(&self.0).waiting), &stopped));
-    }
-}
-
-async fn serve(lake: Lake, branch: RefName, queue: Arc<Mutex<Queue>>) {
-    let _serving = Serving(Arc::clone(&queue));
-    loop {
-        // Whoever is about to commit now goes along.
-        tokio::task::yield_now().await;
-        let members: Vec<Waiting> = {
-            let mut held = lock(&queue);
-            if held.waiting.is_empty() {
-                held.task = None;
-                return;
-            }
-            let count = held.waiting.len().min(GROUP);
-            held.waiting.drain(..count).collect()
-        };
-        Group { lake: &lake, branch: &branch, requests: Requests::default(), phases: Phases::default() }
-            .run(members)
-            .await;
-    }
-}
-
-/// One group on its way.
-struct Group<'a> {
-    lake: &'a Lake,
-    branch: &'a RefName,
-    requests: Requests,
-    phases: Phases,
+/// The committer of a branch.
+pub(super) struct Group<'a> {
+    pub(super) lake: &'a Lake,
+    pub(super) branch: &'a RefName,
+    pub(super) requests: Requests,
+    pub(super) phases: Phases,
+    /// How many attempts in a row came to nothing.
+    failures: u32,
 }
 
 /// The members that go into one swap, and the chain of their commits.
 #[derive(Default)]
-struct Chain {
-    members: Vec<Waiting>,
-    built: Vec<Built>,
-    /// Those that conflict with a commit of the chain: they are tried again once it has landed.
-    later: Vec<Waiting>,
+pub(super) struct Chain {
+    pub(super) members: Vec<Waiting>,
+    pub(super) built: Vec<Built>,
     /// What the ref said from which a member of the chain takes something over.
-    source: Option<Source>,
+    pub(super) source: Option<Source>,
+    /// Those who do not go along this time.
+    later: Vec<Waiting>,
+    /// Whether one of them met trouble that may pass.
+    trouble: bool,
 }
 
 /// What became of an attempt.
-enum Attempt {
+pub(super) enum Attempt {
     /// Everybody of the chain was answered.
     Done,
-    /// Nothing was applied; the members are tried again, on this base if it is known.
+    /// Nothing was applied for certain; the members are tried again, on this base if it is known.
     Again(Vec<Waiting>, Option<Arc<Head>>),
 }
 
+/// Serves those that wait for a branch, until there is nobody.
+pub(super) async fn serve(lake: Lake, branch: RefName, mut serving: Serving) {
+    let (requests, phases) = (Requests::default(), Phases::default());
+    let mut group = Group { lake: &lake, branch: &branch, requests, phases, failures: 0 };
+    let mut members = Vec::new();
+    while serving.goes_on(&members) {
+        // Whoever is about to commit now goes along.
+        tokio::task::yield_now().await;
+        serving.fill(&mut members);
+        members = group.round(members, &serving).await;
+    }
+}
+
 impl Group<'_> {
-    /// Carries the members through, until each is answered.
-    async fn run(mut self, mut members: Vec<Waiting>) {
-        let mut failures = 0;
-        while !members.is_empty() {
-            let begun = Instant::now();
-            let longest = members.iter().map(|waiting| waiting.deadline).max_by_key(Deadline::remaining);
-            let deadline = longest.unwrap_or_else(|| Deadline::after(Duration::ZERO));
-            let (attempt, later) = self.attempt(members, deadline).await;
-            members = later;
-            let Attempt::Again(again, base) = attempt else { continue };
-            let pause = pause(failures, base.is_some().then(|| begun.elapsed()));
-            if let Some(head) = base {
-                self.lake.learn(head);
-            }
-            members.extend(patient(again, self.lake, self.branch));
-            // The first time nobody else need be in the way any more.
-            if failures > 0 {
-                deadline.sleep(jittered(pause, self.lake.storage().runtime())).await;
-            }
-            failures += 1;
+    /// An attempt, and the pause after one that came to nothing. Gives those that are to be tried again.
+    async fn round(&mut self, members: Vec<Waiting>, serving: &Serving) -> Vec<Waiting> {
+        let begun = Instant::now();
+        let mut members = in_time(members);
+        for waiting in &mut members {
+            waiting.before.get_or_insert((self.requests, self.phases));
         }
+        if members.is_empty() {
+            return members;
+        }
+        let (attempt, mut members) = self.attempt(members, serving).await;
+        let Attempt::Again(again, base) = attempt else {
+            self.failures = 0;
+            return members;
+        };
+        again.iter().for_each(|waiting| waiting.stage.settle());
+        let pause = pause(self.failures, base.is_some().then(|| begun.elapsed()));
+        if let Some(head) = base {
+            self.lake.learn(head);
+        }
+        members.extend(patient(again, self.lake, self.branch));
+        // The first time nobody else need be in the way any more.
+        if self.failures > 0 && !members.is_empty() {
+            time_of(&members).sleep(jittered(pause, self.lake.storage().runtime())).await;
+        }
+        self.failures = self.failures.saturating_add(1);
+        members
     }
 
-    /// One attempt: checks, builds, uploads, swaps.
-    async fn attempt(&mut self, members: Vec<Waiting>, deadline: Deadline) -> (Attempt, Vec<Waiting>) {
+    /// One attempt: checks, builds, stores, swaps. With it, those that did not go along.
+    async fn attempt(&mut self, members: Vec<Waiting>, serving: &Serving) -> (Attempt, Vec<Waiting>) {
         let begun = Instant::now();
-        let head = match self.base(&members).await {
-            Ok(head) => head,
-            Err(error) => return (fail_or_retry(members, &error), Vec::new()),
+        let time = time_of(&members);
+        let head = match time.run("reading the branch", self.base(&members)).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(error)) | Err(error) => return (again_if_it_passes(members, &error), Vec::new()),
         };
-        let mut chain = Chain::default();
-        for waiting in members {
-            self.join(&head, waiting, &mut chain).await;
-        }
+        let mut chain = self.chain(&head, members, serving).await;
         self.phases.build += begun.elapsed();
-        let later = std::mem::take(&mut chain.later);
+        let mut later = std::mem::take(&mut chain.later);
         if chain.members.is_empty() {
-            return (Attempt::Done, later);
+            await_data(&mut later).await;
+            let attempt = if chain.trouble { Attempt::Again(Vec::new(), None) } else { Attempt::Done };
+            return (attempt, later);
         }
-        let next = match self.next_pointer(&head, &chain, deadline).await {
+        let next = match self.next_pointer(&head, &chain).await {
             Ok(next) => next,
-            Err(error) => return (fail_or_retry(chain.members, &error), later),
+            Err(error) => return (again_if_it_passes(chain.members, &error), later),
         };
         let begun = Instant::now();
-        let refs = self.lake.storage().refs();
-        let (nodes, data, staged) = tokio::join!(
-            self.upload(&chain.built),
-            stored(&mut chain.members),
-            refs.stage(&next.change.bytes)
-        );
+        let stored = self.store(chain, &next, serving).await;
         self.phases.upload += begun.elapsed();
-        let staged = match nodes.and(staged) {
-            Ok(staged) => staged,
-            Err(error) => return (fail_or_retry(chain.members, &error), later),
-        };
-        if data.iter().any(Result::is_err) {
-            return (answer_unstored(chain.members, data), later);
+        match stored {
+            Ok((chain, staged)) => {
+                let attempt = self.swap(&head, next, chain).await;
+                drop(staged);
+                (attempt, later)
+            }
+            Err(attempt) => (attempt, later),
         }
-        let attempt = self.swap(&head, next, chain, deadline).await;
-        drop(staged);
-        (attempt, later)
     }
 
     /// The newest base that this process knows, and one that is new enough for everybody.
@@ -233,108 +168,94 @@ impl Group<'_> {
         }
     }
 
+    /// Makes the chain of those that go along. What is brought in goes first: it is made upon the head itself.
+    async fn chain(&self, head: &Head, mut members: Vec<Waiting>, serving: &Serving) -> Chain {
+        members.sort_by_key(|waiting| waiting.member.brings.is_none());
+        let mut chain = Chain::default();
+        let mut members = members.into_iter();
+        while let Some(mut waiting) = members.next() {
+            let others = !chain.members.is_empty() || members.len() > 0 || !chain.later.is_empty();
+            if std::mem::take(&mut waiting.sits_out) && others {
+                chain.later.push(waiting);
+                continue;
+            }
+            self.join(head, waiting, &mut chain, || others || serving.others_wait()).await;
+        }
+        chain
+    }
+
     /// Checks a member against the base and adds its commit to the chain; or answers it; or leaves it for later.
-    async fn join(&self, head: &Head, mut waiting: Waiting, chain: &mut Chain) {
+    async fn join(&self, head: &Head, mut waiting: Waiting, chain: &mut Chain, others: impl Fn() -> bool) {
         // The same key twice in one group: the second finds the first once that has landed.
-        if chain.members.iter().any(|other| other.member.txn == waiting.member.txn) {
+        let twice = chain.members.iter().any(|other| other.member.txn == waiting.member.txn);
+        if twice || (waiting.is_late && !has_data(&mut waiting, &others).await) {
             chain.later.push(waiting);
             return;
         }
-        match Box::pin(self.prepare(head, &mut waiting, chain)).await {
-            Ok(Prepared::Ready(built)) => {
+        let onto = Onto { lake: self.lake, branch: self.branch, head, last: chain.built.last() };
+        let (hold, deadline) = (HOLD.saturating_mul(MORE.saturating_pow(waiting.gave_way)), waiting.deadline);
+        let prepared = give_way(hold, deadline, others, Box::pin(onto.prepare(&mut waiting))).await;
+        match prepared {
+            Ok(Some(Ok(Prepared::Ready(ready)))) => {
                 chain.members.push(waiting);
-                chain.built.push(*built);
+                chain.source = ready.source.or_else(|| chain.source.take());
+                chain.built.push(ready.built);
             }
-            Ok(Prepared::Committed(commit)) => {
+            Ok(Some(Ok(Prepared::Committed(commit)))) => {
                 let report = Report { already: true, ..self.report(&waiting, commit, 1) };
                 waiting.answer(Ok(report));
             }
-            Ok(Prepared::Later) => chain.later.push(waiting),
-            Err(error) if may_pass(&error, &waiting) => {
+            Ok(Some(Ok(Prepared::Later))) => chain.later.push(waiting),
+            Ok(Some(Err(error))) if may_pass(&error, &waiting) => {
                 tracing::debug!(%error, "a commit is prepared again");
-                waiting.deadline.sleep(jittered(PAUSES.0, self.lake.storage().runtime())).await;
+                waiting.trouble = Some(error);
+                chain.later.push(waiting);
+                chain.trouble = true;
+            }
+            Ok(None) => {
+                waiting.gave_way += 1;
+                waiting.sits_out = true;
                 chain.later.push(waiting);
             }
-            Err(error) => waiting.answer(Err(error)),
+            Ok(Some(Err(error))) => waiting.answer(Err(error)),
+            Err(late) => waiting.answer(Err(late.at("not committed: making it ready"))),
         }
     }
 
-    async fn prepare(&self, head: &Head, waiting: &mut Waiting, chain: &mut Chain) -> Result<Prepared> {
-        let member = &mut waiting.member;
-        // It is made upon a head, and asks its source with that head's token in hand.
-        if member.brings.is_some() && !chain.built.is_empty() {
-            return Ok(Prepared::Later);
-        }
-        check_start(head, &member.start).await?;
-        if let Some(commit) = landed(head, member).await? {
-            return Ok(Prepared::Committed(commit));
-        }
-        check_retained(head, &member.start)?;
-        renew_uploads(member, head, self.lake.storage().objects()).await?;
-        let tip = match chain.built.last() {
-            Some(built) => built.tip.clone(),
-            None => head.tip(self.lake),
+    /// Puts all objects of the chain and the data of its members at once; nothing is swapped before all of it is in the store
+    /// [TXN-6]. Data is waited for as long as the rest takes, and then as long as others may be held up.
+    async fn store(
+        &mut self,
+        mut chain: Chain,
+        next: &NextPointer,
+        serving: &Serving,
+    ) -> std::result::Result<(Chain, Staging), Attempt> {
+        let (time, alone) = (time_of(&chain.members), chain.members.len() == 1);
+        let refs = self.lake.storage().refs();
+        let rest_is_stored = AtomicBool::new(false);
+        let others = || rest_is_stored.load(Ordering::Relaxed) && (!alone || serving.others_wait());
+        let rest = async {
+            let (nodes, staged) = tokio::join!(self.upload(&chain.built), refs.stage(&next.change.bytes));
+            rest_is_stored.store(true, Ordering::Relaxed);
+            nodes.and(staged)
         };
-        waiting.checked = tip.commit.version().0 - member.start.version().0;
-        let carried = match member.brings.is_some() {
-            true => self.bring(member, head, chain).await?,
-            false => self.carry(member, &tip, head).await?,
+        let data = give_way(HOLD, time, others, stored(&mut chain.members));
+        let (rest, data) = tokio::join!(time.run("storing the commit", rest), data);
+        let staged = match rest.and_then(|rest| rest) {
+            Ok(staged) => staged,
+            Err(error) => return Err(again_if_it_passes(chain.members, &error)),
         };
-        let work = match carried {
-            Rebased::Done(work) => work,
-            Rebased::Conflicts(_) if !chain.built.is_empty() => return Ok(Prepared::Later),
-            Rebased::Conflicts(conflicts) => {
-                return Err(self.name_commits(conflicts, head, &member.start).await);
+        match data {
+            Ok(Some(data)) if data.iter().all(Result::is_ok) => Ok((chain, staged)),
+            Ok(Some(data)) => Err(answer_unstored(chain.members, data)),
+            Ok(None) => {
+                for waiting in &mut chain.members {
+                    waiting.is_late = waiting.member.uploads.stored().now_or_never().is_none();
+                }
+                Err(Attempt::Again(chain.members, None))
             }
-        };
-        let merged = member.brings.as_ref().and_then(|brings| brings.bringing.merged());
-        let identity = Identity { txn: member.txn, keyed: member.keyed, era: head.pointer().era(), merged };
-        let runtime = self.lake.storage().runtime();
-        let built = build(&work, &tip, identity, &member.label, runtime).await?;
-        Ok(Prepared::Ready(Box::new(built)))
-    }
-
-    /// The member's work upon the tip.
-    async fn carry(&self, member: &mut Member, tip: &Tip, head: &Head) -> Result<Rebased> {
-        if tip.commit.hash() == member.start.hash() {
-            return Ok(Rebased::Done(member.work.clone()));
+            Err(late) => Err(again_if_it_passes(chain.members, &late.at("not committed: storing its data"))),
         }
-        // Its rows are read where the other side made a constraint [REB-11].
-        member.uploads.stored().await?;
-        let rebase = Rebase {
-            work: &member.work,
-            reads: member.reads.as_ref(),
-            onto: &tip.snapshot,
-            version: tip.commit.version().next()?,
-            era: head.pointer().era(),
-            txn: member.txn,
-            choices: &Choices::default(),
-        };
-        Box::pin(rebase.run()).await
-    }
-
-    /// What the member brings in, upon the head. The source is asked first whether it keeps that [GC-7].
-    async fn bring(&self, member: &Member, head: &Head, chain: &mut Chain) -> Result<Rebased> {
-        let Some(brings) = &member.brings else { return Ok(Rebased::Done(member.work.clone())) };
-        if brings.exact && head.pointer().head().hash != member.start.hash() {
-            let message =
-                format!("branch {:?} has moved to {}", self.branch.as_str(), head.pointer().head().hash);
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
-        if let Some(oldest) = brings.oldest.filter(|oldest| *oldest < head.pointer().expired_before()) {
-            let message = format!("version {oldest} of branch {:?} was expired", self.branch.as_str());
-            return Err(Error::new(ErrorKind::SnapshotExpired, message));
-        }
-        if let Some(taking) = brings.taking.lock().await.as_mut() {
-            chain.source = Some(taking.check().await?);
-        }
-        let ours = Ref::of_head(self.lake.clone(), Arc::new(head.clone()));
-        let (version, era) = (ours.version().next()?, head.pointer().era());
-        let upon = Upon { ours: &ours, version, era, txn: member.txn };
-        Ok(match Box::pin(brings.bringing.upon(&upon)).await? {
-            Brought::Done(work) => Rebased::Done(work),
-            Brought::Disagreed(found) => Rebased::Conflicts(found.conflicts),
-        })
     }
 
     /// All objects of the chain, at once.
@@ -347,218 +268,82 @@ impl Group<'_> {
         stream::iter(nodes).map(put).buffer_unordered(at_once).try_for_each(|_| async { Ok(()) }).await
     }
 
-    async fn swap(&mut self, head: &Head, next: NextPointer, chain: Chain, deadline: Deadline) -> Attempt {
-        let (begun, doubted) = (Instant::now(), AtomicBool::new(false));
-        self.requests.swaps += 1;
-        let mine = Ours::of(self.lake.storage(), self.branch, &chain.built, &doubted);
-        let settled = self.lake.put(&next, &mine, deadline).await;
-        self.phases.swap += begun.elapsed();
-        match settled {
-            Ok(Settled::Applied(loaded)) => {
-                self.landed(chain, &loaded, Some(next)).await;
-                Attempt::Done
-            }
-            Ok(Settled::NotApplied(current)) => {
-                let anew =
-                    if doubted.into_inner() { self.made_anew(head, current.as_ref()).await } else { None };
-                match anew {
-                    Some(doubt) => {
-                        unknown(chain.members, self.branch, &doubt);
-                        Attempt::Done
-                    }
-                    None => self.lost(chain, current).await,
-                }
-            }
-            Ok(Settled::Unknown(doubt)) => {
-                self.fence(head, chain, doubt).await;
-                Attempt::Done
-            }
-            Err(error) => fail_or_retry(chain.members, &error),
-        }
-    }
-
-    /// The pointer that is to lead to the chain. What it says is known before any of that is stored.
-    async fn next_pointer(&self, head: &Head, chain: &Chain, deadline: Deadline) -> Result<NextPointer> {
-        let Some(last) = chain.built.last() else {
-            return Err(Error::new(ErrorKind::InvalidInput, "a group without members"));
-        };
-        let (object, pack) = (last.tip.commit.object(), pack(&chain.built, head.pointer().pack())?);
-        let source = chain.source.clone();
-        let update = |next: PointerUpdate| {
-            let next = next.advance(object, pack)?;
-            let Some(source) = source else { return Ok(next) };
-            let features = source.joined(head.pointer().features())?;
-            // The branch reaches what was uploaded there [MRG-7].
-            Ok(next.raise_era(source.era).require(features))
-        };
-        self.lake.prepare((head.pointer(), head.token()), update, deadline).await
-    }
-
-    /// Why nobody can tell what became of an attempt that went unanswered and is not there: its base is not there either, so the
-    /// branch was deleted and made anew, and the attempt may have landed before that [TXN-4].
-    async fn made_anew(&self, base: &Head, current: Option<&Loaded>) -> Option<Error> {
-        let base = base.version().clone();
-        match Head::behind(self.lake.storage(), self.branch, current?).await {
-            Ok(head) => check_start(&head, &base).await.err(),
-            Err(error) => Some(error),
-        }
-    }
-
-    /// The swap was applied: everybody of the chain has committed.
-    async fn landed(&mut self, chain: Chain, loaded: &Loaded, next: Option<NextPointer>) {
-        match self.new_head(&chain, loaded, next).await {
-            Ok(Found::Head(head)) => drop(self.lake.learn(head)),
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "the pointer after a commit is read again later"),
-        }
-        let group = chain.members.len();
-        for (waiting, built) in chain.members.into_iter().zip(chain.built) {
-            let report = self.report(&waiting, built.tip.commit, group);
-            waiting.answer(Ok(report));
-        }
-    }
-
-    /// What stands at the branch after the swap: most often what was just put there, which need not be read to be known.
-    async fn new_head(&self, chain: &Chain, loaded: &Loaded, next: Option<NextPointer>) -> Result<Found> {
-        let storage = self.lake.storage();
-        match (next.filter(|next| next.stands(loaded)), chain.built.last()) {
-            (Some(next), Some(last)) => {
-                let (token, commit) = (loaded.token.clone(), last.tip.commit.clone());
-                Ok(Found::Head(Arc::new(Head::made(storage, next.pointer, token, commit))))
-            }
-            _ => Found::of(storage, self.branch, loaded).await,
-        }
-    }
-
-    /// Somebody else was faster, or the branch is gone.
-    async fn lost(&mut self, chain: Chain, current: Option<Loaded>) -> Attempt {
-        self.requests.reads += 1;
-        let found = match current {
-            Some(loaded) => Found::of(self.lake.storage(), self.branch, &loaded).await,
-            None => Ok(Found::Absent),
-        };
-        match found {
-            Ok(Found::Head(head)) => Attempt::Again(chain.members, Some(head)),
-            Ok(Found::Deleted) => {
-                let message = format!("branch {:?} was deleted meanwhile", self.branch.as_str());
-                fail(chain.members, &Error::new(ErrorKind::Conflict, message))
-            }
-            Ok(Found::Absent) => {
-                let message = format!("the pointer of branch {:?} is gone", self.branch.as_str());
-                fail(chain.members, &Error::new(ErrorKind::Corrupt, message))
-            }
-            Err(error) => fail_or_retry(chain.members, &error),
-        }
-    }
-
-    /// The time is up and a request may still land: a swap of nothing takes its token away, or nobody knows [UNK-3].
-    async fn fence(&mut self, head: &Head, chain: Chain, doubt: Error) {
-        self.requests.swaps += 1;
-        let nonce_stands = |nonce| {
-            move |loaded: &Loaded| Ok(strandline_format::Pointer::parse(&loaded.bytes)?.nonce() == nonce)
-        };
-        let fenced = self.lake.swap(head, Ok, nonce_stands, Deadline::after(FENCE)).await;
-        let standing = match fenced {
-            Ok(Settled::Applied(loaded) | Settled::NotApplied(Some(loaded))) => loaded,
-            Ok(Settled::NotApplied(None) | Settled::Unknown(_)) | Err(_) => {
-                return unknown(chain.members, self.branch, &doubt);
-            }
-        };
-        let doubted = AtomicBool::new(true);
-        let ours = Ours::of(self.lake.storage(), self.branch, &chain.built, &doubted);
-        match ours.is_mine(&standing).await {
-            Ok(true) => self.landed(chain, &standing, None).await,
-            Ok(false) => {
-                if let Some(doubt) = self.made_anew(head, Some(&standing)).await {
-                    return unknown(chain.members, self.branch, &doubt);
-                }
-                let message =
-                    format!("not committed, for certain, after the time was up: {}", doubt.message());
-                drop(fail(chain.members, &Error::new(ErrorKind::Unavailable, message)));
-            }
-            Err(_) => unknown(chain.members, self.branch, &doubt),
-        }
-    }
-
-    fn report(&self, waiting: &Waiting, commit: Commit, group: usize) -> Report {
+    pub(super) fn report(&self, waiting: &Waiting, commit: Commit, group: usize) -> Report {
         let written = &waiting.member.written;
-        let waited = waiting.since.elapsed();
-        let busy = self.phases.build + self.phases.upload + self.phases.swap;
+        let (requests, phases) = waiting.before.unwrap_or_default();
+        let (requests, phases) = (self.requests.since(&requests), self.phases.since(&phases));
+        let busy = phases.build + phases.upload + phases.swap;
         Report {
-            requests: Requests { data: written.files, ..self.requests },
+            requests: Requests { data: written.files, ..requests },
             bytes_uploaded: written.bytes,
             files_reused: written.reused,
             retries: waiting.attempts,
             group,
             checked: waiting.checked,
-            phases: Phases { write: written.took, wait: waited.saturating_sub(busy), ..self.phases },
+            phases: Phases {
+                write: written.took,
+                wait: waiting.since.elapsed().saturating_sub(busy),
+                ..phases
+            },
             ..Report::of(commit)
         }
     }
-
-    /// The error of conflicts, with the commits that they are with: the newest one since the start that touched the table.
-    async fn name_commits(&self, mut conflicts: Vec<Conflict>, head: &Head, start: &Commit) -> Error {
-        if let Err(error) = name_commits(&mut conflicts, head, start.version()).await {
-            tracing::debug!(%error, "the commits behind a conflict could not be read");
-        }
-        Error::of_conflicts(self.branch, conflicts)
-    }
 }
 
-/// How many commits are looked through for the one that a conflict is with.
-const SUSPECTS: u64 = 100;
-
-/// Names the commits that conflicts are with: the newest ones of a branch after a version that can be.
-pub(crate) async fn name_commits(conflicts: &mut [Conflict], head: &Head, since: Seq) -> Result<()> {
-    let mut commit = head.version().clone();
-    let oldest = since.0.max(commit.version().0.saturating_sub(SUSPECTS));
-    while commit.version().0 > oldest {
-        for conflict in conflicts.iter_mut().filter(|conflict| conflict.commit.is_none()) {
-            let did =
-                |change: &TableChange| Some(change.table) == conflict.table && conflict.may_be_of(change);
-            let touched = commit.changes().iter().any(did);
-            conflict.commit = touched.then(|| (commit.version(), commit.hash()));
-        }
-        if conflicts.iter().all(|conflict| conflict.commit.is_some()) {
-            return Ok(());
-        }
-        let Some(parent) = commit.node().parents.first() else { return Ok(()) };
-        commit = read_commit(head.trees(), &parent).await?;
-    }
-    Ok(())
+/// Carries work on until it is done. `None`: it took longer than its hold, and others wait for it, so it was dropped.
+///
+/// # Errors
+/// `Unavailable` once the deadline has passed.
+async fn give_way<T>(
+    hold: Duration,
+    deadline: Deadline,
+    others: impl Fn() -> bool,
+    work: impl Future<Output = T>,
+) -> Result<Option<T>> {
+    let mut work = std::pin::pin!(work);
+    deadline
+        .run("it", async {
+            loop {
+                match tokio::time::timeout(hold, &mut work).await {
+                    Ok(done) => return Some(done),
+                    Err(_) if others() => return None,
+                    Err(_) => {}
+                }
+            }
+        })
+        .await
 }
 
-/// What checking a member came to.
-enum Prepared {
-    Ready(Box<Built>),
-    /// It had committed before.
-    Committed(Commit),
-    /// It conflicts with a commit of the chain.
-    Later,
-}
-
-impl Waiting {
-    /// Tells the outcome; nobody may be there to hear it.
-    fn answer(self, outcome: Result<Report>) {
-        drop(self.member.answer.send(outcome));
-    }
-}
-
-/// What became of each member's data: nothing is swapped before all of it is in the store [TXN-6].
+/// What became of each member's data.
 async fn stored(members: &mut [Waiting]) -> Vec<Result<()>> {
     join_all(members.iter_mut().map(|waiting| waiting.member.uploads.stored())).await
 }
 
-/// Answers those whose data the store did not take. The others are tried again, as their commits stood upon theirs.
-fn answer_unstored(members: Vec<Waiting>, data: Vec<Result<()>>) -> Attempt {
-    let mut again = Vec::new();
-    for (waiting, stored) in members.into_iter().zip(data) {
-        match stored {
-            Ok(()) => again.push(waiting),
-            Err(error) => waiting.answer(Err(error)),
-        }
+/// Whether the data of one who was late before has come to its end, for which nobody else waits any more.
+async fn has_data(waiting: &mut Waiting, others: impl Fn() -> bool) -> bool {
+    let stored = waiting.member.uploads.stored();
+    let ended = match others() {
+        true => stored.now_or_never().is_some(),
+        false => matches!(give_way(HOLD, waiting.deadline, others, stored).await, Ok(Some(_))),
+    };
+    waiting.is_late = !ended;
+    ended
+}
+
+/// Where nothing is left but to wait for data: for the first to come, and not so long that others wait.
+async fn await_data(later: &mut [Waiting]) {
+    let late = later.iter_mut().filter(|waiting| waiting.is_late);
+    let data: Vec<_> = late.map(|waiting| Box::pin(waiting.member.uploads.stored())).collect();
+    if !data.is_empty() {
+        drop(tokio::time::timeout(HOLD, select_all(data)).await);
     }
-    if again.is_empty() { Attempt::Done } else { Attempt::Again(again, None) }
+}
+
+/// How long an attempt for these may take: as long as the least patient of them has, but [`LEAST`] while another one has it.
+pub(super) fn time_of(members: &[Waiting]) -> Deadline {
+    let left = || members.iter().map(|waiting| waiting.deadline.remaining());
+    let (shortest, longest) = (left().min().unwrap_or_default(), left().max().unwrap_or_default());
+    Deadline::after(shortest.max(LEAST).min(longest))
 }
 
 /// Whether it is of use to prepare a commit again.
@@ -566,95 +351,6 @@ fn may_pass(error: &Error, waiting: &Waiting) -> bool {
     error.kind() == ErrorKind::Unavailable
         && !waiting.deadline.passed()
         && !waiting.member.uploads.have_failed()
-}
-
-/// Tells everybody the same error.
-fn fail(members: Vec<Waiting>, error: &Error) -> Attempt {
-    members.into_iter().for_each(|waiting| waiting.answer(Err(error.again())));
-    Attempt::Done
-}
-
-/// An error that may pass is no outcome while there is time.
-fn fail_or_retry(members: Vec<Waiting>, error: &Error) -> Attempt {
-    if error.kind() != ErrorKind::Unavailable {
-        return fail(members, error);
-    }
-    let (again, late): (Vec<_>, Vec<_>) = members.into_iter().partition(|waiting| !waiting.deadline.passed());
-    drop(fail(late, error));
-    Attempt::Again(again, None)
-}
-
-/// Those that have patience left; the others hear what stood in their way.
-fn patient(members: Vec<Waiting>, lake: &Lake, branch: &RefName) -> Vec<Waiting> {
-    let counted = members.into_iter().map(|waiting| Waiting { attempts: waiting.attempts + 1, ..waiting });
-    let (again, late): (Vec<_>, Vec<_>) = counted.partition(|waiting| {
-        waiting.attempts < waiting.member.patience.attempts && !waiting.deadline.passed()
-    });
-    for waiting in late {
-        let error = too_busy(&waiting, lake, branch);
-        waiting.answer(Err(error));
-    }
-    again
-}
-
-fn too_busy(waiting: &Waiting, lake: &Lake, branch: &RefName) -> Error {
-    let names: Vec<&str> = waiting.member.work.names().collect();
-    let newest = lake.known(branch).map_or_else(String::new, |head| {
-        format!(", the newest made version {} ({})", head.commit().seq, head.pointer().head().hash)
-    });
-    let message = format!(
-        "other writers were faster on branch {:?} in {} attempts{newest}; this transaction wrote {}",
-        branch.as_str(),
-        waiting.attempts,
-        names.join(", ")
-    );
-    Error::new(ErrorKind::Unavailable, message)
-}
-
-/// Tells everybody that the outcome is open, and how to find it out.
-fn unknown(members: Vec<Waiting>, branch: &RefName, doubt: &Error) {
-    for waiting in members {
-        let unresolved = Unresolved {
-            branch: branch.clone(),
-            txn: waiting.member.txn,
-            keyed: waiting.member.keyed,
-            start: waiting.member.start.version(),
-            start_commit: waiting.member.start.hash(),
-        };
-        waiting.answer(Err(Error::of_unresolved(unresolved, doubt.message())));
-    }
-}
-
-/// Whether a group stands in what a pointer leads to, even if the branch was deleted since.
-///
-/// Looked for is its last commit itself, not a transaction's id: with an idempotency key, another process may have committed
-/// under the same id, and that says nothing of the others who went along [UNK-2].
-struct Ours<'a> {
-    storage: &'a Storage,
-    branch: &'a RefName,
-    last: Option<Commit>,
-    /// Set once a sending has gone unanswered.
-    doubted: &'a AtomicBool,
-}
-
-impl<'a> Ours<'a> {
-    fn of(storage: &'a Storage, branch: &'a RefName, built: &[Built], doubted: &'a AtomicBool) -> Self {
-        Self { storage, branch, last: built.last().map(|built| built.tip.commit.clone()), doubted }
-    }
-}
-
-#[async_trait]
-impl Recognise for Ours<'_> {
-    async fn is_mine(&self, current: &Loaded) -> Result<bool> {
-        let Some(last) = &self.last else { return Ok(false) };
-        let head = Head::behind(self.storage, self.branch, current).await?;
-        Ok(commit_at(&head, last.version()).await? == Some(last.hash()))
-    }
-
-    async fn is_mine_in_doubt(&self, current: &Loaded) -> Result<bool> {
-        self.doubted.store(true, Ordering::Relaxed);
-        self.is_mine(current).await
-    }
 }
 
 /// How long to wait after an attempt that failed, the first one being number 0: a race that took so long, or the store's trouble.
@@ -666,7 +362,7 @@ fn pause(failures: u32, race: Option<Duration>) -> Duration {
 }
 
 /// Between half of the pause and all of it.
-fn jittered(pause: Duration, runtime: &Runtime) -> Duration {
+pub(super) fn jittered(pause: Duration, runtime: &Runtime) -> Duration {
     let random = runtime.random::<1>().map_or(0, |[random]| random);
     pause / 2 + pause / 2 * u32::from(random) / 255
 }
@@ -674,6 +370,20 @@ fn jittered(pause: Duration, runtime: &Runtime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_gives_way_if_others_wait_and_ends_with_its_deadline() {
+        let check = async |seconds, others: bool, expected: Option<bool>| {
+            let work = tokio::time::sleep(Duration::from_secs(seconds));
+            let deadline = Deadline::after(Duration::from_secs(10));
+            let found = give_way(Duration::from_secs(2), deadline, || others, work).await;
+            assert_eq!(found.ok().map(|done| done.is_some()), expected, "{seconds} s, others: {others}");
+        };
+        check(1, true, Some(true)).await;
+        check(3, true, Some(false)).await;
+        check(3, false, Some(true)).await;
+        check(11, false, None).await;
+    }
 
     #[test]
     fn pauses_after_races_are_as_long_as_the_attempts() {

@@ -8,23 +8,27 @@
 pub(crate) mod build;
 pub(crate) mod check;
 mod group;
+mod outcome;
+mod prepare;
+mod queue;
 mod report;
 pub(crate) mod resolve;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use strandline_format::{Seq, TxnId};
-use tokio::sync::{Mutex, oneshot};
+use strandline_format::{Era, Hash, RefName, Seq, TxnId};
+use tokio::sync::Mutex;
 
-pub(crate) use group::{Committers, name_commits};
+pub(crate) use prepare::name_commits;
+pub(crate) use queue::Committers;
 pub(crate) use report::Written;
 pub use report::{Phases, Report, Requests, TableReport};
 pub use resolve::{Resolution, Unresolved};
 
 use crate::commit::build::Label;
-use crate::error::Result;
 use crate::history::Commit;
+use crate::lake::Head;
 use crate::merge::Bringing;
 use crate::refs::Taking;
 use crate::transaction::reads::ReadSet;
@@ -53,10 +57,29 @@ pub(crate) struct Brings {
     pub(crate) bringing: Arc<Bringing>,
     /// What holds it where it comes from, if that is another ref [GC-7].
     pub(crate) taking: Arc<Mutex<Option<Taking>>>,
+    /// What it came to when it was looked at.
+    pub(crate) looked: Looked,
     /// Whether it may go upon nothing but its start.
     pub(crate) exact: bool,
     /// The oldest version of the branch itself that is read.
     pub(crate) oldest: Option<Seq>,
+}
+
+/// What is brought in, made upon a head before the commit began.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) head: Hash,
+    /// The one in which it was uploaded.
+    pub(crate) era: Era,
+    pub(crate) work: Work,
+}
+
+impl Looked {
+    /// It, upon a head: upon another one, or after a collection has fenced that, it has to be made anew [MRG-6].
+    fn upon(&self, head: &Head) -> Option<&Work> {
+        let pointer = head.pointer();
+        (pointer.head().hash == self.head && pointer.era() == self.era).then_some(&self.work)
+    }
 }
 
 /// A transaction that wants to commit.
@@ -77,6 +100,17 @@ pub(crate) struct Member {
     pub(crate) uploads: Uploads,
     /// What it brings in from another version, made anew upon each base.
     pub(crate) brings: Option<Brings>,
-    /// Who waits for the outcome.
-    pub(crate) answer: oneshot::Sender<Result<Report>>,
+}
+
+impl Member {
+    /// What to look for where its outcome is not known.
+    fn unresolved(&self, branch: &RefName) -> Unresolved {
+        Unresolved {
+            branch: branch.clone(),
+            txn: self.txn,
+            keyed: self.keyed,
+            start: self.start.version(),
+            start_commit: self.start.hash(),
+        }
+    }
 }

@@ -83,6 +83,31 @@ pub(crate) struct Written {
     pub(crate) took: Duration,
 }
 
+impl Requests {
+    /// Those that were made after these.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        Self {
+            data: self.data - before.data,
+            metadata: self.metadata - before.metadata,
+            reads: self.reads - before.reads,
+            swaps: self.swaps - before.swaps,
+        }
+    }
+}
+
+impl Phases {
+    /// What was spent after these.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        Self {
+            write: self.write.saturating_sub(before.write),
+            wait: self.wait.saturating_sub(before.wait),
+            build: self.build.saturating_sub(before.build),
+            upload: self.upload.saturating_sub(before.upload),
+            swap: self.swap.saturating_sub(before.swap),
+        }
+    }
+}
+
 impl From<&TableChange> for TableReport {
     fn from(change: &TableChange) -> Self {
         Self {

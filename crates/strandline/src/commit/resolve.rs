@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use strandline_format::{Commit as CommitNode, Hash, ObjectRef, RefName, Seq, TxnId};
 
-use crate::commit::check::{commit_at, find};
+use crate::commit::check::{commit_at, find_key, find_since};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::{Head, Lake};
@@ -100,7 +100,11 @@ impl Lake {
 }
 
 async fn look(head: &Head, unresolved: &Unresolved) -> Result<Option<Commit>> {
-    find(head, unresolved.txn, unresolved.keyed, unresolved.start).await
+    match unresolved.keyed {
+        // Another run with the key may have committed before this one began.
+        true => find_key(head, unresolved.txn).await,
+        false => find_since(head, unresolved.txn, unresolved.start).await,
+    }
 }
 
 /// A commit by its reference. At most one request.

@@ -98,6 +98,11 @@ impl Lake {
         Arc::clone(known)
     }
 
+    /// Forgets the head of a branch that was found to be gone.
+    pub(crate) fn forget(&self, branch: &RefName) {
+        self.heads().remove(branch.key());
+    }
+
     /// The present head of a branch. One request, which brings nothing if the head is the one that is known.
     pub(crate) async fn newest(&self, branch: &RefName) -> Result<Arc<Head>> {
         self.look(branch).await?.head(branch)

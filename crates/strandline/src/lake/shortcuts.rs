@@ -31,7 +31,7 @@ impl Lake {
 
     /// Appends rows to a table of the branch that the lake was opened at, as one commit. Batches go upon the newest head that
     /// this process knows, because an append needs no newer one: the requests for the data, the nodes and the commit at once,
-    /// and the swap. Only if they do not fit, or there is no such table, the newest head is asked for.
+    /// and the swap. Only if they do not fit, or there is no such table, or the branch is another one by now, the newest head is asked for.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -59,7 +59,11 @@ impl Lake {
         if let Some(batches) = rows.batches() {
             let transaction = self.begin_known().await?;
             match transaction.append(table, batches.to_vec()).await {
-                Ok(_) => return transaction.commit().await,
+                Ok(_) => match transaction.commit().await {
+                    // Nothing of it conflicts, so it is the branch: deleted, or made anew.
+                    Err(error) if error.kind() == ErrorKind::Conflict && error.conflicts().is_empty() => {}
+                    outcome => return outcome,
+                },
                 // The table may have been made, or altered, since.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
                 Err(error) => return Err(error),

@@ -120,13 +120,19 @@ impl Lake {
             },
             None => self.storage().refs().load(&path).await?,
         };
-        let Some(loaded) = loaded else { return Ok(Found::Absent) };
+        let Some(loaded) = loaded else {
+            self.forget(name);
+            return Ok(Found::Absent);
+        };
         match Found::of(self.storage(), name, &loaded).await.map_err(|error| error.at(&path))? {
             Found::Head(head) => {
                 head.check_lake(self.id())?;
                 Ok(Found::Head(self.learn(head)))
             }
-            gone => Ok(gone),
+            gone => {
+                self.forget(name);
+                Ok(gone)
+            }
         }
     }
 

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use strandline_format::{RefName, Seq, TxnId};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
 use crate::commit::build::Label;
-use crate::commit::check::find;
-use crate::commit::{Brings, Member, Patience, Report, Unresolved, Written, name_commits};
+use crate::commit::check::find_key;
+use crate::commit::{Brings, Looked, Member, Patience, Report, Written, name_commits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Ref;
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
@@ -104,9 +104,12 @@ pub(super) struct Carrying<'a> {
 impl Carrying<'_> {
     /// What it comes to upon a head. Nothing is written but deletion vectors and rows that nothing refers to yet.
     pub(super) async fn look(&self, ours: &Ref) -> Result<std::result::Result<Work, MergeConflicts>> {
+        self.look_as(ours, self.id()?).await
+    }
+
+    async fn look_as(&self, ours: &Ref, txn: TxnId) -> Result<std::result::Result<Work, MergeConflicts>> {
         let head =
             ours.head().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "not the head of a branch"))?;
-        let txn = self.id()?;
         let upon = Upon { ours, version: ours.version().next()?, era: head.pointer().era(), txn };
         match self.bringing.upon(&upon).await {
             Ok(Brought::Done(work)) => Ok(Ok(work)),
@@ -140,13 +143,16 @@ impl Carrying<'_> {
         head.pointer().features().check_write(KNOWN_FEATURES)?;
         let ours = Ref::of_head(self.lake.clone(), Arc::clone(&head));
         if let Some(txn) = self.txn
-            && let Some(commit) = find(&head, txn, true, head.commit().seq).await?
+            && let Some(commit) = find_key(&head, txn).await?
         {
             return Ok(Merged::Committed(Box::new(Report { already: true, ..Report::of(commit) })));
         }
-        if let Err(conflicts) = self.look(&ours).await? {
-            return Ok(Merged::Conflicts(conflicts));
-        }
+        let txn = self.id()?;
+        let work = match self.look_as(&ours, txn).await? {
+            Ok(work) => work,
+            Err(conflicts) => return Ok(Merged::Conflicts(conflicts)),
+        };
+        let looked = Looked { head: head.pointer().head().hash, era: head.pointer().era(), work };
         let deadline = Deadline::after(PATIENCE);
         let taking = match self.source {
             Some(source) => {
@@ -156,7 +162,7 @@ impl Carrying<'_> {
             None => None,
         };
         let taking = Arc::new(Mutex::new(taking));
-        let committed = self.commit(&head, Arc::clone(&taking)).await;
+        let committed = self.commit(&head, txn, looked, Arc::clone(&taking)).await;
         if let Some(taking) = taking.lock().await.take() {
             taking.end().await;
         }
@@ -178,40 +184,33 @@ impl Carrying<'_> {
         }
     }
 
-    async fn commit(&self, head: &Head, taking: Arc<Mutex<Option<Taking>>>) -> Result<Report> {
-        let (answer, outcome) = oneshot::channel();
-        let start = head.version().clone();
-        let txn = self.id()?;
-        let unresolved = Unresolved {
-            branch: self.branch.clone(),
-            txn,
-            keyed: self.txn.is_some(),
-            start: start.version(),
-            start_commit: start.hash(),
+    async fn commit(
+        &self,
+        head: &Head,
+        txn: TxnId,
+        looked: Looked,
+        taking: Arc<Mutex<Option<Taking>>>,
+    ) -> Result<Report> {
+        let brings = Brings {
+            bringing: Arc::clone(&self.bringing),
+            taking,
+            looked,
+            exact: self.exact,
+            oldest: self.oldest(),
         };
         let member = Member {
             txn,
             keyed: self.txn.is_some(),
-            start,
+            start: head.version().clone(),
             work: Work::on(head.snapshot(self.lake), head.pointer().era()),
             reads: None,
             label: self.label.clone(),
             patience: Patience::default(),
             written: Written::default(),
             uploads: Uploads::default(),
-            brings: Some(Brings {
-                bringing: Arc::clone(&self.bringing),
-                taking,
-                exact: self.exact,
-                oldest: self.oldest(),
-            }),
-            answer,
+            brings: Some(brings),
         };
-        self.lake.committers().submit(self.lake, self.branch, member);
-        match outcome.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::of_unresolved(unresolved, "the committer was stopped")),
-        }
+        self.lake.carry_through(self.branch, member).await
     }
 
     /// The oldest version of the branch itself that is read, which each head that it goes upon must keep.

@@ -145,7 +145,7 @@ impl<'a> BranchMaker<'a> {
             if tombstone.is_live() {
                 return Err(already(self.name));
             }
-            let source = taking.check().await?;
+            let source = taking.check(self.deadline).await?;
             match self.revive(&tombstone, self.start(source, pack.clone())).await? {
                 Settled::Applied(now) => {
                     return Found::of(self.lake.storage(), self.name, &now).await?.head(self.name);

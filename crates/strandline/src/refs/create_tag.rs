@@ -160,7 +160,7 @@ impl Setter<'_> {
                 target = self.reserve(taking).await?;
                 continue;
             };
-            let source = taking.check().await?;
+            let source = taking.check(self.deadline).await?;
             match self.retarget(&base, self.target(source)).await? {
                 Settled::Applied(now) => return StandingTag::of(lake, self.name, &now),
                 Settled::NotApplied(Some(now)) => target = Some(StandingTag::of(lake, self.name, &now)?),

@@ -109,7 +109,10 @@ pub(super) async fn bury(
     };
     let settled = lake.replace(at, update, mine, deadline).await;
     match settled.map_err(|error| error.at(format_args!("branch {:?} was not deleted", name.as_str())))? {
-        Settled::Applied(_) => Ok(None),
+        Settled::Applied(_) => {
+            lake.forget(name);
+            Ok(None)
+        }
         Settled::NotApplied(Some(now)) => Ok(Some(Standing::of(lake, name, &now)?)),
         Settled::NotApplied(None) => Err(vanished("branch", name)),
         Settled::Unknown(error) => {

@@ -110,7 +110,7 @@ impl Mover<'_> {
             if self.is_there(&head).await? {
                 return Ok(head);
             }
-            let source = taking.check().await?;
+            let source = taking.check(self.deadline).await?;
             match self.swap(&head, source, pack.clone()).await? {
                 Settled::Applied(now) => {
                     return Found::of(self.lake.storage(), self.name, &now).await?.head(self.name);

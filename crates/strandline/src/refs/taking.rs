@@ -7,6 +7,8 @@
 //! Contract: `check` after each read of the target, `end` whatever came of it. A dropped `Taking` leaves a pin, which two
 //! collections drop.
 
+use std::time::Duration;
+
 use strandline_format::{
     Era, Features, Label, NewPin, ObjectRef, PinId, Pointer, PointerUpdate, RefName, Seq,
 };
@@ -21,6 +23,9 @@ use crate::storage::{Loaded, RefKind, Settled};
 
 /// How often the pin is tried to be dropped, where others swap the source meanwhile.
 const UNPIN_ATTEMPTS: usize = 3;
+
+/// How long that may take.
+const UNPIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much history is taken over with the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,6 @@ pub(crate) struct Taking {
     commit: ObjectRef,
     version: Seq,
     reason: Label,
-    deadline: Deadline,
     from: From,
 }
 
@@ -106,7 +110,7 @@ impl Taking {
             From::Branch(_) => Ok(taking),
             From::Tag(tag, _) => {
                 let tag = tag.clone();
-                taking.through_pointer(tag).await
+                taking.through_pointer(tag, deadline).await
             }
         }
     }
@@ -131,7 +135,7 @@ impl Taking {
         let pinning = Pinning { lake: at.lake(), commit, version, reason: &reason, deadline };
         let held = Box::new(pinning.pin(base, depth, None).await?);
         let from = From::Branch(held);
-        Ok(Self { lake: at.lake().clone(), commit, version, reason, deadline, from })
+        Ok(Self { lake: at.lake().clone(), commit, version, reason, from })
     }
 
     async fn of_tag(at: &Ref, tag: RefName, reason: Label, deadline: Deadline) -> Result<Self> {
@@ -139,23 +143,23 @@ impl Taking {
         lake.ensure_probed(deadline).await?;
         let (commit, version) = (at.commit().object(), at.version());
         let source = tag_source(&lake, &tag, commit, version).await?;
-        Ok(Self { lake, commit, version, reason, deadline, from: From::Tag(tag, source) })
+        Ok(Self { lake, commit, version, reason, from: From::Tag(tag, source) })
     }
 
     /// Takes what a tag keeps over into a live pointer, by a pin, which then is in the place of S.
-    async fn through_pointer(self, tag: RefName) -> Result<Self> {
+    async fn through_pointer(self, tag: RefName, deadline: Deadline) -> Result<Self> {
         let lake = &self.lake;
         let (id, mut base) = (PinId::from_bytes(lake.storage().runtime().random()?), any_live(lake).await?);
         let claim = Claim { commit: self.commit, version: self.version, from: self.version };
         loop {
-            check_time(self.deadline, "the commit was not pinned")?;
+            check_time(deadline, "the commit was not pinned")?;
             tag_source(lake, &tag, self.commit, self.version).await?;
             let pinning = Pinning {
                 lake,
                 commit: claim.commit,
                 version: claim.version,
                 reason: &self.reason,
-                deadline: self.deadline,
+                deadline,
             };
             match pinning.swap(&base, id, claim, None).await? {
                 Ok(standing) => {
@@ -179,7 +183,7 @@ impl Taking {
     /// Step 2: asks the source, with the target's token in hand, whether it keeps the commit.
     ///
     /// One request; a swap of the source more, if a collection has fenced it since.
-    pub(crate) async fn check(&mut self) -> Result<Source> {
+    pub(crate) async fn check(&mut self, deadline: Deadline) -> Result<Source> {
         match &mut self.from {
             From::Tag(tag, source) => {
                 *source = tag_source(&self.lake, tag, self.commit, self.version).await?;
@@ -202,7 +206,7 @@ impl Taking {
                     commit: self.commit,
                     version: self.version,
                     reason: &self.reason,
-                    deadline: self.deadline,
+                    deadline,
                 };
                 let again = pinning.pin(now, Depth::From(held.claim.from), Some(held.pin)).await?;
                 if again.claim != held.claim {
@@ -214,11 +218,11 @@ impl Taking {
         }
     }
 
-    /// Step 4: drops the pin, if the source keeps the commits without it [GC-9]. What fails here fails nobody: the pin goes by
-    /// itself.
+    /// Step 4: drops the pin, if the source keeps the commits without it [GC-9]. It has a time of its own, as it is due whatever
+    /// came of the act, and however long that took. What fails here fails nobody: the pin goes by itself.
     pub(super) async fn end(self) {
         let From::Branch(held) = self.from else { return };
-        if let Err(error) = held.drop_pin(&self.lake, self.deadline).await {
+        if let Err(error) = held.drop_pin(&self.lake, Deadline::after(UNPIN_PATIENCE)).await {
             tracing::debug!(%error, "a pin stays until two collections have passed");
         }
     }

@@ -10,7 +10,7 @@ use strandline_format::{RefName, TxnId};
 use tokio::sync::Mutex;
 
 use crate::commit::Written;
-use crate::commit::check::find;
+use crate::commit::check::find_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Ref;
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
@@ -132,7 +132,7 @@ impl Begin {
             None => TxnId::from_bytes(self.lake.storage().runtime().random()?),
         };
         let commit = head.version().clone();
-        let already = if keyed { find(&head, txn, true, commit.version()).await? } else { None };
+        let already = if keyed { find_key(&head, txn).await? } else { None };
         let state = State {
             work: Work::on(head.snapshot(&self.lake), head.pointer().era()),
             open: BTreeMap::new(),

@@ -35,7 +35,7 @@ use strandline_format::{
     Author, EntryType, Message, Namespace, PropertyKey, PropertyValue, RefName, TableId, TableName, TxnId,
     View,
 };
-use tokio::sync::{Mutex, MutexGuard, oneshot};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 pub use alter::{AlterTable, Place};
@@ -57,7 +57,6 @@ use crate::commit::{Member, Patience, Report, Unresolved, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Commit;
 use crate::lake::{Head, Lake};
-use crate::runtime::Deadline;
 use crate::table::Table;
 use crate::transaction::reads::Reads;
 use crate::transaction::rows::Slot;
@@ -385,9 +384,6 @@ fn refuse_itself(namespace: &TableName, to: &TableName) -> Result<()> {
     Ok(())
 }
 
-/// How much longer than its own patience a commit waits for the committer, which may be fencing.
-const GRACE: Duration = Duration::from_secs(15);
-
 /// Transactions with so many bytes of data hand them to the store before they go to the committer, where their upload would use
 /// up the time of the commit, and hold up everybody who goes in the same swap.
 const ALONG: u64 = 1 << 20;
@@ -457,18 +453,7 @@ impl CommitTransaction {
             return Ok(Report { already: true, ..Report::of(commit.clone()) });
         }
         let member = self.transaction.end(label, self.patience).await?;
-        let (member, outcome) = member;
-        let patience = Deadline::after(self.patience.timeout.saturating_add(GRACE));
-        inner.lake.committers().submit(&inner.lake, &inner.branch, member);
-        match patience.run("the commit", outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            // The runtime that carried it through is gone.
-            Ok(Err(_)) => {
-                Err(Error::of_unresolved(self.transaction.unresolved(), "the committer was stopped"))
-            }
-            Err(late) if inner.lake.committers().withdraw(&inner.branch, inner.txn) => Err(late),
-            Err(late) => Err(Error::of_unresolved(self.transaction.unresolved(), late.message())),
-        }
+        inner.lake.carry_through(&inner.branch, member).await
     }
 }
 
@@ -483,11 +468,7 @@ impl IntoFuture for CommitTransaction {
 
 impl Transaction {
     /// Finishes what is being written and takes the work out, for the committer.
-    async fn end(
-        &self,
-        label: Label,
-        patience: Patience,
-    ) -> Result<(Member, oneshot::Receiver<Result<Report>>)> {
+    async fn end(&self, label: Label, patience: Patience) -> Result<Member> {
         let begun = Instant::now();
         let mut state = self.open().await?;
         let mut uploads = self.seal_appends(&mut state, None).await?;
@@ -497,13 +478,12 @@ impl Transaction {
         }
         state.phase = Phase::Ended;
         state.written.took = begun.elapsed();
-        let (answer, outcome) = oneshot::channel();
         let work = std::mem::replace(
             &mut state.work,
             Work::on(self.0.start.snapshot(&self.0.lake), self.0.start.pointer().era()),
         );
         let serializable = self.0.isolation == Isolation::Serializable;
-        let member = Member {
+        Ok(Member {
             txn: self.0.txn,
             keyed: self.0.keyed,
             start: self.0.commit.clone(),
@@ -514,8 +494,6 @@ impl Transaction {
             written: state.written,
             uploads,
             brings: None,
-            answer,
-        };
-        Ok((member, outcome))
+        })
     }
 }

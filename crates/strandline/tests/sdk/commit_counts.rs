@@ -1,8 +1,10 @@
 //! What commits cost, in requests and bytes, whatever the length of the history and the number of files.
 
+use std::future::IntoFuture;
+
 use futures::future::join_all;
 use strandline::Lake;
-use strandline::format::{FileEntry, PrimitiveType, TableName};
+use strandline::format::{FileEntry, HistoryEntry, PrimitiveType, TableName};
 use strandline_testkit::commits::{TableEdit, commit};
 use strandline_testkit::generate::entries;
 use strandline_testkit::{Counts, PathClass, RequestKind};
@@ -157,5 +159,25 @@ fn appends_cost_the_same_at_version_ten_and_a_hundred_thousand() {
         let (requests, bytes) = appends(&old, &lake, "big", 200).await;
         println!("from version 100,000: {requests:.2} requests, {bytes:.0} bytes of metadata");
         assert!(requests <= 5.0 && bytes <= 8.0 * 1024.0, "{requests} requests, {bytes} bytes");
+    });
+}
+
+/// What is before its start was searched for its key when it began [HIST-6].
+#[test]
+fn a_commit_with_a_key_does_not_search_the_history_again() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        let keyed = |entry| HistoryEntry { keyed: true, ..entry };
+        let entries = crate::ref_counts::made_up(5_000).into_iter().map(keyed).collect();
+        crate::ref_counts::replace_history(&lake, lake.head(), entries).await;
+        let forgetful = counted.forgetful();
+        let lake = open(forgetful.storage.clone()).await.unwrap();
+        change(&lake, async |on| drop(on.create_table("orders").fields(order_fields()).await.unwrap())).await;
+        let transaction = lake.begin().key("monday").await.unwrap();
+        transaction.append("orders", orders(5..6)).await.unwrap();
+        let (report, counts) = forgetful.store.measure(transaction.commit().into_future()).await;
+        assert!(!report.unwrap().already);
+        assert_eq!((counts.total().requests, counts.depth()), (4, 2), "{counts}");
     });
 }

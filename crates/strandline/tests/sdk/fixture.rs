@@ -15,24 +15,23 @@ pub(crate) struct Counted {
 
 impl Counted {
     pub(crate) fn new() -> Self {
-        Self::over(CountingStore::new(Arc::new(InMemory::new())))
+        Self::over(CountingStore::new(Arc::new(InMemory::new())), ObjectOptions::default())
     }
 
     /// The same objects as another process would see them: with nothing in its cache.
     pub(crate) fn cold(&self) -> Self {
-        Self::over(self.store.clone())
+        Self::over(self.store.clone(), ObjectOptions::default())
     }
 
-    fn over(store: CountingStore) -> Self {
+    /// The same in a process that keeps no metadata, so that each read of it is a request.
+    pub(crate) fn forgetful(&self) -> Self {
+        Self::over(self.store.clone(), ObjectOptions { cache_bytes: 0, ..ObjectOptions::default() })
+    }
+
+    fn over(store: CountingStore, options: ObjectOptions) -> Self {
         let shared: Arc<dyn object_store::ObjectStore> = Arc::new(store.clone());
         let location = StoreLocation::parse("memory://test").unwrap();
-        let storage = Storage::from_stores(
-            location,
-            shared.clone(),
-            shared,
-            ObjectOptions::default(),
-            Runtime::system(),
-        );
+        let storage = Storage::from_stores(location, shared.clone(), shared, options, Runtime::system());
         Self { store, storage }
     }
 }

@@ -9,6 +9,8 @@ mod collector;
 #[cfg(test)]
 mod commit_counts;
 #[cfg(test)]
+mod committers;
+#[cfg(test)]
 mod diffs;
 #[cfg(test)]
 mod evolution;

@@ -7,6 +7,7 @@ mod append;
 mod cost;
 mod phase;
 mod plain;
+mod planning;
 mod processes;
 mod rows;
 mod tpch;
@@ -40,9 +41,10 @@ async fn run() -> Result<(), Failure> {
         Some("append") => append::run(&task).await,
         Some("processes") => processes::run(&task).await,
         Some("tpch") => tpch::run(&task).await,
+        Some("planning") => planning::run(&task).await,
         None => all(&task).await,
         Some(other) => {
-            let there = "there are \"tree\", \"write\", \"append\", \"processes\" and \"tpch\"";
+            let there = "there are \"tree\", \"planning\", \"write\", \"append\", \"processes\" and \"tpch\"";
             Err(format!("no such bench: {other}; {there}").into())
         }
     }
@@ -50,6 +52,7 @@ async fn run() -> Result<(), Failure> {
 
 async fn all(task: &Task) -> Result<(), Failure> {
     tree::run(task).await?;
+    planning::run(task).await?;
     write::run(task).await?;
     append::run(task).await?;
     processes::run(task).await

@@ -170,7 +170,8 @@ fn taken(lake: &Lake, header: Header, config: &FileScanConfig) -> Result<Arc<dyn
     let parquet = config.file_source().downcast_ref::<ParquetSource>();
     let parquet = parquet.ok_or_else(|| broken("it is no scan of Parquet files"))?;
     let origin = Origin { lake: lake.clone(), table: header.table, label: header.label };
-    let source = scan::source_of(parquet, Arc::new(Scanned { reader, origin, kept: header.kept }));
+    let source =
+        scan::source_of(parquet, Arc::new(Scanned { reader, origin, kept: header.kept, whole: None }));
     let group = |group: &FileGroup| {
         let file = |file: &datafusion_datasource::PartitionedFile| {
             let path = file.object_meta.location.as_ref();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use strandline::Lake;
 
 use crate::catalog::{At, LakeCatalog};
 use crate::external::{ExternalTables, STORED_AS};
 use crate::membership::Membership;
 use crate::pin::OneCommit;
+use crate::scan::WholeFiles;
 use crate::write::WriteRule;
 use crate::{functions, scan, sql};
 
@@ -62,6 +64,7 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
     }
     let state = ctx.state_ref();
     state.write().table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
+    put_first(ctx, Arc::new(WholeFiles));
     ctx.add_analyzer_rule(Arc::new(OneCommit));
     ctx.add_analyzer_rule(Arc::new(Membership));
     ctx.add_analyzer_rule(Arc::new(WriteRule));
@@ -75,4 +78,14 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
         .build();
     *ctx.state_ref().write() = state;
     ctx.state_ref().write().register_relation_planner(Arc::new(sql::Guard))
+}
+
+/// Puts a rule before all others, where DataFusion has a way to add one behind them only.
+fn put_first(ctx: &SessionContext, rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>) {
+    let state = ctx.state_ref();
+    let mut state = state.write();
+    let rules = std::iter::once(rule).chain(state.physical_optimizers().iter().cloned()).collect();
+    let id = state.session_id().to_owned();
+    let builder = SessionStateBuilder::new_from_existing(state.clone());
+    *state = builder.with_session_id(id).with_physical_optimizer_rules(rules).build();
 }

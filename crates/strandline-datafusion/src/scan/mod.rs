@@ -11,7 +11,9 @@ mod order;
 mod pushed;
 mod reader;
 mod row_ids;
+mod rule;
 mod source;
+mod whole;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,12 +40,15 @@ use strandline::scan::FileReader;
 use strandline::{Lake, Table};
 
 pub(crate) use pushed::careful;
+pub(crate) use rule::WholeFiles;
 pub(crate) use source::LakeSource;
 
 use crate::error::external;
 use crate::table::layout::{Extra, Layout};
 use crate::table::{predicate, statistics};
 use row_ids::{Kind, RowNumbers, Shifts};
+use statistics::Needed;
+use whole::Whole;
 
 /// A file of a scan, as its [`PartitionedFile`] carries it: without statistics, which have done their part.
 #[derive(Clone, Debug)]
@@ -55,6 +60,8 @@ pub(crate) struct Scanned {
     pub(crate) reader: FileReader,
     pub(crate) origin: Origin,
     pub(crate) kept: Kept,
+    /// The files of which all rows pass the filters, if there are any.
+    pub(crate) whole: Option<Whole>,
 }
 
 /// Which state of which table it is.
@@ -73,15 +80,29 @@ pub(crate) struct Kept {
     of_files: u64,
     bytes: u64,
     deleted: u64,
+    /// Files that are not read because all of their rows pass, and what is asked of these is known.
+    #[serde(default)]
+    known: u64,
     by: Option<String>,
+}
+
+impl Kept {
+    fn add(&mut self, entry: &FileEntry) {
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(entry.size);
+        self.deleted = self.deleted.saturating_add(entry.rows.saturating_sub(entry.live_rows()));
+    }
 }
 
 impl fmt::Display for Scanned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kept { files, of_files, bytes, deleted, by } = &self.kept;
+        let Kept { files, of_files, bytes, deleted, known, by } = &self.kept;
         write!(f, "{} at {}, {files} of {of_files} files", self.origin.table, self.origin.label)?;
         if let Some(by) = by {
             write!(f, " by {by}")?;
+        }
+        if *known > 0 {
+            write!(f, ", {known} more known whole")?;
         }
         write!(f, ", {deleted} rows deleted in them, {bytes} bytes")
     }
@@ -106,9 +127,9 @@ pub(crate) async fn plan(
     // What switches DataFusion's own pruning off does so here.
     let mut scan = table.scan().pruning(session.config_options().execution.parquet.pruning);
     // A predicate over extras says nothing of files.
-    let predicate = predicate::of_filters(wanted.filters, table.schema());
-    let by = predicate.as_ref().map(ToString::to_string);
-    if let Some(predicate) = predicate {
+    let asked = predicate::Asked::of(wanted.filters, table.schema());
+    let by = asked.predicate.as_ref().map(ToString::to_string);
+    if let Some(predicate) = asked.predicate {
         scan = scan.filter(predicate);
     } else if wanted.filters.is_empty()
         && let Some(limit) = wanted.limit.and_then(|limit| u64::try_from(limit).ok())
@@ -117,13 +138,11 @@ pub(crate) async fn plan(
     }
     let plan = scan.plan().await.map_err(external)?;
     let mut kept = Kept { of_files: plan.of_files, by, ..Kept::default() };
-    for entry in &plan.files {
-        kept.files += 1;
-        kept.bytes = kept.bytes.saturating_add(entry.size);
-        kept.deleted = kept.deleted.saturating_add(entry.rows.saturating_sub(entry.live_rows()));
-    }
+    plan.files.iter().for_each(|entry| kept.add(entry));
     let reader = table.file_reader();
-    let scanned = Scanned { reader, origin, kept };
+    let decided = asked.exact && !wanted.filters.is_empty();
+    let whole = decided.then(|| Whole::of(session, table, layout, wanted, &plan, &reader)).flatten();
+    let scanned = Scanned { reader, origin, kept, whole };
     build(session, table, Arc::new(scanned), layout, plan.files, wanted)
 }
 
@@ -139,7 +158,8 @@ pub(crate) fn build(
     let url = store_url(&scanned.origin.lake)?;
     session.runtime_env().register_object_store(url.as_ref(), Arc::clone(scanned.reader.store()));
     let shifts = shifts(&files);
-    let Files { files, whole } = described(table, layout, &scanned.reader, files)?;
+    let needed = needed(table, layout, wanted.projection);
+    let Files { files, whole } = described(table, layout, &scanned.reader, files, &needed)?;
     let options = TableParquetOptions {
         global: session.config_options().execution.parquet.clone(),
         ..TableParquetOptions::default()
@@ -174,14 +194,28 @@ struct Files {
     whole: datafusion::common::Statistics,
 }
 
-fn described(table: &Table, layout: &Layout, reader: &FileReader, entries: Vec<FileEntry>) -> Result<Files> {
+/// The columns whose statistics are of use: those that are read, and those that files may be sorted by.
+fn needed(table: &Table, layout: &Layout, projection: Option<&[usize]>) -> Needed {
+    let Some(projection) = projection else { return Needed::all(layout.columns.fields().len()) };
+    let keys = table.orders().iter().flat_map(|order| &order.fields).map(|key| key.field);
+    let place = |id| table.schema().fields().iter().position(|field| field.id == id);
+    Needed::of(layout.columns.fields().len(), projection.iter().copied().chain(keys.filter_map(place)))
+}
+
+fn described(
+    table: &Table,
+    layout: &Layout,
+    reader: &FileReader,
+    entries: Vec<FileEntry>,
+    needed: &Needed,
+) -> Result<Files> {
     let fields = table.schema().fields();
-    let mut whole = statistics::Whole::new(fields, &layout.columns);
+    let mut whole = statistics::Whole::new(fields, &layout.columns, needed);
     let mut files = Vec::with_capacity(entries.len());
     for entry in entries {
         let set = reader.fields(&entry).map_err(external)?;
         whole.add(&entry, Some(set));
-        let known = statistics::of_file(fields, &layout.columns, &entry, Some(set));
+        let known = statistics::of_file(fields, &layout.columns, &entry, Some(set), needed);
         let mut file = PartitionedFile::new(reader.path(&entry).map_err(external)?, entry.size);
         let known = if layout.extras.is_empty() {
             known
@@ -193,8 +227,7 @@ fn described(table: &Table, layout: &Layout, reader: &FileReader, entries: Vec<F
         let entry = FileEntry { stats: Arc::default(), ..entry };
         files.push(file.with_statistics(Arc::new(known)).with_extension(LakeFile(Arc::new(entry))));
     }
-    let ingredients = if layout.extras.is_empty() { 0 } else { 6 };
-    Ok(Files { files, whole: padded(whole.finish(), ingredients) })
+    Ok(Files { files, whole: padded(whole.finish(), layout.ingredients()) })
 }
 
 /// Statistics with columns behind that nothing is known of.

@@ -1,8 +1,8 @@
 //! The bytes of data files for DataFusion's Parquet reader, through the SDK.
 //!
-//! A small file is read whole, which verifies it; of a larger one the footer is read with its length known, and then what is
-//! asked for. Invariants: a footer is known to all queries after the first; readers of one opened file share what was read of it. What does not belong here:
-//! which files are read.
+//! A small file is read whole, which verifies it, until its footer is known; of a larger one the footer is read with its length known,
+//! and then what is asked for. Of a small file only a part is read if its pages have checksums. Invariants: a footer is known to all queries after the first, and its index of pages after the first that wanted that;
+//! readers of one opened file share what was read of it. What does not belong here: which files are read.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -117,14 +117,23 @@ impl Reader {
     }
 
     async fn ranges(&self, ranges: Vec<Range<u64>>) -> strandline::Result<Vec<Bytes>> {
-        if FileReader::is_small(&self.opened.entry) {
+        let footer = self.footer().await?;
+        let read = self.opened.whole.initialized();
+        if read || (FileReader::is_small(&self.opened.entry) && !FileReader::has_checksums(&footer)) {
             let whole = self.whole().await?;
             return ranges.iter().map(|range| self.slice(whole, range)).collect();
         }
         let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
         self.counts.read(requests_of(&ranges), bytes);
-        let footer = self.footer().await?;
         self.reader.ranges(&self.opened.entry, &footer, &ranges).await
+    }
+
+    /// What stands beside the rows: filters, and the index of pages, which DataFusion would ask for again with each query.
+    async fn aside(&self, range: Range<u64>) -> strandline::Result<Bytes> {
+        let bytes = self.ranges(vec![range.clone()]).await?.pop().unwrap_or_default();
+        let footer = self.footer().await?;
+        self.reader.note_page_index(&self.opened.entry, &footer, &range, &bytes)?;
+        Ok(bytes)
     }
 
     fn slice(&self, whole: &Bytes, range: &Range<u64>) -> strandline::Result<Bytes> {
@@ -143,11 +152,7 @@ impl Reader {
 
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, std::result::Result<Bytes, ParquetError>> {
-        async move {
-            let mut bytes = self.ranges(vec![range]).await.map_err(parquet)?;
-            bytes.pop().ok_or_else(|| ParquetError::General("a range without an answer".to_owned()))
-        }
-        .boxed()
+        async move { self.aside(range).await.map_err(parquet) }.boxed()
     }
 
     fn get_byte_ranges(

@@ -117,6 +117,11 @@ impl Layout {
             .build()
     }
 
+    /// How many columns that schema has behind the table's.
+    pub(crate) fn ingredients(&self) -> usize {
+        if self.extras.is_empty() { 0 } else { self.places().position + 1 - self.columns.fields().len() }
+    }
+
     /// Where the ingredients stand in that schema.
     pub(crate) fn places(&self) -> Places {
         let start = self.columns.fields().len();

@@ -10,12 +10,32 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 use strandline::filter::{Column, Literal, Predicate, col_path};
 use strandline::format::{Schema, Value};
 
-/// What all of these together say; `None` if nothing of it can be said.
-pub(crate) fn of_filters(filters: &[Expr], schema: &Schema) -> Option<Predicate> {
-    let parts = filters.iter().flat_map(|filter| split_conjunction(filter)).filter_map(implied);
-    // A literal may be of a type that the SDK does not compare with the column's.
-    let parts = parts.filter(|part| part.bind(schema).is_ok());
-    parts.reduce(Predicate::and)
+/// What filters say together.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What holds wherever they are true; `None` if nothing of it can be said.
+    pub(crate) predicate: Option<Predicate>,
+    /// Whether it is true just where they are.
+    pub(crate) exact: bool,
+}
+
+impl Asked {
+    pub(crate) fn of(filters: &[Expr], schema: &Schema) -> Self {
+        // A literal may be of a type that the SDK does not compare with the column's.
+        let fits = |part: &Predicate| part.bind(schema).is_ok();
+        let mut asked = Self { predicate: None, exact: true };
+        for part in filters.iter().flat_map(|filter| split_conjunction(filter)) {
+            let part = same(part).filter(fits).or_else(|| {
+                asked.exact = false;
+                implied(part).filter(fits)
+            });
+            asked.predicate = match (asked.predicate.take(), part) {
+                (Some(before), Some(part)) => Some(before.and(part)),
+                (one, other) => one.or(other),
+            };
+        }
+        asked
+    }
 }
 
 /// A predicate that holds wherever the expression is true.
@@ -166,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    fn check(expr: &Expr, expected: Option<&str>) {
+    fn check(expr: &Expr, expected: Option<&str>, exact: bool) {
         let field = |name: &str, ty| Field::optional(ColumnName::new(name).unwrap(), ty);
         let fields = vec![
             field("a", PrimitiveType::Long),
@@ -175,32 +195,33 @@ mod tests {
             field("b", PrimitiveType::Boolean),
         ];
         let schema = Schema::numbered(fields).unwrap();
-        let found = of_filters(std::slice::from_ref(expr), &schema);
-        assert_eq!(found.map(|found| found.to_string()).as_deref(), expected, "{expr}");
+        let found = Asked::of(std::slice::from_ref(expr), &schema);
+        assert_eq!(found.predicate.map(|found| found.to_string()).as_deref(), expected, "{expr}");
+        assert_eq!(found.exact, exact, "{expr}");
     }
 
     #[test]
     fn what_the_sdk_can_say_is_said() {
-        check(&col("a").gt(lit(5_i64)), Some("a > 5"));
-        check(&lit(5_i64).gt(col("a")), Some("a < 5"));
-        check(&col("a").in_list(vec![lit(1_i64), lit(2_i64)], true), Some("a NOT IN (1, 2)"));
-        check(&col("a").between(lit(1_i64), lit(2_i64)), Some("a BETWEEN 1 AND 2"));
-        check(&col("t").like(lit("ab%")), Some("t LIKE 'ab%'"));
-        check(&col("t").is_null().or(col("b")), Some("t IS NULL OR b"));
+        check(&col("a").gt(lit(5_i64)), Some("a > 5"), true);
+        check(&lit(5_i64).gt(col("a")), Some("a < 5"), true);
+        check(&col("a").in_list(vec![lit(1_i64), lit(2_i64)], true), Some("a NOT IN (1, 2)"), true);
+        check(&col("a").between(lit(1_i64), lit(2_i64)), Some("a BETWEEN 1 AND 2"), true);
+        check(&col("t").like(lit("ab%")), Some("t LIKE 'ab%'"), true);
+        check(&col("t").is_null().or(col("b")), Some("t IS NULL OR b"), true);
     }
 
     #[test]
     fn what_it_cannot_say_is_left_out_where_more_rows_pass() {
         let odd = || (col("a") % lit(2_i64)).eq(lit(1_i64));
-        check(&odd(), None);
-        check(&odd().and(col("a").gt(lit(5_i64))), Some("a > 5"));
-        check(&odd().or(col("a").gt(lit(5_i64))), None);
-        check(&!(odd().and(col("a").gt(lit(5_i64)))), None);
-        check(&col("t").like(lit("a_b%")), None);
-        check(&col("t").like(lit("%b")), None);
-        check(&col("t").ilike(lit("ab%")), None);
-        check(&col("a").eq(col("a")), None);
-        check(&col("a").eq(lit(ScalarValue::Int64(None))), None);
-        check(&col("a").eq(lit("5")), None);
+        check(&odd(), None, false);
+        check(&odd().and(col("a").gt(lit(5_i64))), Some("a > 5"), false);
+        check(&odd().or(col("a").gt(lit(5_i64))), None, false);
+        check(&!(odd().and(col("a").gt(lit(5_i64)))), None, false);
+        check(&col("t").like(lit("a_b%")), None, false);
+        check(&col("t").like(lit("%b")), None, false);
+        check(&col("t").ilike(lit("ab%")), None, false);
+        check(&col("a").eq(col("a")), None, false);
+        check(&col("a").eq(lit(ScalarValue::Int64(None))), None, false);
+        check(&col("a").eq(lit("5")), None, false);
     }
 }

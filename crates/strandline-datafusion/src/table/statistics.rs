@@ -54,15 +54,38 @@ impl Known {
     }
 }
 
+/// The columns of which something is to be told. Of many columns a query mostly reads few.
+#[derive(Clone, Debug)]
+pub(crate) struct Needed(Vec<bool>);
+
+impl Needed {
+    pub(crate) fn all(columns: usize) -> Self {
+        Self(vec![true; columns])
+    }
+
+    /// Of so many columns those at these places; places beyond are passed over.
+    pub(crate) fn of(columns: usize, places: impl Iterator<Item = usize>) -> Self {
+        let mut needed = vec![false; columns];
+        for place in places {
+            needed.get_mut(place).into_iter().for_each(|needed| *needed = true);
+        }
+        Self(needed)
+    }
+}
+
 /// What is known of one file, for pruning it.
 pub(crate) fn of_file(
     fields: &[Field],
     schema: &ArrowSchema,
     entry: &FileEntry,
     set: Option<&FieldSet>,
+    needed: &Needed,
 ) -> Statistics {
     let all = entry.deletes.is_none();
-    let column = |(field, arrow): (&Field, &DataType)| {
+    let column = |((field, arrow), needed): ((&Field, &DataType), &bool)| {
+        if !needed {
+            return ColumnStatistics::new_unknown();
+        }
         let known = Known::of(field, entry, set);
         let scalar = |bound: &Option<Bound>| bound.as_ref().and_then(|bound| scalar(&bound.value, arrow));
         let (min, max) = (scalar(&known.min), scalar(&known.max));
@@ -88,7 +111,7 @@ pub(crate) fn of_file(
             _ => Precision::Absent,
         },
         total_byte_size: usize::try_from(entry.size).map_or(Precision::Absent, Precision::Inexact),
-        column_statistics: fields.iter().zip(types).map(column).collect(),
+        column_statistics: fields.iter().zip(types).zip(&needed.0).map(column).collect(),
     }
 }
 
@@ -96,6 +119,7 @@ pub(crate) fn of_file(
 pub(crate) struct Whole<'s> {
     fields: &'s [Field],
     schema: &'s ArrowSchema,
+    needed: &'s Needed,
     rows: u64,
     bytes: u64,
     columns: Vec<Column>,
@@ -128,13 +152,14 @@ enum Extreme {
 }
 
 impl<'s> Whole<'s> {
-    pub(crate) fn new(fields: &'s [Field], schema: &'s ArrowSchema) -> Self {
-        let column = |_| Column {
-            nulls: Count { sum: 0, exact: true, known: true },
-            min: Extreme::None,
-            max: Extreme::None,
+    pub(crate) fn new(fields: &'s [Field], schema: &'s ArrowSchema, needed: &'s Needed) -> Self {
+        let column = |needed: &bool| Column {
+            nulls: Count { sum: 0, exact: true, known: *needed },
+            min: if *needed { Extreme::None } else { Extreme::Unknown },
+            max: if *needed { Extreme::None } else { Extreme::Unknown },
         };
-        Self { fields, schema, rows: 0, bytes: 0, columns: fields.iter().map(column).collect() }
+        let columns = needed.0.iter().map(column).collect();
+        Self { fields, schema, needed, rows: 0, bytes: 0, columns }
     }
 
     pub(crate) fn add(&mut self, entry: &FileEntry, set: Option<&FieldSet>) {
@@ -142,7 +167,8 @@ impl<'s> Whole<'s> {
         self.rows = self.rows.saturating_add(entry.live_rows());
         self.bytes = self.bytes.saturating_add(entry.size);
         let types = self.schema.fields().iter().map(|field| field.data_type());
-        for ((field, ty), column) in self.fields.iter().zip(types).zip(&mut self.columns) {
+        let columns = self.fields.iter().zip(types).zip(&mut self.columns).zip(&self.needed.0);
+        for ((field, ty), column) in columns.filter(|(_, needed)| **needed).map(|(column, _)| column) {
             let known = Known::of(field, entry, set);
             column.nulls.add(known.nulls, whole);
             // A column of nulls has no bounds to miss.

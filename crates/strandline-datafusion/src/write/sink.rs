@@ -133,6 +133,11 @@ impl DataSink for LakeSink {
     async fn write_all(&self, batches: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
         let writing = self.target.begin().await.map_err(crate::error::external)?;
         let outcome = self.act_on(writing.transaction(), batches).await;
+        // What changes no row makes no version. An overwrite says how many rows came, not how many went.
+        if matches!(outcome, Ok(0)) && !matches!(self.act, Act::Overwrite) {
+            writing.leave().await;
+            return outcome;
+        }
         writing.end(outcome, crate::error::external).await
     }
 }

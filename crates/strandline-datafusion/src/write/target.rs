@@ -78,6 +78,13 @@ impl Writing {
         &self.transaction
     }
 
+    /// Ends a statement that has changed nothing: its own transaction is given up.
+    pub(crate) async fn leave(self) {
+        if self.own {
+            self.transaction.abandon().await;
+        }
+    }
+
     /// Ends the statement: its own transaction commits if all went well, and is given up if not.
     ///
     /// # Errors

@@ -8,11 +8,15 @@ mod external;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod one_commit;
 #[cfg(test)]
 mod positions;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod reading;
 #[cfg(test)]
 mod register;
 #[cfg(test)]
@@ -23,5 +27,7 @@ mod sent;
 mod session;
 #[cfg(test)]
 mod slt;
+#[cfg(test)]
+mod whole;
 #[cfg(test)]
 mod write;

@@ -100,6 +100,12 @@ impl FileReader {
         entry.size <= super::file::SMALL_FILE
     }
 
+    /// Whether all pages of a file have checksums for certain, because this SDK wrote it: then parts of it are vouched for as well.
+    #[must_use]
+    pub fn has_checksums(footer: &ParquetMetaData) -> bool {
+        footer.file_metadata().created_by().is_some_and(|writer| writer.starts_with(crate::write::WRITER))
+    }
+
     /// All of a file, checked against its hash. One request.
     ///
     /// # Errors
@@ -131,6 +137,25 @@ impl FileReader {
     #[must_use]
     pub fn knows_footer(&self, entry: &FileEntry) -> bool {
         self.state.objects.footers().holds(&entry.hash)
+    }
+
+    /// Tells of bytes that were read of a file: if they are all of its index of pages, its footer is known with that from then on.
+    /// No request.
+    ///
+    /// # Errors
+    /// `Corrupt` if they stand where that index is and are none.
+    pub fn note_page_index(
+        &self,
+        entry: &FileEntry,
+        footer: &ParquetMetaData,
+        range: &Range<u64>,
+        bytes: &Bytes,
+    ) -> Result<()> {
+        let indexed = footer::with_page_index(footer, entry, range, bytes);
+        if let Some(indexed) = indexed.map_err(|error| error.at(self.place(entry)))? {
+            self.state.objects.footers().keep(&entry.hash, indexed);
+        }
+        Ok(())
     }
 
     /// Some ranges of a file. Column chunks that are read whole are held against the footer; neighbouring ranges share a request.

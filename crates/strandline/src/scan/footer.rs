@@ -3,13 +3,16 @@
 //! Invariant: a footer that is handed out says as many rows and row groups, at the same places, as the entry does [READ-9].
 //! What does not belong here: keeping footers (`storage::footers`), and what is made of one (`file`).
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parquet::DecodeResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    FooterTail, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, RowGroupMetaData,
+    FooterTail, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataPushDecoder, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
 use strandline_format::{FileEntry, ObjectPath, ObjectRef, TableId};
 
@@ -99,6 +102,46 @@ pub(super) fn guarded<T>(read: impl FnOnce() -> std::result::Result<T, ParquetEr
         Ok(Err(error)) => Err(unreadable(&error)),
         Err(_) => Err(corrupt("what it says of itself makes no sense to the Parquet reader")),
     }
+}
+
+/// A footer with the index of pages beside it, which these bytes are; `None` if they are something else, or it has that index.
+///
+/// # Errors
+/// `Corrupt` if they cannot be read as that index.
+pub(super) fn with_page_index(
+    footer: &ParquetMetaData,
+    entry: &FileEntry,
+    range: &Range<u64>,
+    bytes: &Bytes,
+) -> Result<Option<Arc<ParquetMetaData>>> {
+    let known = footer.column_index().is_some() && footer.offset_index().is_some();
+    if known || page_index(footer) != Some(range.clone()) {
+        return Ok(None);
+    }
+    guarded(|| {
+        let mut decoder = ParquetMetaDataPushDecoder::try_new_with_metadata(entry.size, footer.clone())?;
+        decoder.push_range(range.clone(), bytes.clone())?;
+        match decoder.try_decode()? {
+            DecodeResult::Data(footer) => Ok(Some(Arc::new(footer))),
+            DecodeResult::NeedsData(_) | DecodeResult::Finished => Ok(None),
+        }
+    })
+}
+
+/// Where the Parquet reader looks for the index of pages: all of it is one range.
+fn page_index(footer: &ParquetMetaData) -> Option<Range<u64>> {
+    let part = |offset: Option<i64>, length: Option<i32>| {
+        let start = u64::try_from(offset?).ok()?;
+        Some(start..start.checked_add(u64::try_from(length?).ok()?)?)
+    };
+    let columns = footer.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let parts = columns.flat_map(|column| {
+        [
+            part(column.column_index_offset(), column.column_index_length()),
+            part(column.offset_index_offset(), column.offset_index_length()),
+        ]
+    });
+    parts.flatten().reduce(|one, other| one.start.min(other.start)..one.end.max(other.end))
 }
 
 fn unreadable(error: &ParquetError) -> Error {

@@ -7,12 +7,13 @@
 //! Invariant: of a chunk that passes, a single header that was changed says nothing else of its values. What does not belong here:
 //! the pages themselves, whose checksums the Parquet reader compares while it decodes them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
 use parquet::basic::PageType;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
 use super::footer::corrupt;
 use crate::error::Result;
@@ -46,15 +47,50 @@ pub(super) fn check(
 
 /// Checks those of the ranges that are whole column chunks. Parts of chunks, and what else stands in a file, are passed over.
 pub(super) fn check_whole(footer: &ParquetMetaData, ranges: &[Range<u64>], bytes: &[Bytes]) -> Result<()> {
-    let chunks = footer.row_groups().iter().flat_map(|group| group.columns());
-    let chunks: BTreeMap<u64, &ColumnChunkMetaData> =
-        chunks.filter_map(|chunk| Some((start(chunk)?, chunk))).collect();
-    ranges.iter().zip(bytes).try_for_each(|(range, bytes)| match chunks.get(&range.start) {
+    let chunks = Chunks::of(footer);
+    ranges.iter().zip(bytes).try_for_each(|(range, bytes)| match chunks.beginning_at(range.start) {
         Some(chunk) if u64::try_from(chunk.compressed_size()) == Ok(bytes.len() as u64) => {
             check_chunk(chunk, bytes)
         }
         _ => Ok(()),
     })
+}
+
+/// The column chunks of a file, to be found by where they begin.
+///
+/// Nearly all writers put row groups one behind the other, and their columns in order; for such a file nothing is made, since a
+/// file of many columns is asked for some of them again and again.
+struct Chunks<'f> {
+    groups: &'f [RowGroupMetaData],
+    /// All of them by their places, if they are in another order.
+    mixed: OnceCell<Option<BTreeMap<u64, &'f ColumnChunkMetaData>>>,
+}
+
+impl<'f> Chunks<'f> {
+    fn of(footer: &'f ParquetMetaData) -> Self {
+        Self { groups: footer.row_groups(), mixed: OnceCell::new() }
+    }
+
+    fn beginning_at(&self, place: u64) -> Option<&'f ColumnChunkMetaData> {
+        let group = last_from(self.groups, place, |group| group.columns().first().and_then(start));
+        let chunk = group.and_then(|group| last_from(group.columns(), place, start));
+        chunk.filter(|chunk| start(chunk) == Some(place)).or_else(|| {
+            let mixed = self.mixed.get_or_init(|| self.if_mixed());
+            mixed.as_ref().and_then(|chunks| chunks.get(&place).copied())
+        })
+    }
+
+    fn if_mixed(&self) -> Option<BTreeMap<u64, &'f ColumnChunkMetaData>> {
+        let chunks = || self.groups.iter().flat_map(|group| group.columns());
+        let mixed = !chunks().map(start).is_sorted();
+        mixed.then(|| chunks().filter_map(|chunk| Some((start(chunk)?, chunk))).collect())
+    }
+}
+
+/// The last of these that begins at this place or before, if they are in order.
+fn last_from<T>(all: &[T], place: u64, start: impl Fn(&T) -> Option<u64>) -> Option<&T> {
+    let behind = all.partition_point(|one| start(one).is_some_and(|start| start <= place));
+    behind.checked_sub(1).and_then(|at| all.get(at))
 }
 
 /// Where a chunk begins.

@@ -202,19 +202,22 @@ impl Scan {
         self.await?.collect().await
     }
 
-    /// How many rows there are. No request without a filter [READ-7]; else the columns that the filter asks for are read.
+    /// How many rows there are. No request without a filter [READ-7]; else the columns that the filter asks for are read, of the files
+    /// whose statistics do not tell that all or none of their rows pass.
     ///
     /// # Errors
     /// Those of awaiting the scan and of its [`Batches`].
     pub async fn count(self) -> Result<u64> {
-        if self.bound()?.is_none() {
-            let rows = self.state.table.totals.rows;
-            return Ok(self.limit.map_or(rows, |limit| limit.min(rows)));
-        }
-        let batches = Self { row_ids: false, ..self.columns::<String>([]) }.await?;
+        let within = |rows: u64, limit: Option<u64>| limit.map_or(rows, |limit| limit.min(rows));
+        let Some(filter) = self.bound()? else { return Ok(within(self.state.table.totals.rows, self.limit)) };
+        let mut plan = self.planned(Some(&filter)).await?;
+        let known = within(plan.take_whole(), self.limit);
+        let left = self.limit.map(|limit| limit - known);
+        let scan = Self { row_ids: false, limit: left, ..self.columns::<String>([]) };
         let add =
             |sum: u64, batch: RecordBatch| async move { Ok(sum.saturating_add(batch.num_rows() as u64)) };
-        batches.try_fold(0, add).await
+        let others = scan.over(plan, Some(filter))?.try_fold(0, add).await?;
+        Ok(known.saturating_add(others))
     }
 
     /// The filter in terms of the table, unless all rows pass.
@@ -235,18 +238,33 @@ impl Scan {
     async fn planned(&self, filter: Option<&Filter>) -> Result<Plan> {
         let by = filter.filter(|_| self.pruning);
         let limit = self.limit.filter(|_| filter.is_none());
-        plan::plan(&self.state, by, limit).await
+        let mut plan = plan::plan(&self.state, by, limit).await?;
+        if filter.is_some() && by.is_none() {
+            plan.whole.fill(false);
+        }
+        Ok(plan)
     }
 
     /// Starts with a filter that is bound already.
     async fn start(self, filter: Option<Filter>) -> Result<Batches> {
-        let task = Arc::new(self.task(filter.clone())?);
         if self.limit == Some(0) || filter == Some(Filter::False) {
-            return Ok(Batches::new(task, Vec::new(), 1, Some(0)));
+            return Ok(Batches::new(Arc::new(self.task(filter)?), Vec::new(), 1, Some(0)));
         }
+        // Before a plan is made: what is wrong with the scan needs no request.
+        let task = self.task(filter.clone())?;
         let plan = self.planned(filter.as_ref()).await?;
-        let limit = self.limit.filter(|_| filter.is_none());
-        Ok(Batches::new(task, works(plan, limit), self.prefetch.get(), self.limit))
+        Ok(self.run(task, plan))
+    }
+
+    /// Starts on files that were planned.
+    fn over(self, plan: Plan, filter: Option<Filter>) -> Result<Batches> {
+        let task = self.task(filter)?;
+        Ok(self.run(task, plan))
+    }
+
+    fn run(self, task: Task, plan: Plan) -> Batches {
+        let limit = self.limit.filter(|_| task.filter.is_none());
+        Batches::new(Arc::new(task), works(plan, limit), self.prefetch.get(), self.limit)
     }
 
     fn of_table(&self, error: Error) -> Error {

@@ -4,7 +4,8 @@
 //! large table makes rows only of what is kept. What does not belong here: opening a file.
 
 use futures::TryStreamExt;
-use strandline_format::{FileEntry, Files, Filter};
+use strandline_format::tree::Columns;
+use strandline_format::{FileColumns, FileEntry, Files, Filter, Mask};
 
 use crate::error::Result;
 use crate::table::TableState;
@@ -16,6 +17,8 @@ use crate::tree::{All, FileFilter, Select};
 pub struct Plan {
     /// Their entries, in the order of their ids. Files of which no row is left are not among them.
     pub files: Vec<FileEntry>,
+    /// Of each of them, whether its statistics say that all rows that are left pass the filter.
+    pub whole: Vec<bool>,
     /// The rows that are left in them, whether they pass the filter or not.
     pub rows: u64,
     /// How many files the table has.
@@ -24,30 +27,60 @@ pub struct Plan {
     pub of_rows: u64,
 }
 
+impl Plan {
+    /// Leaves out the files of which all rows pass, and says how many rows these are.
+    pub(super) fn take_whole(&mut self) -> u64 {
+        let mut rows = 0_u64;
+        let mut whole = std::mem::take(&mut self.whole).into_iter();
+        self.files.retain(|entry| {
+            let open = !whole.next().unwrap_or(false);
+            rows = rows.saturating_add(if open { 0 } else { entry.live_rows() });
+            open
+        });
+        self.whole = vec![false; self.files.len()];
+        self.rows = self.rows.saturating_sub(rows);
+        rows
+    }
+}
+
 /// The files that may hold rows that pass; without a filter, the first ones that have `limit` rows.
 pub(super) async fn plan(state: &TableState, filter: Option<&Filter>, limit: Option<u64>) -> Result<Plan> {
     match filter {
         Some(filter) => {
-            keep(state, &FileFilter::new(filter.clone(), &state.table, &state.schema), None).await
+            let reach = FileFilter::new(filter.clone(), &state.table, &state.schema);
+            let doubt = FileFilter::in_doubt(filter, &state.table, &state.schema);
+            keep(state, &reach, |files| doubt.entries(files), None).await
         }
-        None => keep(state, &All, limit).await,
+        None => keep(state, &All, |files| Mask::of(false, files.len()), limit).await,
     }
 }
 
-async fn keep(state: &TableState, select: &impl Select<Files>, limit: Option<u64>) -> Result<Plan> {
+async fn keep(
+    state: &TableState,
+    select: &impl Select<Files>,
+    doubt: impl Fn(&FileColumns) -> Mask,
+    limit: Option<u64>,
+) -> Result<Plan> {
     let totals = state.table.totals;
-    let mut plan = Plan { files: Vec::new(), rows: 0, of_files: totals.files, of_rows: totals.rows };
+    let (of_files, of_rows) = (totals.files, totals.rows);
+    let mut plan = Plan { files: Vec::new(), whole: Vec::new(), rows: 0, of_files, of_rows };
     let enough = |plan: &Plan| limit.is_some_and(|limit| plan.rows >= limit);
     let mut batches = std::pin::pin!(state.trees.scan(&state.table.files, select));
     while !enough(&plan)
         && let Some(batch) = batches.try_next().await?
     {
-        for entry in batch.entries().filter(|entry| entry.live_rows() > 0) {
+        let doubt = doubt(&batch.columns);
+        for at in batch.keep.ones() {
+            let entry = batch.columns.item(at);
+            if entry.live_rows() == 0 {
+                continue;
+            }
             if enough(&plan) {
                 break;
             }
             plan.rows = plan.rows.saturating_add(entry.live_rows());
             plan.files.push(entry);
+            plan.whole.push(!doubt.get(at));
         }
     }
     Ok(plan)

@@ -30,6 +30,11 @@ impl FooterCache {
         self.0.peek(file).is_some()
     }
 
+    /// Keeps a footer of a file in place of the one that is here.
+    pub(crate) fn keep(&self, file: &Hash, footer: Arc<ParquetMetaData>) {
+        self.0.insert(*file, footer);
+    }
+
     /// The footer of a file, fetched if it is not here. Those who want the same one at the same time share a request.
     pub(crate) async fn get_or(
         &self,

@@ -7,8 +7,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use strandline_format::{
-    Constraint, Deletes, DeletionVector, Era, FileEntry, FileId, Filter, MAX_INLINE_DELETES, NumberMap,
-    RowId, RowIds, Schema, Table as TableNode, TableId, Test,
+    Constraint, Deletes, DeletionVector, Era, FileEntry, FileId, MAX_INLINE_DELETES, NumberMap, RowId,
+    RowIds, Schema, Table as TableNode, TableId,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -67,9 +67,8 @@ pub(super) async fn everything(state: &TableState) -> Result<Vec<Found>> {
 /// The rows that pass a predicate, file by file.
 pub(super) async fn matching(state: &TableState, predicate: &Predicate) -> Result<Vec<Found>> {
     let filter = predicate.bind(&state.schema)?;
-    let certain = certainly(&filter);
-    let reach = FileFilter::new(filter.clone(), &state.table, &state.schema);
-    let doubt = FileFilter::new(certain, &state.table, &state.schema);
+    let doubt = FileFilter::in_doubt(&filter, &state.table, &state.schema);
+    let reach = FileFilter::new(filter, &state.table, &state.schema);
     let entries = state.trees.collect(&state.table.files, &reach).await?;
     let look = |entry: FileEntry| {
         let in_doubt = reaches(&doubt, &entry);
@@ -135,12 +134,6 @@ pub(super) async fn add_ids(state: &TableState, found: &Found, ids: &mut Deletio
         Ok(())
     })
     .await
-}
-
-/// What some row must pass for a filter not to be true for all rows.
-fn certainly(filter: &Filter) -> Filter {
-    let unknown = filter.fields().into_iter().map(|field| Filter::Field(field, Test::IsNull));
-    Filter::Or(std::iter::once(Filter::Not(Box::new(filter.clone()))).chain(unknown).collect())
 }
 
 /// The positions of the live rows of one file that pass.

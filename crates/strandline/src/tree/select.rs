@@ -3,7 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use strandline_format::tree::{Children, Columns, TreeKind};
-use strandline_format::{Absent, FieldId, FileColumns, Files, Filter, Mask, Schema, Table, Value};
+use strandline_format::{Absent, FieldId, FileColumns, Files, Filter, Mask, Schema, Table, Test, Value};
 
 /// Decides, a node at a time, which children to follow and which entries to give.
 ///
@@ -99,6 +99,15 @@ impl FileFilter {
             sets.contains(&true).then_some(Lacking { field: id, initial, sets })
         });
         Self { lacking: lacking.collect(), filter }
+    }
+
+    /// The other way round: the files of which it is not certain that all rows pass the filter.
+    #[must_use]
+    pub fn in_doubt(filter: &Filter, table: &Table, schema: &Schema) -> Self {
+        // A filter is true of a row if it is not false, and no field that it asks for is null.
+        let unknown = filter.fields().into_iter().map(|field| Filter::Field(field, Test::IsNull));
+        let parts = std::iter::once(Filter::Not(Box::new(filter.clone()))).chain(unknown);
+        Self::new(Filter::Or(parts.collect()), table, schema)
     }
 
     /// Which entries were written without a field, so that all their rows have its initial default [FILE-5].

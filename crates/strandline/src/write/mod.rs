@@ -47,6 +47,7 @@ use strandline_format::{
 };
 
 pub use options::{Compression, RowRemoval, WriteOptions};
+pub(crate) use plan::WRITER;
 pub(crate) use size::weight;
 pub(crate) use split::scalar;
 pub(crate) use uploads::Uploads;

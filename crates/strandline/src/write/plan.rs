@@ -30,6 +30,9 @@ use super::split::SplitPlan;
 use crate::columns::parquet_schema;
 use crate::error::Result;
 
+/// What the name of whoever made a file begins with, of those that were made here.
+pub(crate) const WRITER: &str = "strandline version ";
+
 /// Who made a file, in the form that readers of Parquet expect.
 const CREATED_BY: &str = concat!("strandline version ", env!("CARGO_PKG_VERSION"));
 

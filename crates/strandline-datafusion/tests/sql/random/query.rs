@@ -7,7 +7,7 @@ use super::world::{Column, Kind};
 pub(super) fn query(dice: &mut Dice, columns: &[Column]) -> String {
     let filter =
         if dice.one_in(6) { String::new() } else { format!(" WHERE {}", predicate(dice, columns, 2)) };
-    match dice.below(6) {
+    match dice.below(7) {
         0 => format!("SELECT count(*), {} FROM t{filter}", aggregates(dice, columns)),
         1 => format!("SELECT * FROM t{filter} ORDER BY id"),
         2 => {
@@ -29,6 +29,16 @@ pub(super) fn query(dice: &mut Dice, columns: &[Column]) -> String {
             "SELECT count(*), sum(a.id), min(b.id) FROM t a JOIN (SELECT * FROM t{filter}) b ON a.id = b.id + {}",
             dice.below(5)
         ),
+        5 => {
+            // What statistics often decide of whole files.
+            let (from, to) = (dice.below(150), dice.below(250));
+            let key = &dice.pick(columns).name;
+            let counted = format!("count(*), count({key}), {}", aggregates(dice, columns));
+            format!(
+                "SELECT {counted} FROM t WHERE id BETWEEN {from} AND {to} OR {}",
+                predicate(dice, columns, 0)
+            )
+        }
         _ => format!("SELECT {} FROM t{filter} ORDER BY id", list(dice, columns)),
     }
 }

@@ -2,7 +2,7 @@
 //! `lake_refs()` give.
 //!
 //! Invariants: each tells of one version, the one that its name was looked up in; nothing is read before rows are asked for; none can
-//! be written to. What does not belong here: the rows of tables (`table`).
+//! be written to. What does not belong here: the rows of tables, with where they stand (`t$rows`) or without (`table`).
 
 mod columns;
 mod files;
@@ -42,6 +42,10 @@ pub(crate) async fn table(
         Inspection::Stats => stats::listing(what, table)?,
         Inspection::History => history::listing(what, lookup::present(catalog).await?, table.id())?,
         Inspection::Refs => refs::of_table(what, catalog.lake().clone(), table.id())?,
+        Inspection::Rows => {
+            let message = format!("{what} is read as its table is, and is no listing");
+            return Err(Error::new(strandline::ErrorKind::Unsupported, message));
+        }
     }))
 }
 

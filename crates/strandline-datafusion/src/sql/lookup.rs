@@ -13,8 +13,9 @@ use strandline::{ErrorKind, Ref, Table};
 use crate::catalog::{At, LakeCatalog};
 use crate::error::external;
 use crate::inspect;
-use crate::sql::names::Asked;
+use crate::sql::names::{Asked, Inspection};
 use crate::sql::{reference, view};
+use crate::table::{Extra, LakeTable};
 
 /// What a name within a namespace leads to, or none.
 ///
@@ -28,17 +29,26 @@ pub(crate) async fn provider(
     let asked = Asked::parse(name).map_err(external)?;
     let catalog = at_reference(catalog, asked.reference).await.map_err(external)?;
     let name = full_name(asked.table);
-    if let Some(inspection) = asked.inspection {
+    let located = asked.inspection == Some(Inspection::Rows);
+    if let Some(inspection) = asked.inspection.filter(|_| !located) {
         return inspect::table(&catalog, &name, inspection).await.map_err(external).map(Some);
     }
     if let Some(table) = catalog.table(&name).await? {
-        return Ok(Some(Arc::new(table)));
+        return shown(table, located).map(Some);
+    }
+    if located {
+        return Ok(None);
     }
     match view_of(&catalog, &name).await {
         Ok(stored) => view::provider(&catalog, &name, &stored).await.map(Some),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => Ok(None),
         Err(error) => Err(external(error)),
     }
+}
+
+/// A table, with columns of where its rows stand or without.
+fn shown(table: LakeTable, located: bool) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(if located { table.with_extras(&Extra::ALL)? } else { table }))
 }
 
 /// The catalog as a reference has it.

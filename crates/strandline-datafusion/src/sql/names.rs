@@ -9,7 +9,7 @@
 
 use strandline::{Error, ErrorKind, Result};
 
-/// What may be asked of a table besides its rows.
+/// What may be asked of a table besides its rows as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Inspection {
     /// The commits that changed it.
@@ -20,10 +20,12 @@ pub(crate) enum Inspection {
     Stats,
     /// The branches and tags that it is on.
     Refs,
+    /// Its rows, with columns of where each stands.
+    Rows,
 }
 
 impl Inspection {
-    pub(crate) const ALL: [Self; 4] = [Self::History, Self::Files, Self::Stats, Self::Refs];
+    pub(crate) const ALL: [Self; 5] = [Self::History, Self::Files, Self::Stats, Self::Refs, Self::Rows];
 
     /// Its name behind the `$`.
     pub(crate) fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Inspection {
             Self::Files => "files",
             Self::Stats => "stats",
             Self::Refs => "refs",
+            Self::Rows => "rows",
         }
     }
 
@@ -110,6 +113,7 @@ mod tests {
         check("orders$files", "orders", Some(Inspection::Files), None);
         check("orders$HISTORY@v1", "orders", Some(Inspection::History), Some("v1"));
         check("orders@tag:v1$stats", "orders", Some(Inspection::Stats), Some("tag:v1"));
+        check("orders$rows@v1", "orders", Some(Inspection::Rows), Some("v1"));
     }
 
     #[test]
@@ -121,7 +125,7 @@ mod tests {
             ("orders$files@", ErrorKind::InvalidInput),
             ("orders$files$stats", ErrorKind::InvalidInput),
             ("orders@dev$files$stats", ErrorKind::InvalidInput),
-            ("orders$rows", ErrorKind::NotFound),
+            ("orders$columns", ErrorKind::NotFound),
         ] {
             assert_eq!(Asked::parse(name).unwrap_err().kind(), kind, "{name}");
         }

@@ -30,6 +30,9 @@ pub enum Extra {
 }
 
 impl Extra {
+    /// All of them, as `t$rows` has them.
+    pub const ALL: [Self; 4] = [Self::RowId, Self::File, Self::Row, Self::Commit];
+
     /// What the column is called.
     #[must_use]
     pub fn name(self) -> &'static str {

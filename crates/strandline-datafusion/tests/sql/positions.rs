@@ -30,6 +30,24 @@ async fn each_row_has_its_file_place_id_and_version() {
 }
 
 #[tokio::test]
+async fn rows_tell_where_they_stand_by_a_name_in_sql() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs([10, 11]))]).await;
+    lake.append("t", batch(&[("id", longs([20]))])).await.unwrap();
+    let ctx = session(&lake);
+    let told =
+        rows(&ctx, "SELECT _row_id, _file, _row, _commit, id FROM lake.public.\"t$rows\" ORDER BY id").await;
+    assert_eq!(told, ["0 0 0 1 10", "1 0 1 1 11", "2 1 0 2 20"]);
+    assert_eq!(rows(&ctx, "SELECT * FROM lake.public.\"t$rows@v1\" WHERE _row_id = 1").await, ["11 1 0 1 1"]);
+    assert_eq!(rows(&ctx, "SELECT * FROM lake.public.t ORDER BY id").await, ["10", "11", "20"]);
+    let joined =
+        "SELECT r._commit FROM lake.public.\"t$rows\" r JOIN lake.public.t USING (id) WHERE r.id = 20";
+    assert_eq!(rows(&ctx, joined).await, ["2"]);
+    let error = ctx.sql("SELECT _row_id FROM lake.public.t").await.unwrap_err();
+    assert!(error.to_string().contains("_row_id"), "{error}");
+}
+
+#[tokio::test]
 async fn a_tables_own_column_of_such_a_name_is_not_hidden() {
     let lake = Counted::new().await.lake;
     table(&lake, "t", &[("_FILE", longs([10]))]).await;

@@ -30,7 +30,7 @@ fn metric(told: &str, name: &str) -> u64 {
     let after = told.split(&format!("{name}=")).nth(1).unwrap_or_else(|| panic!("{name}: {told}"));
     let (number, rest) = after.split_at(after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap());
     let factor = if rest.starts_with(" K") { 1_000.0 } else { 1.0 };
-    (number.parse::<f64>().unwrap() * factor) as u64
+    format!("{:.0}", number.parse::<f64>().unwrap() * factor).parse().unwrap()
 }
 
 async fn made(lake: &Lake, sql: &str) {
@@ -172,7 +172,7 @@ fn what_comes_after_a_limit_or_can_no_longer_matter_is_not_read() {
         ctx.register_batch("keys", batch(&[("key", longs([123, 125]))])).unwrap();
         for (sql, found, most) in [
             ("SELECT sum(id) FROM (SELECT id FROM lake.public.t LIMIT 15)", "105", 2),
-            ("SELECT sum(id) FROM (SELECT id FROM lake.public.t WHERE even % 4 = 0 LIMIT 7)", "42", 2),
+            ("SELECT count(*) FROM (SELECT id FROM lake.public.t WHERE even % 4 = 0 LIMIT 7)", "7", 2),
             ("SELECT id FROM lake.public.t ORDER BY id DESC LIMIT 2", "499;498", 2),
             ("SELECT id FROM lake.public.t JOIN keys ON id = key ORDER BY id", "123;125", 1),
         ] {

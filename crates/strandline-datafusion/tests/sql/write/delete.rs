@@ -38,6 +38,27 @@ async fn conditions_that_are_never_true_delete_nothing() {
 }
 
 #[tokio::test]
+async fn what_changes_no_row_makes_no_version() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs([1, 2])), ("n", longs([10, 20]))]).await;
+    let ctx = session(&lake);
+    let version = async || lake.at("main").await.unwrap().version();
+    let before = version().await;
+    for statement in [
+        "DELETE FROM lake.public.t WHERE id > 2",
+        "UPDATE lake.public.t SET n = 0 WHERE id > 2",
+        "INSERT INTO lake.public.t SELECT id, n FROM lake.public.t WHERE id > 2",
+        "MERGE INTO lake.public.t USING (SELECT 7 AS id) s ON t.id = s.id WHEN MATCHED THEN DELETE",
+    ] {
+        assert_eq!(run(&ctx, statement).await.unwrap(), 0, "{statement}");
+        assert_eq!(version().await, before, "{statement}");
+    }
+    run(&ctx, "INSERT OVERWRITE lake.public.t SELECT id, n FROM lake.public.t WHERE id > 2").await.unwrap();
+    assert_ne!(version().await, before);
+    assert_eq!(rows(&ctx, "SELECT count(*) FROM lake.public.t").await, ["0"]);
+}
+
+#[tokio::test]
 async fn subqueries_delete_what_they_say() {
     check("WHERE id IN (SELECT id FROM lake.public.other)", &["1", "4", "5", "6"]).await;
     check("WHERE id NOT IN (SELECT id FROM lake.public.other)", &["2", "3"]).await;

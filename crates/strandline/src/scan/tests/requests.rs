@@ -135,7 +135,7 @@ fn what_statistics_rule_out_is_not_read() {
 }
 
 #[test]
-fn counting_reads_nothing_without_a_filter() {
+fn counting_reads_only_files_that_a_filter_cuts_through() {
     paused(async {
         let lake = lake_of(3, 1, &Written { deletes: vec![5], ..Written::default() }).await;
         let check = async |scan: Scan, expected: (u64, u64)| {
@@ -144,8 +144,11 @@ fn counting_reads_nothing_without_a_filter() {
         };
         check(lake.scan(), (297, 0)).await;
         check(lake.scan().limit(10), (10, 0)).await;
-        check(lake.scan().filter(col("id").ge(200)), (99, 1)).await;
-        check(lake.scan().filter(col("id").ge(200)).limit(7), (7, 1)).await;
+        check(lake.scan().filter(col("id").ge(200)), (99, 0)).await;
+        check(lake.scan().filter(col("id").ge(200)).limit(7), (7, 0)).await;
+        check(lake.scan().filter(col("id").ge(150)), (149, 1)).await;
+        check(lake.scan().filter(col("id").ge(150)).limit(120), (120, 1)).await;
+        check(lake.scan().filter(col("id").ge(200)).pruning(false), (99, 3)).await;
     });
 }
 

@@ -47,7 +47,7 @@ fn entry(known: &FileEntry, at: i64, there: bool) -> FileEntry {
         id: FileId(place),
         hash: if there { known.hash } else { Hash::of(&at.to_le_bytes()) },
         first_row: RowId(place * known.rows),
-        stats: Stats([field(1, 1), field(2, 2)].into()),
+        stats: Stats([field(1, 1), field(2, 2)].into()).into(),
         ..known.clone()
     }
 }

@@ -115,7 +115,8 @@ impl Middle {
     /// How many rows each table has.
     fn rows(&self) -> String {
         let count = |table| format!("SELECT '{table}' AS name, count(*) AS rows FROM {table}");
-        self.ok(&["sql", "-o", "ndjson", &["a", "b", "c"].map(count).join(" UNION ALL ")])
+        let counts = ["a", "b", "c"].map(count).join(" UNION ALL ");
+        self.ok(&["sql", "-o", "ndjson", &format!("{counts} ORDER BY name")])
     }
 }
 

@@ -9,13 +9,15 @@ mod bucket;
 mod command;
 #[cfg(test)]
 mod exits;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod interrupts;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
 mod pipes;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod readme;
 #[cfg(test)]
 mod shell;

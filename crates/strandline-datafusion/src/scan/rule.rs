@@ -109,7 +109,7 @@ fn partial_of(node: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> 
 /// The same plan with something else for a filter over a scan of which something is known; `None` if there is no such filter.
 fn below_filter(
     node: &Arc<dyn ExecutionPlan>,
-    instead: &dyn Fn(&FilterExec, &Known<'_>) -> Result<Arc<dyn ExecutionPlan>>,
+    instead: &impl Fn(&FilterExec, &Known<'_>) -> Result<Arc<dyn ExecutionPlan>>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if let Some(filter) = node.downcast_ref::<FilterExec>() {
         let known = Known::below(filter.predicate(), filter.input());

@@ -115,9 +115,9 @@ mod tests {
         let good = format!("strandline-cursor-1:{lake}:7:{hash}:main");
         assert_eq!(good.parse::<Cursor>().unwrap().to_string(), good);
         let table = "0b4db7eb-4057-4dda-91e0-2c8f1e6a7b10";
-        let renamed = format!("strandline-cursor-2:{lake}:7:{hash}:{table}:a:b");
+        let renamed = format!("strandline-cursor-2:{lake}:7:{hash}:{table}:main");
         let cursor = renamed.parse::<Cursor>().unwrap();
-        assert_eq!((cursor.to_string(), cursor.branch().as_str()), (renamed, "a:b"));
+        assert_eq!((cursor.to_string(), cursor.branch().as_str()), (renamed, "main"));
         for bad in [
             format!("strandline-cursor-2:{lake}:7:{hash}::main"),
             format!("strandline-cursor-2:{lake}:7:{hash}:{table},{table}:main"),

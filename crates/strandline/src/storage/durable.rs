@@ -350,7 +350,7 @@ mod tests {
             let error = store.get_ranges(&path, &[0..1, beyond.clone()]).await.unwrap_err();
             assert!(crate::storage::classify::range_is_beyond(&error), "{beyond:?}: {error}");
         }
-        let error = store.get_ranges(&Path::from("y"), &[0..1]).await.unwrap_err();
+        let error = store.get_ranges(&Path::from("y"), &[0..1, 1..2]).await.unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }
 

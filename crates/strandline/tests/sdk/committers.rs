@@ -153,7 +153,7 @@ fn a_rebase_that_takes_long_lets_others_pass() {
         let shop = shop().await;
         let long = shop.around_five().await;
         change(&shop.other, async |on| {
-            on.alter_table("orders").add_check("not_five", "id <> 5").await.unwrap()
+            on.alter_table("orders").add_check("not_five", "id <> 5").await.unwrap();
         })
         .await;
         shop.lake.main().await.unwrap();
@@ -201,7 +201,7 @@ fn a_table_that_cannot_be_read_holds_up_nobody_else() {
         let shop = shop().await;
         let unlucky = shop.around_five().await;
         change(&shop.other, async |on| {
-            on.alter_table("orders").add_check("not_five", "id <> 5").await.unwrap()
+            on.alter_table("orders").add_check("not_five", "id <> 5").await.unwrap();
         })
         .await;
         shop.lake.main().await.unwrap();
@@ -281,11 +281,11 @@ fn a_committer_that_is_stopped_tells_the_truth_and_is_replaced() {
         assert!(tokio::time::timeout(SECOND / 4, stuck).await.is_err());
         shop
     });
-    let behind = driven.block_on(async {
+    let (behind,) = driven.block_on(async {
         let behind = shop.append("orders", 2).await;
         let mut commit = behind.commit().into_future();
         assert!(tokio::time::timeout(SECOND / 4, &mut commit).await.is_err());
-        commit
+        (commit,)
     });
     drop(stopped);
     driven.block_on(async {

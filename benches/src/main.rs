@@ -4,10 +4,11 @@
 //! the baseline of the same run beside it. What does not belong here: assertions, which are the tests' business.
 
 mod append;
+mod changes;
 mod cost;
 mod phase;
 mod plain;
-mod planning;
+mod plan;
 mod processes;
 mod rows;
 mod tpch;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use phase::{Failure, Task};
 
-/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--rows N] [--each N]`; all benches if none is named.
+/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--rows N] [--each N] [--python PATH]`; all benches if none is named.
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
@@ -41,10 +42,11 @@ async fn run() -> Result<(), Failure> {
         Some("append") => append::run(&task).await,
         Some("processes") => processes::run(&task).await,
         Some("tpch") => tpch::run(&task).await,
-        Some("planning") => planning::run(&task).await,
+        Some("changes") => changes::run(&task).await,
+        Some("plan") => plan::run(&task).await,
         None => all(&task).await,
         Some(other) => {
-            let there = "there are \"tree\", \"planning\", \"write\", \"append\", \"processes\" and \"tpch\"";
+            let there = "there are tree, write, append, processes, tpch, changes and plan";
             Err(format!("no such bench: {other}; {there}").into())
         }
     }
@@ -52,7 +54,6 @@ async fn run() -> Result<(), Failure> {
 
 async fn all(task: &Task) -> Result<(), Failure> {
     tree::run(task).await?;
-    planning::run(task).await?;
     write::run(task).await?;
     append::run(task).await?;
     processes::run(task).await

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::cost::{Cost, Meter};
 
 /// Whatever stops a bench.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -26,12 +26,14 @@ pub(crate) struct Task {
     pub(crate) rows: NonZeroUsize,
     /// How many each process of "processes" makes.
     pub(crate) appends_each: NonZeroUsize,
+    /// The Python that runs the peers.
+    pub(crate) python: String,
     /// Which phase this process is, and the folder that the phases share; the bench itself has neither.
     pub(crate) phase: Option<(String, PathBuf)>,
 }
 
 /// The options, for people.
-const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --rows, --each";
+const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --rows, --each, --python";
 
 impl Default for Task {
     fn default() -> Self {
@@ -43,6 +45,7 @@ impl Default for Task {
             appends: at_least_one(1000),
             rows: at_least_one(1000),
             appends_each: at_least_one(25),
+            python: "python3".to_owned(),
             phase: None,
         }
     }
@@ -62,6 +65,7 @@ impl Task {
                 "--appends" => task.appends = number.parse()?,
                 "--rows" => task.rows = number.parse()?,
                 "--each" => task.appends_each = number.parse()?,
+                "--python" => task.python = value,
                 "--phase" => phase = Some(value),
                 "--folder" => folder = Some(PathBuf::from(value)),
                 _ => return Err(format!("no such option: {name}; there are {OPTIONS}").into()),
@@ -75,61 +79,91 @@ impl Task {
         &self,
         bench: &str,
         phase: &str,
-        folder: &std::path::Path,
+        folder: &Path,
         baseline: Option<&Measured>,
     ) -> Result<Measured, Failure> {
-        let output = Command::new(std::env::current_exe()?)
-            .args([bench, "--entries", &self.entries.to_string(), "--phase", phase, "--folder"])
-            .arg(folder)
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !output.status.success() {
-            return Err(format!("{phase}: {said}{}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        let measured = Measured::of_line(&said).ok_or_else(|| format!("{phase} said {said:?}"))?;
+        let measured = self.run(bench, phase, folder)?;
         say(&measured.row(phase, self.entries, baseline));
         Ok(measured)
     }
+
+    /// Runs a phase in a process of its own.
+    pub(crate) fn run(&self, bench: &str, phase: &str, folder: &Path) -> Result<Measured, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([bench, "--entries", &self.entries.to_string(), "--scale", &self.scale.to_string()]);
+        command.args(["--rounds", &self.rounds.to_string(), "--phase", phase, "--folder"]).arg(folder);
+        measured(phase, command)
+    }
+
+    /// Runs a phase of a peer in a process of its own.
+    ///
+    /// # Errors
+    /// That of the phase; Python is not there, or lacks the packages of `peers/requirements.txt`.
+    pub(crate) fn run_peer(
+        &self,
+        peer: &str,
+        phase: &str,
+        folder: &Path,
+        number: &str,
+    ) -> Result<Measured, Failure> {
+        let mut command = Command::new(&self.python);
+        command.args([PEER, peer, phase]).arg(folder).arg(number);
+        measured(&format!("{phase} of {peer}"), command)
+    }
+}
+
+/// What other formats do.
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/peer.py");
+
+fn measured(phase: &str, mut command: Command) -> Result<Measured, Failure> {
+    let output = command.output().map_err(|error| format!("{phase} cannot be run: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        return Err(format!("{phase}: {said}{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(Measured::of_line(&said).ok_or_else(|| format!("{phase} said {said:?}"))?)
 }
 
 /// What a phase measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
-    time: Duration,
+    pub(crate) cost: Cost,
     /// Kibibytes, where the system tells.
-    peak: Option<u64>,
+    pub(crate) peak: Option<u64>,
     /// What else there is to say.
-    note: String,
+    pub(crate) note: String,
 }
 
 impl Measured {
     /// What a phase that began then has to say.
-    pub(crate) fn since(started: Instant, note: String) -> Self {
-        Self { time: started.elapsed(), peak: peak_memory(), note }
+    pub(crate) fn since(meter: Meter, note: String) -> Self {
+        Self { cost: meter.stop(), peak: peak_memory(), note }
     }
 
     /// As a phase says it to its bench.
     pub(crate) fn to_line(&self) -> String {
-        format!("{}\t{}\t{}", self.time.as_nanos(), self.peak.unwrap_or(0), self.note)
+        let Cost { wall, processor } = self.cost;
+        format!("{}\t{}\t{}\t{}", wall.as_nanos(), processor.as_nanos(), self.peak.unwrap_or(0), self.note)
     }
 
     fn of_line(line: &str) -> Option<Self> {
-        let mut fields = line.trim_end().splitn(3, '\t');
-        let time = Duration::from_nanos(fields.next()?.parse().ok()?);
+        let mut fields = line.trim_end_matches('\n').splitn(4, '\t');
+        let mut time = || Some(Duration::from_nanos(fields.next()?.parse().ok()?));
+        let cost = Cost { wall: time()?, processor: time()? };
         let peak = fields.next()?.parse().ok().filter(|peak| *peak > 0);
-        Some(Self { time, peak, note: fields.next()?.to_owned() })
+        Some(Self { cost, peak, note: fields.next()?.to_owned() })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     fn row(&self, phase: &str, entries: u64, baseline: Option<&Self>) -> String {
-        let seconds = self.time.as_secs_f64();
+        let seconds = self.cost.wall.as_secs_f64();
         let mut row = format!("{phase:10} {seconds:9.3} s {:13.0} entries/s", entries as f64 / seconds);
         match self.peak {
             Some(peak) => _ = write!(row, " {:8.1} MiB at the peak", peak as f64 / 1024.0),
             None => row += "        ? MiB at the peak",
         }
         if let Some(baseline) = baseline {
-            _ = write!(row, ", {:.2} x the time of the baseline", seconds / baseline.time.as_secs_f64());
+            _ = write!(row, ", {:.2} x the time of the baseline", seconds / baseline.cost.wall.as_secs_f64());
         }
         if !self.note.is_empty() {
             _ = write!(row, "; {}", self.note);

@@ -16,9 +16,8 @@ use strandline_format::{
 };
 use strandline_testkit::CountingStore;
 use strandline_testkit::generate::entries;
-use tokio::time::Instant;
 
-use crate::cost::size_of;
+use crate::cost::{Meter, size_of};
 use crate::phase::{Failure, Measured, Task, say};
 
 /// How many files pass the predicate.
@@ -62,14 +61,14 @@ struct Lake {
 impl Lake {
     /// Makes the entries and lets them go.
     fn generate(&self) -> Measured {
-        let started = Instant::now();
+        let started = Meter::start();
         (0..self.entries).for_each(|id| drop(std::hint::black_box(entries::file(id))));
         Measured::since(started, "the entries alone, not stored".to_owned())
     }
 
     /// Stores them, fsynced.
     async fn build(&self) -> Result<Measured, Failure> {
-        let started = Instant::now();
+        let started = Meter::start();
         let trees = Trees::new(self.open().await?.objects().clone());
         let files = stream::iter((0..self.entries).map(|id| Ok(entries::file(id))));
         let root = trees.build::<Files>(files, Era(0)).await?;
@@ -90,7 +89,7 @@ impl Lake {
 
     /// Reads every object of the lake and decompresses it.
     async fn raw(&self) -> Result<Measured, Failure> {
-        let started = Instant::now();
+        let started = Meter::start();
         let store = self.open().await?.objects().store().clone();
         let paths: Vec<_> = store.list(None).map_ok(|object| object.location).try_collect().await?;
         let read = |path| {
@@ -125,7 +124,7 @@ impl Lake {
         let files = self.table()?.0.files;
         let leaves: Vec<_> = trees.scan(&files, &All).map_ok(|batch| batch.columns).try_collect().await?;
         let filter = self.filter()?;
-        let started = Instant::now();
+        let started = Meter::start();
         let found = leaves.iter().map(|leaf| filter.entries(leaf).count() as u64).sum();
         expect(found, HITS)?;
         Ok(Measured::since(started, format!("{found} entries found in {} leaves", leaves.len())))
@@ -142,7 +141,7 @@ impl Lake {
 
     /// Walks the tree as another process would that has just opened the lake.
     async fn scan(&self, select: &impl Select<Files>, expected: u64) -> Result<Measured, Failure> {
-        let started = Instant::now();
+        let started = Meter::start();
         let (table, _) = self.table()?;
         let opened = self.open().await?;
         let counted = CountingStore::new(Arc::clone(opened.objects().store()));

@@ -194,6 +194,8 @@ impl Group<'_> {
         let fenced = self.lake.swap(head, Ok, nonce_stands, Deadline::after(FENCE)).await;
         let standing = match fenced {
             Ok(Settled::Applied(loaded) | Settled::NotApplied(Some(loaded))) => loaded,
+            // What stands there cannot be read, and will not be by waiting.
+            Ok(Settled::Unknown(error)) if !error.is_retryable() => return Fenced::Lost(error),
             Ok(Settled::Unknown(_)) => return Fenced::InDoubt,
             Ok(Settled::NotApplied(None)) => {
                 return Fenced::Lost(Error::new(ErrorKind::Corrupt, "the pointer of the branch is gone"));

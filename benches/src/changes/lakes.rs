@@ -18,7 +18,7 @@ use crate::phase::{Failure, Measured};
 use crate::rows;
 
 /// What a MERGE of all columns says.
-const MERGE: &str = "MERGE INTO lineitem AS t USING source AS s \
+const MERGE: &str = "MERGE INTO lineitem AS t USING datafusion.public.source AS s \
     ON t.l_orderkey = s.l_orderkey AND t.l_linenumber = s.l_linenumber \
     WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *";
 
@@ -53,7 +53,7 @@ pub(super) async fn by_sql(act: &str, folder: &Path, source: &Path, scale: f64) 
         ),
         _ => {
             let options = ParquetReadOptions::default();
-            ctx.register_parquet("source", source.to_string_lossy(), options).await?;
+            ctx.register_parquet("datafusion.public.source", source.to_string_lossy(), options).await?;
             MERGE.to_owned()
         }
     };

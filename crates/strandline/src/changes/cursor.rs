@@ -66,7 +66,7 @@ impl Cursor {
 }
 
 impl fmt::Display for Cursor {
-    /// The branch comes last: its name may hold colons.
+    /// The branch comes last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { lake, version, commit, branch, renamed } = self;
         if renamed.is_empty() {

@@ -18,6 +18,7 @@ mod assign;
 mod changes;
 mod copy;
 mod merge;
+mod pool;
 mod positions;
 mod prepare;
 mod rule;

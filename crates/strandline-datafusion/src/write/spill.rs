@@ -1,8 +1,8 @@
 //! A MERGE of more than fits into memory.
 //!
 //! DataFusion's hash join holds one side in memory and gives up when there is no room; its sort-merge join spills, but sorts both sides.
-//! Invariant: where a session's memory is bounded, a MERGE holds a side in memory only if that is known to fit. What does not belong here:
-//! what is joined (`merge`).
+//! Invariant: a MERGE holds a side in memory only if that is known to fit into what its session has, or, where that is not bounded, into
+//! what a MERGE may have at all. What does not belong here: what is joined (`merge`).
 
 use std::sync::Arc;
 
@@ -13,7 +13,14 @@ use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
+
+use crate::write::pool::PoolExec;
+
+/// What a MERGE may have for each partition where its session sets no bound, and at least. It sorts each side of a partition, and to merge what a sort has
+/// spilled takes some memory as well.
+const EACH: usize = 64 << 20;
+const LEAST: usize = 1 << 30;
 
 /// The part of the memory that the held side of a join may have, for the table of its hashes comes on top.
 const SHARE: usize = 4;
@@ -29,8 +36,18 @@ pub(super) fn bounded(session: &dyn Session, plan: Arc<dyn ExecutionPlan>) -> Re
     match session.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(limit) => spilling(plan, limit / SHARE),
         // What is not bounded is never full, and nothing would spill.
-        MemoryLimit::Infinite | MemoryLimit::Unknown => Ok(plan),
+        MemoryLimit::Infinite => pooled(plan, LEAST.max(EACH * session.config().target_partitions())),
+        MemoryLimit::Unknown => Ok(plan),
     }
+}
+
+/// The same plan, with memory of its own if it has to spill.
+fn pooled(plan: Arc<dyn ExecutionPlan>, limit: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    let spilling = spilling(Arc::clone(&plan), limit / SHARE)?;
+    if Arc::ptr_eq(&spilling, &plan) {
+        return Ok(plan);
+    }
+    Ok(Arc::new(PoolExec::new(spilling, limit)))
 }
 
 /// Replaces the topmost join, which is the one of the MERGE.
@@ -43,8 +60,7 @@ fn spilling(plan: Arc<dyn ExecutionPlan>, most: usize) -> Result<Arc<dyn Executi
         [child] => Arc::clone(child),
         _ => return Ok(plan),
     };
-    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    plan.replace_children(vec![spilling(child, most)?], options)
+    replace_children_if_necessary(plan, vec![spilling(child, most)?])
 }
 
 /// Whether a side is known to fit. The bytes of files tell less than what is in memory, so its rows count as well.
@@ -68,4 +84,72 @@ fn sorted(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
         join.null_equality(),
     )?;
     Ok(Arc::new(join))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::config::ConfigOptions;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::physical_optimizer::PhysicalOptimizerRule;
+    use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+    use datafusion::physical_plan::collect;
+    use datafusion::physical_plan::display::DisplayableExecutionPlan;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+
+    /// Gives a plan so much memory where a MERGE gets it: before anything sorts or exchanges rows.
+    #[derive(Debug)]
+    struct Within(usize);
+
+    impl PhysicalOptimizerRule for Within {
+        fn optimize(
+            &self,
+            plan: Arc<dyn ExecutionPlan>,
+            _: &ConfigOptions,
+        ) -> Result<Arc<dyn ExecutionPlan>> {
+            pooled(plan, self.0)
+        }
+
+        fn name(&self) -> &'static str {
+            "within"
+        }
+
+        fn schema_check(&self) -> bool {
+            true
+        }
+    }
+
+    /// Two tables of 200,000 rows, joined in a session that sets no bound: how many rows come, and what the plan says of itself by then.
+    async fn joined(limit: usize) -> (usize, String) {
+        // What a sort keeps free to merge what it has spilled.
+        let kept = "datafusion.execution.sort_spill_reservation_bytes";
+        let config = SessionConfig::new().with_target_partitions(2).set_u64(kept, 64 << 10);
+        let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(Within(limit))];
+        rules.extend(PhysicalOptimizer::new().rules);
+        let state = SessionStateBuilder::new().with_config(config).with_default_features();
+        let ctx = SessionContext::new_with_state(state.with_physical_optimizer_rules(rules).build());
+        for (name, first) in [("t", 0), ("s", 100_000)] {
+            let rows = format!(
+                "SELECT value * 7919 % 1000003 AS id, value AS n FROM range({first}, {})",
+                first + 200_000
+            );
+            ctx.sql(&format!("CREATE TABLE {name} AS {rows}")).await.unwrap().collect().await.unwrap();
+        }
+        let join = ctx.sql("SELECT t.n, s.n AS m FROM t JOIN s ON t.id = s.id").await.unwrap();
+        let plan = join.create_physical_plan().await.unwrap();
+        let rows = collect(Arc::clone(&plan), ctx.task_ctx()).await.unwrap();
+        let metrics = DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(true).to_string();
+        (rows.iter().map(|batch| batch.num_rows()).sum(), metrics)
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_spilled_though_the_session_sets_no_bound() {
+        let (rows, roomy) = joined(1 << 30).await;
+        assert!(rows == 100_000 && roomy.contains("HashJoinExec") && !roomy.contains("PoolExec"), "{roomy}");
+        let (rows, small) = joined(6 << 20).await;
+        assert!(rows == 100_000 && small.contains("PoolExec: memory=6 MiB"), "{small}");
+        let spills = small.split("spill_count=").skip(1).filter(|rest| !rest.starts_with('0')).count();
+        assert!(small.contains("SortMergeJoinExec") && spills > 0, "{small}");
+    }
 }

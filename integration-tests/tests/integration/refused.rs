@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "refused::rclone", run: || server(&servers::RCLONE, IGNORES) },
     Case { name: "refused::old_minio", run: || server(&servers::OLD_MINIO, NO_CREATION) },
     Case { name: "refused::s3rver", run: || server(&servers::S3RVER, IGNORES) },
+    Case { name: "refused::s3s_fs", run: || server(&servers::S3S_FS, RACES) },
     Case { name: "refused::a_stub_that_ignores_conditions", run: || stub(Breach::Ignores, IGNORES) },
     Case {
         name: "refused::a_stub_that_ignores_tokens",
@@ -28,11 +29,12 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "refused::a_stub_that_races",
         // Of its two races a slow machine may miss the first.
-        run: || stub(Breach::Races, "it told several writers that each had won"),
+        run: || stub(Breach::Races, RACES),
     },
 ];
 
 const NO_CREATION: &str = "it refused to create an object because it is not there";
+const RACES: &str = "it told several writers that each had won";
 const IGNORES: &str = "it created an object that was there already";
 
 fn server(server: &Server, names: &str) -> Outcome {

@@ -38,6 +38,8 @@ pub(crate) const RCLONE: Server = server("rclone", "STRANDLINE_TEST_RCLONE", fal
 pub(crate) const OLD_MINIO: Server = server("old_minio", "STRANDLINE_TEST_OLD_MINIO", false);
 /// Another that ignores them.
 pub(crate) const S3RVER: Server = server("s3rver", "STRANDLINE_TEST_S3RVER", false);
+/// One that checks them, and writes a moment later.
+pub(crate) const S3S_FS: Server = server("s3s_fs", "STRANDLINE_TEST_S3S_FS", false);
 
 impl Server {
     /// Where it stands, or how to get it.

@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "strand::on_a_disk_that_gets_full", run: || with_program(full_disk) },
     Case { name: "strand::refuses_rclone", run: || at(&servers::RCLONE, refuses) },
     Case { name: "strand::refuses_s3rver", run: || at(&servers::S3RVER, refuses) },
+    Case { name: "strand::refuses_s3s_fs", run: || at(&servers::S3S_FS, refuses) },
     Case { name: "strand::is_refused_by_minio", run: || at(&servers::MINIO, is_refused) },
 ];
 

@@ -139,6 +139,7 @@ fn servers_that_break_conditions_are_refused_with_8() {
         ("STRANDLINE_TEST_RCLONE", "it created an object that was there already"),
         ("STRANDLINE_TEST_S3RVER", "it created an object that was there already"),
         ("STRANDLINE_TEST_OLD_MINIO", "it refused to create an object because it is not there"),
+        ("STRANDLINE_TEST_S3S_FS", "it told several writers that each had won"),
     ] {
         match variable_of(variable) {
             Some(line) => is_refused(&Bucket::parse(&line), names),

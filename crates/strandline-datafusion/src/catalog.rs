@@ -24,6 +24,18 @@ use crate::table::LakeTable;
 pub const PUBLIC: &str = "public";
 
 /// Which state of a lake a catalog shows.
+///
+/// ```
+#[doc = include_str!("orders.example")]
+/// use strandline_datafusion::{At, Session};
+///
+/// let session = Session::new(&lake)?;
+/// assert!(matches!(session.at().await, At::Branch(main) if main.as_str() == "main"));
+/// session.sql("USE VERSION '1'").await?;
+/// assert!(matches!(session.at().await, At::Ref(version) if version.version().0 == 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum At {
     /// The present state of a branch, looked up by each query.
@@ -35,6 +47,22 @@ pub enum At {
 }
 
 /// A lake as a catalog of DataFusion's.
+///
+/// ```
+#[doc = include_str!("orders.example")]
+/// use datafusion::prelude::SessionContext;
+/// use strandline_datafusion::{At, LakeCatalog};
+///
+/// // The lake as it was, beside what it is.
+/// let ctx = SessionContext::new();
+/// strandline_datafusion::register(&ctx, "now", &lake)?;
+/// let before = LakeCatalog::new(lake.clone(), At::Ref(lake.at("main~1").await?));
+/// ctx.register_catalog("before", before.planned_by(&ctx));
+/// let query = "SELECT id FROM now.public.orders EXCEPT SELECT id FROM before.public.orders";
+/// assert_eq!(ctx.sql(query).await?.count().await?, 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LakeCatalog {
     lake: Lake,

@@ -34,6 +34,30 @@ use crate::scan::{self, Kept, LakeFile, LakeSource, Origin, Scanned};
 /// Sends scans of lakes to other processes, and takes them there: a codec for `datafusion-proto` and what builds on it.
 ///
 /// The receiver opens the lakes that plans may be of, and hands them in; it needs their stores, and nothing else.
+///
+/// ```
+#[doc = include_str!("orders.example")]
+/// use datafusion::physical_plan::collect;
+/// use datafusion::prelude::SessionContext;
+/// use datafusion_proto::bytes::{
+///     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+/// };
+/// use strandline_datafusion::LakeCodec;
+///
+/// let ctx = SessionContext::new();
+/// strandline_datafusion::register(&ctx, "lake", &lake)?;
+/// let plan = ctx.sql("SELECT id FROM lake.public.orders WHERE amount > 0").await?.create_physical_plan().await?;
+/// let sent = physical_plan_to_bytes_with_extension_codec(plan, &LakeCodec::default())?;
+///
+/// // In another process, which has opened the lake.
+/// let there = SessionContext::new();
+/// let codec = LakeCodec::new([lake]);
+/// let plan = physical_plan_from_bytes_with_extension_codec(&sent, &there.task_ctx(), &codec)?;
+/// let rows: usize = collect(plan, there.task_ctx()).await?.iter().map(|batch| batch.num_rows()).sum();
+/// assert_eq!(rows, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct LakeCodec {
     lakes: Vec<Lake>,

@@ -5,6 +5,8 @@
 //! tags, versions of tables, transactions. What is read is the present state of a branch, unless it was pinned ([`catalog::At`]);
 //! one query sees one commit over all of its tables.
 //!
+//! Most examples begin with a lake in memory that has one table: `orders`, with an `id` and an `amount`, in three rows.
+//!
 //! What does not belong here: how a lake is stored and committed to, which is the SDK's (`strandline`).
 
 pub mod catalog;

@@ -20,7 +20,8 @@ use crate::{functions, scan, sql};
 /// that the lake was opened at. No request.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use datafusion::prelude::SessionContext;
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
@@ -37,9 +38,8 @@ use crate::{functions, scan, sql};
 /// strandline_datafusion::register(&ctx, "lake", &lake)?;
 /// let found = ctx.sql("SELECT id FROM lake.public.orders WHERE id > 1").await?.count().await?;
 /// assert_eq!(found, 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Errors
@@ -54,6 +54,23 @@ pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
 /// Adds what queries over lakes need to a session, once: the rules that keep a query at one commit, carry out changes, hand filters
 /// down to scans and let `IN` be unknown, functions, what refuses clauses that would be passed over, and `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`.
 /// [`register`] does so too. No request.
+///
+/// ```
+#[doc = include_str!("orders.example")]
+/// use datafusion::prelude::SessionContext;
+/// use std::sync::Arc;
+/// use strandline_datafusion::LakeTable;
+///
+/// // One table among others, without the catalog around it.
+/// let ctx = SessionContext::new();
+/// strandline_datafusion::prepare(&ctx)?;
+/// let main = lake.main().await?;
+/// let table = LakeTable::pinned(main.clone(), main.table("orders").await?)?;
+/// ctx.register_table("orders", Arc::new(table))?;
+/// assert_eq!(ctx.sql("SELECT * FROM orders WHERE id > 1").await?.count().await?, 2);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// What a session refuses to take.

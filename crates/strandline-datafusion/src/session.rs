@@ -28,7 +28,8 @@ pub const CATALOG: &str = "lake";
 /// `count`.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline_datafusion::Session;
 ///
@@ -38,9 +39,8 @@ pub const CATALOG: &str = "lake";
 /// session.sql("INSERT INTO orders VALUES (3, 7)").await?;
 /// assert_eq!(session.sql("SELECT * FROM orders").await?.count().await?, 3);
 /// assert_eq!(session.sql("SELECT * FROM orders VERSION AS OF 2").await?.count().await?, 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
@@ -142,16 +142,16 @@ impl std::fmt::Debug for Session {
 /// A lake that is asked in SQL.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline_datafusion::LakeSql;
 ///
 /// let lake = Lake::create("memory://lake-sql").await?;
 /// lake.sql("CREATE TABLE orders AS SELECT 1 AS id").await?;
 /// assert_eq!(lake.sql("SELECT * FROM orders").await?.count().await?, 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 pub trait LakeSql {
     /// Runs a statement, or several with semicolons between them, in a session of its own, and answers with the result of the

@@ -13,10 +13,26 @@ use crate::tree::wire::{self, RefColumns, WireKind};
 use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
 
 /// The catalog's use of the tree.
+///
+/// ```
+#[doc = include_str!("catalog.example")]
+/// use strandline_format::Catalog;
+/// use strandline_format::tree::Root;
+///
+/// let mut catalog = Root::<Catalog>::default();
+/// let orders = table("sales.orders", 1, "empty");
+/// catalog.edit([(orders.name.key().clone(), Some(orders))]);
+/// assert!(!catalog.is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Catalog;
 
 /// What a name of the catalog stands for.
+///
+/// ```
+/// use strandline_format::EntryType;
+/// assert_eq!(EntryType::View.as_str(), "view");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryType {
     /// A table.
@@ -53,6 +69,16 @@ impl EntryType {
 }
 
 /// One name of the catalog.
+///
+/// ```
+#[doc = include_str!("catalog.example")]
+/// use strandline_format::Catalog;
+/// use strandline_format::tree::TreeKind;
+///
+/// // Names are one name whatever their case.
+/// let (one, other) = (table("Orders", 1, "empty"), table("orders", 1, "empty"));
+/// assert_eq!(Catalog::key(&one), Catalog::key(&other));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogEntry {
     /// The name as it was written.
@@ -66,6 +92,16 @@ pub struct CatalogEntry {
 }
 
 /// Catalog entries, an array for each attribute.
+///
+/// ```
+#[doc = include_str!("catalog.example")]
+/// use strandline_format::CatalogColumns;
+/// use strandline_format::tree::Columns;
+///
+/// let entries = [table("orders", 1, "empty"), table("returns", 2, "empty")];
+/// let columns = CatalogColumns::from_items(&entries);
+/// assert_eq!(columns.item(1), entries[1]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogColumns(Vec<CatalogEntry>);
 
@@ -86,6 +122,13 @@ impl Columns for CatalogColumns {
 }
 
 /// The summary of catalog entries: nothing but the range and count that every child has.
+///
+/// ```
+/// use strandline_format::CatalogSummaries;
+/// use strandline_format::tree::Columns;
+///
+/// assert_eq!(CatalogSummaries::from_items(&[(), ()]).len(), 2);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CatalogSummaries(usize);
 

@@ -6,9 +6,26 @@
 use std::fmt;
 
 /// A result of the format's pure functions.
+///
+/// ```
+/// use strandline_format::{Result, TableName};
+///
+/// fn qualified(name: &str) -> Result<TableName> {
+///     TableName::new(format!("sales.{name}"))
+/// }
+/// assert_eq!(qualified("orders")?.last_part(), "orders");
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What is wrong; the spec's vectors name these kinds.
+///
+/// ```
+/// use strandline_format::{ErrorKind, Hash};
+///
+/// let changed = Hash::of(b"what was written").verify(b"what was read").unwrap_err();
+/// assert_eq!(changed.kind(), ErrorKind::Corrupt);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -98,6 +98,15 @@ impl<'de> Deserialize<'de> for Hash {
 /// A reference to a metadata object: what it is, where it was put, and how long its text is [REFR-1].
 ///
 /// Identity is the hash alone; era and size only say where the object lies and how much to expect.
+///
+/// ```
+/// use strandline_format::{Era, Hash, ObjectPath, ObjectRef};
+///
+/// let text = br#"{"a":1}"#;
+/// let object = ObjectRef { hash: Hash::of(text), era: Era(3), size: text.len() as u64 };
+/// let path = ObjectPath::meta(&object);
+/// assert!(path.as_str().starts_with("meta/") && path.as_str().ends_with("-3.json"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectRef {
     /// The hash of the object's bytes (for metadata: of the JSON text).

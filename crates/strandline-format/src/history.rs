@@ -17,10 +17,31 @@ use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
 pub use keys::KeyFilter;
 
 /// The history's use of the tree.
+///
+/// ```
+#[doc = include_str!("history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Root, TreeKind};
+///
+/// let mut history = Root::<History>::default();
+/// history.edit((1..=3).map(|number| (Seq(number), Some(version(number)))));
+/// assert_eq!(History::parse_root(&History::write_root(&history)?)?, history);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct History;
 
 /// A commit that was merged into a branch: the second parent of a merge.
+///
+/// ```
+#[doc = include_str!("history/version.example")]
+/// use strandline_format::MergedCommit;
+///
+/// // Version 4 is a merge of another branch's version 3.
+/// let merged = MergedCommit { seq: Seq(3), commit: version(3).commit };
+/// let merge = HistoryEntry { merged: Some(merged), ..version(4) };
+/// assert_eq!(merge.merged.map(|theirs| theirs.seq), Some(Seq(3)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergedCommit {
     /// Its version on the branch that it came from.
@@ -30,6 +51,15 @@ pub struct MergedCommit {
 }
 
 /// One commit of the past.
+///
+/// ```
+#[doc = include_str!("history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::TreeKind;
+///
+/// // Found by its version, without the commits in between.
+/// assert_eq!(History::key(&version(7)), Seq(7));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
     /// The version.
@@ -47,6 +77,15 @@ pub struct HistoryEntry {
 }
 
 /// History entries, an array for each attribute.
+///
+/// ```
+#[doc = include_str!("history/version.example")]
+/// use strandline_format::HistoryColumns;
+/// use strandline_format::tree::Columns;
+///
+/// let columns = HistoryColumns::from_items(&[version(1), version(2)]);
+/// assert_eq!(columns.as_slice()[1].seq, Seq(2));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryColumns(Vec<HistoryEntry>);
 
@@ -59,6 +98,17 @@ impl HistoryColumns {
 }
 
 /// What a parent knows of a run of history.
+///
+/// ```
+#[doc = include_str!("history/version.example")]
+/// use strandline_format::tree::{Columns, TreeKind};
+/// use strandline_format::{History, HistoryColumns};
+///
+/// let keyed = HistoryEntry { keyed: true, txn: TxnId::of_key("load of monday"), ..version(2) };
+/// let summary = History::summarize(&HistoryColumns::from_items(&[version(1), keyed]));
+/// assert_eq!((summary.keyed, summary.merges), (1, 0));
+/// assert!(summary.keys.is_some_and(|keys| keys.may_hold(TxnId::of_key("load of monday"))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistorySummary {
     /// The time of the oldest commit below.
@@ -74,6 +124,16 @@ pub struct HistorySummary {
 }
 
 /// Summaries of runs of history.
+///
+/// ```
+#[doc = include_str!("history/version.example")]
+/// use strandline_format::tree::{Columns, TreeKind};
+/// use strandline_format::{History, HistoryColumns, HistorySummaries};
+///
+/// let run = |numbers: std::ops::Range<u64>| HistoryColumns::from_items(&numbers.map(version).collect::<Vec<_>>());
+/// let summaries = [History::summarize(&run(1..4)), History::summarize(&run(4..6))];
+/// assert_eq!(HistorySummaries::from_items(&summaries).as_slice(), summaries);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistorySummaries(Vec<HistorySummary>);
 

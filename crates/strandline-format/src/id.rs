@@ -132,10 +132,20 @@ random_id! {
 }
 random_id! {
     /// What makes each attempt at a pointer differ from every other, so that a token never repeats [PTR-4].
+    ///
+    /// ```
+    /// use strandline_format::Nonce;
+    /// assert_eq!(Nonce::from_bytes([7; 16]).to_string(), "07".repeat(16));
+    /// ```
     Nonce
 }
 random_id! {
     /// One pin in a pointer.
+    ///
+    /// ```
+    /// use strandline_format::PinId;
+    /// assert_eq!(PinId::from_bytes([7; 16]).to_string().parse(), Ok(PinId::from_bytes([7; 16])));
+    /// ```
     PinId
 }
 
@@ -233,6 +243,12 @@ uuid_id! {
 }
 uuid_id! {
     /// A table, for as long as it lives, whatever it is called.
+    ///
+    /// ```
+    /// use strandline_format::TableId;
+    /// let id = TableId::from_random([1; 16]);
+    /// assert_eq!(id.to_string().parse(), Ok(id));
+    /// ```
     TableId
 }
 
@@ -265,22 +281,52 @@ macro_rules! number {
 
 number! {
     /// A commit's place in its branch, from 0: the version that people see.
+    ///
+    /// ```
+    /// use strandline_format::Seq;
+    /// assert_eq!(Seq(6).next()?, Seq(7));
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
     Seq, u64
 }
 number! {
     /// A garbage-collection era: it grows by one with each collection.
+    ///
+    /// ```
+    /// use strandline_format::Era;
+    /// assert!(Era(0) < Era(0).next()?);
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
     Era, u64
 }
 number! {
     /// A file entry within its table.
+    ///
+    /// ```
+    /// use strandline_format::FileId;
+    /// assert_eq!(FileId(6).next()?, FileId(7));
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
     FileId, u64
 }
 number! {
     /// A row within its table, stable through updates, compaction, branches and merges.
+    ///
+    /// ```
+    /// use strandline_format::RowId;
+    /// assert_eq!(RowId(6).next()?, RowId(7));
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
     RowId, u64
 }
 number! {
     /// A column, nested ones too, within its table; never used again after a drop.
+    ///
+    /// ```
+    /// use strandline_format::{FieldId, RESERVED_FIELD_IDS};
+    /// assert!(FieldId(1).next()? < RESERVED_FIELD_IDS);
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
     FieldId, i32
 }
 

@@ -1,6 +1,9 @@
 //! The Strandline table format, as pure functions and values: no I/O, no clock, no randomness, no Arrow.
 //!
 //! The normative text is `format-spec/spec.md`; rule ids like [PTR-3] in these sources point there.
+//!
+//! Examples make things by short functions that are not shown: `file(1, 3)` is the entry of a file with three rows, `version(7)` a
+//! commit of the past, `table("orders", 1, "empty")` an entry of the catalog, `schema(&["id"])` a schema.
 
 mod catalog;
 mod commit;

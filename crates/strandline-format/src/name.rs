@@ -17,6 +17,11 @@ use crate::hash::clip;
 pub const MAX_NAME_BYTES: usize = 255;
 
 /// What two names share when they differ only in case or in the way their accents are written [NAME-7].
+///
+/// ```
+/// use strandline_format::NameKey;
+/// assert_eq!(NameKey::of("Straße"), NameKey::of("STRASSE"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameKey(String);
 

@@ -7,6 +7,15 @@ use crate::error::{Error, Result};
 use crate::id::{FileId, RowId};
 
 /// From one id on, until the next step: how much greater the ids are on the other branch.
+///
+/// ```
+/// use strandline_format::{NumberMap, Step};
+///
+/// // From 10 on, ids are greater by 5 on the other branch.
+/// let map = NumberMap::new([Step { from: 10, by: 5 }])?;
+/// assert_eq!(map.get(12), Some(17));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The first id.
@@ -147,6 +156,14 @@ impl NumberMap {
 }
 
 /// Some ids in a row that are greater by the same number.
+///
+/// ```
+/// use strandline_format::{NumberMap, Piece, Step};
+///
+/// let map = NumberMap::new([Step { from: 10, by: 5 }])?;
+/// assert_eq!(map.pieces(12).as_slice()[1], Piece { first: 10, end: 12, by: 5 });
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// The first id.
@@ -160,6 +177,15 @@ pub struct Piece {
 /// What is known of a translation: the ids between its pieces are not translated.
 ///
 /// Invariant: the pieces ascend and are disjoint.
+///
+/// ```
+/// use strandline_format::Pieces;
+///
+/// // Ids below 10 are shared; the two that the other side has added get numbers behind ours.
+/// let (map, next) = Pieces::shared(10).complete(12, 30)?;
+/// assert_eq!((map.get(9), map.get(10), map.get(11), next), (Some(9), Some(30), Some(31), 32));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pieces(Vec<Piece>);
 
@@ -262,6 +288,16 @@ impl Pieces {
 }
 
 /// The translation of a table's numbers.
+///
+/// ```
+/// use strandline_format::{NumberMap, Renumbering, RowId, Step};
+///
+/// let rows = NumberMap::new([Step { from: 10, by: 5 }])?;
+/// let renumbering = Renumbering { files: NumberMap::default(), rows };
+/// assert!(!renumbering.is_identity());
+/// assert_eq!(renumbering.row(RowId(12)), Some(RowId(17)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renumbering {
     /// Of file ids.

@@ -38,6 +38,13 @@ pub const SCRATCH: &str = "tmp";
 pub struct ObjectPath(String);
 
 /// What an object's path says about it: the reverse of the constructors of [`ObjectPath`].
+///
+/// ```
+/// use strandline_format::{ObjectPath, PathKind};
+///
+/// assert_eq!(ObjectPath::parse("refs/branches/main.json"), Some(PathKind::Branch("main".to_owned())));
+/// assert_eq!(ObjectPath::parse("somebody/else's.txt"), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathKind {

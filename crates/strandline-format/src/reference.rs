@@ -46,6 +46,16 @@ pub struct Reference {
 }
 
 /// What a reference begins with.
+///
+/// ```
+/// use strandline_format::{Base, Reference, Seq};
+///
+/// let reference: Reference = "v7".parse()?;
+/// // A word may be a branch, a tag, a version or the beginning of a hash; what it is, only the lake says.
+/// let Base::Word(word) = reference.base() else { panic!("it has no prefix") };
+/// assert!(word.readings().contains(&Base::Version(Seq(7))));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
     /// A word whose meaning depends on what exists.
@@ -63,6 +73,16 @@ pub enum Base {
 }
 
 /// A step from the commit that the text before it names, along its first parents [REFG-5].
+///
+/// ```
+/// use strandline_format::{Reference, Seq, Suffix};
+///
+/// let reference: Reference = "main~3".parse()?;
+/// assert_eq!(reference.suffixes(), [Suffix::Parent(3)]);
+/// let reference: Reference = "main@{12}".parse()?;
+/// assert_eq!(reference.suffixes(), [Suffix::AtVersion(Seq(12))]);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suffix {
     /// The first parent, this many times.
@@ -74,10 +94,27 @@ pub enum Suffix {
 }
 
 /// A word that has at least one reading.
+///
+/// ```
+/// use strandline_format::{Base, RefName, Word};
+///
+/// let word = Word::new("dev")?;
+/// assert!(word.readings().contains(&Base::Branch(RefName::new("dev")?)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word(String);
 
 /// The first digits of a commit's hash.
+///
+/// ```
+/// use strandline_format::{Hash, HashPrefix};
+///
+/// let hash = Hash::of(b"{}");
+/// let prefix: HashPrefix = hash.to_string()[..8].parse()?;
+/// assert!(prefix.matches(&hash));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashPrefix(String);
 

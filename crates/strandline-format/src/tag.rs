@@ -17,6 +17,22 @@ use crate::text::{Author, Message};
 use crate::time::Timestamp;
 
 /// What a tag says of its commit.
+///
+/// ```
+/// use strandline_format::{Author, Era, Features, Hash, Message, ObjectRef, RefName, Seq, TagTarget, Timestamp};
+///
+/// let target = TagTarget {
+///     commit: ObjectRef { hash: Hash::of(b"{}"), era: Era(0), size: 2 },
+///     version: Seq(7),
+///     branch: RefName::new("main")?,
+///     time: Timestamp::EPOCH,
+///     author: Author::new("ada")?,
+///     message: Message::new("the books are closed")?,
+///     features: Features::default(),
+/// };
+/// assert_eq!(target.message.as_str(), "the books are closed");
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagTarget {
     /// The commit.

@@ -21,14 +21,42 @@ use crate::error::{Error, Result};
 pub struct Text<const MAX: usize>(String);
 
 /// Who made a commit or a tag.
+///
+/// ```
+/// use strandline_format::Author;
+/// assert_eq!(Author::new("Ada <ada@example.org>")?.as_str(), "Ada <ada@example.org>");
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type Author = Text<1024>;
 /// Why a commit or a tag was made.
+///
+/// ```
+/// use strandline_format::Message;
+/// assert!(Message::new("x".repeat(64 << 10)).is_ok() && Message::new("x".repeat((64 << 10) + 1)).is_err());
+/// ```
 pub type Message = Text<{ 64 << 10 }>;
 /// What a table, view or namespace is for.
+///
+/// ```
+/// use strandline_format::Comment;
+/// assert!(Comment::default().is_empty());
+/// ```
 pub type Comment = Text<{ 64 << 10 }>;
 /// A word or two about the program that wrote something, or about why something is held.
+///
+/// ```
+/// use strandline_format::Label;
+/// assert_eq!(Label::new("strandline 0.1.0")?.as_str(), "strandline 0.1.0");
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type Label = Text<255>;
 /// An expression or a statement in some SQL dialect.
+///
+/// ```
+/// use strandline_format::SqlText;
+/// assert_eq!(SqlText::new("amount > 0")?.as_str(), "amount > 0");
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type SqlText = Text<{ 1 << 20 }>;
 
 impl<const MAX: usize> Text<MAX> {
@@ -64,10 +92,25 @@ impl<const MAX: usize> fmt::Display for Text<MAX> {
 }
 
 /// A property's key: 1 to 255 bytes without control characters [PROP-1].
+///
+/// ```
+/// use strandline_format::PropertyKey;
+/// assert!(PropertyKey::new("owner").is_ok());
+/// assert!(PropertyKey::new("").is_err() && PropertyKey::new("two\nlines").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PropertyKey(Text<255>);
 
 /// A property's value [PROP-2].
+///
+/// ```
+/// use strandline_format::{PropertyKey, PropertyValue, TableProperties};
+///
+/// let mut properties = TableProperties::default();
+/// properties.set(PropertyKey::new("owner")?, PropertyValue::new("ada")?)?;
+/// assert_eq!(properties.get("owner").map(PropertyValue::as_str), Some("ada"));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type PropertyValue = Text<4096>;
 
 impl PropertyKey {
@@ -112,8 +155,26 @@ impl fmt::Display for PropertyKey {
 pub struct Properties<const MAX: usize>(BTreeMap<PropertyKey, PropertyValue>);
 
 /// The properties of a commit.
+///
+/// ```
+/// use strandline_format::{CommitProperties, PropertyKey, PropertyValue};
+///
+/// let mut properties = CommitProperties::default();
+/// properties.set(PropertyKey::new("job")?, PropertyValue::new("17")?)?;
+/// assert!(properties.remove(&PropertyKey::new("job")?) && properties.is_empty());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type CommitProperties = Properties<64>;
 /// The properties of a table, view or namespace.
+///
+/// ```
+/// use strandline_format::{PropertyKey, PropertyValue, TableProperties};
+///
+/// let mut properties = TableProperties::default();
+/// properties.set(PropertyKey::new("owner")?, PropertyValue::new("ada")?)?;
+/// assert_eq!(properties.iter().count(), 1);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub type TableProperties = Properties<256>;
 
 impl<const MAX: usize> Properties<MAX> {

@@ -14,9 +14,33 @@ use crate::commit::Unresolved;
 use crate::merge::Conflict;
 
 /// A result of the SDK.
+///
+/// ```
+/// use strandline::Lake;
+///
+/// async fn rows(location: &str, table: &str) -> strandline::Result<u64> {
+///     Ok(Lake::open(location).await?.table(table).await?.rows())
+/// }
+/// # drop(rows("memory://nowhere", "orders"));
+/// # Ok::<(), strandline::Error>(())
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What the caller should do about an error.
+///
+/// ```
+#[doc = include_str!("orders.example")]
+/// use strandline::ErrorKind;
+///
+/// let error = lake.table("ordres").await.unwrap_err();
+/// match error.kind() {
+///     ErrorKind::NotFound => assert!(error.message().contains("orders"), "the nearest name is told"),
+///     kind if kind.is_retryable() => println!("try again: {error}"),
+///     _ => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -2,6 +2,9 @@
 //!
 //! Layers, bottom up: [`runtime`] (time, randomness, environment), [`storage`] (objects by their hash, pointers by
 //! conditional swap), [`tree`] (walking and editing stored trees), [`lake`] (a lake and its branches' heads). What the bytes mean is `strandline-format`'s; this crate does the I/O.
+//!
+//! Most examples begin with a lake in memory that has one table: `orders`, with an `id`, which is its key, and an `amount`, in three
+//! rows. `orders(&[(4, 99)])` makes a batch of such rows.
 
 pub mod changes;
 pub mod columns;

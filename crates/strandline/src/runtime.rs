@@ -15,12 +15,53 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The wall clock.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use strandline::format::Timestamp;
+/// use strandline::storage::StorageOptions;
+/// use strandline::{Clock, Lake, Runtime};
+///
+/// #[derive(Debug)]
+/// struct Midnight;
+///
+/// impl Clock for Midnight {
+///     fn now(&self) -> Timestamp {
+///         Timestamp::EPOCH
+///     }
+/// }
+///
+/// let lake = Lake::create("memory://clock").runtime(Runtime::system().with_clock(Midnight)).await?;
+/// assert_eq!(lake.main().await?.commit().time(), Timestamp::EPOCH);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now. It may jump, even backwards: no outcome ever depends on it.
     fn now(&self) -> Timestamp;
 }
 
 /// A source of random bytes.
+///
+/// ```
+/// use strandline::{Random, Runtime};
+///
+/// /// Every run of a simulation draws the same.
+/// #[derive(Debug)]
+/// struct Sevens;
+///
+/// impl Random for Sevens {
+///     fn fill(&self, bytes: &mut [u8]) -> strandline::Result<()> {
+///         bytes.fill(7);
+///         Ok(())
+///     }
+/// }
+///
+/// let runtime = Runtime::system().with_random(Sevens);
+/// assert_eq!(runtime.random::<4>()?, [7; 4]);
+/// # Ok::<(), strandline::Error>(())
+/// ```
 pub trait Random: Send + Sync + fmt::Debug {
     /// Fills the buffer with bytes that nobody can foresee or repeat.
     ///
@@ -31,6 +72,23 @@ pub trait Random: Send + Sync + fmt::Debug {
 }
 
 /// The environment variables.
+///
+/// ```
+/// use strandline::{Environment, Runtime};
+///
+/// /// Nothing of the machine's environment is to be heard of.
+/// #[derive(Debug)]
+/// struct Empty;
+///
+/// impl Environment for Empty {
+///     fn variables(&self, _prefix: &str) -> Vec<(String, String)> {
+///         Vec::new()
+///     }
+/// }
+///
+/// let runtime = Runtime::system().with_environment(Empty);
+/// assert_eq!(runtime.environment().variable("AWS_REGION"), None);
+/// ```
 pub trait Environment: Send + Sync + fmt::Debug {
     /// All variables whose names begin with `prefix`. Names or values that are not Unicode are left out.
     fn variables(&self, prefix: &str) -> Vec<(String, String)>;
@@ -130,6 +188,21 @@ impl Default for Runtime {
 }
 
 /// A moment after which waiting ends. It rides on tokio's clock, which stands still when a test pauses it.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use strandline::{Deadline, ErrorKind};
+///
+/// let deadline = Deadline::after(Duration::from_millis(5));
+/// let never = std::future::pending::<()>();
+/// let late = deadline.run("waiting for nothing", never).await.unwrap_err();
+/// assert_eq!(late.kind(), ErrorKind::Unavailable);
+/// assert!(deadline.passed());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     /// `None`: never, because it lies beyond what the clock can say.

@@ -17,6 +17,18 @@ use strandline::scan::{LAST_UPDATED, ROW_ID};
 use crate::error::refused;
 
 /// A column that is made of where a row stands.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline_datafusion::{Extra, LakeTable};
+///
+/// let main = lake.main().await?;
+/// let table = LakeTable::pinned(main.clone(), main.table("orders").await?)?.with_extras(&[Extra::Commit])?;
+/// let schema = datafusion::catalog::TableProvider::schema(&table);
+/// assert!(schema.field_with_name(Extra::Commit.name()).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extra {
     /// `_file`: the id of the row's file among those of its table.

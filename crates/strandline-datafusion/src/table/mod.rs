@@ -31,6 +31,22 @@ use layout::Layout;
 /// A table of a lake, ready to be scanned. Cloning is cheap.
 ///
 /// Its columns are the table's; [`LakeTable::with_extras`] adds those of where a row stands.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use datafusion::prelude::SessionContext;
+/// use std::sync::Arc;
+/// use strandline_datafusion::{Extra, LakeTable};
+///
+/// let main = lake.main().await?;
+/// let table = LakeTable::pinned(main.clone(), main.table("orders").await?)?.with_extras(&[Extra::RowId])?;
+/// let ctx = SessionContext::new();
+/// strandline_datafusion::prepare(&ctx)?;
+/// ctx.register_table("orders", Arc::new(table))?;
+/// assert_eq!(ctx.sql("SELECT _row_id FROM orders WHERE id = 3").await?.count().await?, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LakeTable {
     table: Table,

@@ -8,6 +8,11 @@ use crate::name::TableName;
 use crate::numbering::Renumbering;
 
 /// What was done.
+///
+/// ```
+/// use strandline_format::Operation;
+/// assert_eq!(Operation::Append.as_str(), "append");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// It was made.
@@ -74,6 +79,13 @@ impl Operation {
 }
 
 /// How many came and went.
+///
+/// ```
+/// use strandline_format::Counts;
+///
+/// let rows = Counts { added: 3, removed: 1 };
+/// assert_eq!(rows.added - rows.removed, 2);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// How many came.
@@ -83,6 +95,28 @@ pub struct Counts {
 }
 
 /// One line of the changelog that a commit carries [COM-6].
+///
+/// ```
+/// use strandline_format::{Counts, EntryType, Era, Hash, ObjectRef, Operation, TableChange, TableId, TableName};
+///
+/// // Three rows came into an empty table.
+/// let node = |text: &[u8]| ObjectRef { hash: Hash::of(text), era: Era(0), size: text.len() as u64 };
+/// let change = TableChange {
+///     table: TableId::from_random([1; 16]),
+///     name: TableName::new("sales.orders")?,
+///     entry_type: EntryType::Table,
+///     operation: Operation::Append,
+///     renamed_from: None,
+///     old: Some(node(b"empty")),
+///     new: Some(node(b"three rows")),
+///     rows: Counts { added: 3, removed: 0 },
+///     files: Counts { added: 1, removed: 0 },
+///     bytes: Counts { added: 1_000, removed: 0 },
+///     renumbered: None,
+/// };
+/// assert_ne!(change.old, change.new);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableChange {
     /// Which table, view or namespace, whatever it is called.

@@ -19,6 +19,16 @@ use crate::time::Timestamp;
 use crate::tree::Root;
 
 /// What a commit follows.
+///
+/// ```
+/// use strandline_format::{Era, Hash, MergedCommit, ObjectRef, Parents, Seq};
+///
+/// let commit = |text: &[u8]| ObjectRef { hash: Hash::of(text), era: Era(0), size: text.len() as u64 };
+/// let merged = MergedCommit { seq: Seq(7), commit: commit(b"theirs") };
+/// let parents = Parents::Merge(commit(b"ours"), merged);
+/// assert_eq!(parents.first(), Some(commit(b"ours")));
+/// assert_eq!(parents.merged().map(|theirs| theirs.seq), Some(Seq(7)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parents {
     /// Nothing: it begins the lake.

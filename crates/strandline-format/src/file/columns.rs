@@ -12,10 +12,31 @@ use crate::tree::wire as tree_wire;
 use crate::tree::{Children, Columns, Limits, Node, Root, Sparse, TreeKind};
 
 /// A table's use of the tree.
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// use strandline_format::Files;
+/// use strandline_format::tree::{Root, TreeKind};
+///
+/// let mut files = Root::<Files>::default();
+/// files.edit([(FileId(1), Some(file(1, 3)))]);
+/// assert_eq!(Files::parse_root(&Files::write_root(&files)?)?, files);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Files;
 
 /// File entries, an array for each attribute.
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// use strandline_format::FileColumns;
+/// use strandline_format::tree::Columns;
+///
+/// let columns = FileColumns::from_items(&[file(1, 3), file(2, 5)]);
+/// assert_eq!(columns.rows(), [3, 5]);
+/// assert_eq!(columns.item(1), file(2, 5));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileColumns {
     pub(super) id: Vec<FileId>,
@@ -142,6 +163,16 @@ impl FileColumns {
 }
 
 /// What subtrees of entries have in common, an array for each attribute.
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// use strandline_format::tree::{Columns, TreeKind};
+/// use strandline_format::{FileColumns, FileSummaries, Files};
+///
+/// let leaves = [vec![file(1, 3), file(2, 5)], vec![file(3, 7)]];
+/// let summaries: Vec<_> = leaves.iter().map(|leaf| Files::summarize(&FileColumns::from_items(leaf))).collect();
+/// assert_eq!(FileSummaries::from_items(&summaries).rows(), [8, 7]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileSummaries {
     pub(super) rows: Vec<u64>,

@@ -9,6 +9,18 @@ use crate::numbering::NumberMap;
 use crate::stats::Stats;
 
 /// One data file of a table.
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// use strandline_format::{Deletes, DeletionVector};
+///
+/// let mut entry = file(1, 3);
+/// let gone = DeletionVector::from_positions([2])?;
+/// entry.deletes = Some(Deletes::Inline { rows: gone.cardinality(), blob: gone.encode()? });
+/// entry.check()?;
+/// assert_eq!((entry.rows, entry.live_rows()), (3, 2));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileEntry {
     /// The entry's id within the table.
@@ -51,6 +63,15 @@ pub struct FileEntry {
 pub const MAX_INLINE_DELETES: usize = 1024;
 
 /// The deleted rows of a file.
+///
+/// ```
+/// use strandline_format::{Deletes, DeletionVector};
+///
+/// let gone = DeletionVector::from_positions([0, 7])?;
+/// let deletes = Deletes::Inline { rows: gone.cardinality(), blob: gone.encode()? };
+/// assert_eq!(deletes.rows(), 2);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deletes {
     /// A vector of at most [`MAX_INLINE_DELETES`] bytes, in the entry itself.
@@ -80,6 +101,14 @@ impl Deletes {
 }
 
 /// Where a file's row ids come from.
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// // Rows that have not moved are numbered by their positions.
+/// let entry = file(2, 3);
+/// assert_eq!(entry.row_ids, RowIds::Derived);
+/// assert_eq!(entry.row_id_bounds(), Some((200, 202)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowIds {
     /// The first row's id, and on from there.
@@ -90,6 +119,14 @@ pub enum RowIds {
 }
 
 /// The values that the split's transforms have for all rows of a file.
+///
+/// ```
+/// use strandline_format::{Scalar, SplitValues};
+///
+/// // All rows of the file are of one day and one bucket.
+/// let split = SplitValues { split: 0, values: vec![Scalar::Int(20_000), Scalar::Int(3)] };
+/// assert_eq!(split.values.len(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SplitValues {
     /// The id of the table's split.
@@ -99,6 +136,13 @@ pub struct SplitValues {
 }
 
 /// A value as JSON has it; the split's transform says what it means.
+///
+/// ```
+/// use strandline_format::Scalar;
+///
+/// // Null is a value of its own: all rows of the file have null there.
+/// assert_ne!(Scalar::Null, Scalar::Int(0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     /// Null.
@@ -114,6 +158,16 @@ pub enum Scalar {
 }
 
 /// A file outside of the lake, imported in place: the one exception to paths that are derived [PATH-1].
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// use strandline_format::External;
+///
+/// let mut entry = file(1, 3);
+/// entry.external = Some(External { url: "s3://elsewhere/part-0.parquet".to_owned(), etag: Some("\"1f\"".to_owned()) });
+/// entry.check()?;
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct External {
     /// Where it lies.
@@ -159,6 +213,15 @@ impl FileEntry {
 }
 
 /// What the entries of a subtree have in common.
+///
+/// ```
+#[doc = include_str!("file.example")]
+/// use strandline_format::tree::{Columns, TreeKind};
+/// use strandline_format::{FileColumns, Files};
+///
+/// let summary = Files::summarize(&FileColumns::from_items(&[file(1, 3), file(2, 5)]));
+/// assert_eq!((summary.rows, summary.bytes, summary.deleted), (8, 2_000, 0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileSummary {
     /// Their rows, deleted ones too.

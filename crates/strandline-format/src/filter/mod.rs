@@ -20,6 +20,17 @@ use crate::value::Value;
 ///
 /// What an engine cannot say in these terms it leaves out of an `And`, or says [`Filter::True`]; never under a `Not`. So a
 /// filter passes whatever the engine's own predicate passes.
+///
+/// ```
+/// use strandline_format::{Comparison, FieldId, Filter, Test, Value};
+///
+/// // amount >= 10 AND NOT (city IS NULL)
+/// let filter = Filter::And(vec![
+///     Filter::compare(FieldId(2), Comparison::GreaterOrEqual, Value::Long(10)),
+///     Filter::Not(Box::new(Filter::Field(FieldId(3), Test::IsNull))),
+/// ]);
+/// assert_eq!(filter.fields(), [FieldId(2), FieldId(3)]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// Every row passes.
@@ -37,6 +48,13 @@ pub enum Filter {
 }
 
 /// A test of one value; unknown for null, but for the first two and for lists of nothing. Literals are never null.
+///
+/// ```
+/// use strandline_format::{FieldId, Filter, Test, Value};
+///
+/// let filter = Filter::Field(FieldId(1), Test::In(vec![Value::Long(1), Value::Long(2)]));
+/// assert_eq!(filter.fields(), [FieldId(1)]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     /// The value is null.
@@ -58,6 +76,11 @@ pub enum Test {
 }
 
 /// How a value compares with a literal.
+///
+/// ```
+/// use strandline_format::Comparison;
+/// assert_eq!(Comparison::Less.negated(), Comparison::GreaterOrEqual);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// `=`

@@ -14,6 +14,19 @@ use crate::stats::{Bound, BoundColumn, FieldColumns, FieldStats, Stats, StatsCol
 use crate::value::{PrimitiveType, Value};
 
 /// Entries whose files were written without a field, so that all their rows have its initial default.
+///
+/// ```
+/// use strandline_format::{Absent, FieldId, Filter, Mask, Stats, StatsColumns, Value};
+///
+/// // The first of two files is older than the column, so all of its rows have the initial default.
+/// let stats = StatsColumns::from_rows([&Stats::default(), &Stats::default()]);
+/// let mut entries = Mask::of(false, 2);
+/// entries.set(0, true);
+/// let absent = Absent { entries, initial: Some(Value::Int(0)) };
+/// let filter = Filter::equal(FieldId(1), Value::Int(7));
+/// let kept = filter.may_match(&stats, &[10, 10], &|_| Some(absent.clone()));
+/// assert_eq!(kept.ones().collect::<Vec<_>>(), [1]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Absent {
     /// Those entries.

@@ -19,6 +19,17 @@ const BITS: usize = 10;
 const PLACES: u64 = 7;
 
 /// The keys that a leaf may hold.
+///
+/// ```
+/// use strandline_format::{KeyFilter, TxnId};
+///
+/// let monday = TxnId::of_key("load of monday");
+/// let filter = KeyFilter::of(&[monday]).ok_or("of one key")?;
+/// // What it denies is certain, so a lookup reads only the leaves that may hold its key.
+/// assert!(filter.may_hold(monday));
+/// assert!(!filter.may_hold(TxnId::of_key("load of tuesday")));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFilter(Vec<u8>);
 

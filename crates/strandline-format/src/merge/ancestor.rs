@@ -10,6 +10,15 @@ use crate::id::Seq;
 /// Contract: consecutive versions, oldest first; the last is the head itself, with the entry that
 /// [`Commit::history_entry`](crate::Commit::history_entry) makes of it. A diff of two history trees gives what is above
 /// the versions that two branches share.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::merge::{Ancestry, Lineage, common_ancestor};
+///
+/// let ours: Vec<_> = (0..=3).map(version).collect();
+/// let lineage = Lineage::new(&ours);
+/// assert!(matches!(common_ancestor(lineage, lineage), Ancestry::Common(_)));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Lineage<'a>(&'a [HistoryEntry]);
 
@@ -35,6 +44,18 @@ impl<'a> Lineage<'a> {
 }
 
 /// What is known of the common ancestor.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::merge::{Ancestry, Lineage, common_ancestor};
+///
+/// let (ours, theirs): (Vec<_>, Vec<_>) = ((5..=9).map(version).collect(), (0..=3).map(version).collect());
+/// match common_ancestor(Lineage::new(&ours), Lineage::new(&theirs)) {
+///     Ancestry::NeedOlder(seq) => assert_eq!(seq, Seq(5)),
+///     Ancestry::Common(found) => panic!("version {}", found.base.seq),
+///     Ancestry::Unrelated => panic!("ours begins above theirs, so nobody knows"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ancestry {
     /// There is one.
@@ -46,6 +67,16 @@ pub enum Ancestry {
 }
 
 /// The base of a merge.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::merge::{Ancestry, Lineage, common_ancestor};
+///
+/// let ours: Vec<_> = (0..=3).map(version).collect();
+/// let theirs: Vec<_> = (0..=1).map(version).collect();
+/// let Ancestry::Common(found) = common_ancestor(Lineage::new(&ours), Lineage::new(&theirs)) else { panic!() };
+/// assert_eq!((found.base.seq, found.shared), (Seq(1), Some(Seq(1))));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommonAncestor {
     /// The commit.
@@ -60,6 +91,18 @@ pub struct CommonAncestor {
 }
 
 /// Finds the base for merging the head of `theirs` into the head of `ours`.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::merge::{Ancestry, Lineage, common_ancestor};
+///
+/// // Both have versions 0 and 1 in common, and another version 2 each.
+/// let ours: Vec<_> = [0, 1, 2].map(version).to_vec();
+/// let other = HistoryEntry { commit: version(99).commit, ..version(2) };
+/// let theirs = vec![version(0), version(1), other];
+/// let Ancestry::Common(found) = common_ancestor(Lineage::new(&ours), Lineage::new(&theirs)) else { panic!() };
+/// assert_eq!(found.base.seq, Seq(1));
+/// ```
 #[must_use]
 pub fn common_ancestor(ours: Lineage<'_>, theirs: Lineage<'_>) -> Ancestry {
     let (Some(our_first), Some(their_first)) = (ours.0.first(), theirs.0.first()) else {

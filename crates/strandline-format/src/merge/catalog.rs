@@ -9,6 +9,19 @@ use crate::merge::value::{Merged, merge_value};
 use crate::name::{NameKey, TableName};
 
 /// What two catalogs come to.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::merge_catalogs;
+///
+/// let base = [table("orders", 1, "empty"), table("returns", 2, "empty")];
+/// let ours = [table("orders", 1, "empty")];
+/// let theirs = [table("orders", 1, "three rows"), table("returns", 2, "empty")];
+/// let merge = merge_catalogs(&base, &ours, &theirs);
+/// // Ours has dropped one table, theirs has filled the other one.
+/// assert!(merge.removes.is_empty() && merge.conflicts.is_empty());
+/// assert_eq!(merge.puts[0].name.as_str(), "orders");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogMerge {
     /// The names of our catalog that no longer stand for what they did; they are removed first.
@@ -20,6 +33,19 @@ pub struct CatalogMerge {
 }
 
 /// An entry of the merged catalog.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::{MergedNode, merge_catalogs};
+///
+/// let base = [table("orders", 1, "empty")];
+/// let theirs = [table("sales", 1, "empty")];
+/// let merge = merge_catalogs(&base, &base, &theirs);
+/// // A rename: the old name goes, and the entry stands under the new one.
+/// assert_eq!(merge.removes, [base[0].name.key().clone()]);
+/// assert_eq!(merge.puts[0].name.as_str(), "sales");
+/// assert_eq!(merge.puts[0].node, MergedNode::Taken(base[0].node));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergedEntry {
     /// The name.
@@ -33,6 +59,17 @@ pub struct MergedEntry {
 }
 
 /// The node of a merged entry.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::{MergedNode, merge_catalogs};
+///
+/// let [base, ours, theirs] = ["empty", "three rows", "two rows"].map(|state| [table("orders", 1, state)]);
+/// let merge = merge_catalogs(&base, &ours, &theirs);
+/// // Both have changed it, so their nodes are to be merged as well.
+/// let both = MergedNode::Merge { base: base[0].node, ours: ours[0].node, theirs: theirs[0].node };
+/// assert_eq!(merge.puts[0].node, both);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergedNode {
     /// One that a side has.
@@ -49,6 +86,16 @@ pub enum MergedNode {
 }
 
 /// Something that the sides disagree on.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::merge_catalogs;
+///
+/// let base = [table("orders", 1, "empty")];
+/// let theirs = [table("orders", 1, "three rows")];
+/// let conflict = &merge_catalogs(&base, &[], &theirs).conflicts[0];
+/// assert_eq!((&conflict.ours, conflict.theirs.as_ref()), (&None, Some(&theirs[0])));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogConflict {
     /// What of it.
@@ -60,6 +107,17 @@ pub struct CatalogConflict {
 }
 
 /// What two catalogs disagree on.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::{CatalogConflictKind, merge_catalogs};
+///
+/// let base = [table("orders", 1, "empty")];
+/// let dropped = merge_catalogs(&base, &[], &[table("orders", 1, "three rows")]);
+/// assert_eq!(dropped.conflicts[0].kind, CatalogConflictKind::Dropped);
+/// let renamed = merge_catalogs(&base, &[table("sales", 1, "empty")], &[table("all", 1, "empty")]);
+/// assert_eq!(renamed.conflicts[0].kind, CatalogConflictKind::Renamed);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CatalogConflictKind {
@@ -79,6 +137,17 @@ pub enum CatalogConflictKind {
 ///
 /// Given are, of each of the three catalogs, at least all entries under names that either side touched: those that the
 /// diffs from the base give. Entries that no side touched change nothing.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::merge_catalogs;
+///
+/// // Each side has made a table.
+/// let ours = [table("orders", 1, "empty")];
+/// let theirs = [table("returns", 2, "empty")];
+/// let merge = merge_catalogs(&[], &ours, &theirs);
+/// assert_eq!(merge.puts[0].name.as_str(), "returns");
+/// ```
 #[must_use]
 pub fn merge_catalogs(base: &[CatalogEntry], ours: &[CatalogEntry], theirs: &[CatalogEntry]) -> CatalogMerge {
     let (base, ours, theirs) = (by_id(base), by_id(ours), by_id(theirs));

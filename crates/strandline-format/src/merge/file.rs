@@ -7,6 +7,17 @@ use crate::deletion_vector::DeletionVector;
 use crate::file::FileEntry;
 
 /// One file on one side: its entry with its deletion vector, which may be an object of its own and is therefore handed in.
+///
+/// ```
+#[doc = include_str!("../file/file.example")]
+/// use strandline_format::DeletionVector;
+/// use strandline_format::merge::FileSide;
+///
+/// let (entry, deletes) = (file(1, 3), DeletionVector::from_positions([2])?);
+/// let side = FileSide { entry: &entry, deletes: &deletes };
+/// assert!(side.deletes.max() < Some(side.entry.rows));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FileSide<'a> {
     /// The entry.
@@ -16,6 +27,20 @@ pub struct FileSide<'a> {
 }
 
 /// One file id on all sides. Ids of base and theirs were translated to ours' numbers before [MRG-3].
+///
+/// ```
+#[doc = include_str!("../file/file.example")]
+/// use strandline_format::DeletionVector;
+/// use strandline_format::merge::{FileMerge, FileSide, FileSides};
+///
+/// let entry = file(1, 3);
+/// let [none, first, last] = [vec![], vec![0], vec![2]].map(|rows| DeletionVector::from_positions(rows).unwrap());
+/// let side = |deletes| Some(FileSide { entry: &entry, deletes });
+/// let sides =
+///     FileSides { base: side(&none), ours: side(&first), theirs: side(&last), ours_moves: false, theirs_moves: false };
+/// // Each side has deleted another row, so both are gone.
+/// assert_eq!(sides.merge(), FileMerge::Deletes(first.union(&last)));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FileSides<'a> {
     /// At the base.
@@ -32,6 +57,20 @@ pub struct FileSides<'a> {
 }
 
 /// What an entry comes to.
+///
+/// ```
+#[doc = include_str!("../file/file.example")]
+/// use strandline_format::DeletionVector;
+/// use strandline_format::merge::{FileMerge, FileSide, FileSides};
+///
+/// let (entry, none) = (file(1, 3), DeletionVector::new());
+/// let side = Some(FileSide { entry: &entry, deletes: &none });
+/// let kept = FileSides { base: side, ours: side, theirs: side, ours_moves: false, theirs_moves: false };
+/// assert_eq!(kept.merge(), FileMerge::Ours);
+/// let removed = FileSides { theirs: None, ..kept };
+/// // Theirs has nothing there any more.
+/// assert_eq!(removed.merge(), FileMerge::Theirs);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileMerge {
     /// What ours has, if anything.
@@ -51,6 +90,22 @@ pub enum FileMerge {
 }
 
 /// Rows of the base that both sides touched.
+///
+/// ```
+#[doc = include_str!("../file/file.example")]
+/// use strandline_format::DeletionVector;
+/// use strandline_format::merge::{FileMerge, FileSide, FileSides, TouchedTwice};
+///
+/// let entry = file(1, 3);
+/// let [none, some, more] = [vec![], vec![0, 1], vec![1, 2]].map(|rows| DeletionVector::from_positions(rows).unwrap());
+/// let side = |deletes| Some(FileSide { entry: &entry, deletes });
+/// // Rows may have been written elsewhere, so it is to be asked what became of the row that both have taken away.
+/// let sides =
+///     FileSides { base: side(&none), ours: side(&some), theirs: side(&more), ours_moves: true, theirs_moves: true };
+/// let twice = TouchedTwice::Positions(DeletionVector::from_positions([1])?);
+/// assert_eq!(sides.merge(), FileMerge::Rows(twice));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum TouchedTwice {
     /// Those at these positions.
@@ -60,6 +115,19 @@ pub enum TouchedTwice {
 }
 
 /// Different files under one id.
+///
+/// ```
+#[doc = include_str!("../file/file.example")]
+/// use strandline_format::DeletionVector;
+/// use strandline_format::merge::{FileMerge, FileSide, FileSides};
+///
+/// let (ours, theirs, none) = (file(1, 3), FileEntry { hash: Hash::of(b"other"), ..file(1, 5) }, DeletionVector::new());
+/// let side = |entry| Some(FileSide { entry, deletes: &none });
+/// let sides =
+///     FileSides { base: None, ours: side(&ours), theirs: side(&theirs), ours_moves: false, theirs_moves: false };
+/// let FileMerge::Conflict(conflict) = sides.merge() else { panic!("two files with one id") };
+/// assert_eq!((conflict.ours, conflict.theirs), (Some(ours), Some(theirs)));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileConflict {
     /// Our entry.

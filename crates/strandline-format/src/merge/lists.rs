@@ -7,6 +7,23 @@ use crate::file::{FileEntry, SplitValues};
 use crate::table::{OrderId, SortOrder, Split, SplitField, SplitFieldId, SplitId, Table};
 
 /// Under which numbers the members of their lists stand in the merged ones.
+///
+/// ```
+#[doc = include_str!("../schema/schema.example")]
+/// use strandline_format::merge::ListMap;
+/// use strandline_format::{FieldSet, Table, TableId, TableSchema, Timestamp};
+///
+/// let columns = TableSchema::Inline(schema(&["id", "note"]));
+/// let mut ours = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, columns);
+/// let mut theirs = ours.clone();
+/// let [one, two] = [vec![1], vec![1, 2]].map(|ids| FieldSet::of(ids.into_iter().map(strandline_format::FieldId)));
+/// ours.field_set(&one)?;
+/// let at = theirs.field_set(&two)?;
+/// // What is the first set of theirs comes behind ours.
+/// let map = ListMap::merge(&mut ours, &theirs)?;
+/// assert_eq!((at, map.field_set(at)), (0, Some(1)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListMap {
     field_sets: Vec<u32>,

@@ -26,6 +26,16 @@ pub use table::{TableConflict, TableMerge, TableSide, merge_tables};
 use crate::id::TableId;
 
 /// Anything that two sides of a merge disagree on.
+///
+/// ```
+#[doc = include_str!("../catalog.example")]
+/// use strandline_format::merge::{Conflict, merge_catalogs};
+///
+/// let base = [table("orders", 1, "empty")];
+/// let merge = merge_catalogs(&base, &[], &[table("orders", 1, "three rows")]);
+/// let conflicts: Vec<Conflict> = merge.conflicts.into_iter().map(Conflict::Catalog).collect();
+/// assert_eq!(conflicts.len(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Conflict {

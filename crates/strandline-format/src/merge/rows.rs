@@ -1,6 +1,13 @@
 //! What becomes of a row that was there at the base: the one table that every merge comes down to [REB-7].
 
 /// What a side did to a row of the base.
+///
+/// ```
+/// use strandline_format::merge::{RowFate, RowMerge};
+///
+/// // A row that one side only moved may be deleted by the other one.
+/// assert_eq!(RowMerge::of(RowFate::Moved, RowFate::Deleted), RowMerge::Deleted);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowFate {
     /// Nothing.
@@ -16,6 +23,13 @@ pub enum RowFate {
 }
 
 /// Where a row of the base stands after a merge.
+///
+/// ```
+/// use strandline_format::merge::{RowFate, RowMerge};
+///
+/// assert_eq!(RowMerge::of(RowFate::Changed, RowFate::Left), RowMerge::Ours);
+/// assert_eq!(RowMerge::of(RowFate::Changed, RowFate::Changed), RowMerge::Conflict);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowMerge {
     /// Where our side has it, and nowhere else.

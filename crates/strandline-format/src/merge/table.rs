@@ -12,6 +12,18 @@ use crate::table::{Constraint, Layout, Table, TableSchema};
 use crate::text::{Comment, PropertyKey, PropertyValue, TableProperties};
 
 /// A table's node with its schema, which may be an object of its own and is therefore handed in.
+///
+/// ```
+#[doc = include_str!("../schema/schema.example")]
+/// use strandline_format::merge::TableSide;
+/// use strandline_format::{Table, TableId, TableSchema, Timestamp};
+///
+/// let columns = schema(&["id"]);
+/// let orders = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, TableSchema::Inline(columns.clone()));
+/// let side = TableSide { table: &orders, schema: &columns };
+/// side.table.check_schema(side.schema)?;
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TableSide<'a> {
     /// The node.
@@ -21,6 +33,21 @@ pub struct TableSide<'a> {
 }
 
 /// What two nodes come to.
+///
+/// ```
+#[doc = include_str!("../schema/schema.example")]
+/// use strandline_format::merge::{TableSide, merge_tables};
+/// use strandline_format::{Comment, Table, TableId, TableSchema, Timestamp};
+///
+/// let columns = schema(&["id"]);
+/// let base = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, TableSchema::Inline(columns.clone()));
+/// let theirs = Table { comment: Comment::new("all that was ordered")?, ..base.clone() };
+/// let side = |table| TableSide { table, schema: &columns };
+/// let merge = merge_tables(side(&base), side(&base), side(&theirs))?;
+/// assert_eq!(merge.table.comment, theirs.comment);
+/// assert!(merge.conflicts.is_empty());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableMerge {
     /// The merged node. Its files, totals and next ids are ours' still: the caller merges the entries, counts on with
@@ -37,6 +64,21 @@ pub struct TableMerge {
 }
 
 /// Something of a table that two sides disagree on.
+///
+/// ```
+#[doc = include_str!("../schema/schema.example")]
+/// use strandline_format::merge::{TableConflict, TableSide, merge_tables};
+/// use strandline_format::{Comment, Table, TableId, TableSchema, Timestamp};
+///
+/// let columns = schema(&["id"]);
+/// let base = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, TableSchema::Inline(columns.clone()));
+/// let [ours, theirs] =
+///     ["all of them", "those of today"].map(|text| Table { comment: Comment::new(text).unwrap(), ..base.clone() });
+/// let side = |table| TableSide { table, schema: &columns };
+/// let merge = merge_tables(side(&base), side(&ours), side(&theirs))?;
+/// assert!(matches!(merge.conflicts[0], TableConflict::Comment { .. }));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableConflict {
     /// Of the schema.
@@ -74,6 +116,19 @@ pub enum TableConflict {
 }
 
 /// Merges what two sides did to a table since the base.
+///
+/// ```
+#[doc = include_str!("../schema/schema.example")]
+/// use strandline_format::merge::{TableSide, merge_tables};
+/// use strandline_format::{FieldId, Table, TableId, TableSchema, Timestamp};
+///
+/// let columns = schema(&["id"]);
+/// let base = Table::new(TableId::from_random([1; 16]), Timestamp::EPOCH, TableSchema::Inline(columns.clone()));
+/// let ours = Table { key: vec![FieldId(1)], ..base.clone() };
+/// let side = |table| TableSide { table, schema: &columns };
+/// assert_eq!(merge_tables(side(&base), side(&ours), side(&base))?.table.key, [FieldId(1)]);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`Schema::merge`]; `Invalid` if the properties of both are too many, `TooLarge` if ids are used up.

@@ -30,6 +30,17 @@ pub const ERA_SLACK: u64 = 1;
 pub const MAX_PROBED: usize = 16;
 
 /// How often a pointer or a tag has been swapped. Not a version of the branch: a fence or a pin counts too.
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// use strandline_format::SwapSeq;
+///
+/// let fenced = pointer.next(Nonce::from_bytes([3; 16]))?.fence(Era(1))?.finish();
+/// // A swap, and no version of the branch.
+/// assert_eq!(fenced.seq(), pointer.seq().next()?);
+/// assert_eq!(fenced.head(), pointer.head());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SwapSeq(pub u64);
 
@@ -50,6 +61,16 @@ impl fmt::Display for SwapSeq {
 }
 
 /// Whether a ref stands, or is the tombstone of one that was deleted.
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// use strandline_format::{Label, PinId, RefState, Release, Timestamp};
+///
+/// let release = Release { id: PinId::from_bytes([4; 16]), reason: Label::new("deleted")?, time: Timestamp::EPOCH };
+/// let tombstone = pointer.next(Nonce::from_bytes([3; 16]))?.tombstone(release)?.finish();
+/// assert_eq!((pointer.state(), tombstone.state()), (RefState::Live, RefState::Deleted));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefState {
     /// It stands.
@@ -59,6 +80,15 @@ pub enum RefState {
 }
 
 /// Stands for a store that a lake was reached through, so that one probe of its conditions is enough [PTR-10].
+///
+/// ```
+/// use strandline_format::StoreFingerprint;
+///
+/// // A bucket that was copied elsewhere is another store, which has to be probed anew.
+/// let here = StoreFingerprint::of("s3", "https://s3.eu-west-1.amazonaws.com", "lake", "");
+/// let there = StoreFingerprint::of("s3", "http://minio:9000", "lake", "");
+/// assert_ne!(here, there);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreFingerprint([u8; 8]);
 
@@ -108,6 +138,15 @@ impl FromStr for StoreFingerprint {
 }
 
 /// Where a branch begins: at its creation, or when a deleted one is created again.
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// let main = start();
+/// let dev = BranchStart { branch: RefName::new("dev")?, ..main.clone() };
+/// let reserved = Pointer::reserve(pointer.lake(), dev, Nonce::from_bytes([3; 16]));
+/// assert_eq!((reserved.branch().as_str(), reserved.head()), ("dev", main.head));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BranchStart {
     /// The name as it is written.

@@ -104,6 +104,17 @@ impl Pack {
 }
 
 /// Fills a pack up to its bound.
+///
+/// ```
+/// use strandline_format::{Hash, Pack};
+///
+/// let text = r#"{"a":1}"#;
+/// let mut builder = Pack::builder();
+/// // `false` once it is full: then the text is read from its object.
+/// assert!(builder.push(Hash::of(text.as_bytes()), text)?);
+/// assert_eq!(builder.finish().get(&Hash::of(text.as_bytes())), Some(text));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PackBuilder {
     pack: Pack,

@@ -15,6 +15,17 @@ pub const MAX_PINS: usize = 1024;
 const PIN_ERAS: u64 = 1;
 
 /// A pin as it stands in a pointer: it keeps a commit, and that commit's first parents down to a version.
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// use strandline_format::{Label, NewPin, PinId, Timestamp};
+///
+/// let (id, reason, time) = (PinId::from_bytes([4; 16]), Label::new("branch dev")?, Timestamp::EPOCH);
+/// let pin = NewPin { id, commit: pointer.head(), from: Seq(0), reason, time };
+/// let pinned = pointer.next(Nonce::from_bytes([3; 16]))?.pin(pin)?.finish();
+/// assert!(!pinned.pins()[0].is_outdated(pinned.era()));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// Which pin.
@@ -40,6 +51,19 @@ impl Pin {
 }
 
 /// A pin that is to be set; its era is that of the pointer that it comes into.
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// use strandline_format::{Label, NewPin, PinId, Timestamp};
+///
+/// // Before a branch begins at this commit: a collection sees the pin, or the branch itself.
+/// let (id, reason, time) = (PinId::from_bytes([4; 16]), Label::new("branch dev")?, Timestamp::EPOCH);
+/// let pin = NewPin { id, commit: pointer.head(), from: Seq(0), reason, time };
+/// let pinned = pointer.next(Nonce::from_bytes([3; 16]))?.pin(pin)?.finish();
+/// let unpinned = pinned.next(Nonce::from_bytes([5; 16]))?.unpin(id).finish();
+/// assert_eq!((pinned.pins().len(), unpinned.pins().len()), (1, 0));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPin {
     /// Which pin; drawn once for one act.
@@ -62,6 +86,18 @@ impl NewPin {
 
 /// The pin of what a pointer lets go, so far as the caller has to say: a collection that has fenced the branch already must
 /// not miss what somebody has just taken over from it [GC-10].
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// use strandline_format::{Label, PinId, Release, Timestamp};
+///
+/// let release = Release { id: PinId::from_bytes([4; 16]), reason: Label::new("expiry")?, time: Timestamp::EPOCH };
+/// let update = pointer.next(Nonce::from_bytes([3; 16]))?;
+/// let expired = update.expire(Seq(5), Seq(9), commit(b"version 4"), release)?.finish();
+/// // What was let go is kept for a while, for those who have just taken it over.
+/// assert_eq!((expired.expired_before(), expired.pins()[0].commit), (Seq(5), commit(b"version 4")));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// Which pin; drawn once for one act.

@@ -11,6 +11,16 @@ use crate::id::{Era, PinId, Seq};
 
 /// A pointer that is being made to replace another one. Changes that one swap makes together are made one after the
 /// other.
+///
+/// ```
+#[doc = include_str!("pointer.example")]
+/// // One swap moves the head; the nonce makes its token one of its own.
+/// let update = pointer.next(Nonce::from_bytes([3; 16]))?;
+/// let next = update.advance(commit(b"version 1"), Pack::default())?.finish();
+/// assert_eq!(next.head(), commit(b"version 1"));
+/// assert_ne!(next.nonce(), pointer.nonce());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "an update does nothing until its pointer is swapped in"]
 pub struct PointerUpdate {

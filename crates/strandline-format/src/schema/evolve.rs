@@ -20,6 +20,18 @@ pub const RANDOM_FIELD_IDS: RangeInclusive<u32> = 65_536..=2_146_999_999;
 const MAX_DRAWS: usize = 100;
 
 /// One change of a schema.
+///
+/// ```
+#[doc = include_str!("schema.example")]
+/// use strandline_format::{FieldId, SchemaEdit};
+///
+/// let edits = [SchemaEdit::Rename(FieldId(1), ColumnName::new("number")?), SchemaEdit::Drop(FieldId(2))];
+/// let edited = schema(&["id", "note"]).edited(&edits, &[], &mut || 70_000)?;
+/// assert_eq!(edited.fields().len(), 1);
+/// // The id of what was dropped is never used again.
+/// assert!(edited.dropped().contains(&FieldId(2)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaEdit {
     /// Adds a field; its ids, nested ones too, are drawn anew. A required one needs an initial default.
@@ -48,6 +60,15 @@ pub enum SchemaEdit {
 }
 
 /// A place among siblings.
+///
+/// ```
+#[doc = include_str!("schema.example")]
+/// use strandline_format::{FieldId, Position, SchemaEdit};
+///
+/// let edited = schema(&["id", "note"]).edited(&[SchemaEdit::Move(FieldId(2), Position::First)], &[], &mut || 70_000)?;
+/// assert_eq!(edited.fields()[0].id, FieldId(2));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Position {
     /// Before all others.

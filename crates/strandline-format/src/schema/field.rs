@@ -14,6 +14,16 @@ const KEY: &str = "key";
 const VALUE: &str = "value";
 
 /// A column, or a field within one.
+///
+/// ```
+/// use strandline_format::{ColumnName, Field, PrimitiveType, Schema};
+///
+/// let id = Field::required(ColumnName::new("id")?, PrimitiveType::Long);
+/// let note = Field::optional(ColumnName::new("note")?, PrimitiveType::String);
+/// let schema = Schema::numbered(vec![id, note])?;
+/// assert_eq!((schema.fields()[1].id.0, schema.fields()[1].required), (2, false));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Field {
     /// Tells it apart for ever; in a field that is yet to be added, whatever one likes.
@@ -33,6 +43,15 @@ pub struct Field {
 }
 
 /// What the values of a field are.
+///
+/// ```
+/// use strandline_format::{PrimitiveType, Type};
+///
+/// let tags = Type::map(PrimitiveType::String, Type::list(PrimitiveType::Long, true)?, false)?;
+/// assert_eq!(tags.children().len(), 2);
+/// assert_eq!(tags.primitive(), None);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
     /// Single values.

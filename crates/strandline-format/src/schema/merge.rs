@@ -13,6 +13,19 @@ use crate::name::NameKey;
 use crate::value::Value;
 
 /// What a merge comes to.
+///
+/// ```
+#[doc = include_str!("schema.example")]
+/// use strandline_format::{FieldId, SchemaEdit, SchemaMerge};
+///
+/// let base = schema(&["id", "note"]);
+/// let ours = base.edited(&[SchemaEdit::Rename(FieldId(1), ColumnName::new("number")?)], &[], &mut || 70_000)?;
+/// let theirs = base.edited(&[SchemaEdit::Drop(FieldId(2))], &[], &mut || 80_000)?;
+/// // Different fields were touched.
+/// let SchemaMerge::Merged(merged) = Schema::merge(&base, &ours, &theirs)? else { panic!("they do not disagree") };
+/// assert_eq!((merged.fields().len(), merged.fields()[0].name.as_str()), (1, "number"));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaMerge {
     /// Both sides' changes together.
@@ -22,6 +35,21 @@ pub enum SchemaMerge {
 }
 
 /// One thing that two sides disagree on.
+///
+/// ```
+#[doc = include_str!("schema.example")]
+/// use strandline_format::{FieldId, SchemaEdit, SchemaMerge};
+///
+/// let base = schema(&["id"]);
+/// let renamed = |name: &str| {
+///     base.edited(&[SchemaEdit::Rename(FieldId(1), ColumnName::new(name).unwrap())], &[], &mut || 70_000)
+/// };
+/// let merge = Schema::merge(&base, &renamed("number")?, &renamed("key")?)?;
+/// let SchemaMerge::Conflicts(conflicts) = merge else { panic!("two names for one field") };
+/// assert_eq!(conflicts[0].field, FieldId(1));
+/// assert!(conflicts[0].ours.is_some() && conflicts[0].theirs.is_some());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaConflict {
     /// The field; of two fields with one name, ours.
@@ -37,6 +65,20 @@ pub struct SchemaConflict {
 }
 
 /// What of a field two sides disagree on.
+///
+/// ```
+#[doc = include_str!("schema.example")]
+/// use strandline_format::{FieldId, SchemaConflictKind, SchemaEdit, SchemaMerge};
+///
+/// let base = schema(&["id"]);
+/// let renamed = |name: &str| {
+///     base.edited(&[SchemaEdit::Rename(FieldId(1), ColumnName::new(name).unwrap())], &[], &mut || 70_000)
+/// };
+/// let merge = Schema::merge(&base, &renamed("number")?, &renamed("key")?)?;
+/// let SchemaMerge::Conflicts(conflicts) = merge else { panic!("two names for one field") };
+/// assert_eq!(conflicts[0].kind, SchemaConflictKind::Name);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SchemaConflictKind {

@@ -31,6 +31,16 @@ use index::Index;
 pub const MAX_TYPE_DEPTH: usize = 16;
 
 /// The number of a schema within its table: it grows with each change.
+///
+/// ```
+#[doc = include_str!("schema.example")]
+/// use strandline_format::{FieldId, SchemaEdit};
+///
+/// let first = schema(&["id", "note"]);
+/// let second = first.edited(&[SchemaEdit::Drop(FieldId(2))], &[], &mut || 70_000)?;
+/// assert!(second.id() > first.id());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SchemaId(pub u32);
 

@@ -7,6 +7,13 @@ use crate::mask::Mask;
 use crate::value::{PrimitiveType, Value};
 
 /// Numbers, each of which may be missing.
+///
+/// ```
+/// use strandline_format::Nullable;
+///
+/// let counts: Nullable<u64> = [Some(3), None].into_iter().collect();
+/// assert_eq!((counts.get(0), counts.get(1), counts.known().count()), (Some(3), None, 1));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Nullable<T> {
     values: Vec<T>,
@@ -60,6 +67,14 @@ impl<T: Copy + Default> FromIterator<Option<T>> for Nullable<T> {
 }
 
 /// Byte strings one after the other, each of which may be missing.
+///
+/// ```
+#[doc = include_str!("stats.example")]
+/// // Bounds of strings are held in one buffer, one behind the other.
+/// let columns = of_two("Basel", "Chur");
+/// let Some(BoundColumn::Bytes(bytes)) = columns.field(FieldId(1)).and_then(FieldColumns::min) else { panic!() };
+/// assert_eq!(bytes.get(1), Some(b"Chur".as_slice()));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bytes {
     bytes: Vec<u8>,
@@ -126,6 +141,13 @@ impl Bytes {
 }
 
 /// The lower or upper bounds of one field, as a vector of its type.
+///
+/// ```
+#[doc = include_str!("stats.example")]
+/// let columns = of_two("Basel", "Chur");
+/// let bounds = columns.field(FieldId(1)).and_then(FieldColumns::min).expect("both files have one");
+/// assert_eq!(bounds.get(0, PrimitiveType::String), Some(Value::String("Basel".into())));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum BoundColumn {
     /// Booleans.

@@ -33,6 +33,14 @@ pub struct StatsColumns {
 }
 
 /// The statistics of one field, in vectors. What is `None` is unknown for every entry.
+///
+/// ```
+#[doc = include_str!("stats.example")]
+/// let columns = of_two("Basel", "Chur");
+/// let cities = columns.field(FieldId(1)).expect("of both files");
+/// assert_eq!(cities.ty(), PrimitiveType::String);
+/// assert!(cities.min_is_exact(0) && cities.max().is_none());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldColumns {
     pub(super) ty: PrimitiveType,

@@ -27,6 +27,15 @@ use crate::id::FieldId;
 use crate::value::{PrimitiveType, Value};
 
 /// A lower or an upper bound of a column's values.
+///
+/// ```
+/// use strandline_format::{Bound, Value};
+///
+/// // Cut short, so that it only bounds; upwards the last letter is raised.
+/// let max = Bound::truncated_max(Value::String("Zürichberg".into()), 4).expect("it can be raised");
+/// assert!(!max.exact);
+/// assert!(max.value.compare(&Value::String("Zürichberg".into())).is_some_and(|order| order.is_ge()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// The bound.
@@ -44,6 +53,19 @@ impl Bound {
 }
 
 /// What is known of one column in one file [STAT-3]. Counts are of physical rows, deleted ones too.
+///
+/// ```
+/// use strandline_format::{Bound, FieldStats, PrimitiveType, Value};
+///
+/// let mut stats = FieldStats::unknown(PrimitiveType::Long);
+/// stats.nulls = Some(1);
+/// (stats.min, stats.max) = (Some(Bound::exact(Value::Long(3))), Some(Bound::exact(Value::Long(30))));
+/// stats.check(10)?;
+/// // Ten rows cannot have eleven nulls.
+/// stats.nulls = Some(11);
+/// assert!(stats.check(10).is_err());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldStats {
     /// The type that the bounds are of.
@@ -116,6 +138,15 @@ impl FieldStats {
 }
 
 /// What is known of the columns of one file; columns that are not in it are unknown.
+///
+/// ```
+/// use strandline_format::{FieldId, FieldStats, PrimitiveType, Stats};
+///
+/// let mut stats = Stats::default();
+/// stats.0.insert(FieldId(1), FieldStats { nulls: Some(0), ..FieldStats::unknown(PrimitiveType::Long) });
+/// stats.check(10)?;
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats(pub BTreeMap<FieldId, FieldStats>);
 

@@ -25,18 +25,43 @@ macro_rules! layout_id {
 
 layout_id! {
     /// One order of a table.
+    ///
+    /// ```
+    /// use strandline_format::OrderId;
+    /// assert!(OrderId(1) < OrderId(2));
+    /// ```
     OrderId
 }
 layout_id! {
     /// One split of a table.
+    ///
+    /// ```
+    /// use strandline_format::SplitId;
+    /// assert!(SplitId(1) < SplitId(2));
+    /// ```
     SplitId
 }
 layout_id! {
     /// One field of a split; the same id in two splits is the same transform of the same field.
+    ///
+    /// ```
+    /// use strandline_format::{SplitField, SplitFieldId};
+    ///
+    /// // As Iceberg numbers partition fields.
+    /// assert_eq!(SplitField::FIRST_ID, SplitFieldId(1000));
+    /// ```
     SplitFieldId
 }
 
 /// An order of rows within a file.
+///
+/// ```
+/// use strandline_format::{Direction, FieldId, NullOrder, OrderId, SortField, SortOrder};
+///
+/// let newest = SortField { field: FieldId(4), direction: Direction::Descending, nulls: NullOrder::Last };
+/// let order = SortOrder { id: OrderId(1), fields: vec![newest] };
+/// assert_eq!(order.fields[0].field, FieldId(4));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortOrder {
     /// Which order.
@@ -46,6 +71,13 @@ pub struct SortOrder {
 }
 
 /// One field of an order.
+///
+/// ```
+/// use strandline_format::{Direction, FieldId, NullOrder, SortField};
+///
+/// let newest = SortField { field: FieldId(4), direction: Direction::Descending, nulls: NullOrder::Last };
+/// assert_eq!(newest.direction.as_str(), "desc");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SortField {
     /// The field.
@@ -57,6 +89,11 @@ pub struct SortField {
 }
 
 /// Which end of a field's values comes first.
+///
+/// ```
+/// use strandline_format::Direction;
+/// assert_ne!(Direction::Ascending.as_str(), Direction::Descending.as_str());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The least.
@@ -66,6 +103,11 @@ pub enum Direction {
 }
 
 /// Where nulls stand in an order.
+///
+/// ```
+/// use strandline_format::NullOrder;
+/// assert_ne!(NullOrder::First.as_str(), NullOrder::Last.as_str());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NullOrder {
     /// Before all values.
@@ -75,6 +117,17 @@ pub enum NullOrder {
 }
 
 /// A way to split rows over files.
+///
+/// ```
+/// use strandline_format::{ColumnName, FieldId, Split, SplitField, SplitId, Transform};
+///
+/// // A file for each day.
+/// let name = ColumnName::new("placed_day")?;
+/// let by_day = SplitField { id: SplitField::FIRST_ID, field: FieldId(4), name, transform: Transform::Day };
+/// let split = Split { id: SplitId(1), fields: vec![by_day] };
+/// assert_eq!(split.fields.len(), 1);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Which split.
@@ -84,6 +137,16 @@ pub struct Split {
 }
 
 /// One field of a split.
+///
+/// ```
+/// use strandline_format::{ColumnName, FieldId, SplitField, Transform, Value};
+///
+/// let name = ColumnName::new("placed_day")?;
+/// let by_day = SplitField { id: SplitField::FIRST_ID, field: FieldId(4), name, transform: Transform::Day };
+/// // 1970-01-02T00:00:00Z lies in the day with the number 1.
+/// assert_eq!(by_day.transform.apply(&Value::TimestampTz(86_400_000_000))?, Some(Value::Int(1)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitField {
     /// Its id, at least [`SplitField::FIRST_ID`].
@@ -102,6 +165,14 @@ impl SplitField {
 }
 
 /// Which of a table's orders and splits a writer should use, and how large its files should be.
+///
+/// ```
+/// use strandline_format::{Layout, OrderId};
+///
+/// // A hint to writers: files that were written otherwise stay as they are.
+/// let layout = Layout { order: Some(OrderId(1)), target_file_bytes: Some(64 << 20), ..Layout::default() };
+/// assert_eq!(layout.split, None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The order of rows in a file.

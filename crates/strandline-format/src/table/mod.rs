@@ -29,6 +29,18 @@ use crate::time::Timestamp;
 use crate::tree::Root;
 
 /// Where a table's schema stands.
+///
+/// ```
+#[doc = include_str!("../schema/schema.example")]
+/// use strandline_format::TableSchema;
+///
+/// // A long one is an object of its own, so that small commits stay small.
+/// let columns = schema(&["id", "note"]);
+/// assert!(!columns.wants_own_object()?);
+/// let stands = TableSchema::Inline(columns);
+/// assert!(matches!(stands, TableSchema::Inline(_)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableSchema {
     /// In the node.
@@ -38,6 +50,14 @@ pub enum TableSchema {
 }
 
 /// A condition that all rows meet.
+///
+/// ```
+/// use strandline_format::{ColumnName, Constraint, SqlText};
+///
+/// let positive = Constraint { name: ColumnName::new("positive")?, check: SqlText::new("amount > 0")? };
+/// assert_eq!(positive.check.as_str(), "amount > 0");
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constraint {
     /// Its name among the table's constraints.

@@ -4,6 +4,15 @@ use crate::file::{FileEntry, Files};
 use crate::tree::{Columns, Root};
 
 /// Sums over all files of a table [TBL-6].
+///
+/// ```
+#[doc = include_str!("../file/file.example")]
+/// use strandline_format::Totals;
+///
+/// let before = Totals::of([&file(1, 3)]);
+/// let after = before.edited(None, Some(&file(2, 5)));
+/// assert_eq!((after.files, after.rows), (2, 8));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// File entries.

@@ -7,6 +7,19 @@ use crate::tree::{Child, Children, Columns, EncodedNode, LEAST_CHILDREN, Node, R
 /// Builds a tree from entries in ascending order of their keys.
 ///
 /// Nodes are handed out as soon as they are full; the caller stores them before the root is referred to.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Builder, Root};
+///
+/// let mut builder = Builder::<History>::new(Era(0));
+/// (0..10_000).try_for_each(|number| builder.push(version(number)))?;
+/// let (root, nodes): (Root<History>, _) = builder.finish()?;
+/// // Too many for the root alone: the nodes have to be stored before anything refers to it.
+/// assert!(root.level() > 0 && !nodes.is_empty());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Builder<K: TreeKind> {
     era: Era,

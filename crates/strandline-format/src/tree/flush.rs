@@ -19,6 +19,20 @@ use crate::tree::{
 const UNDER_FULL: usize = 4;
 
 /// What [`flush`] gives.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Flush, NodeMap, Root, flush};
+///
+/// let mut root = Root::<History>::default();
+/// root.edit((0..3).map(|number| (Seq(number), Some(version(number)))));
+/// match flush(&root, &NodeMap::default(), Era(0))? {
+///     Flush::Done(flushed, nodes) => assert_eq!((flushed.edits().len(), nodes.len()), (0, 1)),
+///     Flush::Need(nodes) => panic!("nothing was stored yet, and {} are to be fetched", nodes.len()),
+/// }
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Flush<K: TreeKind> {
     /// These nodes, with their levels, must be put into the [`NodeMap`] first.
@@ -28,6 +42,20 @@ pub enum Flush<K: TreeKind> {
 }
 
 /// Nodes that were fetched, each checked against the reference that led to it.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::tree::{Columns, Node, NodeMap};
+/// use strandline_format::{History, HistoryColumns};
+///
+/// let leaf = Node::<History>::Leaf(HistoryColumns::from_items(&[version(1), version(2)]));
+/// let (child, stored) = leaf.encode(Era(0))?;
+/// // As it is fetched: what is not what its parent says is refused.
+/// let mut nodes = NodeMap::default();
+/// nodes.insert(0, &child.reference, Node::parse(&stored.text)?)?;
+/// assert_eq!(nodes.get(&stored.object.hash), Some(&leaf));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NodeMap<K: TreeKind>(HashMap<Hash, Arc<Node<K>>>);
 
@@ -57,6 +85,24 @@ impl<K: TreeKind> NodeMap<K> {
 
 /// Moves the edits of a root into its leaves; nodes are written for this era.
 ///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Flush, Node, NodeMap, Root, flush};
+///
+/// let mut root = Root::<History>::default();
+/// root.edit([(Seq(1), Some(version(1)))]);
+/// let Flush::Done(mut root, stored) = flush(&root, &NodeMap::default(), Era(0))? else { panic!("of nothing") };
+///
+/// // Now there is a leaf, which has to be fetched before an edit can go down into it.
+/// root.edit([(Seq(2), Some(version(2)))]);
+/// let Flush::Need(needed) = flush(&root, &NodeMap::default(), Era(0))? else { panic!("without the leaf") };
+/// let mut nodes = NodeMap::default();
+/// nodes.insert(needed[0].0, &needed[0].1, Node::parse(&stored[0].text)?)?;
+/// assert!(matches!(flush(&root, &nodes, Era(0))?, Flush::Done(..)));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
+///
 /// # Errors
 /// `TooLarge` if the tree would get too deep or a node too large.
 pub fn flush<K: TreeKind>(root: &Root<K>, nodes: &NodeMap<K>, era: Era) -> Result<Flush<K>> {
@@ -75,6 +121,15 @@ pub fn flush<K: TreeKind>(root: &Root<K>, nodes: &NodeMap<K>, era: Era) -> Resul
 }
 
 /// Edits, in the order of their keys.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Edits, apply};
+///
+/// let edits: Edits<History> = vec![(Seq(1), None), (Seq(2), Some(version(2)))];
+/// assert_eq!(apply::<History>(vec![version(1)], edits), [version(2)]);
+/// ```
 pub type Edits<K> = Vec<(<K as TreeKind>::Key, Edit<K>)>;
 
 struct Work<'a, K: TreeKind> {
@@ -309,6 +364,15 @@ fn weigh<K: TreeKind>(children: &[Child<K>]) -> usize {
 }
 
 /// Entries after edits, both in the order of their keys.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::apply;
+///
+/// let entries = apply::<History>(vec![version(1), version(3)], vec![(Seq(2), Some(version(2))), (Seq(3), None)]);
+/// assert_eq!(entries, [version(1), version(2)]);
+/// ```
 #[must_use]
 pub fn apply<K: TreeKind>(entries: Vec<K::Entry>, edits: Edits<K>) -> Vec<K::Entry> {
     let mut out = Vec::with_capacity(entries.len() + edits.len());

@@ -32,6 +32,20 @@ pub const MAX_LEVEL: u8 = 8;
 const LEAST_CHILDREN: usize = 2;
 
 /// A use of the tree: what its keys, entries and summaries are, and how they stand in JSON.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::tree::{Root, TreeKind};
+/// use strandline_format::{Catalog, Files, History};
+///
+/// /// What holds of every tree.
+/// fn survives<K: TreeKind>() -> strandline_format::Result<bool> {
+///     let root = Root::<K>::default();
+///     Ok(K::parse_root(&K::write_root(&root)?)? == root)
+/// }
+/// assert!(survives::<Catalog>()? && survives::<Files>()? && survives::<History>()?);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 pub trait TreeKind: Copy + Debug + PartialEq + Send + Sync + Sized + 'static {
     /// The `kind` member of the nodes.
     const NAME: &'static str;
@@ -84,6 +98,16 @@ pub trait TreeKind: Copy + Debug + PartialEq + Send + Sync + Sized + 'static {
 }
 
 /// Many items, kept as an array for each attribute.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::HistoryColumns;
+/// use strandline_format::tree::Columns;
+///
+/// // Rows at the edges, columns inside.
+/// let columns = HistoryColumns::from_items(&[version(1), version(2)]);
+/// assert_eq!(columns.items(), [version(1), version(2)]);
+/// ```
 pub trait Columns: Clone + Debug + PartialEq + Send + Sync + Sized {
     /// One item, as a row.
     type Item;
@@ -105,6 +129,15 @@ pub trait Columns: Clone + Debug + PartialEq + Send + Sync + Sized {
 }
 
 /// How large the parts of a tree are made, in bytes of JSON before compression [TREE-12].
+///
+/// ```
+/// use strandline_format::History;
+/// use strandline_format::tree::{Limits, TreeKind};
+///
+/// let Limits { buffer, leaf, .. } = History::LIMITS;
+/// // A full buffer is worth a few leaves.
+/// assert!(buffer > 0 && leaf > 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The root's buffer of edits; beyond it they are flushed.

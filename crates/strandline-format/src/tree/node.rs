@@ -6,6 +6,17 @@ use crate::id::Era;
 use crate::tree::{Columns, MAX_LEVEL, TreeKind};
 
 /// A node that is an object of its own: a leaf, or an inner node.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::tree::{Columns, Node};
+/// use strandline_format::{History, HistoryColumns};
+///
+/// let leaf = Node::<History>::Leaf(HistoryColumns::from_items(&[version(1), version(2)]));
+/// let (_, stored) = leaf.encode(Era(0))?;
+/// assert_eq!(Node::parse(&stored.text)?, leaf);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node<K: TreeKind> {
     /// Entries, in the order of their keys.
@@ -15,6 +26,20 @@ pub enum Node<K: TreeKind> {
 }
 
 /// A reference to a node, with what it takes to check the node against it.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::tree::{Columns, Node};
+/// use strandline_format::{History, HistoryColumns};
+///
+/// let leaf = |numbers: &[u64]| {
+///     Node::<History>::Leaf(HistoryColumns::from_items(&numbers.iter().copied().map(version).collect::<Vec<_>>()))
+/// };
+/// let (child, _) = leaf(&[1, 2]).encode(Era(0))?;
+/// child.reference.check(0, &leaf(&[1, 2]))?;
+/// assert!(child.reference.check(0, &leaf(&[1, 2, 3])).is_err());
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeRef<K: TreeKind> {
     /// The smallest key below.
@@ -28,6 +53,18 @@ pub struct NodeRef<K: TreeKind> {
 }
 
 /// All that a parent knows of a node.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::tree::{Columns, Node};
+/// use strandline_format::{History, HistoryColumns};
+///
+/// let leaf = Node::<History>::Leaf(HistoryColumns::from_items(&[version(1), version(2)]));
+/// let (child, _) = leaf.encode(Era(0))?;
+/// assert_eq!((child.reference.first, child.reference.last, child.reference.count), (Seq(1), Seq(2), 2));
+/// assert_eq!(child.summary.merges, 0);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child<K: TreeKind> {
     /// Which node, and what range of keys it holds.
@@ -37,6 +74,19 @@ pub struct Child<K: TreeKind> {
 }
 
 /// References to nodes in the order of their keys, an array for each attribute.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::tree::{Children, Columns, Node};
+/// use strandline_format::{History, HistoryColumns};
+///
+/// let leaf = |number| Node::<History>::Leaf(HistoryColumns::from_items(&[version(number), version(number + 1)]));
+/// let children = Children::from_items(&[leaf(1).encode(Era(0))?.0, leaf(5).encode(Era(0))?.0]);
+/// // Where a key is, if it is anywhere; and where it would go.
+/// assert_eq!((children.find(&Seq(6)), children.find(&Seq(4))), (Some(1), None));
+/// assert_eq!(children.route(&Seq(9)), 1);
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Children<K: TreeKind> {
     /// The smallest key below each.
@@ -52,6 +102,14 @@ pub struct Children<K: TreeKind> {
 }
 
 /// A node as it is stored.
+///
+/// ```
+/// use strandline_format::tree::EncodedNode;
+/// use strandline_format::{Era, Hash};
+///
+/// let node = EncodedNode::new(b"{}".to_vec(), Era(0));
+/// assert_eq!((node.object.hash, node.object.size), (Hash::of(b"{}"), 2));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedNode {
     /// Where it goes and what it is.

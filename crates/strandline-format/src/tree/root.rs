@@ -10,11 +10,35 @@ use crate::tree::node::display_len;
 use crate::tree::{Children, Columns, MAX_LEVEL, TreeKind};
 
 /// What an edit does to its key: put the entry, or remove the key.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Edit, Root};
+///
+/// let (put, remove): (Edit<History>, Edit<History>) = (Some(version(1)), None);
+/// let mut root = Root::<History>::default();
+/// root.edit([(Seq(1), put), (Seq(2), remove)]);
+/// // There is nothing to remove from an empty tree.
+/// assert_eq!(root.edits().len(), 1);
+/// ```
 pub type Edit<K> = Option<<K as TreeKind>::Entry>;
 
 /// The root of a tree.
 ///
 /// What the tree holds is what its children hold, overridden by the edits [TREE-3]. A small tree has no children at all.
+///
+/// ```
+#[doc = include_str!("../history/version.example")]
+/// use strandline_format::History;
+/// use strandline_format::tree::{Columns, Root};
+///
+/// let mut root = Root::<History>::default();
+/// root.edit([(Seq(1), Some(version(1)))]);
+/// // A small change only grows the buffer.
+/// assert_eq!((root.level(), root.puts().items()), (0, vec![version(1)]));
+/// assert!(!root.is_over_full());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Root<K: TreeKind> {
     level: u8,

@@ -31,12 +31,45 @@ use crate::scan::ROW_ID;
 use crate::table::{Table, TableState};
 
 /// The column that says what became of a row: `insert`, `delete`, `update_preimage` or `update_postimage`.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::changes::CHANGE_TYPE;
+///
+/// let orders = lake.table("orders").await?;
+/// let changes = orders.changes("main~1", "main").await?;
+/// assert!(changes.schema().field_with_name(CHANGE_TYPE).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 pub const CHANGE_TYPE: &str = "_change_type";
 
 /// The column with the version that did it.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::changes::COMMIT_VERSION;
+///
+/// let orders = lake.table("orders").await?;
+/// let changes = orders.changes("main~1", "main").await?;
+/// assert!(changes.schema().field_with_name(COMMIT_VERSION).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 pub const COMMIT_VERSION: &str = "_commit_version";
 
 /// The column with the time of that version.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::changes::COMMIT_TIMESTAMP;
+///
+/// let orders = lake.table("orders").await?;
+/// let changes = orders.changes("main~1", "main").await?;
+/// assert!(changes.schema().field_with_name(COMMIT_TIMESTAMP).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 pub const COMMIT_TIMESTAMP: &str = "_commit_timestamp";
 
 /// The changes of a table's rows between two versions, about to be read: `.await` it for its [`ChangeBatches`].
@@ -44,6 +77,25 @@ pub const COMMIT_TIMESTAMP: &str = "_commit_timestamp";
 /// Requests: those of finding both versions; one for each commit between them; for each commit that changed rows those of
 /// [`TableDiff::rows`](crate::changes::TableDiff::rows), as the stream gets there. Memory: the list of commits, and what
 /// [`TableDiff::rows`](crate::changes::TableDiff::rows) says, of one commit.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+/// use strandline::filter::col;
+///
+/// let fix = lake.begin().await?;
+/// fix.update("orders", col("id").eq(3)).set("amount", 7).await?;
+/// fix.commit().await?;
+///
+/// // Commit by commit: three inserts, then the row before and after the update. On balance: three inserts.
+/// let orders = lake.table("orders").await?;
+/// let all: Vec<RecordBatch> = orders.changes("main~2", "main").await?.try_collect().await?;
+/// let net: Vec<RecordBatch> = orders.changes("main~2", "main").net().await?.try_collect().await?;
+/// let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+/// assert_eq!((rows(&all), rows(&net)), (5, 3));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// Those of [`Lake::at`](crate::Lake::at); `InvalidInput` if the first version does not come before the second one on its branch
@@ -62,7 +114,8 @@ impl Table {
     /// What became of the rows of this table after one version up to another one, that included, whatever it was called then.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use futures::TryStreamExt;
     /// use strandline::Lake;
     /// use strandline::arrow::array::{Int64Array, RecordBatch};
@@ -82,9 +135,8 @@ impl Table {
     /// let orders = lake.table("orders").await?;
     /// let changes: Vec<_> = orders.changes("main~", "main").await?.try_collect().await?;
     /// assert_eq!(changes[0].num_rows(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn changes(&self, from: impl Into<Revision>, to: impl Into<Revision>) -> Changes {
         Changes { table: self.clone(), from: from.into(), to: to.into(), net: false }
@@ -128,6 +180,22 @@ impl IntoFuture for Changes {
 ///
 /// The two rows of an update follow each other, as it was and as it is. Columns are those of the table in the last version, as
 /// wide as what came before needs them. After an error nothing more comes.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+///
+/// let mut changes = lake.table("orders").await?.changes("main~1", "main").await?;
+/// let names: Vec<String> = changes.schema().fields().iter().map(|field| field.name().clone()).collect();
+/// assert_eq!(names, ["id", "amount", "_change_type", "_commit_version", "_commit_timestamp", "_row_id"]);
+/// let mut rows = 0;
+/// while let Some(batch) = changes.try_next().await? {
+///     rows += batch.num_rows();
+/// }
+/// assert_eq!(rows, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ChangeBatches {
     schema: SchemaRef,
     batches: BoxStream<'static, Result<RecordBatch>>,

@@ -18,16 +18,16 @@ const KIND_WITH_RENAMED: &str = "strandline-cursor-2";
 /// A place in the history of a branch: all commits up to it have been seen. Its text can be kept anywhere.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline::changes::Cursor;
 /// let lake = Lake::create("memory://cursors").await?;
 /// let cursor = Cursor::at(&lake.at("main").await?);
 /// let kept = cursor.to_string();
 /// assert_eq!(kept.parse::<Cursor>()?, cursor);
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {

@@ -28,7 +28,8 @@ use crate::tree::Trees;
 /// What differs between two versions of a lake.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
 /// use std::sync::Arc;
@@ -44,9 +45,8 @@ use crate::tree::Trees;
 /// assert_eq!(diff.entries().len(), 1);
 /// let orders = diff.table("orders").await?;
 /// assert_eq!(orders.counts().await?.inserted, 3);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Diff {
@@ -57,6 +57,21 @@ pub struct Diff {
 }
 
 /// A table, view or namespace that differs.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let rename = lake.begin().await?;
+/// rename.rename("orders", "sales").await?;
+/// rename.commit().await?;
+///
+/// let diff = lake.diff("main~1", "main").await?;
+/// let table = diff.tables().next().ok_or("no table differs")?;
+/// assert_eq!(table.before().map(ToString::to_string).as_deref(), Some("orders"));
+/// assert_eq!(table.after().map(ToString::to_string).as_deref(), Some("sales"));
+/// assert!(table.is_renamed() && !table.is_changed());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntryDiff {
     id: TableId,
@@ -236,6 +251,20 @@ async fn explain(from: &Ref, to: &Ref, error: Error) -> Error {
 }
 
 /// What of a table differs, besides its rows.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::changes::TableAspect;
+///
+/// let alter = lake.begin().await?;
+/// alter.alter_table("orders").comment("all that was ordered").await?;
+/// alter.commit().await?;
+///
+/// let diff = lake.diff("main~1", "main").await?;
+/// assert_eq!(diff.table("orders").await?.aspects(), [TableAspect::Comment]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableAspect {
@@ -254,6 +283,24 @@ pub enum TableAspect {
 }
 
 /// What differs between two states of one table.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// let change = lake.begin().await?;
+/// change.delete("orders", col("amount").lt(0)).await?;
+/// change.append("orders", orders(&[(4, 99), (5, 1)])).await?;
+/// change.commit().await?;
+///
+/// let diff = lake.diff("main~1", "main").await?;
+/// let table = diff.table("orders").await?;
+/// let counts = table.counts().await?;
+/// assert_eq!((counts.inserted, counts.deleted, counts.updated), (2, 1, 0));
+/// assert!(table.schema().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TableDiff {
     from: Ref,

@@ -15,6 +15,18 @@ use crate::table::TableState;
 use crate::tree::{KeyRange, Trees};
 
 /// A file that stands in one of two states, or in both with other rows deleted.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.append("orders", orders(&[(4, 99)])).await?;
+///
+/// let diff = lake.diff("main~1", "main").await?;
+/// let files = diff.table("orders").await?.files().await?;
+/// assert!(files[0].before.is_none() && files[0].after.is_some());
+/// assert_eq!(files[0].rows(), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FileChange {

@@ -25,6 +25,24 @@ use crate::table::TableState;
 /// Some rows that differ between two states of a table.
 ///
 /// All batches have the table's columns and then `_row_id`, unsigned: the id that the row has in the state that it is of.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+/// use strandline::changes::RowChange;
+///
+/// let diff = lake.diff("main~1", "main").await?;
+/// let mut changes = diff.table("orders").await?.rows().await?;
+/// while let Some(change) = changes.try_next().await? {
+///     match change {
+///         RowChange::Inserted(rows) => assert_eq!(rows.num_rows(), 3),
+///         RowChange::Deleted(rows) => panic!("{} rows are gone", rows.num_rows()),
+///         RowChange::Updated { before, after } => panic!("{before:?} became {after:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum RowChange {
     /// Rows that are there only after.
@@ -51,6 +69,20 @@ impl RowChange {
 }
 
 /// How many rows were inserted, deleted and updated.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// let fix = lake.begin().await?;
+/// fix.update("orders", col("amount").lt(0)).set("amount", 0).await?;
+/// fix.commit().await?;
+///
+/// let counts = lake.diff("main~1", "main").await?.table("orders").await?.counts().await?;
+/// assert_eq!((counts.inserted, counts.deleted, counts.updated), (0, 0, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// Rows that are there only after.

@@ -10,6 +10,21 @@ use strandline_format::{Field, FieldId, PrimitiveType, Schema, Type, Value};
 use crate::error::Result;
 
 /// What differs of one field.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::changes::FieldAspect;
+///
+/// let rename = lake.begin().await?;
+/// rename.alter_table("orders").rename_column("amount", "price").await?;
+/// rename.commit().await?;
+///
+/// let fields = lake.diff("main~1", "main").await?.table("orders").await?.schema();
+/// assert_eq!((fields[0].before.as_deref(), fields[0].after.as_deref()), (Some("amount"), Some("price")));
+/// assert_eq!(fields[0].what, [FieldAspect::Name]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldDiff {
     /// Which.
@@ -23,6 +38,20 @@ pub struct FieldDiff {
 }
 
 /// What of a field differs.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::changes::FieldAspect;
+///
+/// let drop = lake.begin().await?;
+/// drop.alter_table("orders").drop_column("amount").await?;
+/// drop.commit().await?;
+///
+/// let fields = lake.diff("main~1", "main").await?.table("orders").await?.schema();
+/// assert_eq!(fields[0].what, [FieldAspect::Dropped]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldAspect {

@@ -24,6 +24,22 @@ use crate::near::{nearest, offer};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Where a subscription begins: after a version, or after what a cursor has seen.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+///
+/// // From a version on; a consumer that is started again goes on after its cursor, whose text it has kept.
+/// let mut events = lake.subscribe("main~1", ["orders"]).stream();
+/// let seen = events.try_next().await?.ok_or("no event")?.cursor();
+/// lake.append("orders", orders(&[(4, 99)])).await?;
+///
+/// let mut again = lake.subscribe(&seen, ["orders"]).stream();
+/// let event = again.try_next().await?.ok_or("no event")?;
+/// assert_eq!(event.commit().version().0, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Since(Place);
 
@@ -60,7 +76,8 @@ impl From<&Ref> for Since {
 /// The commits after a place, as they happen. [`Subscription::stream`] gives them.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use futures::TryStreamExt;
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
@@ -79,9 +96,8 @@ impl From<&Ref> for Since {
 /// assert_eq!(event.tables()[0].rows.added, 3);
 /// let kept = event.cursor().to_string(); // for the next start of the program
 /// assert_eq!(kept.parse::<Cursor>()?, event.cursor());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "commits are given by its stream"]
@@ -242,6 +258,20 @@ impl Watch {
 }
 
 /// A commit that has happened.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+///
+/// let mut events = lake.subscribe("main~1", ["orders"]).stream();
+/// let event = events.try_next().await?.ok_or("no event")?;
+/// assert_eq!(event.commit().message(), "the first orders");
+/// assert_eq!(event.tables()[0].rows.added, 3);
+/// let rows: Vec<RecordBatch> = event.changes("orders").await?.try_collect().await?;
+/// assert_eq!(rows[0].num_rows(), 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Event {
     at: Ref,

@@ -21,6 +21,17 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The value in a row of a canonical array, or none for null.
 ///
+/// ```
+/// use strandline::arrow::array::Int64Array;
+/// use strandline::columns::value_at;
+/// use strandline::format::{PrimitiveType, Value};
+///
+/// let amounts = Int64Array::from(vec![Some(30), None]);
+/// assert_eq!(value_at(&amounts, 0, PrimitiveType::Long)?, Some(Value::Long(30)));
+/// assert_eq!(value_at(&amounts, 1, PrimitiveType::Long)?, None);
+/// # Ok::<(), strandline::Error>(())
+/// ```
+///
 /// # Errors
 /// `InvalidInput` if the array is not the canonical one of the type, or has no such row.
 pub fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Result<Option<Value>> {
@@ -56,6 +67,16 @@ pub fn value_at(array: &dyn Array, row: usize, ty: PrimitiveType) -> Result<Opti
 /// An array of one value, or of nulls, in the canonical type.
 ///
 /// Takes memory for each row, texts and bytes too.
+///
+/// ```
+/// use strandline::columns::constant;
+/// use strandline::format::{PrimitiveType, Type, Value};
+///
+/// // What a column holds in files that were written before it was added.
+/// let zero = constant(Some(&Value::Long(0)), &Type::Primitive(PrimitiveType::Long), 3)?;
+/// assert_eq!((zero.len(), zero.null_count()), (3, 0));
+/// # Ok::<(), strandline::Error>(())
+/// ```
 ///
 /// # Errors
 /// `InvalidInput` if the value is not of the type, or if there are more than 2 GiB of text or bytes.

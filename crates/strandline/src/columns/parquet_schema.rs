@@ -25,6 +25,18 @@ const INT64_DIGITS: u8 = 18;
 /// [`ArrowWriterOptions::with_parquet_schema`](parquet::arrow::arrow_writer::ArrowWriterOptions::with_parquet_schema).
 /// Left to itself, Parquet's writer makes an INT64 of a decimal of one digit.
 ///
+/// ```
+/// use strandline::columns::parquet_schema;
+/// use strandline::format::{ColumnName, Field, PrimitiveType, Schema};
+///
+/// let id = Field::required(ColumnName::new("id")?, PrimitiveType::Long);
+/// let schema = parquet_schema(&Schema::numbered(vec![id])?)?;
+/// // Any engine can find the column by its field id.
+/// let column = schema.root_schema().get_fields()[0].get_basic_info();
+/// assert_eq!((column.name(), column.id()), ("id", 1));
+/// # Ok::<(), strandline::Error>(())
+/// ```
+///
 /// # Errors
 /// `InvalidInput` for a struct without fields, which Parquet cannot hold.
 pub fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor> {

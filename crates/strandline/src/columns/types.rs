@@ -41,6 +41,16 @@ pub fn arrow_schema(schema: &Schema) -> SchemaRef {
 }
 
 /// The canonical Arrow field of a table's field, with all that is nested in it.
+///
+/// ```
+/// use strandline::arrow::datatypes::DataType;
+/// use strandline::columns::arrow_field;
+/// use strandline::format::{ColumnName, Field, PrimitiveType};
+///
+/// let field = arrow_field(&Field::required(ColumnName::new("placed")?, PrimitiveType::Date));
+/// assert_eq!((field.name().as_str(), field.data_type(), field.is_nullable()), ("placed", &DataType::Date32, false));
+/// # Ok::<(), strandline::Error>(())
+/// ```
 #[must_use]
 pub fn arrow_field(field: &Field) -> ArrowField {
     let mut metadata = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), field.id.to_string())]);
@@ -51,6 +61,15 @@ pub fn arrow_field(field: &Field) -> ArrowField {
 }
 
 /// The canonical Arrow type of a table's type, with all that is nested in it.
+///
+/// ```
+/// use strandline::arrow::datatypes::DataType;
+/// use strandline::columns::arrow_type;
+/// use strandline::format::{PrimitiveType, Type};
+///
+/// let price = Type::Primitive(PrimitiveType::Decimal { precision: 9, scale: 2 });
+/// assert_eq!(arrow_type(&price), DataType::Decimal128(9, 2));
+/// ```
 #[must_use]
 pub fn arrow_type(ty: &Type) -> DataType {
     match ty {

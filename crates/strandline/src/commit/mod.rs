@@ -36,6 +36,21 @@ use crate::transaction::work::Work;
 use crate::write::Uploads;
 
 /// How long a commit tries.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use std::time::Duration;
+/// use strandline::commit::Patience;
+///
+/// let load = lake.begin().await?;
+/// load.append("orders", orders(&[(4, 99)])).await?;
+/// // A nightly load waits its turn longer than a person would.
+/// let patient = Patience { attempts: 1_000, timeout: Duration::from_secs(600) };
+/// let report = load.commit().patience(patient).await?;
+/// assert_eq!(report.retries, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// How often it is tried anew when other writers were faster.

@@ -7,6 +7,16 @@ use strandline_format::{Operation, TableChange};
 use crate::history::Commit;
 
 /// A commit that has happened.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let report = lake.append("orders", orders(&[(4, 99), (5, 1)])).await?;
+/// assert_eq!(report.commit.version().0, 2);
+/// assert_eq!((report.tables[0].name.as_str(), report.tables[0].rows), ("orders", (2, 0)));
+/// assert!(!report.already && report.retries == 0 && report.bytes_uploaded > 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The version that was made.
@@ -32,6 +42,20 @@ pub struct Report {
 }
 
 /// What a commit did to one table.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::format::Operation;
+///
+/// let tidy = lake.begin().await?;
+/// tidy.delete("orders", col("amount").lt(0)).await?;
+/// let report = tidy.commit().await?;
+/// let orders = &report.tables[0];
+/// assert_eq!((orders.operation, orders.rows), (Operation::Delete, (0, 1)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableReport {
     /// Its name.
@@ -47,6 +71,15 @@ pub struct TableReport {
 }
 
 /// How many requests were made.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let report = lake.append("orders", orders(&[(4, 99)])).await?;
+/// // One data file, and one put of the branch's pointer.
+/// assert_eq!((report.requests.data, report.requests.swaps), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// Data files that were put; a large one is sent in several.
@@ -60,6 +93,16 @@ pub struct Requests {
 }
 
 /// How long each part took.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let phases = lake.append("orders", orders(&[(4, 99)])).await?.phases;
+/// // Where the time of a commit goes: on a store, mostly into these two waves.
+/// println!("upload {:?}, swap {:?}", phases.upload, phases.swap);
+/// assert!(phases.swap.as_secs() < 60);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Phases {
     /// Encoding and uploading what was not yet when the commit began.

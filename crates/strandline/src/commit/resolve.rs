@@ -14,6 +14,20 @@ use crate::storage::{Loaded, Settled};
 use crate::tree::Trees;
 
 /// A commit whose outcome is open: what to look for, and where. Keep it until it is resolved.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::commit::Resolution;
+///
+/// let load = lake.begin().await?;
+/// load.append("orders", orders(&[(4, 99)])).await?;
+/// // Kept before the commit, so that it is there whatever happens to this process.
+/// let unresolved = load.unresolved();
+/// load.commit().await?;
+/// assert!(matches!(lake.resolve(&unresolved).await?, Resolution::Committed(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unresolved {
     /// The branch that it was to go to.
@@ -29,6 +43,22 @@ pub struct Unresolved {
 }
 
 /// What became of a commit.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::commit::Resolution;
+///
+/// let load = lake.begin().await?;
+/// let unresolved = load.unresolved();
+/// load.abandon().await;
+/// match lake.resolve_by_fence(&unresolved).await? {
+///     Resolution::Committed(commit) => panic!("nobody committed, and yet it is version {}", commit.version()),
+///     Resolution::Aborted => println!("it can be run again"),
+///     Resolution::Open => println!("it may still happen"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Resolution {
     /// It stands in the history.

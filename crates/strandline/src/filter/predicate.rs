@@ -48,6 +48,14 @@ pub(super) enum Test {
 }
 
 /// A column, or a field in a column of structs, by its path of names. Case does not matter.
+///
+/// ```
+/// use strandline::filter::{Predicate, col};
+///
+/// let open = col("paid").is_null().and(col("amount").between(10, 20));
+/// assert_eq!(open, "paid IS NULL AND amount BETWEEN 10 AND 20".parse::<Predicate>()?);
+/// # Ok::<(), strandline::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column(pub(super) Vec<String>);
 
@@ -63,6 +71,14 @@ pub fn col(path: &str) -> Column {
 }
 
 /// The column at a path of names, which may have dots themselves.
+///
+/// ```
+/// use strandline::filter::{col, col_path};
+///
+/// // A name with a dot in it, and a field within a struct.
+/// assert_ne!(col_path(["net.price"]), col("net.price"));
+/// assert_eq!(col_path(["net", "price"]), col("net.price"));
+/// ```
 #[must_use]
 pub fn col_path<N: Into<String>>(path: impl IntoIterator<Item = N>) -> Column {
     Column(path.into_iter().map(Into::into).collect())

@@ -9,6 +9,22 @@ use strandline_format::{
 };
 
 /// A commit that a merge brought in.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::refs::Merged;
+///
+/// lake.create_branch("dev").await?;
+/// let work = lake.begin().branch("dev").await?;
+/// work.append("orders", orders(&[(4, 99)])).await?;
+/// let dev = work.commit().await?.commit;
+/// lake.append("orders", orders(&[(5, 1)])).await?;
+///
+/// let Merged::Committed(report) = lake.merge("dev").await? else { panic!("both sides went on") };
+/// assert_eq!(report.commit.merged().map(|merged| merged.hash), Some(dev.hash()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergedParent {
     /// Its hash.
@@ -18,6 +34,17 @@ pub struct MergedParent {
 }
 
 /// A version of a branch: who changed what, and when. Cloning is cheap.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let main = lake.main().await?;
+/// let commit = main.commit();
+/// assert_eq!((commit.version().0, commit.message()), (1, "the first orders"));
+/// assert_eq!(commit.changes()[0].rows.added, 3);
+/// assert_eq!(commit.parent(), Some(lake.at("main~1").await?.commit().hash()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Commit {
     object: ObjectRef,

@@ -11,6 +11,16 @@ use crate::history::Ref;
 use crate::tree::KeyRange;
 
 /// One thing of a catalog.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::EntryType;
+///
+/// let tables = lake.main().await?.tables().await?;
+/// assert_eq!((tables[0].name.to_string().as_str(), tables[0].kind), ("orders", EntryType::Table));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// What it is called, as it was written.
@@ -25,6 +35,19 @@ pub struct Listed {
 ///
 /// Requests: the nodes of the catalog that hold such names, level by level, at most 16 at a time; none if the catalog is small
 /// enough to stand in its commit. Memory: all that is listed. Dropping it leaves nothing.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let make = lake.begin().await?;
+/// make.create_table("sales.returns").like(&orders(&[]).schema()).with_namespaces().await?;
+/// make.commit().await?;
+///
+/// let main = lake.main().await?;
+/// assert_eq!(main.tables().await?.len(), 2);
+/// assert_eq!(main.tables().within("sales").await?[0].name.to_string(), "sales.returns");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// `NotFound` if there is no such namespace; `InvalidInput` if it can be no name; `SnapshotExpired` if the version was

@@ -21,6 +21,22 @@ const PREFETCH: usize = 8;
 const WINDOW: u64 = 128;
 
 /// A table that a log is of: by its id, or by its name in the version that the log begins at.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+///
+/// let rename = lake.begin().await?;
+/// rename.rename("orders", "sales").await?;
+/// rename.commit().await?;
+///
+/// // A table is followed through its renames, by any name that it has where the log begins, or by its id.
+/// let log = lake.main().await?.log().table("sales");
+/// let versions: Vec<_> = log.stream().map_ok(|commit| commit.version().0).try_collect().await?;
+/// assert_eq!(versions, [2, 1]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Subject(Whose);
 
@@ -51,15 +67,15 @@ impl From<&TableName> for Subject {
 /// The commits up to a ref, with what they changed. [`Log::stream`] gives them.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use futures::TryStreamExt;
 /// use strandline::Lake;
 /// let lake = Lake::create("memory://log").await?;
 /// let log: Vec<_> = lake.at("main").await?.log().limit(10).stream().try_collect().await?;
 /// assert_eq!(log[0].message(), "the lake begins");
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a log is read by its stream"]

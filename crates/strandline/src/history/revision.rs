@@ -9,6 +9,16 @@ use crate::history::Ref;
 /// stays what it is [REFG-6].
 ///
 /// A text that is no reference is an error where the version is looked up, not where it is handed in.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// // A text, or a version that was looked up before: wherever a version is asked for.
+/// let main = lake.main().await?;
+/// assert_eq!(lake.create_branch("by-text").from("main~1").await?.version().0, 0);
+/// assert_eq!(lake.create_branch("by-ref").from(&main).await?.version().0, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Revision(Named);
 

@@ -12,15 +12,15 @@ use crate::snapshot::Snapshot;
 /// One version of a lake, as a reference named it at one moment. All reads through it see that version [REFG-6].
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// let lake = Lake::create("memory://refs").await?;
 /// let found = lake.at("main").await?;
 /// assert_eq!(found.version().0, 0);
 /// assert!(found.tables().await?.is_empty());
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ref(Arc<Inner>);

@@ -34,6 +34,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Probes the store's conditions (about 60 small requests), then writes three objects. A dropped or failed attempt leaves at
 /// most `lake.json` and unreferenced objects; making the lake again completes it.
 ///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use strandline::Lake;
+/// use strandline::storage::{Durability, StorageOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// // Nothing of this lake has to survive a power failure.
+/// let options = StorageOptions { durability: Durability::None, ..StorageOptions::default() };
+/// let lake = Lake::create(folder.path().join("lake").to_string_lossy()).storage(options).await?;
+/// assert!(folder.path().join("lake/lake.json").exists());
+/// assert_eq!(lake.main().await?.version().0, 0);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `AlreadyExists` if there is a lake; `StoreUnsuitable` if the store does not keep conditions; `CommitUnknown` if it could
 /// not be found out in time whether the last step was applied; `InvalidInput`, `PermissionDenied`, `NotFound` (the bucket)

@@ -20,6 +20,18 @@ use crate::tree::Trees;
 /// What stood at the head of a branch at one moment.
 ///
 /// All reads through it see that moment, whatever is committed meanwhile.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{RefName, TableName};
+///
+/// let head = lake.branch(&RefName::new("main")?).await?;
+/// assert_eq!(head.commit().seq.0, 1);
+/// let orders = head.table(&TableName::new("orders")?).await?;
+/// assert_eq!(orders.totals.rows, 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Head {
     pointer: Pointer,

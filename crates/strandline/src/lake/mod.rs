@@ -29,20 +29,29 @@ use crate::storage::Storage;
 pub(crate) const KNOWN_FEATURES: &[Feature] = &[];
 
 /// The branch that a lake begins with.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::lake::DEFAULT_BRANCH;
+///
+/// assert_eq!(lake.branches().await?[0].name.as_str(), DEFAULT_BRANCH);
+/// # Ok(())
+/// # }
+/// ```
 pub const DEFAULT_BRANCH: &str = "main";
 
 /// A lake in a bucket or folder.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// let lake = Lake::create("memory://orders").await?;
 /// let again = Lake::open("memory://orders").await?;
 /// assert_eq!(lake.id(), again.id());
 /// assert_eq!(again.head().commit().seq.0, 0);
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lake(Arc<Inner>);

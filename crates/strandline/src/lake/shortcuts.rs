@@ -34,7 +34,8 @@ impl Lake {
     /// and the swap. Only if they do not fit, or there is no such table, or the branch is another one by now, the newest head is asked for.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use strandline::Lake;
     /// use strandline::arrow::array::{Int64Array, RecordBatch};
     /// use std::sync::Arc;
@@ -46,9 +47,8 @@ impl Lake {
     /// transaction.commit().await?;
     /// let report = lake.append("orders", batch).await?;
     /// assert_eq!(report.tables[0].rows, (2, 0));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors

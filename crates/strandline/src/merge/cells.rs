@@ -24,6 +24,29 @@ use crate::table::TableState;
 /// Rows on which two sides disagree, with their values on all sides.
 ///
 /// All batches have the columns of the merged table and then `_row_id`, as our side counts them. A row that a side deleted is not in its batch.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::refs::Preview;
+///
+/// lake.create_branch("dev").await?;
+/// for (branch, amount) in [("main", 31), ("dev", 32)] {
+///     let change = lake.begin().branch(branch).await?;
+///     change.update("orders", col("id").eq(1)).set("amount", amount).await?;
+///     change.commit().await?;
+/// }
+///
+/// let Preview::Conflicts(found) = lake.merge("dev").into("main").dry_run().await? else { panic!("both changed it") };
+/// let contested = &found.rows[0];
+/// assert_eq!(contested.table, "orders");
+/// let amounts = |rows: &RecordBatch| rows.column_by_name("amount").cloned();
+/// assert_eq!(amounts(&contested.base), amounts(&orders(&[(1, 30)])));
+/// assert_eq!(amounts(&contested.ours), amounts(&orders(&[(1, 31)])));
+/// assert_eq!(amounts(&contested.theirs), amounts(&orders(&[(1, 32)])));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ContestedRows {
     /// The table.

@@ -10,6 +10,26 @@ use crate::changes::broken;
 use crate::error::Result;
 
 /// One side of a merge.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::merge::Side;
+///
+/// lake.create_branch("dev").await?;
+/// for (branch, amount) in [("main", 31), ("dev", 32)] {
+///     let change = lake.begin().branch(branch).await?;
+///     change.update("orders", col("id").eq(1)).set("amount", amount).await?;
+///     change.commit().await?;
+/// }
+///
+/// // Where both changed a row, the row of `dev` is to win.
+/// lake.merge("dev").into("main").rows("orders", Side::Theirs).await?.committed()?;
+/// let won = lake.table("orders").await?.scan().filter(col("amount").eq(32));
+/// assert_eq!(won.count().await?, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The branch that is merged into.

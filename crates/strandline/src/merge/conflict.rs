@@ -6,6 +6,27 @@ use strandline_format::merge::{CatalogConflict, CatalogConflictKind, RowFate, Ta
 use strandline_format::{Counts, FileId, Hash, Operation, RowId, Seq, TableChange, TableId, TableName};
 
 /// Something that stands in the way of a commit.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::ErrorKind;
+/// use strandline::filter::col;
+///
+/// let first = lake.begin().await?;
+/// let second = lake.begin().await?;
+/// for (transaction, amount) in [(&first, 31), (&second, 32)] {
+///     transaction.update("orders", col("id").eq(1)).set("amount", amount).await?;
+/// }
+/// first.commit().await?;
+///
+/// let refused = second.commit().await.unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::Conflict);
+/// let conflict = &refused.conflicts()[0];
+/// assert_eq!(conflict.name, "orders");
+/// assert_eq!(conflict.commit.map(|(version, _)| version.0), Some(2));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conflict {
     /// Which table, view or namespace; `None` where a name was read under which nothing stood.
@@ -19,6 +40,22 @@ pub struct Conflict {
 }
 
 /// What collided.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::merge::ConflictKind;
+///
+/// let first = lake.begin().await?;
+/// let second = lake.begin().await?;
+/// first.drop_table("orders").await?;
+/// second.append("orders", orders(&[(4, 99)])).await?;
+/// first.commit().await?;
+///
+/// let refused = second.commit().await.unwrap_err();
+/// assert!(matches!(refused.conflicts()[0].kind, ConflictKind::Catalog(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConflictKind {
@@ -38,6 +75,24 @@ pub enum ConflictKind {
 }
 
 /// Rows on which two sides disagree: the first of them, and how many there are.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::merge::ConflictKind;
+///
+/// let first = lake.begin().await?;
+/// let second = lake.begin().await?;
+/// first.delete("orders", col("id").le(2)).await?;
+/// second.update("orders", col("id").ge(2)).set("amount", 0).await?;
+/// first.commit().await?;
+///
+/// let refused = second.commit().await.unwrap_err();
+/// let ConflictKind::Rows(rows) = &refused.conflicts()[0].kind else { panic!("one row is touched by both") };
+/// assert_eq!((rows.count(), rows.rows()[0].row.0), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowConflicts {
     rows: Vec<RowConflict>,
@@ -56,6 +111,26 @@ pub(super) struct Contested {
 }
 
 /// A row on which two sides disagree.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::format::merge::RowFate;
+/// use strandline::merge::ConflictKind;
+///
+/// let first = lake.begin().await?;
+/// let second = lake.begin().await?;
+/// first.delete("orders", col("id").eq(1)).await?;
+/// second.update("orders", col("id").eq(1)).set("amount", 0).await?;
+/// first.commit().await?;
+///
+/// let refused = second.commit().await.unwrap_err();
+/// let ConflictKind::Rows(rows) = &refused.conflicts()[0].kind else { panic!("one row is touched by both") };
+/// // The branch has deleted what the transaction has changed.
+/// assert_eq!((rows.rows()[0].ours, rows.rows()[0].theirs), (RowFate::Deleted, RowFate::Changed));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowConflict {
     /// Which row.
@@ -96,6 +171,22 @@ impl RowConflicts {
 }
 
 /// What was read, and then changed by the other side.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::merge::{ConflictKind, ReadConflict};
+///
+/// let audit = lake.begin().serializable().await?;
+/// audit.table("orders").await?.scan().count().await?;
+/// audit.create_table("audited").like(&orders(&[]).schema()).await?;
+/// // Somebody else changes what was counted.
+/// lake.append("orders", orders(&[(4, 99)])).await?;
+///
+/// let refused = audit.commit().await.unwrap_err();
+/// assert!(matches!(refused.conflicts()[0].kind, ConflictKind::Read(ReadConflict::Scan(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadConflict {

@@ -22,6 +22,23 @@ use crate::transaction::work::Work;
 use crate::write::Uploads;
 
 /// What stands in the way of a merge, a pick or a revert. Nothing was done.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::refs::Merged;
+///
+/// lake.create_branch("dev").await?;
+/// let drop = lake.begin().branch("dev").await?;
+/// drop.drop_table("orders").await?;
+/// drop.commit().await?;
+/// lake.append("orders", orders(&[(4, 99)])).await?;
+///
+/// let Merged::Conflicts(found) = lake.merge("dev").into("main").await? else { panic!("dropped and appended to") };
+/// assert_eq!((found.conflicts.len(), found.conflicts[0].name.as_str()), (1, "orders"));
+/// assert!(found.rows.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MergeConflicts {
     /// All that the sides disagree on.
@@ -44,6 +61,25 @@ impl From<Disagreements> for MergeConflicts {
 }
 
 /// What became of a merge, a pick, a revert or a reset.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::refs::Merged;
+///
+/// lake.create_branch("dev").await?;
+/// let work = lake.begin().branch("dev").await?;
+/// work.append("orders", orders(&[(4, 99)])).await?;
+/// work.commit().await?;
+///
+/// match lake.merge("dev").into("main").await? {
+///     // `main` stood still, so it only moves forward.
+///     Merged::Forwarded(main) => assert_eq!(main.version().0, 2),
+///     Merged::Conflicts(found) => panic!("nothing was done: {} conflicts", found.conflicts.len()),
+///     Merged::UpToDate(_) | Merged::Committed(_) => panic!("dev has a commit, and main has none"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "conflicts are among the outcomes"]
 pub enum Merged {
@@ -75,6 +111,20 @@ impl Merged {
 }
 
 /// What a merge, a pick or a revert would come to.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::refs::Preview;
+///
+/// lake.create_branch("dev").await?;
+/// assert!(matches!(lake.merge("dev").into("main").dry_run().await?, Preview::UpToDate));
+/// let work = lake.begin().branch("dev").await?;
+/// work.append("orders", orders(&[(4, 99)])).await?;
+/// work.commit().await?;
+/// assert!(matches!(lake.merge("dev").into("main").dry_run().await?, Preview::Forward));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Preview {
     /// The branch has all of it already.

@@ -35,15 +35,15 @@ use crate::storage::{Change, Loaded, Recognise, Settled, settle};
 /// it again; `PermissionDenied`, naming the ref; `Unavailable` and what else the store says.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// let lake = Lake::create("memory://branches").await?;
 /// let dev = lake.create_branch("dev").from("main").await?;
 /// assert!(dev.is_head());
 /// assert_eq!(lake.branches().await?.len(), 2);
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a branch is made when this is awaited"]

@@ -33,14 +33,14 @@ use crate::storage::{Change, Loaded, Recognise, Settled, settle};
 /// ref; `Unavailable` and what else the store says.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// let lake = Lake::create("memory://tags").await?;
 /// lake.create_tag("v1").on("main").message("first release").await?;
 /// assert_eq!(lake.at("v1").await?.version().0, 0);
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a tag is set when this is awaited"]

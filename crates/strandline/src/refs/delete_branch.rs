@@ -18,6 +18,16 @@ use crate::storage::{Loaded, Settled};
 /// Two requests for the branch, and one or more to see that another is live. A dropped future leaves the outcome unknown;
 /// deleting it again settles it.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let dev = lake.create_branch("dev").await?;
+/// // Not if somebody has committed to it meanwhile.
+/// lake.delete_branch("dev").expecting(dev.commit().hash()).await?;
+/// assert_eq!(lake.branches().await?.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound` if there is no such branch; `Conflict` if it is not at the commit that was expected, or the last live branch;
 /// `CommitUnknown` if the swap went unanswered: look the branch up, or delete it again; `PermissionDenied`, naming the branch;

@@ -17,6 +17,15 @@ use crate::storage::{Loaded, Settled};
 ///
 /// Two requests where nobody is in the way. A dropped future leaves the outcome unknown; deleting it again settles it.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.create_tag("closing").on("main").await?;
+/// lake.delete_tag("closing").await?;
+/// assert!(lake.tags().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound` if there is no such tag; `Conflict` if it names another commit than was expected, or was moved meanwhile;
 /// `CommitUnknown` if the swap went unanswered: look the tag up, or delete it again; `PermissionDenied`, naming the tag;

@@ -26,6 +26,19 @@ use crate::storage::{Loaded, Recognise, Settled};
 /// Where nobody is in the way: the branch and the version are looked up, the version is pinned where it is kept, both are read
 /// again, the branch is swapped, the pin dropped. A dropped or failed attempt leaves at most a pin.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.create_branch("dev").await?;
+/// let work = lake.begin().branch("dev").await?;
+/// work.append("orders", orders(&[(4, 99)])).await?;
+/// work.commit().await?;
+///
+/// let main = lake.fast_forward("main").to("dev").await?;
+/// assert_eq!(main.version().0, 2);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `Conflict` if the branch's head is not among the first parents of the version, or is not what was expected; `NotFound` or
 /// `SnapshotExpired` if the version or the branch is not there or not kept; `CommitUnknown` if the swap went unanswered: look

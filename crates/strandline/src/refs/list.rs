@@ -11,6 +11,17 @@ use crate::storage::RefKind;
 const REFS: usize = 16;
 
 /// A branch, as it stood when it was listed.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.create_branch("dev").await?;
+/// let branches = lake.branches().await?;
+/// let names: Vec<&str> = branches.iter().map(|branch| branch.name.as_str()).collect();
+/// assert_eq!(names, ["dev", "main"]);
+/// assert_eq!(branches[0].head, branches[1].head);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
     /// Its name, as it was written.
@@ -26,6 +37,16 @@ pub struct Branch {
 }
 
 /// A tag, as it stood when it was listed or set.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.create_tag("closing").on("main").message("the books are closed").await?;
+/// let tags = lake.tags().await?;
+/// assert_eq!((tags[0].name.as_str(), tags[0].message.as_str()), ("closing", "the books are closed"));
+/// assert_eq!((tags[0].branch.as_str(), tags[0].version.0), ("main", 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// Its name, as it was written.

@@ -26,7 +26,8 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 /// both sides changed; the pin of what is merged and its release; the commit. A dropped future leaves the outcome unknown.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
 /// use strandline::refs::Merged;
@@ -46,9 +47,8 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 /// let merged = lake.merge("dev").into("main").await?;
 /// assert!(matches!(merged, Merged::Committed(_)));
 /// assert_eq!(lake.table("orders").await?.rows(), 6);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Errors

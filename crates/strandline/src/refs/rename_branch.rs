@@ -27,6 +27,15 @@ use crate::runtime::Deadline;
 /// The requests of making a branch and of deleting one. A dropped or failed attempt leaves the old name, or both, at the same
 /// commits; renaming it again completes it. Tags and pins go on saying the old name.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.create_branch("dev").await?;
+/// let renamed = lake.rename_branch("dev", "next").await?;
+/// assert_eq!(renamed.branch().as_str(), "next");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound` if there is no branch of the old name; `AlreadyExists` if there is one of the new name; `InvalidInput` if both
 /// are one name; `CommitUnknown` if a swap went unanswered: renaming it again settles it; `PermissionDenied`, naming the ref;

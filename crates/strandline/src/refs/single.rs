@@ -33,6 +33,17 @@ enum What {
 /// It makes one commit with one parent. Requests: as of a merge, see [`Merge`](crate::refs::Merge); a reset takes the states of its
 /// version as they are. A commit comes into a branch once: picked again, it is found. A dropped future leaves the outcome unknown.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.append("orders", orders(&[(4, -1)])).await?;
+/// lake.append("orders", orders(&[(5, 20)])).await?;
+/// // The commit before the last one was a mistake; the last one stays.
+/// lake.revert("main~1").on("main").message("not an order").await?.committed()?;
+/// assert_eq!(lake.table("orders").await?.rows(), 4);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `SnapshotExpired` if the commit or the one before it is not kept; `InvalidInput` if it has nothing before it, or is not in the branch's
 /// history where it must be; `Conflict` if the branch is not at the commit that was expected, or, of a reset, has moved meanwhile;

@@ -17,6 +17,21 @@ use crate::error::{Error, Result};
 ///
 /// Dropping it drops all requests that are under way; a batch that is being decoded is finished and thrown away. After an error
 /// nothing more comes.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use futures::TryStreamExt;
+///
+/// let mut batches = lake.table("orders").await?.scan().columns(["id"]).await?;
+/// assert_eq!(batches.schema().fields().len(), 1);
+/// let mut rows = 0;
+/// while let Some(batch) = batches.try_next().await? {
+///     rows += batch.num_rows();
+/// }
+/// assert_eq!(rows, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Batches {
     schema: SchemaRef,
     /// `None` once all is said.

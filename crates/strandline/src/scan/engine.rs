@@ -35,7 +35,8 @@ use crate::tree::Trees;
 /// Reads the files of one state of one table. Cloning is cheap.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
 /// use std::sync::Arc;
@@ -51,9 +52,8 @@ use crate::tree::Trees;
 /// let plan = orders.scan().plan().await?;
 /// let footer = orders.file_reader().footer(&plan.files[0]).await?;
 /// assert_eq!(footer.file_metadata().num_rows(), 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct FileReader {
@@ -263,6 +263,19 @@ impl Lake {
 }
 
 /// The columns of one file, and how they become the table's.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let orders = lake.table("orders").await?;
+/// let reader = orders.file_reader();
+/// for file in &orders.scan().plan().await?.files {
+///     let shape = reader.shape(file, &reader.footer(file).await?)?;
+///     // Rows that have not moved have ids that follow from their positions, and are not stored.
+///     assert_eq!(shape.stored_rows(), None);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FileShape {
     schema: Arc<Schema>,
@@ -274,6 +287,27 @@ pub struct FileShape {
 }
 
 /// Where one column of the table comes from in one file.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ColumnName, Field, PrimitiveType};
+/// use strandline::scan::ColumnSource;
+///
+/// let alter = lake.begin().await?;
+/// alter.alter_table("orders").add_column(Field::optional(ColumnName::new("note")?, PrimitiveType::String)).await?;
+/// alter.commit().await?;
+///
+/// let orders = lake.table("orders").await?;
+/// let reader = orders.file_reader();
+/// let file = &orders.scan().plan().await?.files[0];
+/// let shape = reader.shape(file, &reader.footer(file).await?)?;
+/// let fields = orders.schema().fields();
+/// assert!(matches!(shape.source(fields[0].id)?, ColumnSource::Leaf(0)));
+/// // The file is older than the column: all of its rows have the initial default.
+/// assert!(matches!(shape.source(fields[2].id)?, ColumnSource::Constant(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum ColumnSource {
     /// From nowhere: the file was written before the column was added. Every row has this array's one value.
@@ -322,6 +356,28 @@ impl FileShape {
 }
 
 /// How a nested column of one file becomes the table's.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::arrow::array::{ArrayRef, StructArray};
+/// use strandline::scan::ColumnSource;
+///
+/// let point = StructArray::from(orders(&[(1, 2)]));
+/// let batch = RecordBatch::try_from_iter([("point", Arc::new(point) as ArrayRef)])?;
+/// let load = lake.begin().await?;
+/// load.create_table("points").like(&batch.schema()).await?;
+/// load.append("points", &batch).await?;
+/// load.commit().await?;
+///
+/// let points = lake.table("points").await?;
+/// let reader = points.file_reader();
+/// let file = &points.scan().plan().await?.files[0];
+/// let shape = reader.shape(file, &reader.footer(file).await?)?;
+/// let ColumnSource::Nested(_, nested) = shape.source(points.schema().fields()[0].id)? else { panic!("a struct") };
+/// assert_eq!(nested.adapt(batch.column(0))?.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct NestedColumn(Adapter);
 

@@ -27,6 +27,18 @@ const TAIL_BYTES: usize = 8;
 ///
 /// Dropping the future leaves nothing.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::scan::footer;
+///
+/// let orders = lake.table("orders").await?;
+/// let files = orders.files().await?;
+/// let footer = footer(lake.storage().objects(), orders.id(), &files[0]).await?;
+/// assert_eq!(footer.file_metadata().num_rows(), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `Corrupt`, naming the object, if the file is missing, ends early, is not Parquet or contradicts the entry; `Unsupported` for an
 /// `external` file; what the store refuses or cannot do.

@@ -84,6 +84,18 @@ enum Columns {
 }
 
 /// A scan that is being put together. Awaiting it plans the files and gives the [`Batches`].
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// let scan = lake.table("orders").await?.scan().columns(["amount"]).filter(col("id").gt(1));
+/// assert_eq!(scan.clone().count().await?, 2);
+/// let batches = scan.limit(1).collect().await?;
+/// assert_eq!((batches[0].num_rows(), batches[0].num_columns()), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a scan reads nothing before it is awaited"]
 pub struct Scan {

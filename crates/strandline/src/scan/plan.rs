@@ -12,6 +12,19 @@ use crate::table::TableState;
 use crate::tree::{All, FileFilter, Select};
 
 /// The files of a table that may hold rows that a scan is after: for a query engine that reads them itself.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// lake.append("orders", orders(&[(1_000, 1)])).await?;
+/// // Statistics say which of the two files is worth a look.
+/// let plan = lake.table("orders").await?.scan().filter(col("id").gt(100)).plan().await?;
+/// assert_eq!((plan.files.len(), plan.of_files), (1, 2));
+/// assert_eq!((plan.rows, plan.of_rows), (1, 4));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Plan {

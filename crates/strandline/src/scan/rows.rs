@@ -15,9 +15,29 @@ use super::shape::Node;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The column of row ids, and its field id [SCH-4].
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::scan::ROW_ID;
+///
+/// let batches = lake.table("orders").await?.scan().row_ids(true).collect().await?;
+/// assert!(batches[0].column_by_name(ROW_ID.0).is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub const ROW_ID: (&str, FieldId) = ("_row_id", ROW_ID_FIELD);
 
 /// The column of the versions that last updated the rows, and the field id of what files store of it [SCH-4].
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::scan::LAST_UPDATED;
+///
+/// let batches = lake.table("orders").await?.scan().row_ids(true).collect().await?;
+/// assert!(batches[0].column_by_name(LAST_UPDATED.0).is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub const LAST_UPDATED: (&str, FieldId) = ("_last_updated", LAST_UPDATED_FIELD);
 
 /// What files call the column of versions that they store [FILE-8].

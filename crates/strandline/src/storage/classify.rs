@@ -14,6 +14,14 @@ use crate::error::{Error, ErrorKind};
 /// What an error of a store means, said to have happened at `place`, without any credential that stands in its text.
 ///
 /// Whoever asks an [`Objects::store`](super::Objects::store) itself says by this what went wrong.
+///
+/// ```
+/// use strandline::ErrorKind;
+/// use strandline::storage::store_error;
+///
+/// let gone = object_store::Error::NotFound { path: "meta/3f".into(), source: "404".into() };
+/// assert_eq!(store_error(&gone, "s3://bucket/lake/meta/3f").kind(), ErrorKind::NotFound);
+/// ```
 pub fn store_error(error: &object_store::Error, place: impl Display) -> Error {
     let text = error.to_string();
     let answer = Answer::of(&text);

@@ -19,6 +19,21 @@ use strandline_format::SCRATCH;
 use crate::runtime::Runtime;
 
 /// Whether writes to a local folder are made to survive a power failure.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use strandline::Lake;
+/// use strandline::storage::{Durability, StorageOptions};
+///
+/// // For tests and throw-away lakes.
+/// let options = StorageOptions { durability: Durability::None, ..StorageOptions::default() };
+/// let folder = tempfile::tempdir()?;
+/// let lake = Lake::create(folder.path().to_string_lossy()).storage(options).await?;
+/// assert_eq!(lake.main().await?.version().0, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// Files and folders are fsynced before a write is reported as done.

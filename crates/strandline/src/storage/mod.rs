@@ -48,6 +48,22 @@ use location::Place;
 use refs::{LocalRefs, ObjectRefs, Transport};
 
 /// How a place is opened.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::num::NonZeroUsize;
+/// use strandline::Lake;
+/// use strandline::storage::{ObjectOptions, StorageOptions};
+///
+/// let mut objects = ObjectOptions::default();
+/// objects.parallel_requests = NonZeroUsize::new(64).ok_or("64 is not 0")?;
+/// let options = StorageOptions { objects, ..StorageOptions::default() };
+/// let lake = Lake::create("memory://storage-options").storage(options).await?;
+/// assert_eq!(lake.storage().objects().options().parallel_requests.get(), 64);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct StorageOptions {
     /// Options of the bucket; a folder and memory take none.
@@ -59,6 +75,22 @@ pub struct StorageOptions {
 }
 
 /// A place where a lake lies or may be made. Cloning gives another handle to the same.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use strandline::storage::{Storage, StorageOptions, StoreLocation};
+/// use strandline::{Lake, Runtime};
+///
+/// let location = StoreLocation::parse("memory://storage")?;
+/// let storage = Storage::open(&location, &StorageOptions::default(), Runtime::system()).await?;
+/// // Whether commits can be relied on there, before a lake is made.
+/// storage.probe().await?;
+/// let lake = Lake::create_in(storage).await?;
+/// assert_eq!(lake.storage().location(), &location);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Storage(Arc<Inner>);
 

@@ -33,6 +33,14 @@ use crate::error::{Error, ErrorKind, Result};
 pub use writer::DataWriter;
 
 /// How much work [`Objects`] does at once, and how much it remembers.
+///
+/// ```
+/// use strandline::storage::ObjectOptions;
+///
+/// // A process of little memory.
+/// let small = ObjectOptions { cache_bytes: 4 << 20, footer_cache_bytes: 1 << 20, ..ObjectOptions::default() };
+/// assert!(small.cache_bytes < ObjectOptions::default().cache_bytes);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectOptions {
     /// The most bytes of metadata text that the cache holds.
@@ -75,6 +83,17 @@ const fn at_least_one(count: usize) -> NonZeroUsize {
 }
 
 /// The kinds of objects under a table's prefix.
+///
+/// ```
+/// use strandline::format::{Era, Hash, ObjectRef, TableId};
+/// use strandline::storage::DataKind;
+///
+/// let object = ObjectRef { hash: Hash::of(b"PAR1"), era: Era(0), size: 4 };
+/// let table: TableId = "0197c1d4-5f00-7000-8000-000000000001".parse()?;
+/// assert!(DataKind::File.path(table, &object).as_str().ends_with("-0.parquet"));
+/// assert!(DataKind::DeletionVector.path(table, &object).as_str().ends_with("-0.dv"));
+/// # Ok::<(), strandline::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataKind {
     /// A Parquet file.
@@ -95,6 +114,18 @@ impl DataKind {
 }
 
 /// Puts and gets objects by their hash. Cloning gives another handle to the same store and cache.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::Era;
+///
+/// let objects = lake.storage().objects();
+/// let put = objects.put_meta(r#"{"a":1}"#.into(), Era(0)).await?;
+/// // Named by their hash, and held against it whenever they are read.
+/// assert_eq!(&objects.get_meta(&put).await?[..], br#"{"a":1}"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Objects(Arc<Inner>);
 

@@ -24,11 +24,31 @@ const PAUSE: Duration = Duration::from_millis(50);
 const CLEAN_UP: Duration = Duration::from_secs(3);
 
 /// Evidence that the store keeps its conditions: only a passed probe makes one.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::storage::Conditions;
+///
+/// let passed: Conditions = lake.storage().probe().await?;
+/// println!("{passed:?}: this store can keep lakes");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conditions(());
 
 /// Tries every condition that commits rely on. About 60 small requests, two times 16 of them at once; a write whose answer is
 /// lost is sent again, [`ATTEMPTS`] times at most.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::storage::probe;
+///
+/// let storage = lake.storage();
+/// probe(storage.refs(), storage.runtime()).await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// `StoreUnsuitable`, naming what the store did wrong; else whatever kept it from being asked. A dropped future

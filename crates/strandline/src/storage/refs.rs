@@ -28,6 +28,23 @@ pub use object::TokenKind;
 /// Loads and replaces pointers, tags and `lake.json`.
 ///
 /// Implementations differ in how they compare; all give the same guarantees, which the probe checks.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ObjectPath, RefName};
+/// use strandline::storage::Swap;
+///
+/// let refs = lake.storage().refs();
+/// let path = ObjectPath::branch(&RefName::new("main")?);
+/// let first = refs.load(&path).await?.ok_or("main is there")?;
+/// lake.append("orders", orders(&[(4, 99)])).await?;
+///
+/// // What was read is not what stands there any more, so nothing is replaced.
+/// let swap = refs.swap(&path, Some(&first.token), first.bytes).await?;
+/// assert!(matches!(swap, Swap::Moved(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait RefStore: Send + Sync + fmt::Debug {
     /// The bytes that stand at `path`, and the token to replace exactly them. `None`: nothing stands there.
@@ -76,6 +93,21 @@ pub trait RefStore: Send + Sync + fmt::Debug {
 }
 
 /// Bytes that are ready to be put, if the store has any use for that; dropping it takes them away.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ObjectPath, RefName};
+///
+/// let refs = lake.storage().refs();
+/// let path = ObjectPath::branch(&RefName::new("main")?);
+/// let main = refs.load(&path).await?.ok_or("main is there")?;
+/// // In a folder the bytes are written and fsynced now, and the swap only renames; a bucket has nothing to prepare.
+/// let ready = refs.stage(&main.bytes).await?;
+/// drop(ready);
+/// assert_eq!(refs.load(&path).await?, Some(main));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 pub struct Staging(Option<Box<dyn Any + Send + Sync>>);
 
@@ -92,6 +124,17 @@ impl fmt::Debug for Staging {
 }
 
 /// The kinds of refs that can be listed.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::storage::RefKind;
+///
+/// let branches = lake.storage().refs().list(RefKind::Branch).await?;
+/// assert_eq!(branches[0].as_str(), "main");
+/// assert!(lake.storage().refs().list(RefKind::Tag).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefKind {
     /// Branches' pointers.
@@ -129,6 +172,20 @@ fn check_length(path: &ObjectPath, bytes: &[u8]) -> Result<()> {
 }
 
 /// What stands for the exact bytes of a ref, as the store compares them. Opaque: it is compared and handed back, never read.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ObjectPath, RefName};
+///
+/// let refs = lake.storage().refs();
+/// let path = ObjectPath::branch(&RefName::new("main")?);
+/// let before = refs.load(&path).await?.ok_or("main is there")?.token;
+/// lake.append("orders", orders(&[(4, 99)])).await?;
+/// let after = refs.load(&path).await?.ok_or("main is there")?.token;
+/// assert_ne!(before, after);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Token {
     condition: Arc<str>,
@@ -169,6 +226,18 @@ impl fmt::Debug for Token {
 }
 
 /// The bytes of a ref and the token that replaces exactly them.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ObjectPath, Pointer, RefName};
+///
+/// let path = ObjectPath::branch(&RefName::new("main")?);
+/// let loaded = lake.storage().refs().load(&path).await?.ok_or("main is there")?;
+/// let pointer = Pointer::parse(&loaded.bytes)?;
+/// assert_eq!(pointer.head().hash, lake.main().await?.commit().hash());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// What stands there.
@@ -178,6 +247,19 @@ pub struct Loaded {
 }
 
 /// What [`RefStore::load_if_changed`] found.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ObjectPath, RefName};
+/// use strandline::storage::Reloaded;
+///
+/// let refs = lake.storage().refs();
+/// let path = ObjectPath::branch(&RefName::new("main")?);
+/// let token = refs.load(&path).await?.ok_or("main is there")?.token;
+/// assert_eq!(refs.load_if_changed(&path, &token).await?, Reloaded::Unchanged);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
     /// Still what the token stands for.
@@ -189,6 +271,23 @@ pub enum Reloaded {
 }
 
 /// The outcome of a swap.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{Nonce, ObjectPath};
+/// use strandline::storage::Swap;
+///
+/// let refs = lake.storage().refs();
+/// let path = ObjectPath::scratch(Nonce::from_bytes([7; 16]), 1);
+/// match refs.swap(&path, None, "first".into()).await? {
+///     Swap::Swapped(token) => assert_eq!(refs.load(&path).await?.map(|found| found.token), Some(token)),
+///     Swap::Moved(_) => println!("somebody else was faster: read again"),
+///     Swap::Unknown(error) => println!("it may stand there, or may yet: {error}"),
+/// }
+/// assert!(matches!(refs.swap(&path, None, "second".into()).await?, Swap::Moved(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a lost race and an unknown outcome are told by this value alone"]
 pub enum Swap {

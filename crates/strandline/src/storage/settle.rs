@@ -21,6 +21,25 @@ use crate::runtime::{Deadline, Runtime};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// Finds out whether a change stands in what a ref holds, or in the history behind it.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use strandline::storage::{Loaded, Recognise};
+///
+/// /// Ours is whatever has our mark in it.
+/// struct Marked(&'static [u8]);
+///
+/// #[async_trait]
+/// impl Recognise for Marked {
+///     async fn is_mine(&self, current: &Loaded) -> strandline::Result<bool> {
+///         Ok(current.bytes.windows(self.0.len()).any(|part| part == self.0))
+///     }
+/// }
+///
+/// // A closure does as well.
+/// let _closure: &dyn Recognise = &|current: &Loaded| Ok(current.bytes.ends_with(b"mine"));
+/// let _marked: &dyn Recognise = &Marked(b"mine");
+/// ```
 #[async_trait]
 pub trait Recognise: Send + Sync {
     /// Whether the change is in `current`.
@@ -47,6 +66,27 @@ impl<F: Fn(&Loaded) -> Result<bool> + Send + Sync> Recognise for F {
 }
 
 /// The outcome of a swap that was followed up.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use std::time::Duration;
+/// use strandline::Deadline;
+/// use strandline::format::{Nonce, ObjectPath};
+/// use strandline::storage::{Change, Loaded, Settled, settle};
+///
+/// let storage = lake.storage();
+/// let path = ObjectPath::scratch(Nonce::from_bytes([7; 16]), 1);
+/// let change = Change { path, expected: None, bytes: "mine".into() };
+/// let mine = |current: &Loaded| Ok(current.bytes == "mine");
+/// let deadline = Deadline::after(Duration::from_secs(5));
+/// match settle(storage.refs(), &change, &mine, deadline, storage.runtime()).await? {
+///     Settled::Applied(stands) => assert_eq!(stands.bytes, "mine"),
+///     Settled::NotApplied(other) => panic!("lost against {other:?}"),
+///     Settled::Unknown(error) => panic!("could not be found out: {error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a lost race and an unknown outcome are told by this value alone"]
 pub enum Settled {
@@ -59,6 +99,16 @@ pub enum Settled {
 }
 
 /// One swap to be carried through: which ref, from what, to what.
+///
+/// ```
+/// use strandline::format::{Nonce, ObjectPath};
+/// use strandline::storage::Change;
+///
+/// // It must not be there yet.
+/// let path = ObjectPath::scratch(Nonce::from_bytes([7; 16]), 1);
+/// let change = Change { path, expected: None, bytes: "mine".into() };
+/// assert!(change.expected.is_none());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The ref.
@@ -72,6 +122,27 @@ pub struct Change {
 /// Swaps, and finds out what came of it, until the deadline.
 ///
 /// One request if nobody is in the way; two for a lost race. A dropped future leaves the outcome unknown.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use std::time::Duration;
+/// use strandline::Deadline;
+/// use strandline::format::{Nonce, ObjectPath};
+/// use strandline::storage::{Change, Loaded, Settled, settle};
+///
+/// let storage = lake.storage();
+/// let path = ObjectPath::scratch(Nonce::from_bytes([7; 16]), 1);
+/// let theirs = Change { path: path.clone(), expected: None, bytes: "theirs".into() };
+/// let ours = Change { path, expected: None, bytes: "ours".into() };
+/// let deadline = Deadline::after(Duration::from_secs(5));
+/// for (change, who) in [(&theirs, "theirs"), (&ours, "ours")] {
+///     let mine = move |current: &Loaded| Ok(current.bytes == who);
+///     let settled = settle(storage.refs(), change, &mine, deadline, storage.runtime()).await?;
+///     assert_eq!(matches!(settled, Settled::Applied(_)), who == "theirs");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// An error means for certain that nothing was applied and never will be.

@@ -27,7 +27,8 @@ use crate::tree::All;
 /// A table as one version of the lake has it, or as a transaction sees it. Cloning is cheap.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
 /// use strandline::filter::col;
@@ -44,9 +45,8 @@ use crate::tree::All;
 /// let orders = lake.table("orders").await?;
 /// assert_eq!(orders.rows(), 3);
 /// assert_eq!(orders.scan().filter(col("id").gt(1)).count().await?, 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Table {

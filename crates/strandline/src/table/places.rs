@@ -17,6 +17,18 @@ use crate::tree::Select;
 const FILES: usize = 8;
 
 /// Where a row stands.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::RowId;
+///
+/// let orders = lake.table("orders").await?;
+/// let places = orders.places([RowId(2)]).await?;
+/// assert_eq!(places[0].position, 2);
+/// assert_eq!(places[0].file, orders.files().await?[0].id);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowPlace {
     /// Which row.

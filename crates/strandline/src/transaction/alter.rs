@@ -23,6 +23,22 @@ use crate::transaction::{Transaction, touch};
 /// and `value`. Data files stay as they are. Requests: none, but for a constraint that is added, which reads the columns that it
 /// asks for.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{ColumnName, Field, PrimitiveType};
+///
+/// let alter = lake.begin().await?;
+/// let note = Field::optional(ColumnName::new("note")?, PrimitiveType::String);
+/// alter.alter_table("orders").rename_column("amount", "price").add_column(note).await?;
+/// alter.commit().await?;
+///
+/// let schema = lake.table("orders").await?.arrow_schema();
+/// let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+/// assert_eq!(names, ["id", "price", "note"]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound` if there is no such table; `InvalidInput`, naming the column and why not, for a change that old files could not be
 /// read under; `AlreadyExists` for a constraint whose name is taken.
@@ -56,6 +72,18 @@ enum Change {
 }
 
 /// A place among the siblings of a column.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::transaction::Place;
+///
+/// let alter = lake.begin().await?;
+/// alter.alter_table("orders").move_column("amount", Place::First).await?;
+/// alter.commit().await?;
+/// assert_eq!(lake.table("orders").await?.arrow_schema().field(0).name(), "amount");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Before all others.

@@ -21,7 +21,8 @@ use crate::transaction::work::{After, Node, StandingId, Work};
 /// `NotFound`, offering the nearest names; `InvalidInput` for a text, key or value that cannot be one, or too many of them.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// let lake = Lake::create("memory://annotated").await?;
 /// let transaction = lake.begin().await?;
@@ -30,9 +31,8 @@ use crate::transaction::work::{After, Node, StandingId, Work};
 /// transaction.commit().await?;
 /// let sales = lake.main().await?.namespace("sales").await?;
 /// assert_eq!(sales.comment.as_str(), "what we sell");
-/// # Ok::<(), strandline::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 #[must_use = "nothing is changed before it is awaited"]

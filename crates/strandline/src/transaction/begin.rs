@@ -20,6 +20,20 @@ use crate::transaction::{Inner, Phase, State, Transaction};
 use crate::write::{Uploads, WriteOptions};
 
 /// What a transaction is kept apart from.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::{ErrorKind, Isolation};
+///
+/// let audit = lake.begin().isolation(Isolation::Serializable).await?;
+/// let counted = audit.table("orders").await?.scan().count().await?;
+/// audit.append("orders", orders(&[(4, counted as i64)])).await?;
+/// // Somebody else changes what was counted. A snapshot would let that pass.
+/// lake.append("orders", orders(&[(5, 1)])).await?;
+/// assert_eq!(audit.commit().await.unwrap_err().kind(), ErrorKind::Conflict);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Isolation {
     /// What it reads is of one moment, and two that write the same rows collide. What was only read may be outdated by the
@@ -35,6 +49,20 @@ pub enum Isolation {
 ///
 /// One request for the newest head, which brings nothing if it is known; with an idempotency key, the nodes of the history
 /// that hold keyed commits. Dropping it leaves nothing.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// lake.create_branch("dev").await?;
+/// let load = lake.begin().branch("dev").key("load of monday").await?;
+/// load.append("orders", orders(&[(4, 99)])).await?;
+/// load.commit().await?;
+///
+/// // The job is run again, and sees that it was done.
+/// let again = lake.begin().branch("dev").key("load of monday").await?;
+/// assert!(again.committed_before().is_some());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// `NotFound`, offering the nearest names, if there is no such branch; `InvalidInput` for a name or key that is not allowed; `Unsupported` if the branch

@@ -21,6 +21,18 @@ use crate::transaction::{RowSet, State, Transaction};
 use crate::write::{NewFile, RowRemoval, Uploads};
 
 /// What a change of rows came to.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// let fix = lake.begin().await?;
+/// let done = fix.update("orders", col("amount").lt(0)).set("amount", 0).await?;
+/// assert_eq!((done.updated, done.inserted, done.deleted), (1, 0, 0));
+/// assert_eq!(done.files_touched, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowChanges {
     /// Rows that came.

@@ -25,6 +25,26 @@ use crate::transaction::{State, Transaction};
 ///
 /// No request but for reading the catalog; nothing is visible to others before the commit.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::Transform;
+///
+/// let make = lake.begin().await?;
+/// make.create_table("sales.returns")
+///     .like(&orders(&[]).schema())
+///     .key(["id"])
+///     .sorted_by("amount")
+///     .split_by("id", Transform::Bucket(16.try_into()?))
+///     .check("known", "id > 0")
+///     .comment("what came back")
+///     .with_namespaces()
+///     .await?;
+/// make.commit().await?;
+/// assert_eq!(lake.table("sales.returns").await?.comment(), "what came back");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `AlreadyExists` if something has the name, unless [`CreateTable::if_absent`]; `NotFound` if its namespace is missing, unless
 /// [`CreateTable::with_namespaces`]; `InvalidInput`, naming what, for names, types, keys, orders, splits and constraints that

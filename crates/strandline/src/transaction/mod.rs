@@ -66,7 +66,8 @@ use crate::write::{Uploads, WriteOptions};
 /// A transaction that is open. Cloning gives another handle to the same one.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use strandline::Lake;
 /// use strandline::arrow::array::{Int64Array, RecordBatch};
 /// use std::sync::Arc;
@@ -78,9 +79,8 @@ use crate::write::{Uploads, WriteOptions};
 /// transaction.append("orders", batch).await?;
 /// let report = transaction.commit().message("the first orders").await?;
 /// assert_eq!(report.commit.version().0, 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Transaction(Arc<Inner>);
@@ -393,6 +393,16 @@ const ALONG: u64 = 1 << 20;
 /// Two waves of requests after the last byte of data: the files that are not stored yet, if all of them are small, all nodes and the
 /// commit at once, then one swap of the pointer. The patience begins with the first wave. If the branch has moved, the work is carried over in metadata and tried again. Transactions of one
 /// process on one branch go in one swap. A dropped future leaves the outcome unknown: the commit goes on by itself, and its id tells later.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let load = lake.begin().await?;
+/// load.append("orders", orders(&[(4, 99)])).await?;
+/// let report = load.commit().message("the orders of monday").author("ada").property("job", "17").await?;
+/// assert_eq!((report.commit.message(), report.commit.author()), ("the orders of monday", "ada"));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// `Conflict`, with [`Error::conflicts`], if somebody else's commit stands in the way; `CommitUnknown`, with

@@ -21,6 +21,19 @@ use crate::write::NewFile;
 
 /// Rows that are about to take the place of others: `.await` it.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// let reload = lake.begin().await?;
+/// // What has an id above 1 becomes these rows, whatever it was; the rest stays.
+/// reload.overwrite("orders", orders(&[(2, 13), (4, 99)])).matching(col("id").gt(1)).await?;
+/// reload.commit().await?;
+/// assert_eq!(lake.table("orders").await?.rows(), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As [`Transaction::append`]; `InvalidInput` if a new row does not pass the predicate whose rows it replaces.
 #[derive(Debug)]
@@ -41,6 +54,15 @@ enum What {
 }
 
 /// What an overwrite did.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let reload = lake.begin().await?;
+/// let done = reload.overwrite("orders", orders(&[(7, 70)])).await?;
+/// assert_eq!((done.rows, done.files_kept), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overwritten {
     /// Rows that came.

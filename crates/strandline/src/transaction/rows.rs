@@ -28,6 +28,19 @@ use crate::write::{FileSpec, NewFile, TableWriter, Uploads, WriteOptions};
 const FINISHED_AT_ONCE: usize = 8;
 
 /// Rows to be written: a batch, several, or a stream of them.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::transaction::Rows;
+///
+/// let pages = vec![orders(&[(4, 1)]), orders(&[(5, 2)]), orders(&[(6, 3)])];
+/// let stream = futures::stream::iter(pages.into_iter().map(Ok::<_, std::io::Error>));
+/// // Encoded and uploaded while it comes; a batch, or a list of batches, is taken as well.
+/// lake.append("orders", Rows::stream(stream)).await?;
+/// assert_eq!(lake.table("orders").await?.rows(), 6);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Rows(Source);
 
 enum Source {

@@ -24,6 +24,18 @@ use crate::transaction::{RowChanges, Transaction, touch};
 ///
 /// Requests: those of finding the rows, of reading them, and of writing them to files of their own.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+///
+/// let fix = lake.begin().await?;
+/// let changed = fix.update("orders", col("amount").lt(0)).set("amount", 0).await?;
+/// fix.commit().await?;
+/// assert_eq!(changed.updated, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound`, offering the nearest names; `InvalidInput` if the predicate or a value does not fit the table, a column is not there or set
 /// twice, or a new row breaks a constraint; the store's errors. Nothing has changed then.
@@ -47,7 +59,8 @@ impl Transaction {
     /// Gives other values to columns of the rows that pass a predicate; what this returns is told which, `.await` carries it out.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use strandline::Lake;
     /// use strandline::arrow::array::{Int64Array, RecordBatch, StringArray};
     /// use strandline::filter::col;
@@ -65,9 +78,8 @@ impl Transaction {
     /// assert_eq!(changes.updated, 1);
     /// transaction.commit().await?;
     /// assert_eq!(lake.table("orders").await?.scan().filter(col("state").eq("paid")).count().await?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn update(&self, table: impl Into<String>, predicate: Predicate) -> Update {
         Update { transaction: self.clone(), table: table.into(), predicate, set: Vec::new() }

@@ -31,6 +31,17 @@ const FILES: usize = 4;
 
 /// Rows that are about to be put in by their keys: `.await` it.
 ///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// let load = lake.begin().await?;
+/// // By the key of the table: 3 is there and becomes another one, 4 is added.
+/// load.upsert("orders", orders(&[(3, 7), (4, 99)])).await?;
+/// load.commit().await?;
+/// assert_eq!(lake.table("orders").await?.rows(), 4);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound`, offering the nearest names; `InvalidInput` if the rows do not fit the table, break a constraint, have a null in the key or
 /// a key twice, if the table has a key of theirs twice, or if it has no key and none was given; the store's errors. Nothing has changed then.
@@ -49,7 +60,8 @@ impl Transaction {
     /// Columns that the rows do not have get their default, in rows that are replaced too.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use strandline::Lake;
     /// use strandline::arrow::array::{Int64Array, RecordBatch};
     /// use std::sync::Arc;
@@ -65,9 +77,8 @@ impl Transaction {
     /// let changes = transaction.upsert("people", batch(vec![2, 3], vec![41, 50])?).by(["id"]).await?;
     /// assert_eq!((changes.updated, changes.inserted), (1, 1));
     /// transaction.commit().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn upsert(&self, table: impl Into<String>, rows: impl Into<Rows>) -> Upsert {
         Upsert { transaction: self.clone(), table: table.into(), rows: rows.into(), by: None }

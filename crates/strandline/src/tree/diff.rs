@@ -12,6 +12,23 @@ use crate::error::Result;
 use crate::tree::{FETCHES, Trees};
 
 /// One key whose entry differs.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::format::{TableName, Catalog};
+///
+/// let before = lake.branch(lake.default_branch()).await?;
+/// let drop = lake.begin().await?;
+/// drop.drop_table("orders").await?;
+/// drop.commit().await?;
+/// let after = lake.branch(lake.default_branch()).await?;
+///
+/// let changes = after.trees().changes::<Catalog>(&before.commit().catalog, &after.commit().catalog).await?;
+/// assert_eq!(changes[0].key, TableName::new("orders")?.key().clone());
+/// assert!(changes[0].before.is_some() && changes[0].after.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change<K: TreeKind> {
     /// The key.

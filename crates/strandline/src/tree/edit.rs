@@ -7,6 +7,16 @@ use crate::error::Result;
 use crate::tree::Trees;
 
 /// A tree after edits.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// let edited = trees.edit(&Root::<History>::default(), [(Seq(1), Some(version(1)))], Era(0)).await?;
+/// // It fits into the buffer of the root, so nothing has to be uploaded.
+/// assert!(edited.nodes.is_empty());
+/// assert_eq!(trees.get(&edited.root, &Seq(1)).await?, Some(version(1)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Edited<K: TreeKind> {
     /// The root, for its owner to hold.

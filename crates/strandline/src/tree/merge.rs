@@ -10,6 +10,23 @@ use crate::error::Result;
 use crate::tree::{Change, Trees};
 
 /// A key that both sides changed, in different ways.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use strandline::tree::{Collision, Resolution};
+///
+/// let base = Root::<History>::default();
+/// let ours = trees.edit(&base, [(Seq(1), Some(version(1)))], Era(0)).await?.root;
+/// let other = HistoryEntry { keyed: true, ..version(1) };
+/// let theirs = trees.edit(&base, [(Seq(1), Some(other))], Era(0)).await?.root;
+/// let look = |collision: &Collision<History>| {
+///     assert!(collision.base.is_none() && collision.ours != collision.theirs);
+///     Resolution::Conflict
+/// };
+/// assert_eq!(trees.merge(&base, &ours, &theirs, look).await?.conflicts[0].key, Seq(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collision<K: TreeKind> {
     /// The key.
@@ -23,6 +40,21 @@ pub struct Collision<K: TreeKind> {
 }
 
 /// What becomes of a collision.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use strandline::tree::Resolution;
+///
+/// let base = Root::<History>::default();
+/// let ours = trees.edit(&base, [(Seq(1), Some(version(1)))], Era(0)).await?.root;
+/// let other = HistoryEntry { keyed: true, ..version(1) };
+/// let theirs = trees.edit(&base, [(Seq(1), Some(other))], Era(0)).await?.root;
+/// // Ours stays: there is nothing to do.
+/// let merged = trees.merge(&base, &ours, &theirs, |_| Resolution::Ours).await?;
+/// assert!(merged.edits.is_empty() && merged.conflicts.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolution<K: TreeKind> {
     /// Our entry stays.
@@ -34,6 +66,20 @@ pub enum Resolution<K: TreeKind> {
 }
 
 /// What a merge comes to.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use strandline::tree::Resolution;
+///
+/// let base = Root::<History>::default();
+/// let ours = trees.edit(&base, [(Seq(1), Some(version(1)))], Era(0)).await?.root;
+/// let theirs = trees.edit(&base, [(Seq(2), Some(version(2)))], Era(0)).await?.root;
+/// let merged = trees.merge(&base, &ours, &theirs, |_| Resolution::Conflict).await?;
+/// // What is to be done to ours.
+/// assert_eq!(merged.edits, [(Seq(2), Some(version(2)))]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Merged<K: TreeKind> {

@@ -36,6 +36,15 @@ const FETCHES: usize = 16;
 /// The trees of one lake: where their nodes are read from.
 ///
 /// Nodes that were written but not yet uploaded are read from memory, so a transaction sees its own edits.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// let root = trees.edit(&Root::<History>::default(), (1..=3).map(|n| (Seq(n), Some(version(n)))), Era(0)).await?.root;
+/// assert_eq!(trees.get(&root, &Seq(2)).await?, Some(version(2)));
+/// assert_eq!(trees.get(&root, &Seq(4)).await?, None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Trees {
     objects: Objects,

@@ -8,6 +8,20 @@ use crate::error::{Error, Result};
 use crate::tree::{FETCHES, Select, Trees};
 
 /// Some entries of a walk, in the order of their keys.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use futures::TryStreamExt;
+/// use strandline::tree::All;
+///
+/// let root = trees.edit(&Root::<History>::default(), (1..=3).map(|n| (Seq(n), Some(version(n)))), Era(0)).await?.root;
+/// let mut batches = std::pin::pin!(trees.scan(&root, &All));
+/// let batch = batches.try_next().await?.ok_or("three entries")?;
+/// // Entries stay in columns until somebody wants them as rows.
+/// assert_eq!((batch.keep.count(), batch.entries().count()), (3, 3));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Batch<K: TreeKind> {
     /// The entries of a leaf, with the root's edits applied.

@@ -9,6 +9,35 @@ use strandline_format::{Absent, FieldId, FileColumns, Files, Filter, Mask, Schem
 ///
 /// Both answers have one value for each child or entry. To follow too much costs requests; to follow too little loses
 /// entries, so in doubt the answer is `true`.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use strandline::format::tree::{Children, Columns};
+/// use strandline::format::{HistoryColumns, Mask};
+/// use strandline::tree::Select;
+///
+/// /// The commits that merged something; parents count them.
+/// struct Merges;
+///
+/// impl Select<History> for Merges {
+///     fn children(&self, children: &Children<History>) -> Mask {
+///         let mut mask = Mask::default();
+///         children.summary.as_slice().iter().for_each(|summary| mask.push(summary.merges > 0));
+///         mask
+///     }
+///
+///     fn entries(&self, entries: &HistoryColumns) -> Mask {
+///         let mut mask = Mask::default();
+///         entries.items().iter().for_each(|entry| mask.push(entry.merged.is_some()));
+///         mask
+///     }
+/// }
+///
+/// let root = trees.edit(&Root::<History>::default(), [(Seq(1), Some(version(1)))], Era(0)).await?.root;
+/// assert!(trees.collect(&root, &Merges).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Select<K: TreeKind>: Send + Sync {
     /// Which children may hold entries of interest.
     fn children(&self, children: &Children<K>) -> Mask;
@@ -17,6 +46,16 @@ pub trait Select<K: TreeKind>: Send + Sync {
 }
 
 /// Every entry.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use strandline::tree::All;
+///
+/// let root = trees.edit(&Root::<History>::default(), (1..=3).map(|n| (Seq(n), Some(version(n)))), Era(0)).await?.root;
+/// assert_eq!(trees.collect(&root, &All).await?.len(), 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct All;
 
@@ -31,6 +70,17 @@ impl<K: TreeKind> Select<K> for All {
 }
 
 /// The entries whose keys lie in a range.
+///
+/// ```
+#[doc = include_str!("../tree/history.example")]
+/// use strandline::tree::KeyRange;
+///
+/// let root = trees.edit(&Root::<History>::default(), (1..=9).map(|n| (Seq(n), Some(version(n)))), Era(0)).await?.root;
+/// let found = trees.collect(&root, &KeyRange::new(Seq(3)..Seq(5))).await?;
+/// assert_eq!(found, [version(3), version(4)]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeyRange<Key>(Bound<Key>, Bound<Key>);
 
@@ -72,6 +122,22 @@ fn mask(bits: impl Iterator<Item = bool>) -> Mask {
 }
 
 /// The files that may hold a row that passes a filter, by their statistics [STAT-11].
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::format::TableName;
+/// use strandline::tree::FileFilter;
+///
+/// lake.append("orders", orders(&[(1_000, 1)])).await?;
+/// let head = lake.branch(lake.default_branch()).await?;
+/// let table = head.table(&TableName::new("orders")?).await?;
+/// let schema = lake.table("orders").await?.schema().clone();
+/// let filter = FileFilter::new(col("id").gt(100).bind(&schema)?, &table, &schema);
+/// assert_eq!(head.trees().collect(&table.files, &filter).await?.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FileFilter {
     filter: Filter,

@@ -11,6 +11,20 @@ use strandline_format::FieldId;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How the pages of data files are compressed: what Parquet knows of.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::write::Compression;
+/// use strandline::WriteOptions;
+///
+/// let options = WriteOptions { compression: Compression::Zstd(9), ..WriteOptions::default() };
+/// let archive = lake.begin().writing(options).await?;
+/// archive.append("orders", orders(&[(4, 99)])).await?;
+/// archive.commit().await?;
+/// assert_eq!(lake.table("orders").await?.rows(), 4);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
@@ -42,6 +56,21 @@ impl Compression {
 }
 
 /// What becomes of a file when some of its rows go.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::{RowRemoval, WriteOptions};
+///
+/// let options = WriteOptions { row_removal: RowRemoval::CopyOnWrite, ..WriteOptions::default() };
+/// let tidy = lake.begin().writing(options).await?;
+/// tidy.delete("orders", col("id").eq(1)).await?;
+/// tidy.commit().await?;
+/// // The file was written anew, so that scans have nothing to skip.
+/// assert_eq!(lake.table("orders").await?.files().await?[0].rows, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowRemoval {
     /// What costs less in the long run: a file of which at most a quarter is left is written anew, since every later scan would skip over
@@ -80,6 +109,19 @@ impl RowRemoval {
 /// eighth for batches that are being split, a half for row groups that are sorted and encoded (counted twice: as rows,
 /// and as what becomes of them) and an eighth for files that are not finished. Rows weigh what their values take, and a
 /// constant for each array; a batch that keeps much larger buffers alive is copied first.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::WriteOptions;
+///
+/// let options = WriteOptions { target_file_bytes: 64 << 20, memory_bytes: 256 << 20, ..WriteOptions::default() };
+/// let load = lake.begin().writing(options).await?;
+/// load.append("orders", orders(&[(4, 99)])).await?;
+/// load.commit().await?;
+/// assert_eq!(lake.table("orders").await?.rows(), 4);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteOptions {
     /// About how large files become; the last one of a stream, and those of a split with few rows, stay smaller.

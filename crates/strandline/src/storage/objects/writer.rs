@@ -22,6 +22,22 @@ use crate::storage::classify::{io_error, store_error};
 use crate::storage::folder::{Folder, Staged};
 
 /// A data object that is being written. Dropping it leaves nothing in the lake.
+///
+/// ```
+#[doc = include_str!("../../orders.example")]
+/// use strandline::format::{Era, Hash};
+/// use strandline::storage::DataKind;
+///
+/// let orders = lake.table("orders").await?;
+/// let mut writer = lake.storage().objects().write_data(DataKind::File, orders.id(), Era(0));
+/// writer.write(b"PAR1").await?;
+/// writer.write(b"...").await?;
+/// // Only now has it a name, and is anything in the lake.
+/// let object = writer.finish().await?;
+/// assert_eq!((object.hash, object.size), (Hash::of(b"PAR1..."), 7));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DataWriter {
     objects: Objects,

@@ -25,6 +25,13 @@ use crate::storage::classify::{
 use crate::storage::http::{Attempt, Progress};
 
 /// What a store compares by.
+///
+/// ```
+/// use strandline::storage::TokenKind;
+///
+/// // What S3 and Azure swap by, and what GCS does.
+/// assert_ne!(TokenKind::ETag, TokenKind::Generation);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// The ETag: S3 and its like, Azure, memory.

@@ -1,4 +1,4 @@
-//! The one merge: three-way rules for catalogs, table nodes, file entries and rows, as pure functions [REB-1..7].
+//! The one merge: three-way rules for catalogs, table nodes, file entries, rows and keys, as pure functions [REB-1..7, REB-17].
 //!
 //! A rebase is a merge of a transaction's result into the head, a merge of branches is the same with the common ancestor as
 //! base. Invariants: merging with the base itself gives the other side; the sides are equal but for whose numbers and order
@@ -9,6 +9,7 @@ mod ancestor;
 mod catalog;
 mod entry;
 mod file;
+mod keys;
 mod lists;
 mod rows;
 mod table;
@@ -19,6 +20,7 @@ pub use catalog::{
     CatalogConflict, CatalogConflictKind, CatalogMerge, MergedEntry, MergedNode, merge_catalogs,
 };
 pub use file::{FileConflict, FileMerge, FileSide, FileSides, TouchedTwice};
+pub use keys::{KeyedRow, same_keys};
 pub use lists::ListMap;
 pub use rows::{RowFate, RowMerge};
 pub use table::{TableConflict, TableMerge, TableSide, merge_tables};

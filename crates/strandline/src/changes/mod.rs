@@ -18,7 +18,7 @@ pub use cursor::Cursor;
 pub(crate) use diff::empty;
 pub use diff::{Diff, EntryDiff, TableAspect, TableDiff};
 pub use files::FileChange;
-pub(crate) use files::{Sides, is_fresh, only};
+pub(crate) use files::{Part, Parts, Sides, is_fresh, only};
 pub use rows::{RowChange, RowCounts};
 pub(crate) use rows::{broken, columns, differing, differing_column, ids, read};
 pub use schema::{FieldAspect, FieldDiff};

@@ -16,7 +16,7 @@ use crate::commit::{Brings, Member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
-use crate::merge::{Brought, Choices, Conflict, Rebase, Rebased, Upon};
+use crate::merge::{Brought, Choices, Conflict, Rebase, Rebased, Upon, came_since};
 use crate::refs::Source;
 use crate::runtime::Deadline;
 
@@ -91,6 +91,7 @@ impl Onto<'_> {
         }
         // Its rows are read where the other side made a constraint [REB-11].
         member.uploads.stored().await?;
+        let since = came_since(&tip.snapshot.trees, &member.start, &tip.commit).await?;
         let rebase = Rebase {
             work: &member.work,
             reads: member.reads.as_ref(),
@@ -99,6 +100,7 @@ impl Onto<'_> {
             era: self.head.pointer().era(),
             txn: member.txn,
             choices: &Choices::default(),
+            since: &since,
         };
         Box::pin(rebase.run()).await
     }

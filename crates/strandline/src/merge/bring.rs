@@ -18,7 +18,7 @@ use crate::history::{Commit, Ref};
 use crate::merge::choices::{Choices, Side};
 use crate::merge::kin::{Kin, Known};
 use crate::merge::theirs::{Theirs, unlisted, upon_schema};
-use crate::merge::{Disagreements, Rebase};
+use crate::merge::{Came, Disagreements, Rebase};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
@@ -103,6 +103,7 @@ impl Bringing {
             era: upon.era,
             txn: upon.txn,
             choices: &self.choices,
+            since: &Came::NOTHING,
         };
         let mut found = Disagreements { since: ends.shared, ..Disagreements::default() };
         let work = Box::pin(rebase.carry(&mut found)).await?;

@@ -1,6 +1,7 @@
 //! Rows that both sides changed: their values on all sides, and what they come to cell by cell [MRG-8].
 //!
-//! Invariants: a cell that one side left as the base has it is the other side's; a row of which both sides changed one cell
+//! Invariants: a cell that one side left as the base has it is the other side's; the columns of a key are one cell, so that no row gets a key which neither
+//! side gave it; a row of which both sides changed one cell
 //! differently, or that one side changed and the other deleted, is a conflict and never guessed at. What does not belong here: how it
 //! was found that both sides touched a row (`rows`).
 
@@ -12,7 +13,7 @@ use arrow::compute::kernels::zip::zip;
 use arrow::compute::{and, filter_record_batch, interleave_record_batch, not, or};
 use futures::TryStreamExt;
 use strandline_format::merge::RowFate;
-use strandline_format::{DeletionVector, FileEntry, FileId, RowId, Schema};
+use strandline_format::{DeletionVector, Field, FieldId, FileEntry, FileId, RowId, Schema};
 
 use crate::changes::{broken, columns, differing, differing_column, ids, only, read};
 use crate::error::Result;
@@ -20,6 +21,7 @@ use crate::merge::choices::{RowChoice, RowChoices, Side};
 use crate::merge::conflict::Contested;
 use crate::scan::{LAST_UPDATED, ROW_ID};
 use crate::table::TableState;
+use crate::transaction::key::Key;
 
 /// Rows on which two sides disagree, with their values on all sides.
 ///
@@ -53,6 +55,8 @@ pub struct ContestedRows {
     pub table: String,
     /// Which rows, in the order of their ids.
     pub rows: Vec<RowId>,
+    /// Of each row the columns of the table's key and their values, as our side has them, or else as it was; nothing if the table has no key.
+    pub keys: Vec<String>,
     /// As the common ancestor has them.
     pub base: RecordBatch,
     /// As our side has them.
@@ -67,10 +71,12 @@ pub(super) struct Places<'a> {
     pub(super) ours: (&'a TableState, BTreeMap<FileId, FileEntry>),
     pub(super) theirs: (&'a TableState, BTreeMap<FileId, FileEntry>),
     pub(super) schema: Arc<Schema>,
+    /// The fields of the key.
+    pub(super) key: Vec<FieldId>,
 }
 
 /// The values of some rows on one side.
-struct Values {
+pub(super) struct Values {
     batches: Vec<RecordBatch>,
     places: HashMap<u64, (usize, usize)>,
 }
@@ -78,6 +84,9 @@ struct Values {
 /// The contested rows on all sides.
 pub(super) struct Cells {
     schema: Arc<Schema>,
+    /// The fields of the key, and which columns have parts of it.
+    key_fields: Vec<FieldId>,
+    key: Vec<usize>,
     base: Values,
     ours: Values,
     theirs: Values,
@@ -90,7 +99,16 @@ impl Places<'_> {
         let ours = self.side(&self.ours, contested.iter().map(|row| row.ours));
         let theirs = self.side(&self.theirs, contested.iter().map(|row| row.theirs));
         let (base, ours, theirs) = futures::try_join!(base, ours, theirs)?;
-        Ok(Cells { schema: Arc::clone(&self.schema), base, ours, theirs })
+        let schema = Arc::clone(&self.schema);
+        let holds = |field: &Field| {
+            let is_within = |id: &FieldId| {
+                schema.path(*id).is_some_and(|path| path.first() == Some(&field.name.as_str()))
+            };
+            self.key.iter().any(is_within)
+        };
+        let fields = schema.fields().iter().enumerate();
+        let key = fields.filter(|(_, field)| holds(field)).map(|(at, _)| at).collect();
+        Ok(Cells { schema, key_fields: self.key.clone(), key, base, ours, theirs })
     }
 
     async fn side(
@@ -120,7 +138,7 @@ impl Places<'_> {
 }
 
 impl Values {
-    fn of(batches: &[RecordBatch]) -> Result<Self> {
+    pub(super) fn of(batches: &[RecordBatch]) -> Result<Self> {
         let kept = |batch: &RecordBatch| {
             let kept =
                 (0..batch.num_columns()).filter(|at| batch.schema().field(*at).name() != LAST_UPDATED.0);
@@ -135,7 +153,7 @@ impl Values {
     }
 
     /// The rows with these ids that it has, in their order.
-    fn rows(&self, wanted: &[u64], schema: &Schema) -> Result<RecordBatch> {
+    pub(super) fn rows(&self, wanted: &[u64], schema: &Schema) -> Result<RecordBatch> {
         let places: Vec<_> = wanted.iter().filter_map(|id| self.places.get(id).copied()).collect();
         if places.is_empty() {
             return Ok(RecordBatch::new_empty(columns(schema)));
@@ -201,7 +219,7 @@ impl Cells {
             return Ok(());
         }
         let rows = |side: &Values| side.rows(both, &self.schema);
-        let merged = merge_cells(&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?)?;
+        let merged = merge_cells(&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?, &self.key)?;
         let mut given = Vec::with_capacity(both.len());
         for (row, id) in both.iter().enumerate() {
             let (ours, theirs) = (merged.ours.value(row), merged.theirs.value(row));
@@ -226,10 +244,35 @@ impl Cells {
         Ok(ContestedRows {
             table: table.to_owned(),
             rows: rows.to_vec(),
+            keys: self.keys(&wanted)?,
             base: self.base.rows(&wanted, &self.schema)?,
             ours: self.ours.rows(&wanted, &self.schema)?,
             theirs: self.theirs.rows(&wanted, &self.schema)?,
         })
+    }
+}
+
+impl Cells {
+    /// The keys of rows, as messages show them.
+    fn keys(&self, wanted: &[u64]) -> Result<Vec<String>> {
+        let is_there = |id: &FieldId| self.schema.field(*id).is_some();
+        if self.key_fields.is_empty() || !self.key_fields.iter().all(is_there) {
+            return Ok(Vec::new());
+        }
+        let key = Key::of(&self.key_fields, &self.schema)?;
+        let shown = |id: &u64| {
+            let side = [&self.ours, &self.base, &self.theirs].into_iter().find(|side| side.has(*id));
+            let mut shown = String::new();
+            if let Some(side) = side {
+                let row = side.rows(&[*id], &self.schema)?;
+                key.tell(&row, |_, _, text| {
+                    shown = text()?;
+                    Ok(())
+                })?;
+            }
+            Ok(shown)
+        };
+        wanted.iter().map(shown).collect()
     }
 }
 
@@ -243,26 +286,37 @@ struct MergedCells {
     theirs: BooleanArray,
 }
 
-fn merge_cells(base: &RecordBatch, ours: &RecordBatch, theirs: &RecordBatch) -> Result<MergedCells> {
+/// The columns of the key are one cell.
+fn merge_cells(
+    base: &RecordBatch,
+    ours: &RecordBatch,
+    theirs: &RecordBatch,
+    key: &[usize],
+) -> Result<MergedCells> {
     let none = BooleanArray::from(vec![false; base.num_rows()]);
     let mut merged =
         MergedCells { rows: base.clone(), conflict: none.clone(), ours: none.clone(), theirs: none };
     let mut cells = Vec::with_capacity(base.num_columns());
     for (at, field) in base.schema().fields().iter().enumerate() {
-        let [base, ours, theirs] = [base, ours, theirs].map(|side| side.column(at));
         if field.name() == ROW_ID.0 {
-            cells.push(Arc::clone(ours));
+            cells.push(Arc::clone(ours.column(at)));
             continue;
         }
-        let (by_ours, by_theirs) = (differing_column(base, ours), differing_column(base, theirs));
-        let apart = differing_column(ours, theirs);
+        let apart_in = |one: &RecordBatch, other: &RecordBatch| -> Result<BooleanArray> {
+            if !key.contains(&at) {
+                return Ok(differing_column(one.column(at), other.column(at)));
+            }
+            Ok(differing(&one.project(key).map_err(broken)?, &other.project(key).map_err(broken)?))
+        };
+        let (by_ours, by_theirs) = (apart_in(base, ours)?, apart_in(base, theirs)?);
+        let apart = apart_in(ours, theirs)?;
         let here = |one: &BooleanArray, other: &BooleanArray| and(one, other).map_err(broken);
         let both = here(&here(&by_ours, &by_theirs)?, &apart)?;
         let any = |sum: &BooleanArray, more: &BooleanArray| or(sum, more).map_err(broken);
         merged.conflict = any(&merged.conflict, &both)?;
         merged.ours = any(&merged.ours, &here(&by_ours, &not(&by_theirs).map_err(broken)?)?)?;
         merged.theirs = any(&merged.theirs, &here(&by_theirs, &not(&by_ours).map_err(broken)?)?)?;
-        cells.push(zip(&by_theirs, theirs, ours).map_err(broken)?);
+        cells.push(zip(&by_theirs, theirs.column(at), ours.column(at)).map_err(broken)?);
     }
     merged.rows = RecordBatch::try_new(base.schema(), cells).map_err(broken)?;
     Ok(merged)
@@ -290,7 +344,7 @@ mod tests {
             rows([Some(2), Some(2), Some(1), Some(2), Some(2)], [Some(1), Some(1), Some(1), Some(3), None]);
         let theirs =
             rows([Some(1), Some(3), Some(1), Some(2), Some(1)], [None, Some(1), Some(4), Some(1), Some(1)]);
-        let merged = merge_cells(&base, &ours, &theirs).unwrap();
+        let merged = merge_cells(&base, &ours, &theirs, &[]).unwrap();
         let bits = |array: &arrow::array::BooleanArray| array.iter().map(Option::unwrap).collect::<Vec<_>>();
         assert_eq!(bits(&merged.conflict), [false, true, false, false, false]);
         assert_eq!(bits(&merged.ours), [true, false, false, true, true]);
@@ -298,5 +352,27 @@ mod tests {
         let expected =
             rows([Some(2), Some(3), Some(1), Some(2), Some(2)], [None, Some(1), Some(4), Some(3), None]);
         assert_eq!(merged.rows, expected);
+    }
+
+    #[test]
+    fn the_columns_of_a_key_are_one_cell() {
+        let base = rows([Some(1); 5], [Some(1); 5]);
+        let ours = rows([Some(2), Some(2), Some(1), Some(2), Some(1)], [Some(1); 5]);
+        let theirs = rows(
+            [Some(1), Some(2), Some(1), Some(1), Some(1)],
+            [Some(3), Some(1), Some(3), Some(1), Some(1)],
+        );
+        let merged = merge_cells(&base, &ours, &theirs, &[0, 1]).unwrap();
+        let conflicts: Vec<_> = merged.conflict.iter().map(Option::unwrap).collect();
+        assert_eq!(conflicts, [true, false, false, false, false], "which the cells alone would not say");
+        let key = |at: usize| [0, 1].map(|column| merged.rows.column(column).slice(at, 1));
+        assert_eq!(
+            (key(1), key(2), key(3)),
+            (
+                [0, 1].map(|column| ours.column(column).slice(1, 1)),
+                [0, 1].map(|column| theirs.column(column).slice(2, 1)),
+                [0, 1].map(|column| ours.column(column).slice(3, 1)),
+            )
+        );
     }
 }

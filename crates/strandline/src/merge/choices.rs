@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
-use strandline_format::NameKey;
+use strandline_format::{DeletionVector, FileId, NameKey, TableName};
 
 use crate::changes::broken;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::near::{nearest, offer};
+use crate::snapshot::Snapshot;
 
 /// One side of a merge.
 ///
@@ -41,6 +43,8 @@ pub enum Side {
 /// What the caller has decided, by the names of tables.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choices {
+    /// All names that something was decided for.
+    pub(crate) named: Vec<TableName>,
     /// Whose state a table, view or namespace gets as a whole.
     pub(crate) whole: BTreeMap<NameKey, Side>,
     /// Whose rows count of those that are contested.
@@ -49,14 +53,53 @@ pub(crate) struct Choices {
     pub(crate) given: BTreeMap<NameKey, Vec<RecordBatch>>,
 }
 
+impl Choices {
+    /// Decides something for a name.
+    pub(crate) fn choose(
+        mut self,
+        name: &str,
+        choose: impl FnOnce(&mut Self, NameKey),
+    ) -> std::result::Result<Self, strandline_format::Error> {
+        let name = TableName::new(name)?;
+        choose(&mut self, name.key().clone());
+        self.named.push(name);
+        Ok(self)
+    }
+
+    /// Refuses what was decided for names that neither version has: a misspelt one would decide nothing.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest names.
+    pub(crate) async fn check_names(&self, versions: &[&Snapshot]) -> Result<()> {
+        for name in &self.named {
+            let found = versions.iter().map(|version| version.entry(name));
+            if futures::future::try_join_all(found).await?.iter().all(Option::is_none) {
+                let listed = versions.iter().map(|version| version.entries());
+                let listed = futures::future::try_join_all(listed).await?;
+                let names: BTreeSet<&str> =
+                    listed.iter().flatten().map(|entry| entry.name.as_str()).collect();
+                let near = offer(&nearest(name.as_str(), names));
+                let message =
+                    format!("neither side has {:?}, so nothing can be decided for it{near}", name.as_str());
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What becomes of contested rows of one table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowChoices {
     pub(crate) rows: HashMap<u64, RowChoice>,
     /// The rows that are given, with their ids.
     pub(crate) given: Vec<RecordBatch>,
+    /// Which of these the caller gave.
+    pub(crate) by_hand: BTreeSet<u64>,
     /// Whose row counts where nothing else is said.
     pub(crate) others: Option<Side>,
+    /// Places of ours, and of theirs under the ids that theirs has, that lose their row because another one has its key [REB-17].
+    pub(crate) lost: [BTreeMap<FileId, DeletionVector>; 2],
 }
 
 /// What becomes of one contested row.

@@ -5,6 +5,8 @@ use std::fmt;
 use strandline_format::merge::{CatalogConflict, CatalogConflictKind, RowFate, TableConflict};
 use strandline_format::{Counts, FileId, Hash, Operation, RowId, Seq, TableChange, TableId, TableName};
 
+use crate::merge::keys::Twins;
+
 /// Something that stands in the way of a commit.
 ///
 /// ```
@@ -67,6 +69,8 @@ pub enum ConflictKind {
     Files(Vec<FileId>),
     /// Rows that both sides changed, or that one side changed and the other deleted.
     Rows(RowConflicts),
+    /// Rows with one key, which stood together on neither side.
+    Keys(KeyConflicts),
     /// A constraint of one side that cannot stand beside what the other one did: rows break it, or a column that it names is
     /// gone. Its name, and what is wrong.
     Constraint(String, String),
@@ -170,6 +174,88 @@ impl RowConflicts {
     }
 }
 
+/// Rows of the two sides that have one key: the first of them, and how many pairs there are.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::merge::ConflictKind;
+///
+/// let first = lake.begin().await?;
+/// let second = lake.begin().await?;
+/// for (transaction, amount) in [(&first, 1), (&second, 2)] {
+///     transaction.upsert("orders", orders(&[(4, amount)])).await?;
+/// }
+/// first.commit().await?;
+///
+/// let refused = second.commit().await.unwrap_err();
+/// let ConflictKind::Keys(found) = &refused.conflicts()[0].kind else { panic!("both added the key 4") };
+/// assert_eq!(found.count(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyConflicts {
+    keys: Vec<KeyConflict>,
+    /// All of them, with where they stand.
+    twins: Vec<Twins>,
+}
+
+/// A row on each side, with the key that they have in common.
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::merge::ConflictKind;
+///
+/// let first = lake.begin().await?;
+/// let second = lake.begin().await?;
+/// for (transaction, amount) in [(&first, 1), (&second, 2)] {
+///     transaction.upsert("orders", orders(&[(4, amount)])).await?;
+/// }
+/// first.commit().await?;
+///
+/// let refused = second.commit().await.unwrap_err();
+/// let ConflictKind::Keys(found) = &refused.conflicts()[0].kind else { panic!("both added the key 4") };
+/// let conflict = &found.keys()[0];
+/// assert_eq!((conflict.key.as_str(), conflict.ours.0, conflict.theirs.0), ("(id = 4)", 3, 4));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyConflict {
+    /// The columns of the key, and their values.
+    pub key: String,
+    /// The row of the branch.
+    pub ours: RowId,
+    /// The row that was to be brought in: its id there is the one that it would get.
+    pub theirs: RowId,
+}
+
+impl KeyConflicts {
+    pub(super) fn push(&mut self, twins: Twins) {
+        if self.keys.len() < RowConflicts::LISTED {
+            let (ours, theirs) = (twins.ours.row, twins.theirs.row);
+            self.keys.push(KeyConflict { key: twins.key.clone(), ours, theirs });
+        }
+        self.twins.push(twins);
+    }
+
+    pub(super) fn twins(&self) -> &[Twins] {
+        &self.twins
+    }
+
+    /// The first ones, at most [`RowConflicts::LISTED`], in the order of the branch's rows.
+    #[must_use]
+    pub fn keys(&self) -> &[KeyConflict] {
+        &self.keys
+    }
+
+    /// How many there are in all.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.twins.len() as u64
+    }
+}
+
 /// What was read, and then changed by the other side.
 ///
 /// ```
@@ -223,9 +309,10 @@ impl Conflict {
     pub(crate) fn may_be_of(&self, change: &TableChange) -> bool {
         let rows = change.rows != Counts::default() || change.files != Counts::default();
         match &self.kind {
-            ConflictKind::Files(_) | ConflictKind::Rows(_) | ConflictKind::Read(ReadConflict::Scan(_)) => {
-                rows
-            }
+            ConflictKind::Files(_)
+            | ConflictKind::Rows(_)
+            | ConflictKind::Keys(_)
+            | ConflictKind::Read(ReadConflict::Scan(_)) => rows,
             ConflictKind::Table(_) | ConflictKind::Read(ReadConflict::Schema) => {
                 !matches!(change.operation, Operation::Append | Operation::Delete | Operation::Update)
             }
@@ -241,6 +328,7 @@ impl Conflict {
             ConflictKind::Table(_) => "table",
             ConflictKind::Files(_) => "files",
             ConflictKind::Rows(_) => "rows",
+            ConflictKind::Keys(_) => "keys",
             ConflictKind::Constraint(..) => "constraint",
             ConflictKind::Read(_) => "read",
         }
@@ -264,6 +352,7 @@ impl fmt::Display for ConflictKind {
             Self::Table(conflict) => table(conflict, f),
             Self::Files(files) => write!(f, "{}", Listed(files)),
             Self::Rows(rows) => write!(f, "{rows}"),
+            Self::Keys(keys) => write!(f, "{keys}"),
             Self::Constraint(name, why) => {
                 write!(f, "constraint {name:?} does not go with the other side's changes: {why}")
             }
@@ -331,6 +420,23 @@ impl fmt::Display for RowConflicts {
             Some(more) if more > 0 => write!(f, " and {more} more"),
             _ => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for KeyConflicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> = self.keys.iter().take(NAMED).map(ToString::to_string).collect();
+        write!(f, "both sides have a row of one key: {}", named.join(", "))?;
+        match self.count().checked_sub(named.len() as u64) {
+            Some(more) if more > 0 => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for KeyConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (row {} there, row {} here)", self.key, self.ours, self.theirs)
     }
 }
 

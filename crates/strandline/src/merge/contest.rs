@@ -6,18 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use strandline_format::merge::TableConflict;
 use strandline_format::{
-    FileEntry, FileId, RowId, RowIds, Schema, SchemaMerge, Seq, Table as TableNode, TableName,
+    FieldId, FileEntry, FileId, RowId, RowIds, Schema, SchemaMerge, Seq, Table as TableNode, TableName,
 };
 
-use crate::changes::ids;
+use crate::changes::{broken, ids};
 use crate::error::{Error, ErrorKind, Result};
 use crate::merge::cells::{Cells, Places};
-use crate::merge::choices::{RowChoice, RowChoices};
+use crate::merge::choices::{RowChoice, RowChoices, Side};
 use crate::merge::conflict::{Conflict, ConflictKind, Contested};
+use crate::merge::keys::Twins;
 use crate::merge::table::{Brought, TableRebase};
 use crate::merge::theirs::{Theirs, Translated};
+use crate::merge::twins::{Reading, Said};
 use crate::merge::{Disagreements, Rebase};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
@@ -35,7 +39,9 @@ pub(super) struct TableBringing<'a> {
 /// What is known of both sides before they are merged.
 struct Sides<'a> {
     our_places: Option<Vec<FileEntry>>,
+    our_came: Vec<FileEntry>,
     told: Seq,
+    theirs: &'a Theirs,
     translated: &'a Translated,
 }
 
@@ -49,30 +55,82 @@ impl TableBringing<'_> {
             return Ok(None);
         }
         let our_places = theirs.our_places(self.ours, self.trees).await?;
-        let sides = Sides { our_places, told: theirs.told(self.ours), translated: &translated };
-        let mut conflicts = Vec::new();
-        let merged = self.merge(&sides, &RowChoices::default(), &mut conflicts).await?;
-        let contested = match &conflicts[..] {
-            [Conflict { kind: ConflictKind::Rows(rows), .. }] => rows.contested(),
-            _ => &[],
+        let our_came = match translated.came.is_empty() || self.key(theirs).is_empty() {
+            true => Vec::new(),
+            false => theirs.our_came(self.ours, self.trees).await?,
         };
-        self.refuse_others(contested)?;
-        if contested.is_empty() {
-            found.conflicts.extend(conflicts);
-            return self.finish(merged, &translated, &RowChoices::default()).await;
+        let sides =
+            Sides { our_places, our_came, told: theirs.told(self.ours), theirs, translated: &translated };
+        let mut choices = RowChoices::default();
+        let mut conflicts = Vec::new();
+        let mut merged = self.merge(&sides, &choices, &mut conflicts).await?;
+        let mut contested: BTreeSet<u64> = BTreeSet::new();
+        let mut cells = None;
+        if let (Some(rows), _) = of_rows(&conflicts) {
+            contested.extend(rows.iter().map(|row| row.row.row.0));
+            let read = self.cells(theirs, &translated, rows).await?;
+            choices = self.decided(&read, rows)?;
+            cells = Some(read);
+            conflicts.clear();
+            merged = self.merge(&sides, &choices, &mut conflicts).await?;
         }
-        let cells = self.cells(theirs, &translated, contested).await?;
-        let choices = self.decided(&cells, contested)?;
-        let mut left = Vec::new();
-        let merged = self.merge(&sides, &choices, &mut left).await?;
-        for conflict in &left {
-            if let ConflictKind::Rows(rows) = &conflict.kind {
-                let rows: Vec<RowId> = rows.contested().iter().map(|row| row.row.row).collect();
-                found.contested.push(cells.told(self.ours.name.as_str(), &rows)?);
+        while let (_, Some(twins)) = of_rows(&conflicts) {
+            let reading = self.reading(theirs, &translated)?;
+            contested.extend(twins.iter().flat_map(Twins::named));
+            let given: Vec<RecordBatch> = self.given_rows().cloned().collect();
+            let said = Said { given: &given, side: choices.others.or(self.side()) };
+            if !reading.decide(twins, &said, &mut choices).await? {
+                break;
+            }
+            conflicts.clear();
+            merged = self.merge(&sides, &choices, &mut conflicts).await?;
+        }
+        self.refuse_others(&contested)?;
+        self.tell(&conflicts, cells.as_ref(), &sides, &choices, found).await?;
+        found.conflicts.extend(conflicts);
+        self.finish(merged, &translated, &choices).await
+    }
+
+    /// The values of all rows that are still contested.
+    async fn tell(
+        &self,
+        conflicts: &[Conflict],
+        cells: Option<&Cells>,
+        sides: &Sides<'_>,
+        choices: &RowChoices,
+        found: &mut Disagreements,
+    ) -> Result<()> {
+        let table = self.ours.name.as_str();
+        for conflict in conflicts {
+            match (&conflict.kind, cells) {
+                (ConflictKind::Rows(rows), Some(cells)) => {
+                    let rows: Vec<RowId> = rows.contested().iter().map(|row| row.row.row).collect();
+                    found.contested.push(cells.told(table, &rows)?);
+                }
+                (ConflictKind::Keys(keys), _) => {
+                    let reading = self.reading(sides.theirs, sides.translated)?;
+                    found.keys.push(reading.told(table, keys.twins(), choices).await?);
+                }
+                _ => {}
             }
         }
-        found.conflicts.extend(left);
-        self.finish(merged, &translated, &choices).await
+        Ok(())
+    }
+
+    fn reading<'r>(&'r self, theirs: &'r Theirs, translated: &'r Translated) -> Result<Reading<'r>> {
+        let schema = merged_schema(&translated.base.schema, &self.ours.schema, &theirs.theirs.schema)?;
+        let (trees, ours) = (self.trees, self.ours);
+        Ok(Reading { trees, ours, theirs, translated, schema: Arc::new(schema) })
+    }
+
+    /// The fields of the key that ours has, or else theirs.
+    fn key(&self, theirs: &Theirs) -> Vec<FieldId> {
+        let (ours, theirs) = (&self.ours.table.key, &theirs.theirs.table.key);
+        if ours.is_empty() { theirs.clone() } else { ours.clone() }
+    }
+
+    fn side(&self) -> Option<Side> {
+        self.rebase.choices.rows.get(self.name.key()).copied()
     }
 
     async fn merge(
@@ -87,10 +145,14 @@ impl TableBringing<'_> {
             ours: self.ours,
             theirs: &translated.draft,
             our_places: sides.our_places.as_deref(),
+            told: sides.told,
             brought: Some(Brought {
                 places: &translated.places,
+                came: &translated.came,
+                our_came: &sides.our_came,
+                whole: &sides.theirs.theirs,
+                known: &sides.theirs.known,
                 restores: translated.restores,
-                told: sides.told,
                 next: translated.next,
             }),
             choices,
@@ -121,17 +183,23 @@ impl TableBringing<'_> {
     fn decided(&self, cells: &Cells, contested: &[Contested]) -> Result<RowChoices> {
         let mut choices = RowChoices::default();
         cells.decide(contested, &mut choices)?;
-        let given = self.given()?;
+        let contested: BTreeSet<u64> = contested.iter().map(|row| row.row.row.0).collect();
+        let given: BTreeSet<u64> = self.given()?.intersection(&contested).copied().collect();
         if !given.is_empty() {
             choices.without_given(&given)?;
-            choices.rows.extend(given.into_iter().map(|id| (id, RowChoice::Given)));
-            choices.given.extend(self.given_rows().cloned());
+            for batch in self.given_rows() {
+                let is_contested = ids(batch)?.values().iter().map(|id| Some(given.contains(id)));
+                let of_these = filter_record_batch(batch, &is_contested.collect::<BooleanArray>());
+                choices.given.extend(Some(of_these.map_err(broken)?).filter(|batch| batch.num_rows() > 0));
+            }
+            choices.rows.extend(given.iter().map(|id| (*id, RowChoice::Given)));
+            choices.by_hand = given;
         }
-        choices.others = self.rebase.choices.rows.get(self.name.key()).copied();
+        choices.others = self.side();
         Ok(choices)
     }
 
-    fn given_rows(&self) -> impl Iterator<Item = &arrow::array::RecordBatch> {
+    fn given_rows(&self) -> impl Iterator<Item = &RecordBatch> {
         self.rebase.choices.given.get(self.name.key()).into_iter().flatten()
     }
 
@@ -144,8 +212,7 @@ impl TableBringing<'_> {
     }
 
     /// Refuses rows that were given and are not contested: they would stand beside what is there.
-    fn refuse_others(&self, contested: &[Contested]) -> Result<()> {
-        let contested: BTreeSet<u64> = contested.iter().map(|row| row.row.row.0).collect();
+    fn refuse_others(&self, contested: &BTreeSet<u64>) -> Result<()> {
         match self.given()?.into_iter().find(|id| !contested.contains(id)) {
             Some(id) => {
                 let message = format!(
@@ -179,6 +246,7 @@ impl TableBringing<'_> {
             ours: (self.ours, by_id(ours.into_iter().flatten().collect())),
             theirs: (&their_state, by_id(listed(&translated.draft.table))),
             schema: Arc::new(schema),
+            key: self.key(theirs),
         };
         let files: &BTreeMap<FileId, FileEntry> = &places.base.1;
         let is_lost = |row: &&Contested| row.base.is_some_and(|(file, _)| !files.contains_key(&file));
@@ -188,6 +256,19 @@ impl TableBringing<'_> {
         }
         places.read(contested).await
     }
+}
+
+/// The rows that the sides disagree on, and those that have one key, if there is nothing else.
+fn of_rows(conflicts: &[Conflict]) -> (Option<&[Contested]>, Option<&[Twins]>) {
+    let (mut rows, mut keys) = (None, None);
+    for conflict in conflicts {
+        match &conflict.kind {
+            ConflictKind::Rows(found) => rows = Some(found.contested()),
+            ConflictKind::Keys(found) => keys = Some(found.twins()),
+            _ => return (None, None),
+        }
+    }
+    (rows, keys)
 }
 
 /// The columns that both sides come to, which agreed when the tables were merged.

@@ -36,11 +36,33 @@ pub(super) struct FilesMerge<'a> {
 
 /// What a merge of files comes to.
 pub(super) struct FilesMerged {
-    pub(super) edits: Vec<FileEdit>,
+    /// By the id of the entry: each is edited once.
+    pub(super) edits: BTreeMap<FileId, FileEdit>,
+    /// The numbers of theirs that are listed again, and what they are then [REB-9].
+    again: BTreeMap<FileId, FileId>,
     /// Deletion vectors that were put.
     pub(super) stored: Vec<ObjectRef>,
     /// The first number that is left.
     pub(super) next_file: FileId,
+}
+
+/// Rows, by file and position.
+type Places = BTreeMap<FileId, DeletionVector>;
+
+impl FilesMerged {
+    /// What the result deletes of a file of ours; `None` if it does not list it.
+    pub(super) fn deletes_of_ours<'e>(&'e self, entry: &'e FileEntry) -> Option<&'e Option<Deletes>> {
+        match self.edits.get(&entry.id) {
+            Some(edit) => edit.after.as_ref().map(|after| &after.deletes),
+            None => Some(&entry.deletes),
+        }
+    }
+
+    /// The same of a file of theirs, of which it lists what was brought in.
+    pub(super) fn deletes_of_theirs(&self, file: FileId, numbers: &Renumbering) -> Option<&Option<Deletes>> {
+        let id = self.again.get(&file).copied().or_else(|| numbers.file(file))?;
+        self.edits.get(&id)?.after.as_ref().map(|after| &after.deletes)
+    }
 }
 
 /// What the walk over the changes has come to.
@@ -83,11 +105,13 @@ impl FilesMerge<'_> {
         }
         self.check_overwrites(&mut found).await?;
         self.merge_twice(&mut found, conflicts).await?;
+        let [ours, theirs] = self.table.choices.lost.clone();
+        self.lose_all((ours, theirs), &mut found).await?;
         if !found.collisions.is_empty() {
             conflicts.push(self.table.conflict(ConflictKind::Files(found.collisions)));
         }
-        let edits = found.edits.into_values().collect();
-        Ok(FilesMerged { edits, stored: found.stored, next_file: found.next_file })
+        let Found { edits, again, stored, next_file, .. } = found;
+        Ok(FilesMerged { edits, again, stored, next_file })
     }
 
     async fn merge_chunk(&self, chunk: Vec<Change<Files>>, found: &mut Found) -> Result<()> {
@@ -232,10 +256,14 @@ impl FilesMerge<'_> {
         let merged = Box::pin(self.table.merge_rows(&found.twice, &our_places)).await?;
         if merged.conflicts.count() > 0 {
             conflicts.push(self.table.conflict(ConflictKind::Rows(merged.conflicts)));
-            return Ok(());
         }
-        self.ours_lose(merged.ours_lose, found).await?;
-        for (file, lost) in merged.theirs_lose {
+        self.lose_all((merged.ours_lose, merged.theirs_lose), found).await
+    }
+
+    /// Takes rows out of places of both sides, those of theirs under the ids that theirs has.
+    async fn lose_all(&self, (ours, theirs): (Places, Places), found: &mut Found) -> Result<()> {
+        self.ours_lose(ours, found).await?;
+        for (file, lost) in theirs {
             let again = found.again.get(&file).copied();
             let Some(id) = again.or_else(|| self.numbers.file(file)) else { continue };
             let Some(edit) = found.edits.remove(&id) else { continue };
@@ -245,7 +273,7 @@ impl FilesMerge<'_> {
     }
 
     /// Takes rows out of our places, whatever else is done to their files.
-    async fn ours_lose(&self, lose: BTreeMap<FileId, DeletionVector>, found: &mut Found) -> Result<()> {
+    async fn ours_lose(&self, lose: Places, found: &mut Found) -> Result<()> {
         let ids: Vec<FileId> = lose.keys().copied().collect();
         let entries = self.table.ours.trees.get_many(&self.table.ours.table.files, &ids).await?;
         for ((id, lost), entry) in lose.into_iter().zip(entries) {

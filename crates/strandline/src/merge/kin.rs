@@ -12,9 +12,11 @@ use strandline_format::{
     CatalogEntry, Hash, HistoryEntry, Pieces, Renumbering, Seq, Table as TableNode, TableId, TxnId,
 };
 
+use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
-use crate::tree::Trees;
+use crate::merge::Came;
+use crate::tree::{KeyRange, Trees};
 
 /// Two versions, and what their histories have in common.
 #[derive(Clone, Debug)]
@@ -301,6 +303,26 @@ pub(super) async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> R
     let since = one_past.values().chain(other_past.values()).filter(|entry| entry.seq > seq);
     let has_merges = since.into_iter().any(|entry| entry.merged.is_some());
     Ok(entry_of(trees, one, seq).await?.map(|shared| Parting { shared, has_merges }))
+}
+
+/// What came into a line from others after one of its commits, up to another one. Requests: the nodes of the history that hold these
+/// versions; for each merge among them what tells where its branch parted.
+pub(crate) async fn came_since(trees: &Trees, since: &Commit, tip: &Commit) -> Result<Came> {
+    let range = KeyRange::new(since.version().next()?..);
+    let mut entries = trees.collect(&tip.node().history, &range).await?;
+    entries.push(own_entry(tip));
+    let mut came = Came { picks: entries.iter().any(|entry| entry.keyed), ..Came::NOTHING };
+    for merged in entries.iter().filter_map(|entry| entry.merged.as_ref()) {
+        let parting = match read_commit(trees, &merged.commit).await {
+            Ok(theirs) => parting_of(trees, since, &theirs).await?,
+            // Nothing keeps it any more, so nothing is told.
+            Err(error) if error.kind() == ErrorKind::Corrupt => None,
+            Err(error) => return Err(error),
+        };
+        let told = parting.filter(|parting| !parting.has_merges).map_or(Seq(0), |parting| parting.shared.seq);
+        came.told = came.told.min(told);
+    }
+    Ok(came)
 }
 
 /// The idempotency key under which a commit is picked: it comes into a branch once, and is known there [MRG-11].

@@ -1,8 +1,8 @@
-//! The one merge, over stored trees: what a work did since its base is done to another snapshot [REB-1..16].
+//! The one merge, over stored trees: what a work did since its base is done to another snapshot [REB-1..17].
 //!
 //! The rules are pure and stand in `strandline_format::merge`; here is what they need read, and what they decide carried out.
-//! Invariants: a merge reads metadata, rows of new files only for constraints that the other side made [REB-11], and ids of rows only where
-//! both sides touched the same ones [REB-8]; it rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
+//! Invariants: a merge reads metadata, rows of new files only for constraints that the other side made [REB-11], ids of rows only where
+//! both sides touched the same ones [REB-8], and keys only where both sides may have the same ones [REB-17]; it rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
 //! tries again (`commit`), and which commit on the other side it was (looked for once there is a conflict).
 
 mod bring;
@@ -11,11 +11,13 @@ mod choices;
 mod conflict;
 mod contest;
 mod files;
+mod keys;
 mod kin;
 mod places;
 mod rows;
 mod table;
 mod theirs;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,14 +31,18 @@ pub(crate) use bring::{Act, Bringing, Brought, Upon, before};
 pub use cells::ContestedRows;
 pub(crate) use choices::Choices;
 pub use choices::Side;
-pub use conflict::{Conflict, ConflictKind, ReadConflict, RowConflict, RowConflicts};
+pub use conflict::{
+    Conflict, ConflictKind, KeyConflict, KeyConflicts, ReadConflict, RowConflict, RowConflicts,
+};
 pub(crate) use files::reaches;
-pub(crate) use kin::{Ends, Kin, Known, pick_key};
+pub(crate) use kin::{Ends, Kin, Known, came_since, pick_key};
 pub(crate) use theirs::Theirs;
+pub use twins::ContestedKeys;
 
 use crate::error::Result;
 use crate::merge::choices::RowChoices;
 use crate::snapshot::Snapshot;
+use crate::table::TableState;
 use crate::transaction::reads::ReadSet;
 use crate::transaction::work::{After, Node, Touched, Work};
 use crate::tree::Change;
@@ -65,6 +71,27 @@ pub(crate) struct Rebase<'a> {
     pub(crate) txn: TxnId,
     /// What is decided where the sides disagree.
     pub(crate) choices: &'a Choices,
+    /// What came into our line from others since.
+    pub(crate) since: &'a Came,
+}
+
+/// What came into a line from others between two of its versions: rows may stand there that store versions of those lines [REB-7].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    /// The last version that all of them count alike.
+    pub(crate) told: Seq,
+    /// Whether commits may have been picked, which only a table's node tells then.
+    pub(crate) picks: bool,
+}
+
+impl Came {
+    /// Nothing.
+    pub(crate) const NOTHING: Self = Self { told: Seq(u64::MAX), picks: false };
+
+    /// Up to which version equal numbers of a row say that it has not changed.
+    fn told_of(&self, base: &TableState, ours: &TableState) -> Seq {
+        if self.picks && base.table.restored != ours.table.restored { Seq(0) } else { self.told }
+    }
 }
 
 /// All that two sides disagree on.
@@ -73,6 +100,8 @@ pub(crate) struct Disagreements {
     pub(crate) conflicts: Vec<Conflict>,
     /// The values of rows among them, of tables that are merged from another version.
     pub(crate) contested: Vec<ContestedRows>,
+    /// The values of rows with one key.
+    pub(crate) keys: Vec<ContestedKeys>,
     /// The version of our side since which it did what theirs disagrees with.
     pub(crate) since: Seq,
 }
@@ -262,6 +291,7 @@ impl Rebase<'_> {
                     ours: &ours,
                     theirs: draft,
                     our_places: came.as_deref(),
+                    told: self.since.told_of(&base, &ours),
                     brought: None,
                     choices: &RowChoices::default(),
                     version: self.version,

@@ -7,7 +7,7 @@
 
 use strandline_format::FileEntry;
 
-use crate::changes::{FileChange, Sides, is_fresh, only};
+use crate::changes::{FileChange, Part, Sides, is_fresh, only};
 use crate::error::Result;
 use crate::merge::kin::Known;
 use crate::scan::deletion_vector;
@@ -24,20 +24,21 @@ pub(super) async fn came(
     let changes = Sides { trees, before: &base.table, after: &side.table, known }.files().await?;
     let mut places = Vec::new();
     for change in &changes {
-        places.extend(came_with(change, (base, side), known).await?);
+        let part = came_with(change, (base, side), known).await?;
+        places.extend(part.filter(|part| !part.is_fresh).map(|part| part.entry));
     }
     Ok(places)
 }
 
-/// The same of one file.
+/// Of one file, whatever rows it has; those of a file that both have in place are never fresh.
 pub(super) async fn came_with(
     change: &FileChange,
     (base, side): (&TableState, &TableState),
     known: &Known,
-) -> Result<Option<FileEntry>> {
+) -> Result<Option<Part>> {
     let Some(after) = &change.after else { return Ok(None) };
     let Some(before) = &change.before else {
-        return Ok((!is_fresh(after, base, known)).then(|| after.clone()));
+        return Ok(Some(Part { entry: after.clone(), is_fresh: is_fresh(after, base, known) }));
     };
     if before.deletes.is_none() {
         return Ok(None);
@@ -46,5 +47,6 @@ pub(super) async fn came_with(
         deletion_vector(&base.objects, base.table.id, before),
         deletion_vector(&side.objects, side.table.id, after)
     )?;
-    only(after, &old.unwrap_or_default().added_since(&new.unwrap_or_default()))
+    let came = only(after, &old.unwrap_or_default().added_since(&new.unwrap_or_default()))?;
+    Ok(came.map(|entry| Part { entry, is_fresh: false }))
 }

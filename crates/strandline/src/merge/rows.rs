@@ -76,10 +76,11 @@ impl TableRebase<'_> {
         let their_places = self.their_places();
         let theirs = TableState { table: Arc::new(self.theirs.table.clone()), ..self.ours.clone() };
         for entry in our_places.iter().filter(|entry| may_hold(entry, bounds)) {
-            self.look((self.ours, entry), &mut sought, |row| &mut row.ours).await?;
+            self.look((self.ours, entry), self.told, &mut sought, |row| &mut row.ours).await?;
         }
+        let told = if self.brought.is_some() { self.told } else { UNSETTLED };
         for entry in their_places.iter().filter(|entry| may_hold(entry, bounds)) {
-            self.look((&theirs, entry), &mut sought, |row| &mut row.theirs).await?;
+            self.look((&theirs, entry), told, &mut sought, |row| &mut row.theirs).await?;
         }
         if self.restores_on_both() {
             self.seek_restored((our_places, &their_places), &theirs, &mut sought).await?;
@@ -177,14 +178,14 @@ impl TableRebase<'_> {
     async fn look(
         &self,
         (state, entry): (&TableState, &FileEntry),
+        told: Seq,
         sought: &mut Sought,
         side: impl Fn(&mut Row) -> &mut Side,
     ) -> Result<()> {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |found| {
             if let Some(row) = sought.rows.get_mut(&found.id) {
-                let is_told = self.brought.is_none_or(|brought| row.version <= brought.told);
-                let moved = is_told && found.updated == row.version;
+                let moved = row.version <= told && found.updated == row.version;
                 let fate = if moved { RowFate::Moved } else { RowFate::Changed };
                 *side(row) = Side { fate, place: Some((entry.id, found.position)) };
             }
@@ -219,7 +220,12 @@ impl Sought {
                         lose(&mut merged.ours_lose, row.ours)?;
                         lose(&mut merged.theirs_lose, row.theirs)?;
                     }
-                    None => merged.conflicts.push(row.contested(id)),
+                    None => {
+                        // What it comes to is open; until then it stands nowhere.
+                        merged.conflicts.push(row.contested(id));
+                        lose(&mut merged.ours_lose, row.ours)?;
+                        lose(&mut merged.theirs_lose, row.theirs)?;
+                    }
                 },
             }
         }

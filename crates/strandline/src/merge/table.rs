@@ -14,7 +14,8 @@ use crate::filter::{self, Checks};
 use crate::merge::choices::RowChoices;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::{FilesMerge, FilesMerged, brings_back};
-use crate::merge::kin::Ends;
+use crate::merge::keys::KeysMerge;
+use crate::merge::kin::{Ends, Known};
 use crate::storage::DataKind;
 use crate::table::TableState;
 use crate::transaction::check_rows;
@@ -29,6 +30,9 @@ pub(super) struct TableRebase<'a> {
     /// The places that ours has and the base has not, where a version since the base took rows from another one; `None`: all of them
     /// are in files that ours added.
     pub(super) our_places: Option<&'a [FileEntry]>,
+    /// Up to this version a row of ours that has its number in the base has not changed; others count as changed. In theirs the same, if it is a
+    /// version: a transaction's rows are of the base's line.
+    pub(super) told: Seq,
     /// What more is known of theirs, if it is a version and not a transaction's.
     pub(super) brought: Option<Brought<'a>>,
     /// What is decided of rows that both sides changed.
@@ -41,12 +45,18 @@ pub(super) struct TableRebase<'a> {
 /// What a version brings in, in our numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Brought<'a> {
-    /// The places that it has and the base has not.
+    /// The places that it has and the base has not, of rows that the base can know.
     pub(super) places: &'a [FileEntry],
+    /// The files with rows in places that the base has not, of any rows.
+    pub(super) came: &'a [FileEntry],
+    /// Those of ours, if keys are compared.
+    pub(super) our_came: &'a [FileEntry],
+    /// The whole of it, in its own numbers.
+    pub(super) whole: &'a TableState,
+    /// Its numbers in those of ours.
+    pub(super) known: &'a Known,
     /// Whether rows are among them that came back, from a version that is neither the base nor since.
     pub(super) restores: bool,
-    /// Up to this version a row that has its number on both sides has not changed; others count as changed.
-    pub(super) told: Seq,
     /// The first numbers that are left.
     pub(super) next: Ends,
 }
@@ -67,28 +77,32 @@ impl TableRebase<'_> {
         );
         let (numbers, next_file, next_row) = self.numbers()?;
         let files = FilesMerge { table: self, numbers: &numbers, lists: &merged.lists };
-        let FilesMerged { edits, stored, next_file } = Box::pin(files.run(next_file, conflicts)).await?;
+        let files = Box::pin(files.run(next_file, conflicts)).await?;
         // What the schemas or the key disagree on says nothing certain of constraints.
         if merged.conflicts.is_empty() {
             self.check_constraints(&merged, conflicts);
             self.check_rows(&merged, conflicts).await?;
+            let keys = KeysMerge { table: self, merged: &merged, files: &files, numbers: &numbers };
+            Box::pin(keys.run(conflicts)).await?;
         }
         if conflicts.len() > found {
             return Ok(None);
         }
+        let FilesMerged { edits, stored, next_file, .. } = files;
         let mut draft = Draft::new(ours.as_ref().clone(), Arc::new(merged.schema), self.era);
         draft.uploads = self.theirs.uploads.clone();
         draft
             .uploads
             .extend(stored.into_iter().map(|object| (object.hash, (DataKind::DeletionVector, object))));
         draft.overwrites = self.theirs.overwrites.clone();
+        draft.looked_up = self.theirs.looked_up.clone();
         let (files, totals) = (draft.table.files.clone(), draft.table.totals);
         let restored = match self.brought {
             Some(brought) if brought.restores => self.version,
             _ => ours.restored,
         };
         draft.table = Table { files, totals, next_file, next_row, restored, ..merged.table };
-        for edit in edits {
+        for edit in edits.into_values() {
             apply(&mut draft, edit.before.as_ref(), edit.after);
         }
         Ok(Some(draft))

@@ -15,8 +15,9 @@ use strandline_format::{
     TableSchema, Totals,
 };
 
-use crate::changes::{Sides, empty};
+use crate::changes::{Part, Sides, empty};
 use crate::error::{Error, ErrorKind, Result};
+use crate::merge::keys;
 use crate::merge::kin::{Ends, Known};
 use crate::merge::places::{came, came_with};
 use crate::table::TableState;
@@ -55,8 +56,10 @@ pub(crate) struct Translated {
     /// Files of the base that theirs changed and ours never had: of a commit that is picked alone [MRG-9], or of a table that was
     /// kept as ours at the last merge.
     pub(crate) strangers: Vec<FileId>,
-    /// The places that theirs has and the base has not.
+    /// The places that theirs has and the base has not, of rows that the base can know.
     pub(crate) places: Vec<FileEntry>,
+    /// The same of any rows.
+    pub(crate) came: Vec<FileEntry>,
     /// Whether rows are among them that came back.
     pub(crate) restores: bool,
 }
@@ -72,7 +75,7 @@ impl Theirs {
         let numbers = Renumbering { files: files.0, rows: rows.0 };
         let next = Ends { file: files.1, row: rows.1 };
         let mut sides = (Root::<Files>::default(), Root::<Files>::default());
-        let (mut places, mut strangers) = (Vec::new(), Vec::new());
+        let (mut places, mut came, mut strangers) = (Vec::new(), Vec::new(), Vec::new());
         // What it took from elsewhere since the branches parted may stand in files by now that it added itself.
         let mut restores = self.mixes || their_table.restored > self.shared;
         let on_one_line = Known::on_one_line(&base.table, their_table);
@@ -83,9 +86,13 @@ impl Theirs {
             if !self.base_is_ours {
                 strangers.extend(change.before.iter().filter(|entry| !is_known(entry)).map(|entry| entry.id));
             }
-            if let Some(entry) = came_with(&change, (&base, &self.theirs), known).await? {
-                restores |= change.before.is_some() || is_known(&entry);
-                places.push(numbers.renumber(&entry)?);
+            if let Some(Part { entry, is_fresh }) = came_with(&change, (&base, &self.theirs), known).await? {
+                let renumbered = numbers.renumber(&entry)?;
+                if !is_fresh {
+                    restores |= change.before.is_some() || is_known(&entry);
+                    places.push(renumbered.clone());
+                }
+                came.push(renumbered);
             }
             let before = match change.before {
                 Some(entry) if !self.base_is_ours => Some(numbers.renumber(&entry)?),
@@ -108,7 +115,7 @@ impl Theirs {
             our_table.next_file,
             era,
         );
-        Ok(Translated { base, draft, numbers, next, strangers, places, restores })
+        Ok(Translated { base, draft, numbers, next, strangers, places, came, restores })
     }
 
     /// The places that a state of ours has and the base has not, if it took rows from another version since: else all of them are in
@@ -122,11 +129,24 @@ impl Theirs {
             return Ok(None);
         }
         let base = self.base.clone().unwrap_or_else(|| empty(&self.theirs));
-        let known = match self.base_is_ours {
-            true => Known::on_one_line(&base.table, &ours.table),
-            false => self.known.reversed()?,
-        };
+        let known = self.known_of_ours(&base, ours)?;
         came(trees, (&base, ours), &known).await.map(Some)
+    }
+
+    /// The files of a state of ours that have rows which the base has not, each with nothing but these.
+    pub(crate) async fn our_came(&self, ours: &TableState, trees: &Trees) -> Result<Vec<FileEntry>> {
+        let base = self.base.clone().unwrap_or_else(|| empty(&self.theirs));
+        let known = self.known_of_ours(&base, ours)?;
+        let sides = Sides { trees, before: &base.table, after: &ours.table, known: &known };
+        keys::came(sides, (&base, ours)).await
+    }
+
+    /// The numbers of ours in those of the base.
+    fn known_of_ours(&self, base: &TableState, ours: &TableState) -> Result<Known> {
+        match self.base_is_ours {
+            true => Ok(Known::on_one_line(&base.table, &ours.table)),
+            false => self.known.reversed(),
+        }
     }
 
     /// Up to which version equal numbers of a row say that it is the same: none if either side took rows from another line since.

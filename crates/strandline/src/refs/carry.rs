@@ -13,7 +13,7 @@ use crate::commit::{Brings, Looked, Member, Patience, Report, Written, name_comm
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Ref;
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
-use crate::merge::{Act, Bringing, Brought, Conflict, ContestedRows, Disagreements, Upon};
+use crate::merge::{Act, Bringing, Brought, Conflict, ContestedKeys, ContestedRows, Disagreements, Upon};
 use crate::refs::PATIENCE;
 use crate::refs::create_branch::reason;
 use crate::refs::taking::{Depth, Taking};
@@ -45,6 +45,8 @@ pub struct MergeConflicts {
     pub conflicts: Vec<Conflict>,
     /// The values of rows that they disagree on, on all sides, table by table.
     pub rows: Vec<ContestedRows>,
+    /// The values of rows of both sides that have one key, table by table.
+    pub keys: Vec<ContestedKeys>,
 }
 
 impl std::fmt::Display for MergeConflicts {
@@ -56,7 +58,7 @@ impl std::fmt::Display for MergeConflicts {
 
 impl From<Disagreements> for MergeConflicts {
     fn from(found: Disagreements) -> Self {
-        Self { conflicts: found.conflicts, rows: found.contested }
+        Self { conflicts: found.conflicts, rows: found.contested, keys: found.keys }
     }
 }
 

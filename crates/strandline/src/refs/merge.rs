@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strandline_format::{Author, Message, RefName, TableName};
+use strandline_format::{Author, Message, NameKey, RefName};
 
 use crate::commit::build::Label;
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 ///
 /// All tables, views and namespaces, their schemas and their rows come together in one commit, or nothing does. Rows are told
 /// apart by their ids: what only one side did stands, a row that both changed is merged column by column, and what cannot be
-/// merged comes back as [`Merged::Conflicts`] with the values of all sides. Where the branch has nothing of its own it is moved forward
+/// merged comes back as [`Merged::Conflicts`] with the values of all sides; so do rows of both sides that have one key, unless they are equal. Where the branch has nothing of its own it is moved forward
 /// instead.
 ///
 /// Requests: those of the differences between the common ancestor and both sides; of data files only those that hold rows which
@@ -52,7 +52,7 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 /// ```
 ///
 /// # Errors
-/// `NotFound` and `InvalidInput` for names; `SnapshotExpired` if the common ancestor is not kept any more; `Conflict` if the branches
+/// `NotFound` and `InvalidInput` for names, those that something is decided for among them; `SnapshotExpired` if the common ancestor is not kept any more; `Conflict` if the branches
 /// have met through a third one, or one has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
 /// as of a commit; `Corrupt` and the store's errors.
 #[derive(Clone, Debug)]
@@ -90,22 +90,24 @@ impl Merge {
     /// A table, view or namespace, by its name on either side, that gets the state of one side as a whole.
     pub fn take(self, name: &str, side: Side) -> Self {
         self.chosen(name, |choices, name| {
-            choices.whole.insert(name.key().clone(), side);
+            choices.whole.insert(name, side);
         })
     }
 
-    /// Whose rows count of those of a table that the sides disagree on.
+    /// Whose rows count of those of a table that the sides disagree on. Of two rows with one key the other side's goes, or is as this side has
+    /// it.
     pub fn rows(self, table: &str, side: Side) -> Self {
         self.chosen(table, |choices, name| {
-            choices.rows.insert(name.key().clone(), side);
+            choices.rows.insert(name, side);
         })
     }
 
     /// Rows that take the place of those of a table that the sides disagree on: with the columns of
-    /// [`ContestedRows`](crate::merge::ContestedRows), `_row_id` being the last.
+    /// [`ContestedRows`](crate::merge::ContestedRows), `_row_id` being the last. Of two rows with one key, that of our side is named by its id, and what is
+    /// given for it stands before a new row of theirs.
     pub fn with_rows(self, table: &str, rows: impl IntoIterator<Item = RecordBatch>) -> Self {
         let rows: Vec<RecordBatch> = rows.into_iter().collect();
-        self.chosen(table, |choices, name| choices.given.entry(name.key().clone()).or_default().extend(rows))
+        self.chosen(table, |choices, name| choices.given.entry(name).or_default().extend(rows))
     }
 
     /// One commit for all that is merged, also where the branch could be moved forward over the commits themselves.
@@ -126,11 +128,8 @@ impl Merge {
         self
     }
 
-    fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, TableName)) -> Self {
-        self.choices = self.choices.and_then(|mut choices| {
-            choose(&mut choices, TableName::new(name)?);
-            Ok(choices)
-        });
+    fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, NameKey)) -> Self {
+        self.choices = self.choices.and_then(|choices| choices.choose(name, choose));
         self
     }
 
@@ -177,6 +176,7 @@ impl Merge {
             Ok(head) => head,
             Err(error) => return Err(self.lake.explain_branch(&branch, error).await),
         };
+        choices.check_names(&[&head.snapshot(&self.lake), theirs.snapshot()]).await?;
         let label = match label.message.as_str().is_empty() {
             true => Label { message: Message::new(merge_message(&theirs, &branch))?, ..label },
             false => label,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    Author, CommitProperties, Hash, Message, PropertyKey, PropertyValue, RefName, TableName, TxnId,
+    Author, CommitProperties, Hash, Message, NameKey, PropertyKey, PropertyValue, RefName, TxnId,
 };
 
 use crate::commit::build::Label;
@@ -56,7 +56,7 @@ pub struct Single {
     of: Revision,
     branch: Option<String>,
     expecting: Option<Hash>,
-    whole: std::result::Result<Choices, strandline_format::Error>,
+    choices: std::result::Result<Choices, strandline_format::Error>,
     message: Option<String>,
     author: String,
 }
@@ -86,7 +86,7 @@ impl Single {
             of,
             branch: None,
             expecting: None,
-            whole: Ok(Choices::default()),
+            choices: Ok(Choices::default()),
             message: None,
             author: String::new(),
         }
@@ -106,11 +106,21 @@ impl Single {
 
     /// A table, view or namespace, by its name on either side, that gets the state of one side as a whole where they disagree: of the
     /// branch, or of the commit.
-    pub fn take(mut self, name: &str, side: Side) -> Self {
-        self.whole = self.whole.and_then(|mut choices| {
-            choices.whole.insert(TableName::new(name)?.key().clone(), side);
-            Ok(choices)
-        });
+    pub fn take(self, name: &str, side: Side) -> Self {
+        self.chosen(name, |choices, name| {
+            choices.whole.insert(name, side);
+        })
+    }
+
+    /// Whose rows count of those of a table that the branch and the commit disagree on, as of a [merge](crate::refs::Merge::rows).
+    pub fn rows(self, table: &str, side: Side) -> Self {
+        self.chosen(table, |choices, name| {
+            choices.rows.insert(name, side);
+        })
+    }
+
+    fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, NameKey)) -> Self {
+        self.choices = self.choices.and_then(|choices| choices.choose(name, choose));
         self
     }
 
@@ -142,12 +152,20 @@ impl Single {
             What::Revert => Act::Revert { before: before(&of).await?, commit: of.clone() },
             What::Reset => Act::Reset(of.clone()),
         };
+        let choices = self.choices.clone()?;
+        let now = head.snapshot(&self.lake);
+        match &act {
+            Act::Pick { before, .. } | Act::Revert { before, .. } => {
+                choices.check_names(&[&now, of.snapshot(), before.snapshot()]).await?;
+            }
+            Act::Merge(_) | Act::Reset(_) => choices.check_names(&[&now, of.snapshot()]).await?,
+        }
         let picked = (self.what == What::Pick).then(|| of.commit().hash());
         let carrying = Carrying {
             lake: &self.lake,
             branch: &branch,
             label: self.label(&of, picked)?,
-            bringing: Arc::new(Bringing { act, choices: self.whole.clone()? }),
+            bringing: Arc::new(Bringing { act, choices }),
             txn: picked.map(|hash| TxnId::of_key(&pick_key(hash))),
             exact: self.what == What::Reset || self.expecting.is_some(),
             source: picked.map(|_| &of),

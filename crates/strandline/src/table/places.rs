@@ -68,11 +68,12 @@ impl Table {
     }
 }
 
-type InFile = (FileEntry, DeletionVector, Vec<RowPlace>);
+/// A file, what is deleted there, and places in it.
+pub(crate) type InFile = (FileEntry, DeletionVector, Vec<RowPlace>);
 
 impl TableState {
     /// The live rows with these ids, file by file, with what is deleted there.
-    async fn found(&self, ids: impl IntoIterator<Item = RowId>) -> Result<Vec<InFile>> {
+    pub(crate) async fn found(&self, ids: impl IntoIterator<Item = RowId>) -> Result<Vec<InFile>> {
         let wanted = DeletionVector::from_positions(ids.into_iter().map(|id| id.0))?;
         let entries = self.trees.collect(&self.table.files, &Holding(&wanted)).await?;
         let look = |entry: FileEntry| self.found_in(entry, &wanted);

@@ -6,7 +6,7 @@
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use strandline_format::{DeletionVector, FileEntry, Operation, RowIds, TableName};
+use strandline_format::{DeletionVector, FieldId, FileEntry, Operation, RowIds, TableName};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Predicate;
@@ -57,6 +57,8 @@ pub(super) struct Change {
     removal: RowRemoval,
     /// `None` where rows cannot be written, and then only go.
     writer: Option<RowWriter>,
+    /// The fields by which rows are looked up.
+    by: Vec<FieldId>,
 }
 
 /// A change that only has to be entered.
@@ -182,7 +184,7 @@ impl Transaction {
             (Err(_), Needs::Room) => (RowRemoval::MergeOnRead, None),
             (Err(error), Needs::Rows) => return Err(of(name, error)),
         };
-        Ok(Change { now, draft, objects: self.objects().clone(), removal, writer })
+        Ok(Change { now, draft, objects: self.objects().clone(), removal, writer, by: Vec::new() })
     }
 
     /// Enters a change for which the transaction was not held meanwhile.
@@ -236,6 +238,11 @@ fn of(name: &TableName, error: Error) -> Error {
 }
 
 impl Change {
+    /// Notes the fields by which rows were looked up: those that are inserted were not found [REB-17].
+    pub(super) fn looked_up(&mut self, key: impl Iterator<Item = FieldId>) {
+        self.by.extend(key);
+    }
+
     /// Rows as the table has them, if they fit.
     pub(super) fn fit(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         self.writer()?.fit(batch)
@@ -266,6 +273,9 @@ impl Change {
         };
         for file in &files {
             self.draft.add(file.clone(), RowIds::Stored)?;
+        }
+        if inserted > 0 && !self.by.is_empty() {
+            self.draft.looked_up.insert(self.by);
         }
         let changes = RowChanges {
             inserted,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Counts, Deletes, Era, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, Renumbering, RowId, RowIds,
-    Schema, Seq, Table as TableNode, TableName, Totals,
+    Counts, Deletes, Era, FieldId, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, Renumbering, RowId,
+    RowIds, Schema, Seq, Table as TableNode, TableName, Totals,
 };
 
 use crate::error::Result;
@@ -37,6 +37,8 @@ pub(crate) struct Draft {
     /// Files of the base that an overwrite would have replaced by themselves: they stay, and whoever else touches them
     /// collides as well [REB-16].
     pub(crate) kept: BTreeSet<FileId>,
+    /// The fields by which rows were looked up before others were put in: whoever else adds such a row meanwhile collides [REB-17].
+    pub(crate) looked_up: BTreeSet<Vec<FieldId>>,
     /// Of what a merge brought in: where the numbers of the other branch stand here [MRG-4].
     pub(crate) renumbered: Option<Renumbering>,
 }
@@ -68,6 +70,7 @@ impl Draft {
             uploads: BTreeMap::new(),
             overwrites: Vec::new(),
             kept: BTreeSet::new(),
+            looked_up: BTreeSet::new(),
             renumbered: None,
         }
     }

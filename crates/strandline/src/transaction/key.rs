@@ -1,7 +1,7 @@
 //! The key by which rows are put in: which columns, which values, and where they are the same.
 //!
 //! Invariants: keys are compared as a whole, column by column, by value; a null is no key, and a key that has come does not come again. What does
-//! not belong here: which files are searched, and what becomes of rows that are found (`upsert`).
+//! not belong here: which files are searched, and what becomes of rows that are found (`upsert`, and `merge` of both sides' rows).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ use crate::write::weight;
 const ONE_BY_ONE: usize = 256;
 
 /// The columns of a key, and the keys that have come so far.
-pub(super) struct Key {
+pub(crate) struct Key {
     columns: Vec<KeyColumn>,
     converter: RowConverter,
     /// The hash of each.
@@ -40,7 +40,7 @@ struct KeyColumn {
 
 /// Rows that are looked for at once.
 #[derive(Default)]
-pub(super) struct Portion {
+pub(crate) struct Portion {
     batches: Vec<RecordBatch>,
     bytes: u64,
 }
@@ -50,22 +50,22 @@ pub(super) type Index = HashMap<Box<[u8]>, usize>;
 
 impl Portion {
     /// Adds rows in the table's own schema.
-    pub(super) fn push(&mut self, batch: RecordBatch) {
+    pub(crate) fn push(&mut self, batch: RecordBatch) {
         self.bytes += weight(&batch);
         if batch.num_rows() > 0 {
             self.batches.push(batch);
         }
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
@@ -101,6 +101,14 @@ impl Key {
                 "it has no key: give it one, or say by which columns rows are the same".to_owned(),
             ));
         }
+        Self::of(&ids, schema)
+    }
+
+    /// The key of these fields.
+    ///
+    /// # Errors
+    /// `InvalidInput` if one of them is not there or can be no key.
+    pub(crate) fn of(ids: &[FieldId], schema: &Schema) -> Result<Self> {
         let columns = ids.iter().map(|id| KeyColumn::new(*id, schema)).collect::<Result<Vec<_>>>()?;
         let sort = |column: &KeyColumn| SortField::new(arrow_type(&column.ty.into()));
         let converter =
@@ -109,7 +117,7 @@ impl Key {
     }
 
     /// The columns.
-    pub(super) fn fields(&self) -> impl Iterator<Item = FieldId> + '_ {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = FieldId> + '_ {
         self.columns.iter().map(|column| column.id)
     }
 
@@ -120,7 +128,7 @@ impl Key {
     }
 
     /// What the keys of a portion have in common.
-    pub(super) fn filter(&self, portion: &Portion) -> Result<Filter> {
+    pub(crate) fn filter(&self, portion: &Portion) -> Result<Filter> {
         let one_by_one = self.columns.len() == 1 && portion.rows() <= ONE_BY_ONE;
         let test = |column: &KeyColumn| {
             let values = if one_by_one { column.values(portion)? } else { column.bounds(portion)? };
@@ -184,6 +192,21 @@ impl Key {
             if let Some(at) = index.get(key.as_ref()) {
                 found(*position, *at);
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of each row that has a key, no value of which is null, its place in the batch, the key, and how messages show it.
+    pub(crate) fn tell(
+        &self,
+        batch: &RecordBatch,
+        mut found: impl FnMut(usize, &[u8], &dyn Fn() -> Result<String>) -> Result<()>,
+    ) -> Result<()> {
+        let (keys, arrays) = self.keys(batch)?;
+        for (row, key) in
+            keys.iter().enumerate().filter(|(row, _)| arrays.iter().all(|array| array.is_valid(*row)))
+        {
+            found(row, key.as_ref(), &|| self.shown(&arrays, row))?;
         }
         Ok(())
     }

@@ -132,6 +132,26 @@ pub(crate) async fn write_rows(
     Ok(files)
 }
 
+/// Rows that have ids as a table has them, with their ids behind them: what [`write_rows`] would write.
+///
+/// # Errors
+/// `InvalidInput` if they do not fit the table.
+pub(crate) fn fit_rows(
+    (table, schema): (&Table, &Arc<Schema>),
+    era: Era,
+    batches: &[RecordBatch],
+) -> Result<Vec<RecordBatch>> {
+    let intake = Intake::of(table, Arc::clone(schema), era, &WriteOptions::default())?;
+    let (mut conform, schema) = (None, crate::changes::columns(schema));
+    let fit = |batch: &RecordBatch| {
+        let (ids, values) = ids_apart(batch)?;
+        let fitting = intake.fit(&values, &mut conform)?;
+        let columns = fitting.columns().iter().cloned().chain([Arc::new(ids) as ArrayRef]).collect();
+        RecordBatch::try_new(Arc::clone(&schema), columns).map_err(refused)
+    };
+    batches.iter().map(fit).collect()
+}
+
 /// The last column, which says which rows they are, and the others.
 fn ids_apart(batch: &RecordBatch) -> Result<(UInt64Array, RecordBatch)> {
     let columns = batch.num_columns().saturating_sub(1);

@@ -156,7 +156,7 @@ pub(super) fn row_ids_of(batch: &RecordBatch) -> impl Iterator<Item = u64> + '_ 
 }
 
 /// The table with one file only, in which a row's id is its position.
-pub(super) fn alone(state: &TableState, entry: &FileEntry) -> TableState {
+pub(crate) fn alone(state: &TableState, entry: &FileEntry) -> TableState {
     let entry = FileEntry {
         first_row: RowId(0),
         row_ids: RowIds::Derived,

@@ -4,7 +4,7 @@
 //! are not read, and of the others first the columns of the key alone. Memory: the rows of one portion ([`WriteOptions::memory_bytes`] ÷ 8), as
 //! much again for their keys, and about 64 bytes for each row that has come.
 //!
-//! What does not belong here: keeping keys unique over transactions that go on at once: under the level `serializable` they collide.
+//! What does not belong here: keeping keys unique over transactions that go on at once, which the merge does [REB-17].
 //!
 //! [`WriteOptions::memory_bytes`]: crate::WriteOptions::memory_bytes
 
@@ -14,7 +14,7 @@ use std::future::IntoFuture;
 use arrow::array::RecordBatch;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use strandline_format::{DeletionVector, FileEntry, Filter, TableName};
+use strandline_format::{DeletionVector, FileEntry, Filter, Operation, TableName};
 
 use crate::error::Result;
 use crate::scan::{Scan, identify};
@@ -56,6 +56,7 @@ pub struct Upsert {
 
 impl Transaction {
     /// Puts rows in by the table's key: each takes the place of the row with its key, whose id it keeps, or is added if there is none.
+    /// Whoever adds a row with the key of one that is added here, and commits first, makes this transaction's commit a `Conflict`.
     ///
     /// Columns that the rows do not have get their default, in rows that are replaced too.
     ///
@@ -82,6 +83,30 @@ impl Transaction {
     /// ```
     pub fn upsert(&self, table: impl Into<String>, rows: impl Into<Rows>) -> Upsert {
         Upsert { transaction: self.clone(), table: table.into(), rows: rows.into(), by: None }
+    }
+}
+
+impl Transaction {
+    /// Says that rows which were put into a table, in whatever way, were first looked up by these columns and not found, as those of a MERGE
+    /// are: should another transaction that commits first add a row with the same values, the commit is a `Conflict`. An upsert says so
+    /// itself.
+    ///
+    /// # Errors
+    /// `NotFound` for the table, offering the nearest names; `InvalidInput` for a column that is not there or cannot tell rows apart.
+    pub async fn looked_up<N: Into<String>>(
+        &self,
+        table: &str,
+        columns: impl IntoIterator<Item = N>,
+    ) -> Result<()> {
+        let name = TableName::new(table)?;
+        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
+        let mut state = self.open().await?;
+        let now = self.touched_table(&mut state, &name).await?;
+        let key = Key::new(&now, Some(&columns));
+        let key = key.map_err(|error| error.at(format_args!("table {:?}", name.as_str())))?;
+        let mut draft = state.work.drafted(&name).await?;
+        draft.looked_up.insert(key.fields().collect());
+        state.work.put_draft(&name, draft, Operation::Append).await
     }
 }
 
@@ -115,6 +140,7 @@ async fn put(
 ) -> Result<Changed> {
     let now = change.now.clone();
     let mut key = Key::new(&now, by)?;
+    change.looked_up(key.fields());
     let limit = transaction.0.writing.memory_bytes / 8;
     let (mut rows, mut gone, mut portion) = (rows.into_stream(), RowSet::new(), Portion::default());
     loop {

@@ -55,6 +55,7 @@ mod row_changes;
 #[cfg(test)]
 mod row_rebase;
 #[cfg(test)]
+mod same_keys;
 mod subscriptions;
 #[cfg(test)]
 mod tags;

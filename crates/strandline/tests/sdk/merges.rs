@@ -285,10 +285,10 @@ fn what_cannot_be_merged_comes_back_with_all_values_and_is_decided_by_the_caller
         let [conflict] = &found.conflicts[..] else { panic!("{found:?}") };
         let ConflictKind::Rows(listed) = &conflict.kind else { panic!("{conflict}") };
         assert_eq!((conflict.name.as_str(), listed.count()), ("t", 3));
-        let [ContestedRows { table, rows: contested, base, ours, theirs }] = &found.rows[..] else {
+        let [ContestedRows { table, rows: contested, keys, base, ours, theirs }] = &found.rows[..] else {
             panic!()
         };
-        assert_eq!((table.as_str(), contested.len()), ("t", 3));
+        assert_eq!((table.as_str(), contested.len(), keys.len()), ("t", 3, 0));
         assert_eq!(triples(base), [(1, 10, 100), (2, 20, 200), (5, 50, 500)]);
         assert_eq!(triples(ours), [(1, -1, 100), (2, -3, 200), (5, -5, 500)]);
         assert_eq!(triples(theirs), [(1, -2, 100), (5, -6, 500)]);

@@ -358,3 +358,55 @@ fn rows_of_a_file_that_an_overwrite_removed_collide_with_it() {
         assert_eq!(crate::work::ids_of(&lake, "orders").await, [60, 61]);
     });
 }
+
+async fn on(lake: &Lake, branch: &str, act: impl AsyncFnOnce(&Transaction)) -> strandline::format::Seq {
+    let transaction = lake.begin().branch(branch).await.unwrap();
+    act(&transaction).await;
+    transaction.commit().await.unwrap().commit.version()
+}
+
+async fn name(on: &Transaction, first: i64, last: i64, name: &str) {
+    let rows = col("id").ge(first).and(col("id").le(last));
+    on.update("orders", rows).set("name", name).await.map(drop).unwrap();
+}
+
+/// Numbers of versions of two branches are never the same thing, whatever file brings them [REB-7].
+#[test]
+fn a_row_that_a_merge_brought_under_an_equal_number_is_not_taken_for_one_that_moved() {
+    paused(async {
+        let (_, lake) = shop(4).await;
+        lake.create_branch("dev").await.unwrap();
+        // Both update the row in the same version; on `main` it comes to what it was.
+        on(&lake, "main", async |on| name(on, 2, 2, "other").await).await;
+        let ours = on(&lake, "main", async |on| name(on, 2, 2, "order 2").await).await;
+        on(&lake, "dev", async |on| on.append("orders", orders(50..51)).await.map(drop).unwrap()).await;
+        let theirs = on(&lake, "dev", async |on| name(on, 1, 2, "theirs").await).await;
+        assert_eq!(ours, theirs, "the numbers are equal");
+        // Their file of both rows is written anew, with the versions that they had.
+        on(&lake, "dev", async |on| rewrite(on, 1).await).await;
+        let open = lake.begin().await.unwrap();
+        name(&open, 2, 2, "mine").await;
+        lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+        assert_eq!(rows_of(&lake).await[&2].1, "theirs");
+        let error = open.commit().into_future().await.unwrap_err();
+        assert_eq!(conflicting_rows(&error), [(RowId(2), RowFate::Changed, RowFate::Changed)]);
+        assert_eq!(rows_of(&lake).await[&2].1, "theirs");
+    });
+}
+
+#[test]
+fn a_row_that_no_branch_has_touched_since_they_parted_has_moved_whatever_was_merged() {
+    paused(async {
+        let (_, lake) = shop(4).await;
+        lake.create_branch("dev").await.unwrap();
+        let open = lake.begin().await.unwrap();
+        name(&open, 3, 3, "mine").await;
+        on(&lake, "main", async |on| on.append("orders", orders(40..41)).await.map(drop).unwrap()).await;
+        on(&lake, "dev", async |on| name(on, 1, 1, "theirs").await).await;
+        lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+        on(&lake, "main", async |on| rewrite(on, 0).await).await;
+        open.commit().await.unwrap();
+        let names: Vec<String> = rows_of(&lake).await.into_values().map(|row| row.1).collect();
+        assert_eq!(names, ["theirs", "order 2", "mine", "order 40"]);
+    });
+}

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use strandline_format::merge::{
-    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, Lineage, ListMap, MergedNode, RowFate,
-    RowMerge, TableConflict, TableSide, TouchedTwice, common_ancestor, merge_catalogs, merge_tables,
+    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, KeyedRow, Lineage, ListMap, MergedNode,
+    RowFate, RowMerge, TableConflict, TableSide, TouchedTwice, common_ancestor, merge_catalogs, merge_tables,
+    same_keys,
 };
 use strandline_format::tree::{Columns, Node, TreeKind};
 use strandline_format::{
@@ -60,6 +61,13 @@ pub(crate) fn row(input: &RawValue) -> Outcome {
         RowMerge::Deleted => "deleted",
         RowMerge::Conflict => "conflict",
     })
+}
+
+/// `[key, ours, theirs]` for each row of a result: its key there, and on each side that has the row.
+pub(crate) fn keys(input: &RawValue) -> Outcome {
+    let rows: Vec<(String, Option<String>, Option<String>)> = read(input)?;
+    let rows: Vec<_> = rows.into_iter().map(|(key, ours, theirs)| KeyedRow { key, ours, theirs }).collect();
+    outcome(same_keys(&rows))
 }
 
 /// A file of 100 rows on one side.

@@ -44,6 +44,7 @@ pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("lake", documents::lake),
     ("merge-catalogs", merges::catalog),
     ("merge-files", merges::file),
+    ("merge-keys", merges::keys),
     ("merge-numbers", merges::numbers),
     ("merge-rows", merges::row),
     ("merge-tables", merges::table),

@@ -142,7 +142,7 @@ pub(crate) struct Bring {
     pub(crate) reference: String,
     /// The branch, if not the one where the session stands.
     pub(crate) branch: Option<String>,
-    /// Whose rows count where the sides disagree.
+    /// Whose rows count where the sides disagree on rows, and whose state where they disagree on more.
     pub(crate) takes: Vec<(Side, Vec<Name>)>,
     pub(crate) message: Option<String>,
 }

@@ -29,6 +29,8 @@ pub(crate) struct Changes {
     pub(super) kinds: Vec<Kind>,
     /// The columns that name a row.
     pub(super) keys: Vec<String>,
+    /// The columns by which a MERGE looks rows up, if it does by their values alone.
+    pub(super) by: Vec<String>,
 }
 
 /// What becomes of a row.
@@ -51,17 +53,33 @@ impl Changes {
         if !self.kinds.is_empty() && self.kinds.iter().all(|kind| *kind == Kind::Insert) {
             let columns: Vec<usize> = (0..self.columns).collect();
             let new = batches.map(move |batch| Ok(batch?.project(&columns)?));
-            return transaction.append(table, Rows::stream(failure.watch(new))).await;
+            let inserted = transaction.append(table, Rows::stream(failure.watch(new))).await?;
+            self.say_looked_up(transaction, table, inserted).await?;
+            return Ok(inserted);
         }
         let gone = Arc::new(Mutex::new(RowSet::new()));
-        let noted = Arc::clone(&gone);
+        let (noted, changes) = (Arc::clone(&gone), Arc::clone(&self));
         let new = batches.and_then(move |batch| {
-            let coming = self.coming(&batch, &mut noted.lock().unwrap_or_else(PoisonError::into_inner));
+            let coming = changes.coming(&batch, &mut noted.lock().unwrap_or_else(PoisonError::into_inner));
             async { coming }
         });
         let gone = move || std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
         let changes = transaction.change_rows_found(table, Rows::stream(failure.watch(new)), gone).await?;
+        self.say_looked_up(transaction, table, changes.inserted).await?;
         Ok(changes.inserted + changes.updated + changes.deleted)
+    }
+
+    /// What was inserted was looked for, and not found: should somebody else add it meanwhile, this does not hold.
+    async fn say_looked_up(
+        &self,
+        transaction: &Transaction,
+        table: &str,
+        inserted: u64,
+    ) -> strandline::Result<()> {
+        match inserted > 0 && !self.by.is_empty() {
+            true => transaction.looked_up(table, &self.by).await,
+            false => Ok(()),
+        }
     }
 
     /// The rows of a batch that come into the table, with the ids that they keep; those that go are noted.

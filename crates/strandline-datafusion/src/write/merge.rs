@@ -22,7 +22,7 @@ use datafusion::logical_expr::dml::{MergeIntoAction, MergeIntoClause, MergeIntoC
 use datafusion::logical_expr::logical_plan::{DmlStatement, TableScanBuilder};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Case, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit,
+    BinaryExpr, Case, Cast, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit,
 };
 use strandline::ErrorKind;
 
@@ -52,7 +52,8 @@ pub(super) fn merging(
     let merge = Merge { dml, op, joined: joined(dml, table, op)? };
     let keys = merge.keys();
     let kinds = op.clauses.iter().map(|clause| kind(&clause.action)).collect();
-    let changes = Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys) };
+    let by = merge.looked_up();
+    let changes = Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys), by };
     Ok((changes, merge.plan(keys)?))
 }
 
@@ -165,6 +166,34 @@ impl Merge<'_> {
         keys
     }
 
+    /// The columns by whose values ON looks rows up; none if it asks for what is made of a column, or one of them cannot tell rows apart.
+    fn looked_up(&self) -> Vec<String> {
+        let on = self.op.on.clone().unalias_nested().data;
+        let mut by = Vec::new();
+        for part in split_conjunction(&on) {
+            let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = part else { continue };
+            let of_target = |expr: &Expr| {
+                let columns = expr.column_refs();
+                !columns.is_empty()
+                    && columns.iter().all(|column| column.relation.as_ref() == Some(&self.dml.table_name))
+            };
+            let asked = match (of_target(left), of_target(right)) {
+                (true, false) => left,
+                (false, true) => right,
+                _ => continue,
+            };
+            let schema = self.dml.target.schema();
+            let column = bare(asked).and_then(|column| schema.field_with_name(&column.name).ok().cloned());
+            match column.filter(|field| !field.data_type().is_nested() && !field.data_type().is_floating()) {
+                Some(field) => by.push(field.name().clone()),
+                None => return Vec::new(),
+            }
+        }
+        by.sort();
+        by.dedup();
+        by
+    }
+
     fn plan(&self, keys: Vec<Column>) -> Result<LogicalPlan> {
         let clause = self.clause()?.alias(CLAUSE);
         let chosen = columns_of(&self.joined).chain([clause]).collect::<Vec<_>>();
@@ -264,6 +293,16 @@ impl Merge<'_> {
                 default.cast_to(field.data_type(), self.joined.schema())
             }
         }
+    }
+}
+
+/// The column that an expression is, whatever type it is asked for in.
+fn bare(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::Column(column) => Some(column),
+        Expr::Cast(Cast { expr, .. }) => bare(expr),
+        Expr::Alias(alias) => bare(&alias.expr),
+        _ => None,
     }
 }
 

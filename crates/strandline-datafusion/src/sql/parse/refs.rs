@@ -6,8 +6,8 @@
 //! DROP (BRANCH | TAG) [IF EXISTS] name
 //! ALTER BRANCH name (RENAME TO name | FAST FORWARD TO reference)
 //! MERGE BRANCH reference [INTO name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
-//! CHERRY PICK reference [INTO name] [MESSAGE 'text']
-//! REVERT COMMIT reference [ON name] [MESSAGE 'text']
+//! CHERRY PICK reference [INTO name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
+//! REVERT COMMIT reference [ON name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
 //! RESET BRANCH [name] TO reference [MESSAGE 'text']
 //! USE (BRANCH name | TAG name | VERSION reference | SCHEMA name)
 //! ```
@@ -94,7 +94,7 @@ pub(super) fn bring(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
     if what != Brought::Reset && take(parser, &[before]) {
         branch = Some(super::words::reference(parser)?);
     }
-    let takes = if what == Brought::Merged { takes(parser)? } else { Vec::new() };
+    let takes = if what == Brought::Reset { Vec::new() } else { takes(parser)? };
     let message = take(parser, &["MESSAGE"]).then(|| text(parser)).transpose()?;
     Ok(Some(Statement::Bring(Box::new(Bring { what, reference, branch, takes, message }))))
 }

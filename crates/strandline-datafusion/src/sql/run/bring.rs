@@ -3,9 +3,16 @@
 //! Invariant: where the sides disagree nothing is done, and the error tells all that they disagree on. What does not belong here: who
 //! wins, which is the SDK's to know, or said by `TAKE`.
 
-use strandline::format::RefName;
-use strandline::refs::{Merge, Merged, Single};
-use strandline::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Field, UInt64Type};
+use datafusion::arrow::util::display::array_value_to_string;
+use futures::FutureExt;
+use strandline::format::{NameKey, RefName, TableName};
+use strandline::merge::Side;
+use strandline::refs::{MergeConflicts, Merged, Single};
+use strandline::{Conflict, ConflictKind, Error, ErrorKind, Ref, Result};
 
 use super::transactions::said;
 use super::{Run, invalid};
@@ -18,19 +25,15 @@ impl Run<'_> {
         self.outside_of_transactions("what is brought into a branch")?;
         let branch = self.branch_to_change(bring.branch.as_deref())?;
         let of = Box::pin(reference::find(self.lake, &self.standing.place, &bring.reference)).await?;
-        let outcome = match bring.what {
-            Brought::Merged => self.merge(self.lake.merge(of).into(branch.as_str()), &bring)?.await?,
-            Brought::Picked => single(self.lake.cherry_pick(of), &branch, bring.message).await?,
-            Brought::Reverted => single(self.lake.revert(of), &branch, bring.message).await?,
-            Brought::Reset => single(self.lake.reset(of), &branch, bring.message).await?,
-        };
+        let outcome = self.decided(&bring, (of, &branch)).boxed().await?;
         match outcome {
             Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => Ok(()),
             Merged::Conflicts(found) => {
                 let message = format!(
-                    "branch {:?} and {:?} disagree, and nothing was done: {found}; TAKE OURS FOR table or TAKE THEIRS FOR table decides",
+                    "branch {:?} and {:?} disagree, and nothing was done: {found}{}; TAKE OURS FOR table or TAKE THEIRS FOR table decides",
                     branch.as_str(),
-                    bring.reference
+                    bring.reference,
+                    values(&found)
                 );
                 Err(Error::new(ErrorKind::Conflict, message))
             }
@@ -50,21 +53,108 @@ impl Run<'_> {
         }
     }
 
-    fn merge(&self, mut merge: Merge, bring: &Bring) -> Result<Merge> {
+    /// Brings it. What `TAKE` says counts for rows where rows are all that the sides disagree on, and else for the table as a whole.
+    async fn decided(&self, bring: &Bring, (of, branch): (Ref, &RefName)) -> Result<Merged> {
+        let mut takes = Vec::new();
         for (side, tables) in &bring.takes {
             for table in tables {
-                merge = merge.rows(&self.own_name(table)?, *side);
+                takes.push(Take { name: TableName::new(self.own_name(table)?)?, side: *side, whole: false });
             }
         }
-        Ok(match &bring.message {
-            Some(message) => merge.message(message),
-            None => merge,
-        })
+        loop {
+            let outcome = self.once(bring, (of.clone(), branch), &takes).boxed().await?;
+            let Merged::Conflicts(found) = &outcome else { return Ok(outcome) };
+            let others = |conflict: &&Conflict| {
+                !matches!(conflict.kind, ConflictKind::Rows(_) | ConflictKind::Keys(_))
+            };
+            let names: Vec<NameKey> =
+                found.conflicts.iter().filter(others).map(|conflict| NameKey::of(&conflict.name)).collect();
+            let is_open = |take: &&mut Take| !take.whole && names.contains(take.name.key());
+            let mut open = takes.iter_mut().filter(is_open).peekable();
+            if open.peek().is_none() {
+                return Ok(outcome);
+            }
+            open.for_each(|take| take.whole = true);
+        }
+    }
+
+    async fn once(&self, bring: &Bring, (of, branch): (Ref, &RefName), takes: &[Take]) -> Result<Merged> {
+        let message = bring.message.clone();
+        match bring.what {
+            Brought::Merged => {
+                let mut merge = self.lake.merge(of).into(branch.as_str());
+                for Take { name, side, whole } in takes {
+                    let name = name.as_str();
+                    merge = if *whole { merge.take(name, *side) } else { merge.rows(name, *side) };
+                }
+                match message {
+                    Some(message) => merge.message(message).await,
+                    None => merge.await,
+                }
+            }
+            Brought::Picked => single(self.lake.cherry_pick(of), branch, message, takes).await,
+            Brought::Reverted => single(self.lake.revert(of), branch, message, takes).await,
+            Brought::Reset => single(self.lake.reset(of), branch, message, takes).await,
+        }
     }
 }
 
-fn single(act: Single, branch: &RefName, message: Option<String>) -> Single {
-    let act = act.on(branch.as_str());
+/// The values of the first rows that the sides disagree on.
+fn values(found: &MergeConflicts) -> String {
+    let of_rows = found.rows.iter().flat_map(|rows| {
+        rows.rows.iter().enumerate().map(|(at, row)| {
+            let key = rows.keys.get(at).map_or_else(|| format!("row {row}"), Clone::clone);
+            let [base, ours, theirs] =
+                [&rows.base, &rows.ours, &rows.theirs].map(|side| shown(side, place(side, row.0)));
+            format!("{:?} {key}: base {base}, ours {ours}, theirs {theirs}", rows.table)
+        })
+    });
+    let of_keys = found.keys.iter().flat_map(|keys| {
+        keys.keys.iter().enumerate().map(|(at, key)| {
+            let [ours, theirs] = [&keys.ours, &keys.theirs].map(|side| shown(side, Some(at)));
+            format!("{:?} {key}: ours {ours}, theirs {theirs}", keys.table)
+        })
+    });
+    of_rows.chain(of_keys).take(SHOWN).map(|row| format!("; {row}")).collect()
+}
+
+/// How many rows are told with their values.
+const SHOWN: usize = 10;
+
+fn place(side: &RecordBatch, row: u64) -> Option<usize> {
+    let ids = side.column_by_name("_row_id")?.as_primitive_opt::<UInt64Type>()?;
+    ids.values().iter().position(|id| *id == row)
+}
+
+/// A row as text; one that a side does not have is gone there.
+fn shown(side: &RecordBatch, row: Option<usize>) -> String {
+    let Some(row) = row else { return "gone".to_owned() };
+    let cell = |(at, field): (usize, &Arc<Field>)| {
+        let value = match side.column(at).is_null(row) {
+            true => "null".to_owned(),
+            false => array_value_to_string(side.column(at), row).unwrap_or_default(),
+        };
+        format!("{} = {value}", field.name())
+    };
+    let schema = side.schema();
+    let columns = schema.fields().iter().enumerate().filter(|(_, field)| field.name() != "_row_id");
+    format!("({})", columns.map(cell).collect::<Vec<_>>().join(", "))
+}
+
+/// What `TAKE` says of a table.
+struct Take {
+    name: TableName,
+    side: Side,
+    /// Whether of all of it, and not of its rows.
+    whole: bool,
+}
+
+fn single(act: Single, branch: &RefName, message: Option<String>, takes: &[Take]) -> Single {
+    let mut act = act.on(branch.as_str());
+    for Take { name, side, whole } in takes {
+        let name = name.as_str();
+        act = if *whole { act.take(name, *side) } else { act.rows(name, *side) };
+    }
     match message {
         Some(message) => act.message(message),
         None => act,

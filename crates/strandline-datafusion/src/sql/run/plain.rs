@@ -4,6 +4,7 @@
 //! answered by a frame that reads when it is asked for rows. What does not belong here: how rows are written (`write`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
@@ -13,7 +14,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::logical_plan::DmlStatement;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use futures::FutureExt;
 use strandline::{Error, ErrorKind};
+use tokio::time::Instant;
 
 use super::names::full_name;
 use super::transactions::said;
@@ -25,8 +28,29 @@ use crate::sql::{lookup, travel};
 use crate::table::LakeTable;
 use crate::write;
 
+/// How often a statement is run again, and for how long: as a commit is tried.
+const PATIENCE: (u32, Duration) = (100, Duration::from_secs(60));
+
 impl Run<'_> {
-    pub(super) async fn plain(&self, mut statement: DfStatement) -> Result<DataFrame> {
+    /// A statement that is a transaction of its own, and collides with what another one has committed meanwhile, is run again from its text: it
+    /// has done nothing, and comes to what it would if it had begun after the other one.
+    pub(super) async fn plain(&self, statement: DfStatement) -> Result<DataFrame> {
+        let (begun, (reruns, patience)) = (Instant::now(), PATIENCE);
+        for _ in 0..reruns {
+            match self.plain_once(statement.clone()).boxed().await {
+                Err(error) if self.is_alone() && collides(&error) && begun.elapsed() < patience => {}
+                outcome => return outcome,
+            }
+        }
+        self.plain_once(statement).boxed().await
+    }
+
+    /// Whether a statement is a transaction of its own.
+    fn is_alone(&self) -> bool {
+        self.standing.transaction.is_none()
+    }
+
+    async fn plain_once(&self, mut statement: DfStatement) -> Result<DataFrame> {
         refuse_external(&statement, self)?;
         Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
         Box::pin(write::prepare(&self.ctx.state(), &mut statement)).await?;
@@ -159,6 +183,11 @@ impl Run<'_> {
         }
         self.at_once(DataFrame::new(self.ctx.state(), plan)).await
     }
+}
+
+/// Whether a commit was refused because of what others have committed.
+fn collides(error: &DataFusionError) -> bool {
+    lake_error(error).is_some_and(|error| !error.conflicts().is_empty())
 }
 
 /// Refuses to copy into folders by a column that may be null: DataFusion puts such rows into the folder of 0 or of the empty text.

@@ -3,6 +3,7 @@
 mod delete;
 mod insert;
 mod merge;
+mod races;
 mod random;
 mod statements;
 mod update;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use strandline::{Conflict, ErrorKind};
 
 use crate::exit::Exit;
@@ -28,6 +29,8 @@ struct Inner {
     message: String,
     hint: Option<String>,
     conflicts: Vec<String>,
+    /// The rows among them.
+    rows: Vec<ContestedRow>,
     retryable: bool,
     /// Nobody reads what is written: nothing is said, and it is no error.
     unheard: bool,
@@ -47,12 +50,24 @@ struct Fields<'a> {
     exit: u8,
     retryable: bool,
     conflicts: &'a [String],
+    rows: &'a [ContestedRow],
+}
+
+/// A row that two sides disagree on, or a row of each that have one key, with what it is on all sides.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ContestedRow {
+    pub(crate) table: String,
+    pub(crate) key: Option<String>,
+    pub(crate) base: Option<Box<RawValue>>,
+    pub(crate) ours: Option<Box<RawValue>>,
+    pub(crate) theirs: Option<Box<RawValue>>,
 }
 
 impl Failure {
     fn new(exit: Exit, kind: impl Into<String>, message: impl Into<String>) -> Self {
-        let (kind, message, conflicts) = (kind.into(), message.into(), Vec::new());
-        Self(Box::new(Inner { exit, kind, message, hint: None, conflicts, retryable: false, unheard: false }))
+        let (kind, message, conflicts, rows) = (kind.into(), message.into(), Vec::new(), Vec::new());
+        let (hint, retryable, unheard) = (None, false, false);
+        Self(Box::new(Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard }))
     }
 
     /// A command line that makes no sense.
@@ -84,9 +99,9 @@ impl Failure {
     }
 
     /// What two sides disagree on.
-    pub(crate) fn conflicts(listed: Vec<String>) -> Self {
+    pub(crate) fn conflicts(listed: Vec<String>, rows: Vec<ContestedRow>) -> Self {
         let mut failure = Self::new(Exit::Conflict, ErrorKind::Conflict.as_str(), listed.join("; "));
-        failure.0.conflicts = listed;
+        (failure.0.conflicts, failure.0.rows) = (listed, rows);
         failure
     }
 
@@ -132,6 +147,11 @@ impl Failure {
         self.0.kind == kind.as_str()
     }
 
+    /// Whether a commit was refused because of what others have committed.
+    pub(crate) fn collides(&self) -> bool {
+        self.is(ErrorKind::Conflict) && !self.0.conflicts.is_empty()
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.0.exit
     }
@@ -155,12 +175,12 @@ impl Failure {
 
     /// How it is said to a program: one object on one line.
     pub(crate) fn json(&self) -> String {
-        let Inner { exit, kind, message, hint, conflicts, retryable, unheard } = &*self.0;
+        let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard } = &*self.0;
         if *unheard {
             return String::new();
         }
         let hint = hint.as_deref();
-        let error = Fields { kind, message, hint, exit: *exit as u8, retryable: *retryable, conflicts };
+        let error = Fields { kind, message, hint, exit: *exit as u8, retryable: *retryable, conflicts, rows };
         serde_json::to_string(&Object { error }).map(|text| text + "\n").unwrap_or_default()
     }
 }
@@ -249,13 +269,14 @@ impl Failure {
 
     /// The same failure for another one who is told of it.
     fn again(&self) -> Self {
-        let Inner { exit, kind, message, hint, conflicts, retryable, unheard } = &*self.0;
+        let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard } = &*self.0;
         Self(Box::new(Inner {
             exit: *exit,
             kind: kind.clone(),
             message: message.clone(),
             hint: hint.clone(),
             conflicts: conflicts.clone(),
+            rows: rows.clone(),
             retryable: *retryable,
             unheard: *unheard,
         }))

@@ -1,5 +1,7 @@
 //! `strand import`: rows of files become rows of a table, in one commit.
 
+use std::time::Duration;
+
 use clap::{Args as ClapArgs, ValueEnum};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
@@ -7,6 +9,7 @@ use strandline::arrow::datatypes::{Field, Schema, SchemaRef};
 use strandline::transaction::Rows;
 use strandline::{ErrorKind, Report, Transaction};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::args::ForTheLog;
 use crate::context::{Context, near_table};
@@ -101,12 +104,33 @@ impl Record for Imported {
     }
 }
 
+/// How often rows are put in again, and for how long: as a commit is tried.
+const PATIENCE: (u32, Duration) = (100, Duration::from_secs(60));
+
+/// An upsert that collides with what others have committed meanwhile has done nothing, and is begun again if its files can be read again.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let progress = progress(context, &args);
-    let work = interrupt::before_commit(Box::pin(transact(context, &args, &progress))).await;
+    let (begun, (times, patience)) = (Instant::now(), PATIENCE);
+    let may_repeat = args.mode == Mode::Upsert && args.files.iter().all(|file| is_kept(file));
+    for _ in 0..if may_repeat { times } else { 0 } {
+        match Box::pin(import(context, &args)).await {
+            Err(failure) if failure.collides() && begun.elapsed() < patience => {}
+            outcome => return outcome,
+        }
+    }
+    Box::pin(import(context, &args)).await
+}
+
+/// Whether a file can be read more than once.
+fn is_kept(file: &str) -> bool {
+    std::fs::metadata(file).is_ok_and(|data| data.is_file())
+}
+
+async fn import(context: &Context, args: &Args) -> Result<()> {
+    let progress = progress(context, args);
+    let work = interrupt::before_commit(Box::pin(transact(context, args, &progress))).await;
     progress.finish();
     let transaction = work?;
-    let mut commit = transaction.commit().message(message(&args));
+    let mut commit = transaction.commit().message(message(args));
     if let Some(author) = &args.log.author {
         commit = commit.author(author);
     }

@@ -1,18 +1,22 @@
 //! `strand merge`: what one version has becomes part of a branch, whole or not at all.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use serde_json::value::RawValue;
+use strandline::arrow::array::{AsArray, RecordBatch};
+use strandline::arrow::datatypes::UInt64Type;
 use strandline::merge::Side;
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview};
 
 use super::branch::unknown;
 use crate::args::ForTheLog;
 use crate::context::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::{ContestedRow, Failure, Result};
 use crate::interrupt;
-use crate::output::{Cell, Kind, Record, number, text};
+use crate::output::{Cell, Kind, Record, number, objects, text};
 
 /// Merges a branch, tag or version into a branch, in one commit
 #[derive(Debug, ClapArgs)]
@@ -86,7 +90,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     const INTERRUPTED: &str = "interrupted; the merge has happened whole or not at all";
     let outcome = match interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await {
         Ok(outcome) => outcome,
-        Err(failure) => return Err(unknown(&lake, &args.into, failure).await),
+        Err(failure) if failure.message().contains(&format!("{:?}", args.into)) => {
+            return Err(unknown(&lake, &args.into, failure).await);
+        }
+        Err(failure) => return Err(failure.of_arguments()),
     };
     let sentence = match outcome.outcome {
         "up to date" => format!("{} has all of it already", args.into),
@@ -148,6 +155,37 @@ async fn outcome(merge: Merge, args: &Args) -> Result<Outcome> {
 /// All that the sides disagree on; nothing was done.
 fn conflicts(found: &MergeConflicts) -> Failure {
     let listed = found.conflicts.iter().map(ToString::to_string).collect();
-    Failure::conflicts(listed)
-        .hint("nothing was committed; decide with --take TABLE=ours|theirs or --rows TABLE=ours|theirs")
+    match contested(found) {
+        Ok(rows) => Failure::conflicts(listed, rows)
+            .hint("nothing was committed; decide with --take TABLE=ours|theirs or --rows TABLE=ours|theirs"),
+        Err(failure) => failure,
+    }
+}
+
+/// The rows among it, with their values.
+fn contested(found: &MergeConflicts) -> Result<Vec<ContestedRow>> {
+    let mut all = Vec::new();
+    for rows in &found.rows {
+        let [base, ours, theirs] = [by_id(&rows.base)?, by_id(&rows.ours)?, by_id(&rows.theirs)?];
+        for (at, row) in rows.rows.iter().enumerate() {
+            let of = |side: &BTreeMap<u64, Box<RawValue>>| side.get(&row.0).cloned();
+            let (table, key) = (rows.table.clone(), rows.keys.get(at).cloned());
+            all.push(ContestedRow { table, key, base: of(&base), ours: of(&ours), theirs: of(&theirs) });
+        }
+    }
+    for keys in &found.keys {
+        let sides = objects(&keys.ours)?.into_iter().zip(objects(&keys.theirs)?);
+        for (key, (ours, theirs)) in keys.keys.iter().zip(sides) {
+            let (table, key) = (keys.table.clone(), Some(key.clone()));
+            all.push(ContestedRow { table, key, base: None, ours: Some(ours), theirs: Some(theirs) });
+        }
+    }
+    Ok(all)
+}
+
+/// Rows as objects, by their ids.
+fn by_id(batch: &RecordBatch) -> Result<BTreeMap<u64, Box<RawValue>>> {
+    let ids = batch.column_by_name("_row_id").and_then(|ids| ids.as_primitive_opt::<UInt64Type>());
+    let ids = ids.map(|ids| ids.values().to_vec()).unwrap_or_default();
+    Ok(ids.into_iter().zip(objects(batch)?).collect())
 }

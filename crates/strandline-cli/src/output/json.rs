@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use serde_json::value::RawValue;
 use strandline::arrow::array::RecordBatch;
 use strandline::arrow::json::writer::{LineDelimited, WriterBuilder};
 
@@ -34,15 +35,10 @@ impl Json {
 
     /// Every object has all columns, null where there is nothing.
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let batch = plain_batch(batch)?;
         if batch.num_columns() == 0 {
             return (0..batch.num_rows()).try_for_each(|_| self.line(b"{}"));
         }
-        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-        writer.write(&batch)?;
-        writer.finish()?;
-        let lines = writer.into_inner();
-        lines
+        lines(batch)?
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .try_for_each(|line| self.line(line))
@@ -66,6 +62,22 @@ impl Json {
         }
         Ok(self.out.flush()?)
     }
+}
+
+/// An object on a line for each row.
+fn lines(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    writer.write(&plain_batch(batch)?)?;
+    writer.finish()?;
+    Ok(writer.into_inner())
+}
+
+/// The rows of a batch as objects, to stand in another one.
+pub(crate) fn objects(batch: &RecordBatch) -> Result<Vec<Box<RawValue>>> {
+    let text = String::from_utf8(lines(batch)?).map_err(|error| Failure::input(error.to_string()))?;
+    let object = |line: &str| RawValue::from_string(line.to_owned());
+    let objects = text.lines().filter(|line| !line.is_empty()).map(object);
+    objects.collect::<serde_json::Result<_>>().map_err(|error| Failure::input(error.to_string()))
 }
 
 /// Prints one object on one line.

@@ -23,7 +23,7 @@ use strandline::arrow::datatypes::Schema;
 
 pub(crate) use cell::{Cell, Kind, short_hash, size};
 pub(crate) use delimited::Delimited;
-pub(crate) use json::Json;
+pub(crate) use json::{Json, objects};
 pub(crate) use record::{Record, number, text};
 pub(crate) use screen::{Pager, Screen};
 use sheet::Column;

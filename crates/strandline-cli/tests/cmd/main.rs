@@ -17,6 +17,8 @@ mod paging;
 #[cfg(test)]
 mod pipes;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 #[cfg(unix)]
 mod readme;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::Int64Array;
 use strandline::filter::{Predicate, col};
+use strandline::format::RowIds;
 use strandline::{ErrorKind, Lake, Transaction};
 
 use crate::fixture::paused;
@@ -213,6 +214,42 @@ fn serializable_holds_all_that_was_read() {
                         );
                     }
                 }
+            }
+        }
+    });
+}
+
+/// A file of which little is left is written anew: the rows that are left are where they were not, and are as they were.
+#[test]
+fn rows_that_only_moved_are_not_touched() {
+    paused(async {
+        let most = || col("id").ge(2);
+        for (read, updates, touched) in [
+            (col("id").eq(1), false, false),
+            (col("id").lt(2), false, false),
+            (col("id").ge(100), false, false),
+            (col("id").eq(5), false, true),
+            (Predicate::all(), false, true),
+            (col("id").eq(1), true, true),
+            (col("id").eq(0), true, false),
+            (col("name").is_not_null().and(col("id").lt(3)), false, true),
+        ] {
+            let lake = shop(9).await.1;
+            let writes = async |on: &Transaction| {
+                assert_eq!(on.delete("orders", most()).await.unwrap(), 7);
+                if updates {
+                    update(on, 1, "amount", 7).await;
+                }
+            };
+            let reads = async |on: &Transaction| {
+                assert!(count(on, "orders", read.clone()).await <= 9);
+            };
+            let outcome = serial_race(&lake, writes, reads).await;
+            let files = lake.table("orders").await.unwrap().files().await.unwrap();
+            assert!(files[0].row_ids == RowIds::Stored, "it was not written anew");
+            match outcome {
+                Ok(_) => assert!(!touched, "{read:?}"),
+                Err(error) => assert!(touched && error.conflicts()[0].code() == "read", "{read:?}: {error}"),
             }
         }
     });

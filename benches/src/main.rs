@@ -14,6 +14,7 @@ mod rows;
 mod tpch;
 mod tpch_queries;
 mod tree;
+mod wide;
 mod write;
 
 use std::process::ExitCode;
@@ -44,9 +45,10 @@ async fn run() -> Result<(), Failure> {
         Some("tpch") => tpch::run(&task).await,
         Some("changes") => changes::run(&task).await,
         Some("plan") => plan::run(&task).await,
+        Some("wide") => wide::run().await,
         None => all(&task).await,
         Some(other) => {
-            let there = "there are tree, write, append, processes, tpch, changes and plan";
+            let there = "there are tree, write, append, processes, tpch, changes, plan and wide";
             Err(format!("no such bench: {other}; {there}").into())
         }
     }

@@ -77,6 +77,7 @@ pub(crate) async fn make(folder: &Path, durability: Durability, tables: &[&str])
             .create_table(*table)
             .like(&rows::schema())
             .property("strandline.row-group-rows", GROUP_ROWS.to_string())
+            .property("strandline.compression", "zstd(1)")
             .await?;
     }
     transaction.commit().await?;

@@ -66,6 +66,11 @@ impl Folder {
         &self.root
     }
 
+    /// Whether what is written is made to last.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durability == Durability::Fsync
+    }
+
     /// Where an object of the lake lies.
     pub(crate) fn locate(&self, path: &str) -> PathBuf {
         path.split('/').fold(self.root.clone(), |at, part| at.join(part))
@@ -228,10 +233,11 @@ impl Folder {
     }
 }
 
-/// Refuses what is no regular file, before it is opened: opening a pipe, say, would wait for ever.
-pub(crate) fn ensure_regular(path: &Path) -> io::Result<()> {
-    if fs::metadata(path)?.is_file() {
-        return Ok(());
+/// Refuses what is no regular file, before it is opened: opening a pipe, say, would wait for ever. Gives its length.
+pub(crate) fn ensure_regular(path: &Path) -> io::Result<u64> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() {
+        return Ok(metadata.len());
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidData,
@@ -285,6 +291,12 @@ pub(crate) struct Staged {
 impl Staged {
     fn new(path: PathBuf, file: File) -> Self {
         Self { path, file, synced: AtomicBool::new(false), moved: AtomicBool::new(false) }
+    }
+
+    /// Another handle of the file, to make it durable beside its writer. What the system has to say of lost writes it says once: whoever
+    /// syncs must pass it on.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Takes over a file that was staged by its path.

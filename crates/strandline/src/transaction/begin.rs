@@ -142,7 +142,8 @@ impl Begin {
     }
 
     /// How data files are written, and how much memory that takes, where their table does not say: see
-    /// [`WriteOptions::for_table`].
+    /// [`WriteOptions::for_table`]. A transaction has a writer, with that memory, for each table that it has appended rows to since it
+    /// last read the table; who appends to very many tables at once gives each less.
     pub fn writing(mut self, options: WriteOptions) -> Self {
         self.writing = options;
         self

@@ -7,12 +7,14 @@
 //!
 //! Every page gets its checksum here (`checksum`). Where the chunks go is the business of `file`.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::interleave;
-use futures::stream::{FuturesOrdered, TryStreamExt};
+use futures::stream::{FuturesOrdered, FuturesUnordered, TryStreamExt};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::statistics::Statistics;
@@ -21,6 +23,7 @@ use super::buffer::Rows;
 use super::checksum::{Chunk, Pages, checked};
 use super::jobs::Cores;
 use super::plan::{Plan, PlannedLeaf};
+use super::size::array_weight;
 use super::sort::{Order, Place};
 use super::stats::LeafStats;
 use super::{odd, refused};
@@ -67,15 +70,34 @@ pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<
     groups.try_collect().await
 }
 
-/// Encodes rows at once if they are few and come in order; else gives them back.
-pub(super) fn encode_few(plan: &Plan, rows: Rows) -> Result<std::result::Result<Vec<EncodedGroup>, Rows>> {
-    if rows.bytes > NO_JOB || plan.order.is_some() {
-        return Ok(Err(rows));
+/// How rows are best encoded.
+pub(super) enum Effort {
+    /// At once, where they are.
+    None,
+    /// By one job.
+    Job,
+    /// By a job for each of several columns.
+    Jobs,
+}
+
+impl Effort {
+    /// What rows take. Those that are sorted take several steps.
+    pub(super) fn of(plan: &Plan, rows: &Rows) -> Self {
+        match rows.bytes {
+            _ if plan.order.is_some() => Self::Jobs,
+            bytes if bytes <= NO_JOB => Self::None,
+            bytes if bytes < 2 * LEAST_JOB => Self::Job,
+            _ => Self::Jobs,
+        }
     }
+}
+
+/// Encodes rows that come in order into one row group, one column after the other.
+pub(super) fn encode_alone(plan: &Plan, rows: &Rows) -> Result<Vec<EncodedGroup>> {
     let columns = Columns::of(&rows.batches);
     let encode = |column: &PlannedLeaf| encode_leaf(column, &columns.0[column.leaf.column], None);
     let columns = plan.columns.iter().map(encode).collect::<Result<_>>()?;
-    Ok(Ok(vec![EncodedGroup { rows: rows.rows, columns }]))
+    Ok(vec![EncodedGroup { rows: rows.rows, columns }])
 }
 
 /// The batches column by column, so that each is let go as soon as its last job is done.
@@ -98,11 +120,11 @@ fn encode_group(
     leaves_in_job: usize,
 ) -> impl Future<Output = Result<EncodedGroup>> + use<> {
     let rows = range.len();
-    let mut jobs = FuturesOrdered::new();
-    for first in (0..plan.columns.len()).step_by(leaves_in_job) {
-        let leaves = first..plan.columns.len().min(first + leaves_in_job);
+    let jobs = FuturesUnordered::new();
+    for leaves in heaviest_first(plan, columns, leaves_in_job) {
         let column = |at: usize| Arc::clone(&columns.0[plan.columns[at].leaf.column]);
         let arrays: Vec<_> = leaves.clone().map(column).collect();
+        let first = leaves.start;
         let (plan, order, range, cores) = (Arc::clone(plan), order.cloned(), range.clone(), cores.clone());
         let job = move || {
             let places = order.as_ref().map(|order| order.places(range));
@@ -110,9 +132,26 @@ fn encode_group(
                 leaves.zip(arrays).map(|(at, arrays)| encode_leaf(&plan.columns[at], &arrays, places));
             leaves.collect::<Result<Vec<_>>>()
         };
-        jobs.push_back(async move { cores.run(job).await });
+        jobs.push(async move { cores.run(job).await.map(|leaves| (first, leaves)) });
     }
-    async move { Ok(EncodedGroup { rows, columns: jobs.try_concat().await? }) }
+    async move {
+        let done: BTreeMap<usize, Vec<EncodedLeaf>> = jobs.try_collect().await?;
+        Ok(EncodedGroup { rows, columns: done.into_values().flatten().collect() })
+    }
+}
+
+/// The leaves, so many in each job, in the order in which the jobs are begun: what takes long goes first, since what begins last is waited for
+/// by idle cores.
+fn heaviest_first(plan: &Plan, columns: &Columns, leaves_in_job: usize) -> Vec<Range<usize>> {
+    let count = plan.columns.len();
+    let jobs = (0..count).step_by(leaves_in_job).map(|first| first..count.min(first + leaves_in_job));
+    let mut jobs: Vec<Range<usize>> = jobs.collect();
+    if jobs.len() > 1 {
+        let leaf =
+            |at: usize| columns.0[plan.columns[at].leaf.column].iter().map(|array| array_weight(array));
+        jobs.sort_by_cached_key(|leaves| Reverse(leaves.clone().flat_map(leaf).sum::<u64>()));
+    }
+    jobs
 }
 
 /// One job: a leaf of a row group. With places, of the rows there; else of all rows in order.

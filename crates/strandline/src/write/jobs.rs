@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +22,11 @@ pub(super) struct Cores(Arc<Semaphore>);
 impl Cores {
     pub(super) fn new(parallelism: NonZeroUsize) -> Self {
         Self(Arc::new(Semaphore::new(parallelism.get().min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// A turn, if one is free at once.
+    pub(super) fn free(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
     /// Runs a job when its turn comes, first come, first served.
@@ -43,7 +48,7 @@ impl Cores {
 pub(super) async fn blocking<T: Send + Unpin + 'static>(
     job: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    Task::Running(tokio::task::spawn_blocking(job)).await
+    Task::blocking(job).await
 }
 
 /// A task that is aborted when it is dropped, or what it would have come to, if that is known already.
@@ -68,6 +73,11 @@ impl<T> fmt::Debug for Task<T> {
 impl<T: Send + 'static> Task<T> {
     pub(super) fn spawn(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         Self::Running(tokio::spawn(work))
+    }
+
+    /// A job on a thread that may block.
+    pub(super) fn blocking(job: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
+        Self::Running(tokio::task::spawn_blocking(job))
     }
 
     /// Work that is of no use before somebody waits for it.

@@ -4,6 +4,7 @@
 //! laid out by (orders and splits are the table's), and anything that changes what a row means.
 
 use std::num::NonZeroUsize;
+use std::sync::LazyLock;
 
 use parquet::basic::{BrotliLevel, Compression as Codec, GzipLevel, ZstdLevel};
 use strandline_format::FieldId;
@@ -164,7 +165,7 @@ impl Default for WriteOptions {
             sort_run_bytes: 256 << 20,
             bloom_filters: Vec::new(),
             bloom_fpp: 0.01,
-            parallelism: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            parallelism: *CORES,
             parallel_uploads: at_least_one(4),
             open_files: at_least_one(64),
             memory_bytes: 1 << 30,
@@ -172,6 +173,10 @@ impl Default for WriteOptions {
         }
     }
 }
+
+/// All cores. Asked for once: Linux tells in several files, which take as long to read as a few rows to encode.
+static CORES: LazyLock<NonZeroUsize> =
+    LazyLock::new(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
 
 const fn at_least_one(count: usize) -> NonZeroUsize {
     match NonZeroUsize::new(count) {

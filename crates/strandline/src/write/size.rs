@@ -20,7 +20,8 @@ pub(crate) fn weight(batch: &RecordBatch) -> u64 {
     batch.columns().iter().map(|column| array_weight(column)).sum()
 }
 
-fn array_weight(array: &dyn Array) -> u64 {
+/// What one column of it weighs.
+pub(super) fn array_weight(array: &dyn Array) -> u64 {
     let rows = array.len() as u64;
     let nulls = if array.nulls().is_some() { rows.div_ceil(8) } else { 0 };
     let values = match array.data_type() {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use strandline_format::SplitValues;
 
-use super::encode::{EncodedGroup, encode, encode_few};
+use super::buffer::Rows;
+use super::encode::{Effort, EncodedGroup, encode, encode_alone};
 use super::file::Files;
 use super::jobs::{Cores, Task};
 use super::options::invalid;
@@ -210,14 +211,25 @@ impl TableWriter {
         {
             self.append().await?;
         }
-        let groups = match encode_few(&self.plan, rows)? {
-            Ok(groups) => Task::done(groups),
-            Err(rows) => Task::spawn(encode(Arc::clone(&self.plan), self.cores.clone(), rows)),
-        };
+        let groups = self.begin(rows)?;
         self.encoding.push_back(Encoding { weight, key, split, groups });
         self.under_way.encoding += weight;
         self.note();
         Ok(())
+    }
+
+    /// Each handing over to another thread takes a small append a part of its time.
+    fn begin(&self, rows: Rows) -> Result<Task<Vec<EncodedGroup>>> {
+        let plan = Arc::clone(&self.plan);
+        Ok(match (Effort::of(&plan, &rows), self.cores.free()) {
+            (Effort::None, _) => Task::done(encode_alone(&plan, &rows)?),
+            (Effort::Job, Some(turn)) => Task::blocking(move || {
+                let groups = encode_alone(&plan, &rows);
+                drop(turn);
+                groups
+            }),
+            _ => Task::spawn(encode(plan, self.cores.clone(), rows)),
+        })
     }
 
     /// How many row groups or runs are encoded at once: as many as it takes to have two jobs for each core, and one

@@ -4,6 +4,8 @@
 //! local lake a staged file of its own `tmp/`, which is renamed into place; else an unnamed temporary file, which is then
 //! uploaded in parts. Nothing is visible in the lake before all of it is there.
 //!
+//! In a folder what was spilled is fsynced while more is written, and whatever such an fsync says of lost bytes is the writer's own failure.
+//!
 //! Memory of one writer: `spill_above` plus the largest piece that it is given while it is written, and
 //! `part_bytes * (parallel_parts + 1)` while it is uploaded.
 
@@ -12,9 +14,10 @@ use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::{TryStreamExt, stream};
+use futures::{FutureExt, TryStreamExt, stream};
 use object_store::{MultipartUpload, ObjectStoreExt};
 use strandline_format::{Era, Hash, ObjectPath, ObjectRef, TableId};
+use tokio::task::JoinHandle;
 
 use super::{DataKind, Objects, store_path};
 use crate::error::{Error, Result};
@@ -48,6 +51,8 @@ pub struct DataWriter {
     size: u64,
     buffer: BytesMut,
     spill: Option<Spill>,
+    /// The sync of what was spilled that was begun last, beside whatever is written.
+    sync: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// Where the bytes go that are too many for memory.
@@ -71,7 +76,8 @@ impl Spill {
 impl DataWriter {
     pub(super) fn new(objects: Objects, kind: DataKind, table: TableId, era: Era) -> Self {
         let hasher = Box::new(blake3::Hasher::new());
-        Self { objects, kind, table, era, hasher, size: 0, buffer: BytesMut::new(), spill: None }
+        let (buffer, spill, sync) = (BytesMut::new(), None, None);
+        Self { objects, kind, table, era, hasher, size: 0, buffer, spill, sync }
     }
 
     /// Adds bytes. No request; writes to the spill file once there are many.
@@ -105,7 +111,31 @@ impl DataWriter {
         let (spill, folder) = (self.spill.take(), self.objects.0.folder.as_deref());
         let spill = spill_to(spill, folder, &[&before, bytes]).map_err(|error| self.spill_error(error))?;
         self.spill = Some(spill);
+        self.sync_early().map_err(|error| self.spill_error(error))
+    }
+
+    /// Begins to make durable what was spilled, so that little is left when the last byte comes. One sync at a time.
+    fn sync_early(&mut self) -> io::Result<()> {
+        if self.sync.as_ref().is_some_and(|sync| !sync.is_finished()) {
+            return Ok(());
+        }
+        if let Some(done) = self.sync.take().and_then(FutureExt::now_or_never) {
+            done.unwrap_or_else(|error| Err(io::Error::other(error)))?;
+        }
+        let durable = self.objects.0.folder.as_ref().is_some_and(|folder| folder.is_durable());
+        if let Some(Spill::Staged(staged)) = self.spill.as_ref().filter(|_| durable) {
+            let file = staged.handle()?;
+            self.sync = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
         Ok(())
+    }
+
+    /// Waits for the sync that is under way.
+    async fn synced(&mut self) -> io::Result<()> {
+        match self.sync.take() {
+            Some(sync) => sync.await.unwrap_or_else(|error| Err(io::Error::other(error))),
+            None => Ok(()),
+        }
     }
 
     /// Whether so many more bytes go to the spill file.
@@ -175,6 +205,7 @@ impl DataWriter {
         let path = self.kind.path(self.table, object);
         if self.spill.is_some() {
             self.flush().await?;
+            self.synced().await.map_err(|error| self.spill_error(error))?;
         }
         match self.spill.take() {
             None if self.buffer.len() as u64 != self.size => return Err(self.spill_error(dropped())),
@@ -393,6 +424,26 @@ mod tests {
             }
         }
         assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_spilled_is_synced_while_more_is_written() {
+        for (durability, synced) in [(Durability::Fsync, true), (Durability::None, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = Arc::new(Folder::new(dir.path().to_owned(), durability, Runtime::system()));
+            let store = Arc::new(DurableLocal::new(folder.clone()));
+            let objects = Objects::new(store, Arc::from("folder"), OPTIONS, Some(folder));
+            let mut writer = objects.write_data(DataKind::File, table(), Era(1));
+            writer.write_blocking(&data(1000)).unwrap();
+            assert!(writer.sync.is_none(), "nothing is spilled yet");
+            writer.write_blocking(&data(1000)).unwrap();
+            assert_eq!(writer.sync.is_some(), synced);
+            // What a sync has found is the writer's to tell.
+            let lost = tokio::task::spawn_blocking(|| Err(io::Error::other("a page was lost")));
+            writer.sync = Some(lost);
+            let error = writer.finish().await.unwrap_err();
+            assert!(error.to_string().contains("a page was lost"), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -121,11 +121,14 @@ fn token_of(bytes: &[u8]) -> Token {
 
 fn read_bounded(target: &Path) -> Result<Option<Bytes>> {
     let failed = |error: io::Error| io_error(error, target.display());
-    let file = match ensure_regular(target).and_then(|()| File::open(target)) {
+    let opened = ensure_regular(target).and_then(|length| Ok((length, File::open(target)?)));
+    let (length, file) = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
-    let mut bytes = Vec::new();
+    // With room for all of it, it is read in one call.
+    let length = usize::try_from(length).unwrap_or(MAX_REF_BYTES).min(MAX_REF_BYTES);
+    let mut bytes = Vec::with_capacity(length + 1);
     file.take(MAX_REF_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_REF_BYTES {
         let text = format!("more than {MAX_REF_BYTES} bytes, which a ref never has");

@@ -53,16 +53,16 @@ proptest! {
 #[tokio::test]
 async fn bounds_of_long_texts_are_cut_as_the_format_says() {
     let schema = flat(&[("s", "string"), ("b", "binary"), ("f", "fixed(100)")]);
-    let texts = ["é".repeat(40), "\u{10FFFF}".repeat(20), "a".repeat(32), "a".repeat(33)];
-    let bytes = [vec![255; 50], vec![0; 33], vec![7; 32], vec![]];
+    let texts = ["é".repeat(40), "\u{10FFFF}".repeat(20), "a".repeat(32), "a".repeat(33), "b".repeat(9)];
+    // The encoder cuts the last one where it becomes shorter than a bound is: that bound is not exact.
+    let cut = [vec![7; 30], vec![255; 70]].concat();
+    let bytes = [vec![255; 50], vec![0; 33], vec![7; 32], vec![], cut];
     let arrow = arrow_schema(&schema);
-    for end in 1..=4 {
+    for rows in [0..1, 0..2, 0..3, 0..4, 4..5] {
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(arrow::array::StringArray::from_iter_values(&texts[..end])),
-            Arc::new(arrow::array::BinaryArray::from_iter_values(&bytes[..end])),
-            Arc::new(
-                arrow::array::FixedSizeBinaryArray::try_from_iter((0..end).map(|_| [9_u8; 100])).unwrap(),
-            ),
+            Arc::new(arrow::array::StringArray::from_iter_values(&texts[rows.clone()])),
+            Arc::new(arrow::array::BinaryArray::from_iter_values(&bytes[rows.clone()])),
+            Arc::new(arrow::array::FixedSizeBinaryArray::try_from_iter(rows.map(|_| [9_u8; 100])).unwrap()),
         ];
         let written = RecordBatch::try_new(arrow.clone(), columns).unwrap();
         let files =

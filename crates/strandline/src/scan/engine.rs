@@ -103,7 +103,7 @@ impl FileReader {
     /// Whether all pages of a file have checksums for certain, because this SDK wrote it: then parts of it are vouched for as well.
     #[must_use]
     pub fn has_checksums(footer: &ParquetMetaData) -> bool {
-        footer.file_metadata().created_by().is_some_and(|writer| writer.starts_with(crate::write::WRITER))
+        footer::has_checksums(footer)
     }
 
     /// All of a file, checked against its hash. One request.

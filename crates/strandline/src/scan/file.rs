@@ -1,8 +1,8 @@
 //! One data file of a scan: opened, held against its entry, and cut into pieces that are read each by itself.
 //!
 //! A small file is read whole, in one request, and checked against its hash; of a larger one the footer is read, and then for
-//! each row group that is left the needed column chunks. Invariant: nothing is read of a file before it was held against its
-//! entry [READ-9]. What does not belong here: which files there are (`plan`), and decoding (`piece`).
+//! each row group that is left the needed column chunks, or the pages of them that may hold rows that pass. Invariant: nothing is read of a
+//! file before it was held against its entry [READ-9]. What does not belong here: which files there are (`plan`), and decoding (`piece`).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use strandline_format::{
     DeletionVector, FieldSet, FileEntry, Filter, Mask, ObjectPath, ObjectRef, Schema, Table as TableNode,
 };
@@ -33,6 +34,9 @@ use crate::storage::{DataKind, Objects};
 /// Files of at most this size are read whole, which verifies them, and takes one request instead of two.
 pub(super) const SMALL_FILE: u64 = 1 << 20;
 
+/// Of a row group with more pages whole column chunks are read: the Parquet reader looks for each page among all that it was given.
+const MOST_PAGES: usize = 4096;
+
 /// What all files of a scan have in common.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -47,6 +51,10 @@ pub(super) struct Task {
     pub(super) row_ids: bool,
     pub(super) batch_rows: usize,
     pub(super) pruning: bool,
+    /// How many rows are wanted at most of those that pass the filter.
+    pub(super) limit: Option<u64>,
+    /// Files of at most this size are read whole.
+    pub(super) small_file: u64,
 }
 
 /// A file to read, and how many of its rows it takes.
@@ -66,9 +74,12 @@ pub(super) struct OpenFile {
     /// How messages name the file.
     pub(super) place: String,
     pub(super) reader: ArrowReaderMetadata,
-    pub(super) mask: ProjectionMask,
+    /// What is read of the rows: of all of them, or if the filter is asked first, of those that pass.
+    pub(super) leaves: Leaves,
     pub(super) output: Adapter,
     pub(super) filter: Option<Adapter>,
+    /// What is read to ask the filter, if that is done before anything else is read.
+    pub(super) first: Option<Leaves>,
     /// Where `_row_id` and `_last_updated_sequence_number` stand among the columns that are read, if they are stored.
     pub(super) stored_rows: Option<[usize; 2]>,
     /// The whole file, if it is small.
@@ -95,8 +106,13 @@ async fn contents(
     entry: &FileEntry,
     place: &str,
 ) -> Result<(Option<Bytes>, Arc<ParquetMetaData>)> {
-    if entry.size > SMALL_FILE {
-        return Ok((None, footer::footer(&task.objects, task.table.id, entry).await?));
+    if entry.size > task.small_file {
+        let by_pages = task.filter.is_some() && task.pruning;
+        let footer = match by_pages {
+            true => footer::footer_with_pages(&task.objects, task.table.id, entry).await?,
+            false => footer::footer(&task.objects, task.table.id, entry).await?,
+        };
+        return Ok((None, footer));
     }
     let object = ObjectRef { hash: entry.hash, era: entry.era, size: entry.size };
     let bytes = task.objects.get_data(DataKind::File, task.table.id, &object).await?;
@@ -116,37 +132,61 @@ struct Opening {
 }
 
 impl Opening {
-    fn pieces(self) -> Result<Vec<Piece>> {
-        let reader = self.reader()?;
-        let own = reader.schema().fields().len() - if self.task.row_ids { 1 } else { 0 };
-        let columns = shape::columns(&reader.schema().fields().iter().take(own).cloned().collect())?;
-        let set = self.field_set()?;
-        let fields = FileFields { columns: &columns, set, footer: &self.footer };
-        let mut leaves = Leaves::new();
+    fn pieces(mut self) -> Result<Vec<Piece>> {
+        let schema = self.reader()?;
+        let own = schema.schema().fields().len() - if self.task.row_ids { 1 } else { 0 };
+        let columns = shape::columns(&schema.schema().fields().iter().take(own).cloned().collect())?;
+        let fields = FileFields { columns: &columns, set: self.field_set()?, footer: &self.footer };
+        let (mut leaves, mut asked) = (Leaves::new(), Leaves::new());
         let mut output = Adapter::new(&self.task.wanted, &fields, &mut leaves)?;
         let filter = self.task.filter.as_ref();
-        let mut filter = filter.map(|(_, wanted)| Adapter::new(wanted, &fields, &mut leaves)).transpose()?;
+        let mut filter = filter.map(|(_, wanted)| Adapter::new(wanted, &fields, &mut asked)).transpose()?;
         let stored_rows = if self.task.row_ids { rows::stored(&self.work.entry, &columns)? } else { None };
         leaves.extend(stored_rows.iter().flatten().map(|at| columns[*at].leaves.start));
+        // If nothing but the filter's columns is read, or none for it, there is nothing to be put off.
+        let apart = !asked.is_empty() && !leaves.is_subset(&asked);
+        if !apart {
+            leaves.append(&mut asked);
+        }
         output.place(&columns, &leaves);
-        filter.iter_mut().for_each(|filter| filter.place(&columns, &leaves));
+        let first = apart.then_some(asked);
+        filter.iter_mut().for_each(|filter| filter.place(&columns, first.as_ref().unwrap_or(&leaves)));
         let stored_rows = stored_rows.map(|places| places.map(|at| place_of(at, &columns, &leaves)));
-        let kept = self.kept(&columns, set);
-        let groups = self.row_groups(&kept)?;
-        let mask = ProjectionMask::leaves(reader.parquet_schema(), leaves);
-        let file = OpenFile {
-            task: self.task,
-            entry: self.work.entry,
-            path: self.path,
-            place: self.place,
-            reader,
-            mask,
-            output,
-            filter,
-            stored_rows,
-            bytes: self.bytes,
+        let kept = self.kept(&columns)?;
+        let by_pages = self.reads_pages(&kept, leaves.iter().chain(first.iter().flatten()));
+        let groups = self.row_groups(&kept, by_pages.then_some(&*columns))?;
+        let reader = match footer::has_page_index(&self.footer) && !by_pages {
+            // With the index the reader would ask for single pages wherever rows are deleted.
+            true => {
+                self.footer = footer::without_page_index(&self.footer);
+                self.reader()?
+            }
+            false => schema,
         };
+        let Self { task, work: Work { entry, .. }, path, place, bytes, .. } = self;
+        let file =
+            OpenFile { task, entry, path, place, reader, leaves, output, filter, first, stored_rows, bytes };
         Ok(cut(Arc::new(file), groups))
+    }
+
+    /// Whether single pages of these leaves are read: the index of pages is there, and each page says how many rows it has.
+    fn reads_pages<'l>(&self, kept: &Mask, leaves: impl Iterator<Item = &'l usize>) -> bool {
+        let flat =
+            |leaf: &usize| self.footer.file_metadata().schema_descr().column(*leaf).max_rep_level() == 0;
+        let leaves: Vec<usize> = leaves.copied().collect();
+        let Some(index) =
+            self.footer.offset_index().filter(|_| self.task.filter.is_some() && self.task.pruning)
+        else {
+            return false;
+        };
+        let pages = |group: &Vec<OffsetIndexMetaData>| {
+            leaves.iter().filter_map(|leaf| Some(group.get(*leaf)?.page_locations().len())).sum::<usize>()
+        };
+        self.bytes.is_none()
+            && footer::has_page_index(&self.footer)
+            && footer::has_checksums(&self.footer)
+            && leaves.iter().all(flat)
+            && kept.ones().filter_map(|at| index.get(at)).all(|group| pages(group) <= MOST_PAGES)
     }
 
     /// Types come from the Parquet schema alone: what an Arrow writer noted beside it is about its own arrays.
@@ -167,31 +207,42 @@ impl Opening {
         })
     }
 
-    fn kept(&self, columns: &[Node], fields: &FieldSet) -> Mask {
-        match &self.task.filter {
-            Some((filter, _)) if self.task.pruning => {
-                let pruning = Pruning { schema: &self.task.schema, fields, columns, footer: &self.footer };
-                pruning.row_groups(filter)
-            }
+    /// The row groups that may hold rows that pass.
+    fn kept(&self, columns: &[Node]) -> Result<Mask> {
+        Ok(match &self.task.filter {
+            Some((filter, _)) if self.task.pruning => self.pruning(columns)?.row_groups(filter),
             _ => Mask::of(true, self.footer.num_row_groups()),
-        }
+        })
     }
 
-    /// The row groups to read, until there are rows enough.
-    fn row_groups(&self, kept: &Mask) -> Result<Vec<Group>> {
+    fn pruning<'p>(&'p self, columns: &'p [Node]) -> Result<Pruning<'p>> {
+        let fields = self.field_set()?;
+        Ok(Pruning { schema: &self.task.schema, fields, columns, footer: &self.footer })
+    }
+
+    /// The row groups to read, until there are rows enough; with the file's columns, of their rows those that may pass by the index of pages.
+    fn row_groups(&self, kept: &Mask, columns: Option<&[Node]>) -> Result<Vec<Group>> {
         let ranges = self.ranges()?;
         let left = match &self.deletes {
             Some(deletes) => left(deletes, &ranges),
             None => vec![None; ranges.len()],
         };
-        let groups = ranges.iter().zip(left).enumerate().map(|(at, (rows, left))| Group {
-            at,
-            rows: rows.len(),
-            left,
-        });
+        let pruning = columns.map(|columns| self.pruning(columns)).transpose()?;
+        let of_pages = |at: usize| {
+            let (filter, _) = self.task.filter.as_ref()?;
+            pruning.as_ref()?.rows(filter, at)
+        };
+        let groups =
+            ranges.iter().zip(left).enumerate().filter(|(at, _)| kept.get(*at)).map(|(at, (rows, left))| {
+                let left = match (left, of_pages(at)) {
+                    (Some(left), Some(passing)) => Some(&left & &passing),
+                    (one, other) => one.or(other),
+                };
+                Group { at, rows: rows.len(), left }
+            });
         let mut wanted = self.work.rows;
         let mut out = Vec::new();
-        for group in groups.filter(|group| kept.get(group.at) && group.live() > 0) {
+        for group in groups.filter(|group| group.live() > 0) {
             if wanted == 0 {
                 break;
             }
@@ -219,12 +270,12 @@ impl Opening {
 pub(super) struct Group {
     pub(super) at: usize,
     pub(super) rows: usize,
-    /// Which of its rows are left; `None` where all are.
+    /// Which of its rows are left and may pass; `None` where all are.
     pub(super) left: Option<BooleanBuffer>,
 }
 
 impl Group {
-    /// How many rows are left.
+    /// How many these are.
     pub(super) fn live(&self) -> usize {
         self.left.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits)
     }
@@ -257,6 +308,16 @@ pub(super) fn left_of(groups: &[Group]) -> Option<BooleanBuffer> {
 }
 
 impl OpenFile {
+    /// What the Parquet reader is to read of some leaves.
+    pub(super) fn mask(&self, leaves: &Leaves) -> ProjectionMask {
+        ProjectionMask::leaves(self.reader.parquet_schema(), leaves.iter().copied())
+    }
+
+    /// How many rows of those that pass are wanted at most.
+    pub(super) fn limit(&self) -> Option<usize> {
+        self.task.limit.and_then(|limit| usize::try_from(limit).ok())
+    }
+
     /// The error, said to be in this file.
     pub(super) fn at(&self, error: Error) -> Error {
         error.at(&self.place)

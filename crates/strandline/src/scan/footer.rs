@@ -23,6 +23,13 @@ use crate::storage::{DataKind, Objects};
 /// What stands behind the metadata: its length in four bytes, and four of magic.
 const TAIL_BYTES: usize = 8;
 
+/// How much is read with a footer of what stands before it, if the index of pages is wanted, which does. It saves a request, which takes longer.
+const AHEAD: u64 = 256 << 10;
+
+/// An index of pages that did not come with the footer and is a larger part of its file than this one is not read: it would save less than it
+/// costs.
+const INDEX_PART: u64 = 16;
+
 /// The footer of an entry's file. One request, or none if a file of this hash was read lately; parsing runs on a blocking thread.
 ///
 /// Dropping the future leaves nothing.
@@ -54,6 +61,78 @@ pub async fn footer(objects: &Objects, table: TableId, entry: &FileEntry) -> Res
     let footer = objects.footers().get_or(&entry.hash, fetch).await?;
     check(&footer, entry).map_err(|error| error.at(&place))?;
     Ok(footer)
+}
+
+/// The same with the index of pages, if the file is of this writer and has one of a sensible size: one request, or one more if the index is
+/// large, none if the file was read so lately.
+///
+/// # Errors
+/// As [`footer`]; `Corrupt` as well if the index is none.
+pub(super) async fn footer_with_pages(
+    objects: &Objects,
+    table: TableId,
+    entry: &FileEntry,
+) -> Result<Arc<ParquetMetaData>> {
+    let path = path(table, entry)?;
+    let place = objects.at(&path);
+    let fetch = async {
+        let footer = entry.size.saturating_sub(entry.footer);
+        let range = footer.saturating_sub(AHEAD)..entry.size;
+        let ahead = usize::try_from(footer - range.start).unwrap_or(usize::MAX);
+        let bytes = objects.get_ranges(&path, &[range]).await?.pop().unwrap_or_default();
+        let (place, entry) = (place.clone(), entry.clone());
+        blocking(move || parse_with_pages(&bytes, ahead, &entry).map_err(|error| error.at(&place))).await
+    };
+    let footer = objects.footers().get_or(&entry.hash, fetch).await?;
+    check(&footer, entry).map_err(|error| error.at(&place))?;
+    let Some(range) = useful_index(&footer, entry).filter(|_| !has_page_index(&footer)) else {
+        return Ok(footer);
+    };
+    let bytes = objects.get_ranges(&path, std::slice::from_ref(&range)).await?.pop().unwrap_or_default();
+    let (known, of) = (Arc::clone(&footer), entry.clone());
+    let indexed = blocking(move || with_page_index(&known, &of, &range, &bytes)).await;
+    let Some(indexed) = indexed.map_err(|error| error.at(place))? else { return Ok(footer) };
+    objects.footers().keep(&entry.hash, Arc::clone(&indexed));
+    Ok(indexed)
+}
+
+/// Both out of the end of a file, in which so much stands before the footer; the index only if all of it is there.
+fn parse_with_pages(bytes: &Bytes, ahead: usize, entry: &FileEntry) -> Result<Arc<ParquetMetaData>> {
+    let (before, footer) = (bytes.slice(..ahead.min(bytes.len())), bytes.slice(ahead.min(bytes.len())..));
+    let footer = parse(&footer)?;
+    let start = entry.size.saturating_sub(bytes.len() as u64);
+    let part = useful_index(&footer, entry).and_then(|range| {
+        let [from, to] = [range.start, range.end].map(|at| usize::try_from(at.checked_sub(start)?).ok());
+        let part = from?..to?;
+        (part.start <= part.end && part.end <= before.len()).then(|| (range, before.slice(part)))
+    });
+    match part {
+        Some((range, bytes)) => Ok(with_page_index(&footer, entry, &range, &bytes)?.unwrap_or(footer)),
+        None => Ok(footer),
+    }
+}
+
+/// Where the index of pages stands, if pages may be read by it alone: only our own files have checksums in all of them for certain.
+fn useful_index(footer: &ParquetMetaData, entry: &FileEntry) -> Option<Range<u64>> {
+    let range = page_index(footer).filter(|_| has_checksums(footer))?;
+    let length = range.end.checked_sub(range.start)?;
+    (length <= AHEAD.max(entry.size / INDEX_PART) && range.end <= entry.size).then_some(range)
+}
+
+/// Whether the index of pages is there.
+pub(super) fn has_page_index(footer: &ParquetMetaData) -> bool {
+    footer.column_index().is_some() && footer.offset_index().is_some()
+}
+
+/// The same without the index of pages.
+pub(super) fn without_page_index(footer: &ParquetMetaData) -> Arc<ParquetMetaData> {
+    let bare = footer.clone().into_builder().set_column_index(None).set_offset_index(None);
+    Arc::new(bare.build())
+}
+
+/// Whether all pages of a file have checksums for certain, because this SDK wrote it.
+pub(super) fn has_checksums(footer: &ParquetMetaData) -> bool {
+    footer.file_metadata().created_by().is_some_and(|writer| writer.starts_with(crate::write::WRITER))
 }
 
 /// The same out of the whole file, which was checked against its hash. No request.
@@ -126,8 +205,7 @@ pub(super) fn with_page_index(
     range: &Range<u64>,
     bytes: &Bytes,
 ) -> Result<Option<Arc<ParquetMetaData>>> {
-    let known = footer.column_index().is_some() && footer.offset_index().is_some();
-    if known || page_index(footer) != Some(range.clone()) {
+    if has_page_index(footer) || page_index(footer) != Some(range.clone()) {
         return Ok(None);
     }
     guarded(|| {

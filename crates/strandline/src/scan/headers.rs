@@ -4,7 +4,10 @@
 //! to be passed over, into more or fewer values, or into values of another encoding, and rows after it would be those of others. The
 //! footer says how many values a chunk has, and mostly how many pages of which encoding.
 //!
-//! Invariant: of a chunk that passes, a single header that was changed says nothing else of its values. What does not belong here:
+//! Pages that are read without the rest of their chunk are held against the index of pages, which says how many rows each of them has. In
+//! which encoding is certain only of our own files, where those that refer to a dictionary come first.
+//!
+//! Invariant: of a chunk or page that passes, a single header that was changed says nothing else of its values. What does not belong here:
 //! the pages themselves, whose checksums the Parquet reader compares while it decodes them.
 
 use std::cell::OnceCell;
@@ -14,6 +17,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use parquet::basic::PageType;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
 
 use super::footer::corrupt;
 use crate::error::Result;
@@ -25,24 +29,80 @@ const DICTIONARY: [i32; 2] = [2, 8];
 /// How many data pages there are of each encoding.
 type Encodings = BTreeMap<i32, u64>;
 
-/// Checks the column chunks of row groups that were read by these ranges.
+/// Checks the column chunks of row groups, or pages of them, that were read by these ranges.
 pub(super) fn check(
     footer: &ParquetMetaData,
     groups: &[usize],
     ranges: &[Range<u64>],
     bytes: &[Bytes],
 ) -> Result<()> {
-    let groups = groups.iter().filter_map(|group| footer.row_groups().get(*group));
-    let chunks = groups.flat_map(|group| group.columns()).filter_map(|chunk| Some((start(chunk)?, chunk)));
-    let chunks: BTreeMap<u64, &ColumnChunkMetaData> = chunks.collect();
+    let groups = groups.iter().filter_map(|at| Some((*at, footer.row_groups().get(*at)?)));
+    let chunks = groups.flat_map(|(at, group)| {
+        group.columns().iter().enumerate().map(move |(leaf, chunk)| (chunk, Place { group: at, leaf }))
+    });
+    let chunks: BTreeMap<u64, (&ColumnChunkMetaData, Place)> =
+        chunks.filter_map(|(chunk, place)| Some((start(chunk)?, (chunk, place)))).collect();
     ranges.iter().zip(bytes).try_for_each(|(range, bytes)| {
-        let chunk = chunks
-            .get(&range.start)
-            .filter(|chunk| u64::try_from(chunk.compressed_size()) == Ok(bytes.len() as u64));
-        let chunk =
-            chunk.ok_or_else(|| corrupt(format!("its footer places no column chunk at {range:?}")))?;
-        check_chunk(chunk, bytes)
+        let nothing = || corrupt(format!("its footer places no column chunk at {range:?}"));
+        let (first, (chunk, place)) = chunks.range(..=range.start).next_back().ok_or_else(nothing)?;
+        if *first == range.start && u64::try_from(chunk.compressed_size()) == Ok(bytes.len() as u64) {
+            return check_chunk(chunk, bytes);
+        }
+        let pages = Pages::of(footer, chunk, *place).ok_or_else(nothing)?;
+        pages.check(range, bytes)
     })
+}
+
+/// Which column chunk of a file.
+#[derive(Clone, Copy)]
+struct Place {
+    group: usize,
+    leaf: usize,
+}
+
+/// The pages of a column chunk with one value in each row, as the index of pages has them.
+struct Pages<'f> {
+    chunk: &'f ColumnChunkMetaData,
+    locations: &'f [PageLocation],
+    rows: i64,
+}
+
+impl<'f> Pages<'f> {
+    fn of(footer: &'f ParquetMetaData, chunk: &'f ColumnChunkMetaData, place: Place) -> Option<Self> {
+        let locations = footer.offset_index()?.get(place.group)?.get(place.leaf)?.page_locations();
+        let rows = footer.row_groups().get(place.group)?.num_rows();
+        (chunk.column_descr().max_rep_level() == 0).then_some(Self { chunk, locations, rows })
+    }
+
+    /// Checks the page in these bytes.
+    fn check(&self, range: &Range<u64>, bytes: &[u8]) -> Result<()> {
+        let header = PageHeader::read(bytes).map_err(|odd| contradicts(self.chunk, odd.to_string()))?;
+        if header.length.checked_add(header.page) != Some(bytes.len()) {
+            return Err(contradicts(self.chunk, format!("the page at {range:?} is of another length")));
+        }
+        let found = |page: &PageLocation| u64::try_from(page.offset).ok().cmp(&Some(range.start));
+        match self.locations.binary_search_by(found) {
+            Ok(at) => self.check_data(at, &header),
+            Err(0) if header.is_dictionary() && start(self.chunk) == Some(range.start) => Ok(()),
+            Err(_) => Err(contradicts(self.chunk, format!("it has no page at {range:?}"))),
+        }
+    }
+
+    fn check_data(&self, at: usize, header: &PageHeader) -> Result<()> {
+        let first = |at: usize| self.locations.get(at).map_or(self.rows, |page| page.first_row_index);
+        let rows = first(at + 1).checked_sub(first(at));
+        if !header.is_data() || rows != Some(i64::from(header.values)) {
+            let message = format!("page {at} has {} values, its index says {rows:?}", header.values);
+            return Err(contradicts(self.chunk, message));
+        }
+        let Some(mut expected) = expected(self.chunk) else { return Ok(()) };
+        let by_dictionary = expected.remove(&DICTIONARY[0]).unwrap_or(0);
+        let fits = match plain(header.encoding) {
+            encoding if encoding == DICTIONARY[0] => (at as u64) < by_dictionary,
+            encoding => at as u64 >= by_dictionary && expected.contains_key(&encoding),
+        };
+        if fits { Ok(()) } else { Err(contradicts(self.chunk, format!("page {at} is of another encoding"))) }
+    }
 }
 
 /// Checks those of the ranges that are whole column chunks. Parts of chunks, and what else stands in a file, are passed over.

@@ -14,11 +14,16 @@
 //! | the plan | a node of the tree of files each, as far as the filter does not rule it out; none if the tree lies in the pack or the table's node |
 //! | a file of at most 1 MiB | one: it is read whole and verified |
 //! | a larger file | one for its footer, unless it was read lately, and one for the needed column chunks of each row group |
+//! | the same by a filter | one for its footer with the index of pages, two if that is of more than 256 KiB; of each row group one for the filter's columns, and one for the others if rows pass and they take more than 1 MiB |
 //! | a deletion vector that is an object | one, at the same time as the footer |
 //!
-//! Column chunks of a row group that lie more than 1 MiB apart take a request each. At most [`Scan::prefetch`] files are being
+//! By a filter only those pages of files of this writer are read that may hold rows that pass: by their bounds in the index, and of the columns
+//! that the filter does not ask for, by its own word. Pages within lists and maps do not say how many rows they have: there it is whole chunks.
+//!
+//! What is needed of a row group and lies more than 1 MiB apart takes a request each. At most [`Scan::prefetch`] files are being
 //! opened, and as many pieces (a row group; a small file) read and decoded at once. So a scan holds the kept entries and at most
-//! `prefetch` × (2 footers + 2 × 1 MiB or the needed chunks of a row group + a bit for each row of a file with deletes + 2 batches).
+//! `prefetch` × (2 footers with their indexes + 2 × 1 MiB or the needed chunks of a row group + 2 bits for each row of a file with deletes or a
+//! row group that a filter is asked for + 2 batches).
 //!
 //! What does not belong here: SQL, joins and aggregates (a query engine takes [`Scan::plan`]), and writing.
 
@@ -31,6 +36,7 @@ mod file;
 mod footer;
 mod headers;
 mod identity;
+mod late;
 mod leaf;
 mod piece;
 mod plan;
@@ -109,6 +115,8 @@ pub struct Scan {
     prefetch: NonZeroUsize,
     row_ids: bool,
     pruning: bool,
+    /// Files of at most this size are read whole.
+    small_file: u64,
     /// Where a transaction notes what it reads.
     reads: Option<Reads>,
 }
@@ -126,8 +134,16 @@ impl Scan {
             prefetch: PREFETCH,
             row_ids: false,
             pruning: true,
+            small_file: file::SMALL_FILE,
             reads: None,
         }
+    }
+
+    /// The same, but that files of at most so many bytes are read whole.
+    #[cfg(test)]
+    fn small_file(mut self, bytes: u64) -> Self {
+        self.small_file = bytes;
+        self
     }
 
     /// Only the rows that pass this as well.
@@ -191,7 +207,7 @@ impl Scan {
         self
     }
 
-    /// Whether statistics may save reading: they may unless told otherwise. The rows are the same either way.
+    /// Whether statistics, of files, row groups and pages, may save reading: they may unless told otherwise. The rows are the same either way.
     pub fn pruning(mut self, pruning: bool) -> Self {
         self.pruning = pruning;
         self
@@ -311,6 +327,8 @@ impl Scan {
             row_ids: self.row_ids,
             batch_rows: self.batch_rows.get(),
             pruning: self.pruning,
+            limit: self.limit,
+            small_file: self.small_file,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Reading a piece of a file: its bytes in one request, its batches one after the other, decoded on blocking threads.
+//! Reading a piece of a file: its bytes in one request, or two if a filter is asked first; its batches one after the other, decoded on
+//! blocking threads.
 //!
 //! Invariants: of a piece that is in flight there are the bytes of its column chunks and one batch in memory; bytes that were
 //! not compared with a hash are decoded only if the headers of their pages agree with the footer; the rows that come out are as many
@@ -15,12 +16,17 @@ use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::blocking::blocking;
 use super::file::{Group, OpenFile, left_of};
 use super::footer::{corrupt, guarded};
+use super::late::Asked;
 use super::{headers, rows};
 use crate::error::Result;
+
+/// So few bytes are read with the columns of a filter, before it is asked.
+const LITTLE: u64 = 1 << 20;
 
 /// Some row groups of a file, to be read together.
 #[derive(Debug)]
@@ -31,7 +37,7 @@ pub(super) struct Piece {
 
 impl Piece {
     /// The rows that are left and pass, in batches without empty ones. One request, or none if the file is here or nothing of it
-    /// is needed; more only where the needed column chunks lie far apart.
+    /// is needed; two if a filter is asked first, rows pass and the rest is large; more only where what is needed lies far apart.
     pub(super) fn batches(self) -> BoxStream<'static, Result<RecordBatch>> {
         stream::try_unfold(State::Unread(self), State::next).boxed()
     }
@@ -78,8 +84,14 @@ struct Reading {
     decoder: ParquetPushDecoder,
     /// The row group that is being decoded.
     reader: Option<ParquetRecordBatchReader>,
-    /// How many rows are still to come.
+    /// How many rows there are to be read.
     rows: usize,
+    /// How many have come.
+    came: usize,
+    /// What became of them, if the filter is asked first.
+    asked: Option<Asked>,
+    /// Whether bytes were asked for.
+    begun: bool,
 }
 
 impl Reading {
@@ -89,11 +101,19 @@ impl Reading {
         let left = left_of(&groups);
         let groups: Vec<usize> = groups.iter().map(|group| group.at).collect();
         let mut builder = ParquetPushDecoderBuilder::new_with_metadata(file.reader.clone())
-            .with_projection(file.mask.clone())
+            .with_projection(file.mask(&file.leaves))
             .with_batch_size(file.task.batch_rows)
             .with_row_groups(groups.clone());
         if let Some(left) = left {
             builder = builder.with_row_selection(RowSelection::from_boolean_buffer(left));
+        }
+        let (filter, asked) = Asked::of(&file).unzip();
+        if let Some(filter) = filter {
+            // What would be kept of decoded columns, to be given out again, has no small bound.
+            builder = builder.with_row_filter(filter).with_max_predicate_cache_size(0);
+            if let Some(limit) = file.limit() {
+                builder = builder.with_limit(limit);
+            }
         }
         let decoder = guarded(|| {
             let mut decoder = builder.build()?;
@@ -102,10 +122,31 @@ impl Reading {
             }
             Ok(decoder)
         })?;
-        Ok(Box::new(Self { file, groups, decoder, reader: None, rows }))
+        Ok(Box::new(Self { file, groups, decoder, reader: None, rows, came: 0, asked, begun: false }))
+    }
+
+    /// The ranges, and if a filter is asked first and what it leaves is little, that too: a request takes longer.
+    fn with_rest(&mut self, mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+        if std::mem::replace(&mut self.begun, true) || self.asked.is_none() {
+            return ranges;
+        }
+        let footer = self.file.reader.metadata();
+        let chunks = self.groups.iter().flat_map(|group| {
+            let columns = footer.row_groups().get(*group).map(RowGroupMetaData::columns).unwrap_or_default();
+            self.file.leaves.iter().filter_map(|leaf| columns.get(*leaf))
+        });
+        let rest =
+            chunks.map(|chunk| chunk.byte_range()).map(|(start, length)| start..start.saturating_add(length));
+        let asked = |chunk: &Range<u64>| ranges.iter().any(|range| chunk.contains(&range.start));
+        let rest: Vec<Range<u64>> = rest.filter(|chunk| !chunk.is_empty() && !asked(chunk)).collect();
+        if rest.iter().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.end - chunk.start)) <= LITTLE {
+            ranges.extend(rest);
+        }
+        ranges
     }
 
     async fn fetch(mut self: Box<Self>, ranges: Vec<Range<u64>>) -> Result<Box<Self>> {
+        let ranges = self.with_rest(ranges);
         if let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > self.file.entry.size)
         {
             let message = format!(
@@ -136,12 +177,9 @@ impl Reading {
 
     /// Decodes until there is a batch, or bytes are needed for it.
     fn step(&mut self) -> Result<Step> {
-        let Some(decoded) = guarded(|| self.decode())? else {
-            if self.rows > 0 {
-                return Err(corrupt(format!("it ends {} rows before its footer says", self.rows)));
-            }
-            return Ok(Step::End);
-        };
+        let decoded = guarded(|| self.decode());
+        let decoded = decoded.map_err(|error| self.asked.as_ref().and_then(Asked::failure).unwrap_or(error));
+        let Some(decoded) = decoded? else { return self.end() };
         Ok(match decoded {
             Decoded::Needs(ranges) if self.file.bytes.is_some() => {
                 return Err(corrupt(format!(
@@ -150,11 +188,34 @@ impl Reading {
             }
             Decoded::Needs(ranges) => Step::Bytes(ranges),
             Decoded::Batch(batch) => {
-                let rest = self.rows.checked_sub(batch.num_rows());
-                self.rows = rest.ok_or_else(|| corrupt("it has more rows than its footer says"))?;
+                self.came += batch.num_rows();
+                if self.came > self.expected() {
+                    return Err(corrupt("it has more rows than its footer says"));
+                }
                 Step::Batch(self.adapt(&batch)?)
             }
         })
+    }
+
+    /// How many rows come out of the reader.
+    fn expected(&self) -> usize {
+        match &self.asked {
+            Some(asked) => asked.passed().min(self.file.limit().unwrap_or(usize::MAX)),
+            None => self.rows,
+        }
+    }
+
+    /// All rows were read that there are by the footer, or as many as were wanted.
+    fn end(&self) -> Result<Step> {
+        let enough = |asked: &Asked| self.file.limit().is_some_and(|limit| asked.passed() >= limit);
+        let unasked = match &self.asked {
+            Some(asked) if !enough(asked) => self.rows.saturating_sub(asked.rows()),
+            _ => 0,
+        };
+        match unasked + (self.expected() - self.came) {
+            0 => Ok(Step::End),
+            missing => Err(corrupt(format!("it ends {missing} rows before its footer says"))),
+        }
     }
 
     fn decode(&mut self) -> std::result::Result<Option<Decoded>, ParquetError> {
@@ -174,7 +235,7 @@ impl Reading {
     fn adapt(&self, found: &RecordBatch) -> Result<RecordBatch> {
         let file = &*self.file;
         let passed = match (&file.task.filter, &file.filter) {
-            (Some((filter, _)), Some(adapter)) => {
+            (Some((filter, _)), Some(adapter)) if self.asked.is_none() => {
                 let batch = adapter.adapt(found.columns(), found.num_rows())?;
                 let passes: BooleanArray = crate::filter::passes(filter, &batch)?;
                 filter_record_batch(found, &passes).map_err(|error| corrupt(error.to_string()))?

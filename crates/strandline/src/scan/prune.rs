@@ -1,4 +1,5 @@
-//! The row groups of a file that may hold a row that passes a filter, by the statistics in the file's footer.
+//! The row groups of a file that may hold a row that passes a filter, and the rows of one, by the statistics in the file's footer and its
+//! index of pages.
 //!
 //! Invariant: pruning never changes results [READ-6]. Statistics of a footer are the writer's word alone, so whatever of them is
 //! not certain counts as unknown: bounds in an undefined order, bounds of values that are stored in another unit, counts that
@@ -6,10 +7,15 @@
 //! What does not belong here: the rules of pruning themselves (`strandline_format::Filter`), and whole files (`plan`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 use parquet::basic::{ColumnOrder, SortOrder, Type as PhysicalType};
+use parquet::data_type::AsBytes;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::column_index::{ColumnIndexMetaData, PrimitiveColumnIndex};
 use strandline_format::{
     Absent, Bound, FieldId, FieldSet, FieldStats, Filter, Mask, PrimitiveType, Schema, Stats, StatsColumns,
     Type, Value,
@@ -31,10 +37,7 @@ pub(super) struct Pruning<'p> {
 impl Pruning<'_> {
     /// The row groups that may hold a row that passes.
     pub(super) fn row_groups(&self, filter: &Filter) -> Mask {
-        let asked: BTreeSet<FieldId> = filter.fields().into_iter().collect();
-        let mut nodes = BTreeMap::new();
-        find(self.columns, &asked, &mut nodes);
-        let leaves: Vec<Leaf<'_>> = nodes.into_iter().filter_map(|(id, node)| self.leaf(id, node)).collect();
+        let leaves = self.leaves(filter);
         let groups = self.footer.row_groups();
         let rows: Vec<u64> = groups.iter().map(|group| rows_of(group).unwrap_or(u64::MAX)).collect();
         let stats: Vec<Stats> = groups
@@ -42,6 +45,36 @@ impl Pruning<'_> {
             .map(|group| Stats(leaves.iter().filter_map(|leaf| leaf.stats(group)).collect()))
             .collect();
         filter.may_match(&StatsColumns::from_rows(&stats), &rows, &|id| self.absent(id, groups.len()))
+    }
+
+    /// Which rows of a row group may pass by the index of pages; `None` if it rules none out, or is not there.
+    pub(super) fn rows(&self, filter: &Filter, group: usize) -> Option<BooleanBuffer> {
+        let rows = rows_of(self.footer.row_groups().get(group)?)?;
+        let leaves = self.leaves(filter);
+        let paged: Vec<Paged<'_>> =
+            leaves.iter().filter_map(|leaf| Paged::of(leaf, self.footer, group, rows)).collect();
+        let stretches = stretches(&paged, rows);
+        let of = |stretch: &Range<u64>| Stats(paged.iter().filter_map(|leaf| leaf.stats(stretch)).collect());
+        let stats: Vec<Stats> = stretches.iter().map(of).collect();
+        let counts: Vec<u64> = stretches.iter().map(|stretch| stretch.end - stretch.start).collect();
+        let kept = filter
+            .may_match(&StatsColumns::from_rows(&stats), &counts, &|id| self.absent(id, stretches.len()));
+        if kept.ones().count() == stretches.len() {
+            return None;
+        }
+        let mut bits = BooleanBufferBuilder::new(usize::try_from(rows).ok()?);
+        for (at, count) in counts.iter().enumerate() {
+            bits.append_n(usize::try_from(*count).ok()?, kept.get(at));
+        }
+        Some(bits.finish())
+    }
+
+    /// The leaves that a filter asks for, as far as they can be pruned by.
+    fn leaves(&self, filter: &Filter) -> Vec<Leaf<'_>> {
+        let asked: BTreeSet<FieldId> = filter.fields().into_iter().collect();
+        let mut nodes = BTreeMap::new();
+        find(self.columns, &asked, &mut nodes);
+        nodes.into_iter().filter_map(|(id, node)| self.leaf(id, node)).collect()
     }
 
     /// A column of the table that the file was written without has its initial default everywhere [READ-8].
@@ -105,6 +138,78 @@ struct Leaf<'l> {
     stored: PrimitiveType,
     wanted: PrimitiveType,
     ordered: bool,
+}
+
+/// A leaf of one row group, and where its pages begin.
+struct Paged<'p> {
+    leaf: &'p Leaf<'p>,
+    index: &'p ColumnIndexMetaData,
+    /// The first row of each page, and behind them the number of all rows.
+    starts: Vec<u64>,
+}
+
+impl<'p> Paged<'p> {
+    /// `None` if there is no index of its pages, or it makes no sense.
+    fn of(leaf: &'p Leaf<'p>, footer: &'p ParquetMetaData, group: usize, rows: u64) -> Option<Self> {
+        let index = footer.column_index()?.get(group)?.get(leaf.at)?;
+        let pages = footer.offset_index()?.get(group)?.get(leaf.at)?.page_locations();
+        let starts = pages.iter().map(|page| u64::try_from(page.first_row_index).ok());
+        let starts: Vec<u64> = starts.chain([Some(rows)]).collect::<Option<_>>()?;
+        let fits = !matches!(index, ColumnIndexMetaData::NONE)
+            && index.num_pages() == pages.len() as u64
+            && starts[0] == 0
+            && starts.is_sorted();
+        fits.then_some(Self { leaf, index, starts })
+    }
+
+    /// What the page in which some rows stand says of them.
+    fn stats(&self, stretch: &Range<u64>) -> Option<(FieldId, FieldStats)> {
+        let page = self.starts.partition_point(|start| *start <= stretch.start).checked_sub(1)?;
+        let rows = self.starts.get(page + 1)? - self.starts[page];
+        let mut stats = FieldStats { nulls: self.nulls(page), ..FieldStats::unknown(self.leaf.stored) };
+        if self.leaf.ordered {
+            let [min, max] = bounds(self.index, page)?;
+            // The index does not say which bounds were cut.
+            stats.min = self.leaf.bound(min, false, -0.0);
+            stats.max = self.leaf.bound(max, false, 0.0);
+        }
+        stats.check(rows).ok()?;
+        // Of a part of a page it is known only whether none or all are null.
+        let part = stretch.end - stretch.start;
+        stats.nulls = stats.nulls.filter(|nulls| *nulls == 0 || *nulls == rows).map(|nulls| nulls.min(part));
+        Some((self.leaf.id, stats))
+    }
+
+    fn nulls(&self, page: usize) -> Option<u64> {
+        u64::try_from(self.index.null_count(page)?).ok()
+    }
+}
+
+/// The bounds of a page as they are stored; a page of nulls has none.
+fn bounds(index: &ColumnIndexMetaData, page: usize) -> Option<[Option<&[u8]>; 2]> {
+    use ColumnIndexMetaData as Index;
+    fn of<T: AsBytes>(pages: &PrimitiveColumnIndex<T>, page: usize) -> [Option<&[u8]>; 2] {
+        [pages.min_value(page), pages.max_value(page)].map(|value| value.map(AsBytes::as_bytes))
+    }
+    Some(match index {
+        Index::BOOLEAN(pages) => of(pages, page),
+        Index::INT32(pages) => of(pages, page),
+        Index::INT64(pages) => of(pages, page),
+        Index::FLOAT(pages) => of(pages, page),
+        Index::DOUBLE(pages) => of(pages, page),
+        Index::BYTE_ARRAY(pages) | Index::FIXED_LEN_BYTE_ARRAY(pages) => {
+            [pages.min_value(page), pages.max_value(page)]
+        }
+        Index::NONE | Index::INT96(_) => return None,
+    })
+}
+
+/// Rows that stand in one page of each of the leaves; all rows are in one of them.
+fn stretches(paged: &[Paged<'_>], rows: u64) -> Vec<Range<u64>> {
+    let starts: BTreeSet<u64> =
+        paged.iter().flat_map(|leaf| leaf.starts.iter().copied()).chain([0, rows]).collect();
+    let starts: Vec<u64> = starts.into_iter().collect();
+    starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 
 impl Leaf<'_> {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema as ArrowSchema};
 use bytes::Bytes;
+use parquet::file::metadata::{FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use strandline_format::{
     ColumnName, Deletes, DeletionVector, External, Field, FieldId, FieldSet, FileEntry, PrimitiveType,
     RowIds, Schema, Stats,
 };
 
 use super::fixture::{Lake, Written, described, parquet, ref_of};
+use crate::filter::col;
 use crate::scan::file::SMALL_FILE;
 use crate::{Error, ErrorKind};
 
@@ -165,6 +168,47 @@ async fn footers_with_a_flipped_byte() {
         }
     }
     assert!(refused > 20, "{refused}");
+}
+
+/// Two rows more in the footer than there are in the pages.
+fn short() -> Bytes {
+    let bytes = good(false);
+    let found = SerializedFileReader::new(bytes.clone()).unwrap().metadata().clone();
+    let (file, rows) = (found.file_metadata(), 12);
+    let (by, more, columns) = (file.created_by(), file.key_value_metadata(), file.schema_descr_ptr());
+    let orders = file.column_orders().cloned();
+    let file = FileMetaData::new(file.version(), rows, by.map(str::to_owned), more.cloned(), columns, orders);
+    let group = found.row_group(0).clone().into_builder().set_num_rows(rows).build().unwrap();
+    let footer = ParquetMetaDataBuilder::new(file).add_row_group(group).build();
+    let chunks = found.row_group(0).columns();
+    let end = chunks.iter().map(|chunk| chunk.byte_range()).map(|(start, length)| start + length).max();
+    let mut short = bytes[..usize::try_from(end.unwrap()).unwrap()].to_vec();
+    ParquetMetaDataWriter::new(&mut short, &footer).finish().unwrap();
+    short.into()
+}
+
+#[tokio::test]
+async fn a_file_that_ends_before_its_footer_says() {
+    let mut lake = Lake::new(schema());
+    let set = FieldSet::of([FieldId(1), FieldId(2)]);
+    let entry = lake.add_bytes(short(), set, Stats::default(), Written::default()).await;
+    let all = || lake.scan().columns(["b"]);
+    for (scan, whole) in [
+        (all(), false),
+        (all().filter(col("b").ge(0)), false),
+        (all().filter(col("a").ge(0)), false),
+        (all().filter(col("a").lt(0)).pruning(false), false),
+        (all().filter(col("a").ge(0)).limit(10), true),
+    ] {
+        match scan.collect().await {
+            Ok(batches) => assert!(whole, "{batches:?}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                assert!(error.message().contains("it ends 2 rows before its footer says"), "{error}");
+                assert!(error.message().contains(&entry.hash.to_string()) && !whole, "{error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

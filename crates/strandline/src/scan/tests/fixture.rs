@@ -13,6 +13,7 @@ use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnPath;
 use strandline_format::tree::EncodedNode;
 use strandline_format::{
     Bound, Deletes, DeletionVector, Era, FieldId, FieldSet, FieldStats, FileEntry, FileId, Hash, NumberMap,
@@ -39,6 +40,8 @@ pub(super) struct Lake {
 #[derive(Clone, Default)]
 pub(super) struct Written {
     pub(super) row_group_rows: Option<usize>,
+    /// How many rows a page has, in a file that says to be of this writer.
+    pub(super) page_rows: Option<usize>,
     /// Rows to delete.
     pub(super) deletes: Vec<u64>,
     pub(super) deletes_apart: bool,
@@ -79,7 +82,7 @@ impl Lake {
     /// Adds a file of a batch that is in the canonical types of the table's present schema.
     pub(super) async fn add(&mut self, batch: &RecordBatch, written: Written) -> FileEntry {
         let leaves = self.schema.leaves();
-        let bytes = parquet(batch, written.row_group_rows);
+        let bytes = parquet_of(batch, &written);
         let stats = stats(&leaves, batch);
         self.add_bytes(bytes, FieldSet::of(leaves.iter().map(|(id, _)| *id)), stats, written).await
     }
@@ -168,8 +171,24 @@ fn objects(store: &CountingStore) -> Objects {
 
 /// A Parquet file of a batch.
 pub(super) fn parquet(batch: &RecordBatch, row_group_rows: Option<usize>) -> Bytes {
-    let properties = WriterProperties::builder().set_max_row_group_row_count(row_group_rows).build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    parquet_of(batch, &Written { row_group_rows, ..Written::default() })
+}
+
+fn parquet_of(batch: &RecordBatch, written: &Written) -> Bytes {
+    let mut properties = WriterProperties::builder().set_max_row_group_row_count(written.row_group_rows);
+    if let Some(rows) = written.page_rows {
+        properties = properties.set_data_page_row_count_limit(rows).set_write_batch_size(1);
+        // Some pages refer to a dictionary then, and those behind them do not.
+        properties = properties.set_dictionary_page_size_limit(1024);
+        // The pages of the second column and of every third one behind it end at other rows.
+        for field in batch.schema().fields().iter().skip(1).step_by(3) {
+            let column = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_dictionary_enabled(column.clone(), false);
+            properties = properties.set_column_data_page_size_limit(column, 12);
+        }
+        properties = properties.set_created_by(format!("{}test", crate::write::WRITER));
+    }
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
     writer.write(batch).unwrap();
     writer.into_inner().unwrap().into()
 }

@@ -4,19 +4,20 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::Int32Type;
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int32Type, Int64Type};
 use bytes::Bytes;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use strandline_format::{ColumnName, Era, Field, FieldSet, FileEntry, PrimitiveType, Schema, Stats, Type};
 
 use super::fixture::{Lake, Written, joined};
-use crate::ErrorKind;
 use crate::columns::arrow_schema;
+use crate::filter::col;
 use crate::page_header::PageHeader;
 use crate::scan::file::SMALL_FILE;
 use crate::storage::DataKind;
 use crate::write::{Compression, FileSpec, TableWriter, WriteOptions};
+use crate::{Error, ErrorKind};
 
 /// More than a dictionary of different longs holds.
 const ROWS: i32 = 140_003;
@@ -61,6 +62,8 @@ struct Flips {
     rows: RecordBatch,
     flips: usize,
     refused: usize,
+    /// Likewise, of reads of single pages.
+    refused_pages: usize,
 }
 
 impl Flips {
@@ -85,7 +88,7 @@ impl Flips {
         let bytes = lake.objects().get_data(DataKind::File, lake.node.id, &file.object).await.unwrap();
         let set = FieldSet::of(schema.leaves().iter().map(|(id, _)| *id));
         let entry = lake.add_bytes(bytes.clone(), set, Stats::default(), Written::default()).await;
-        Self { lake, entry, bytes, rows, flips: 0, refused: 0 }
+        Self { lake, entry, bytes, rows, flips: 0, refused: 0, refused_pages: 0 }
     }
 
     /// The name and the bytes of each column chunk.
@@ -111,11 +114,40 @@ impl Flips {
         headers
     }
 
-    /// Turns one bit over and reads the column with and without a limit.
-    async fn check(&mut self, column: &str, at: usize, bit: usize, may_pass: bool) {
+    /// Turns one bit over and reads the column of a row in its last page, without the others: it is that row, or an error.
+    async fn check_page(&mut self, column: &str, at: usize, bit: usize) {
+        let what = format!("bit {bit} of byte {at} in {column}");
+        self.flip(at, bit).await;
+        let row = usize::try_from(ROWS).unwrap() - 2;
+        let long = self.rows.column(1).as_primitive::<Int64Type>().value(row);
+        let scan = self.lake.scan().columns([column]).filter(col("long").eq(long));
+        match scan.collect().await {
+            Ok(batches) => {
+                let found = joined(&batches[0].schema(), &batches);
+                let expected = self.rows.column_by_name(column).unwrap().slice(row, 1);
+                assert!(*found.column(0) == expected, "{what}: another row");
+            }
+            Err(error) => {
+                self.refuses(&error, &what);
+                self.refused_pages += 1;
+            }
+        }
+    }
+
+    async fn flip(&self, at: usize, bit: usize) {
         let mut flipped = self.bytes.to_vec();
         flipped[at] ^= 1 << bit;
         self.lake.replace(&self.entry, flipped.into()).await;
+    }
+
+    fn refuses(&self, error: &Error, what: &str) {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+        assert!(error.message().contains(&self.entry.hash.to_string()), "{error}");
+    }
+
+    /// Turns one bit over and reads the column with and without a limit.
+    async fn check(&mut self, column: &str, at: usize, bit: usize, may_pass: bool) {
+        self.flip(at, bit).await;
         for limit in [None, Some(50_000)] {
             let mut scan = self.lake.scan().columns([column]);
             if let Some(limit) = limit {
@@ -132,12 +164,7 @@ impl Flips {
                     assert!(may_pass || limit.is_some(), "bit {bit} of byte {at} in {column} was not seen");
                 }
                 Err(error) => {
-                    assert_eq!(
-                        error.kind(),
-                        ErrorKind::Corrupt,
-                        "bit {bit} of byte {at} in {column}: {error}"
-                    );
-                    assert!(error.message().contains(&self.entry.hash.to_string()), "{error}");
+                    self.refuses(&error, &format!("bit {bit} of byte {at} in {column}"));
                     self.refused += 1;
                 }
             }
@@ -165,6 +192,10 @@ async fn a_bit_of_a_page_is_seen() {
                 let within = headers.iter().any(|header| header.contains(&at));
                 flips.check(&column, at, random % 8, within).await;
             }
+            let last = headers[headers.len() - 1].end;
+            for n in 0..4 {
+                flips.check_page(&column, last + (chunk.end - 1 - last) * n / 3, n).await;
+            }
             // The first and the last byte of some pages.
             for header in headers.iter().step_by(3) {
                 flips.check(&column, header.end, 7, false).await;
@@ -179,6 +210,7 @@ async fn a_bit_of_a_page_is_seen() {
             }
         }
         assert!(flips.refused > flips.flips / 2, "{} of {}", flips.refused, flips.flips);
+        assert!(flips.refused_pages > 10, "{}", flips.refused_pages);
     }
 }
 
@@ -194,7 +226,12 @@ async fn a_bit_of_a_header_gives_no_other_rows() {
                     flips.check(&column, header.start + bit / 8, bit % 8, true).await;
                 }
             }
+            let last = &headers[headers.len() - 1];
+            for bit in (0..last.len() * 8).step_by(3 * step) {
+                flips.check_page(&column, last.start + bit / 8, bit % 8).await;
+            }
         }
         assert!(flips.refused > flips.flips / 2, "{} of {}", flips.refused, flips.flips);
+        assert!(flips.refused_pages > 10, "{}", flips.refused_pages);
     }
 }

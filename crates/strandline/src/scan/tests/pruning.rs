@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, UInt64Array};
 use arrow::compute::filter_record_batch;
 use futures::TryStreamExt;
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ use strandline_testkit::generate::typed::value;
 
 use super::fixture::{Lake, Written, joined};
 use crate::columns::{Conform, fields_from_arrow, value_at};
+use crate::scan::Scan;
 
 /// A filter of one or two tests over columns that are no part of others, with literals that rows have, or that no row need have.
 fn filter(batch: &RecordBatch, leaves: &[(FieldId, PrimitiveType, usize)], seeds: &[(u64, u8)]) -> Filter {
@@ -48,16 +49,33 @@ fn test(batch: &RecordBatch, leaves: &[(FieldId, PrimitiveType, usize)], seed: u
 
 /// Every file of a table: the parts of a batch.
 async fn lake_of(schema: &Schema, batch: &RecordBatch, row_group_rows: usize) -> Lake {
+    lake_as(schema, batch, &Written { row_group_rows: Some(row_group_rows), ..Written::default() }).await
+}
+
+async fn lake_as(schema: &Schema, batch: &RecordBatch, written: &Written) -> Lake {
     let mut lake = Lake::new(schema.clone());
-    for start in (0..batch.num_rows()).step_by(17) {
-        let part = batch.slice(start, 17.min(batch.num_rows() - start));
-        lake.add(&part, Written { row_group_rows: Some(row_group_rows), ..Written::default() }).await;
+    for start in (0..batch.num_rows()).step_by(FILE_ROWS) {
+        let rows = FILE_ROWS.min(batch.num_rows() - start);
+        let deletes = written.deletes.iter().copied().filter(|at| *at < rows as u64).collect();
+        lake.add(&batch.slice(start, rows), Written { deletes, ..written.clone() }).await;
     }
     lake
 }
 
+/// How many rows a file has.
+const FILE_ROWS: usize = 17;
+
 async fn rows_of(lake: &Lake, filter: Option<&Filter>, pruning: bool) -> RecordBatch {
-    let scan = lake.scan().pruning(pruning).prefetch(NonZeroUsize::MIN);
+    collected(lake.scan().pruning(pruning), filter).await
+}
+
+/// The same, by ranges of the files, as if these were large.
+async fn ranges_of(lake: &Lake, filter: Option<&Filter>, pruning: bool) -> RecordBatch {
+    collected(lake.scan().pruning(pruning).small_file(0), filter).await
+}
+
+async fn collected(scan: Scan, filter: Option<&Filter>) -> RecordBatch {
+    let scan = scan.prefetch(NonZeroUsize::MIN);
     let stream = scan.start(filter.cloned()).await.unwrap();
     let schema = stream.schema().clone();
     let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
@@ -95,6 +113,8 @@ proptest! {
         batch in batches::batches(60),
         row_group_rows in 1..20_usize,
         seeds in prop::collection::vec((any::<u64>(), any::<u8>()), 1..=2),
+        page_rows in prop::option::of(1..6_usize),
+        deletes in prop::collection::btree_set(0..17_u64, 0..4),
     ) {
         let schema = Schema::numbered(fields_from_arrow(&batch.schema()).unwrap()).unwrap();
         let batch = Conform::new(&schema, &batch.schema()).unwrap().apply(&batch).unwrap();
@@ -111,6 +131,24 @@ proptest! {
             let expected = filter_record_batch(&batch, &crate::filter::passes(&filter, &batch).unwrap()).unwrap();
             prop_assert_eq!(&rows_of(&lake, Some(&filter), false).await, &expected, "{:?}", &filter);
             prop_assert_eq!(&rows_of(&lake, Some(&filter), true).await, &expected, "{:?}", &filter);
+            let row_group_rows = Some(row_group_rows);
+            let deletes: Vec<u64> = deletes.into_iter().collect();
+            let left = BooleanArray::from_iter((0..batch.num_rows() as u64).map(|at| Some(!deletes.contains(&(at % 17)))));
+            let written = Written { row_group_rows, page_rows, deletes, ..Written::default() };
+            let lake = lake_as(&schema, &batch, &written).await;
+            let live = filter_record_batch(&batch, &left).unwrap();
+            let passes = crate::filter::passes(&filter, &live).unwrap();
+            let expected = filter_record_batch(&live, &passes).unwrap();
+            let places = UInt64Array::from_iter_values((0..batch.num_rows() as u64).map(|at| at % 17));
+            let places = arrow::compute::filter(&places, &left).unwrap();
+            let places = arrow::compute::filter(&places, &passes).unwrap();
+            prop_assert_eq!(&ranges_of(&lake, None, true).await, &live);
+            for pruning in [true, false] {
+                let scan = lake.scan().pruning(pruning).small_file(0).row_ids(true);
+                let found = collected(scan, Some(&filter)).await;
+                prop_assert_eq!(found.column_by_name("_row_id").unwrap(), &places, "{:?}", &filter);
+                prop_assert_eq!(&ranges_of(&lake, Some(&filter), pruning).await, &expected, "{:?}", &filter);
+            }
             Ok(())
         })?;
     }

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch};
+use arrow::datatypes::Int32Type;
 use serde::Serialize;
-use strandline_format::{ColumnName, Field, PrimitiveType, Schema};
+use strandline_format::{ColumnName, Field, PrimitiveType, Schema, Type};
 use strandline_testkit::{Counts, PathClass};
 
 use super::fixture::{Lake, Written, longs};
@@ -178,6 +179,133 @@ fn no_columns_need_no_pages() {
         let (batches, counts) = measured(&lake, lake.scan().columns::<String>([])).await;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!((rows, batches[0].num_columns(), data(&counts)), (99, 0, 1), "{counts}");
+    });
+}
+
+/// A file of a hundred rows of which all ids are even and stand in this order; with pages of so many rows, by our own writer.
+async fn lake_of_even(order: impl Fn(i64) -> i64, written: Written) -> Lake {
+    let mut lake = lake();
+    let mut rows = rows(0..100, 30_000);
+    rows.iter_mut().enumerate().for_each(|(at, row)| row.id = 2 * order(i64::try_from(at).unwrap()));
+    let batch = batch_of_rows(&lake.schema, &rows).unwrap();
+    lake.add(&batch, written).await;
+    lake
+}
+
+const NOISE: u64 = 30_000;
+
+#[test]
+fn of_rows_that_do_not_pass_only_the_columns_of_the_filter_are_read() {
+    paused(async {
+        let written = Written { row_group_rows: Some(50), deletes: vec![3], ..Written::default() };
+        let lake = lake_of_even(|at| at, written).await;
+        let filtered = |id: i64| lake.scan().filter(col("id").eq(id));
+        let (batches, counts) = measured(&lake, filtered(51)).await;
+        assert_eq!((batches.len(), data(&counts), counts.depth()), (0, 2, 2), "{counts}");
+        assert!(counts.total().received < AHEAD + 20_000, "{counts}");
+        let (batches, counts) = measured(&lake, filtered(50)).await;
+        assert_eq!((longs(&batches, 0), data(&counts), counts.depth()), (vec![50], 3, 3), "{counts}");
+        assert!(counts.total().received > 50 * NOISE, "a whole column chunk: {counts}");
+        let (batches, counts) = measured(&lake, lake.scan().filter(col("id").eq(50)).pruning(false)).await;
+        assert_eq!((longs(&batches, 0), data(&counts), counts.depth()), (vec![50], 4, 3), "{counts}");
+        let (batches, _) = measured(&lake, filtered(6)).await;
+        assert_eq!(batches.len(), 0, "it was deleted");
+        let narrow = lake.scan().columns(["id"]).filter(col("id").is_in([50, 52]));
+        let (batches, counts) = measured(&lake, narrow).await;
+        assert_eq!((longs(&batches, 0), data(&counts)), (vec![50, 52], 2), "nothing is put off: {counts}");
+    });
+}
+
+#[test]
+fn what_is_little_comes_with_the_columns_of_the_filter() {
+    paused(async {
+        let written = Written { row_group_rows: Some(30), ..Written::default() };
+        let lake = lake_of_even(|at| at, written).await;
+        let (batches, counts) = measured(&lake, lake.scan().filter(col("id").eq(50))).await;
+        assert_eq!((longs(&batches, 0), data(&counts), counts.depth()), (vec![50], 2, 2), "{counts}");
+    });
+}
+
+/// What is read ahead of a footer.
+const AHEAD: u64 = 256 << 10;
+
+#[test]
+fn of_our_files_only_pages_are_read_that_may_hold_rows_that_pass() {
+    paused(async {
+        let ours = Written { page_rows: Some(10), deletes: vec![40, 41], ..Written::default() };
+        for (sorted, order) in [(true, (|at| at) as fn(i64) -> i64), (false, |at| at * 37 % 100)] {
+            let lake = lake_of_even(order, ours.clone()).await;
+            // Row 75 either way; of the noise each row is a page.
+            let (batches, counts) = measured(&lake, lake.scan().filter(col("id").eq(150))).await;
+            assert_eq!((longs(&batches, 0), data(&counts), counts.depth()), (vec![150], 3, 3), "{counts}");
+            let pages = (counts.total().received - AHEAD) / NOISE;
+            assert_eq!(pages, 1, "of a hundred, sorted: {sorted}: {counts}");
+            let (whole, counts) = measured(&lake, lake.scan().filter(col("id").eq(150)).pruning(false)).await;
+            assert_eq!(longs(&whole, 0), [150]);
+            assert!(counts.total().received > 100 * NOISE, "{counts}");
+        }
+    });
+}
+
+#[test]
+fn a_filter_with_a_limit_is_asked_no_longer_than_it_takes() {
+    paused(async {
+        for page_rows in [None, Some(10)] {
+            let lake = lake_of_even(|at| at, Written { page_rows, ..Written::default() }).await;
+            let scan = || lake.scan().filter(col("id").ge(20));
+            let (batches, counts) = measured(&lake, scan().limit(5)).await;
+            assert_eq!(longs(&batches, 0), [20, 22, 24, 26, 28]);
+            let pages = counts.total().received / (10 * NOISE);
+            assert!(page_rows.is_none() || pages <= 2, "{counts}");
+            assert_eq!(longs(&scan().limit(200).collect().await.unwrap(), 0).len(), 90);
+        }
+    });
+}
+
+/// With the index at hand the Parquet reader would ask for single pages, of columns and scans for which these cannot be checked.
+#[test]
+fn an_index_that_a_filter_brought_changes_nothing_for_others() {
+    paused(async {
+        let ours = Written { page_rows: Some(10), deletes: vec![40, 41], ..Written::default() };
+        let lake = lake_of_even(|at| at, ours).await;
+        let objects = lake.objects();
+        let scan = || lake.scan_with(objects.clone());
+        let (_, first) = measured(&lake, scan().filter(col("id").eq(74))).await;
+        let (batches, second) = measured(&lake, scan()).await;
+        assert_eq!((longs(&batches, 0).len(), data(&first), data(&second)), (98, 3, 1), "{first}\n{second}");
+        let (again, third) = measured(&lake, scan().filter(col("id").eq(74))).await;
+        assert_eq!((longs(&again, 0), data(&third)), (vec![74], 2), "the index is known: {third}");
+    });
+}
+
+/// Pages within lists do not say how many rows they have, so they are not read by themselves.
+#[test]
+fn an_index_that_a_filter_brought_leaves_lists_whole() {
+    paused(async {
+        let list = Type::list(PrimitiveType::Int, false).unwrap();
+        let fields = [
+            Field::required(ColumnName::new("id").unwrap(), PrimitiveType::Long),
+            Field::optional(ColumnName::new("list").unwrap(), list),
+        ];
+        let mut lake = Lake::new(Schema::numbered(fields.to_vec()).unwrap());
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
+        let lists = (0..100).map(|n| (n % 7 != 0).then(|| (0..n % 3).map(move |m| Some(n + m))));
+        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists));
+        let schema = super::fixture::arrow_of(&lake);
+        let lists = arrow::compute::cast(&lists, schema.field(1).data_type()).unwrap();
+        let batch = RecordBatch::try_new(schema, vec![ids, lists]).unwrap();
+        lake.add(&batch, Written { page_rows: Some(10), deletes: vec![3, 40], ..Written::default() }).await;
+        let objects = lake.objects();
+        let scan = || lake.scan_with(objects.clone()).small_file(0);
+        let narrow = scan().columns(["id"]).filter(col("id").eq(74)).collect().await.unwrap();
+        assert_eq!(longs(&narrow, 0), [74]);
+        for scan in [scan(), scan().columns(["list"]).filter(col("id").ge(0))] {
+            let batches = scan.collect().await.unwrap();
+            let found = batches.iter().map(|batch| batch.column(batch.num_columns() - 1).clone());
+            assert_eq!(found.map(|lists| lists.len()).sum::<usize>(), 98);
+        }
+        let one = scan().columns(["list"]).filter(col("id").eq(74)).collect().await.unwrap();
+        assert_eq!(**one[0].column(0), *batch.column(1).slice(74, 1));
     });
 }
 

@@ -13,7 +13,7 @@ use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::DecodeResult;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection, RowSelectionPolicy};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
@@ -27,6 +27,10 @@ use crate::error::Result;
 
 /// So few bytes are read with the columns of a filter, before it is asked.
 const LITTLE: u64 = 1 << 20;
+
+/// Where runs of rows, left or gone, are shorter than this on average, all rows are decoded and what is gone is cut out of the batch: to read
+/// run by run takes longer then.
+const SHORT_RUN: usize = 96;
 
 /// Some row groups of a file, to be read together.
 #[derive(Debug)]
@@ -108,6 +112,9 @@ impl Reading {
             builder = builder.with_row_selection(RowSelection::from_boolean_buffer(left));
         }
         let (filter, asked) = Asked::of(&file).unzip();
+        if asked.is_none() {
+            builder = builder.with_row_selection_policy(RowSelectionPolicy::Auto { threshold: SHORT_RUN });
+        }
         if let Some(filter) = filter {
             // What would be kept of decoded columns, to be given out again, has no small bound.
             builder = builder.with_row_filter(filter).with_max_predicate_cache_size(0);

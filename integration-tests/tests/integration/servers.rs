@@ -5,12 +5,15 @@
 //! `STRANDLINE_REQUIRE_ALL` is set.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strandline::Runtime;
 
 use crate::lake::Place;
 use crate::signal;
+
+/// How long a server is waited for that was killed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server.
 pub(crate) struct Server {
@@ -81,17 +84,22 @@ impl Running {
     pub(crate) fn kill(&self) {
         let killed = self.process();
         signal::kill(killed);
+        let begun = Instant::now();
         while self.process() == killed {
+            assert!(begun.elapsed() < PATIENCE, "nobody started the server again");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     fn process(&self) -> u32 {
+        let begun = Instant::now();
         loop {
             // It is empty for a moment.
             if let Ok(process) = std::fs::read_to_string(&self.file).unwrap().trim().parse() {
                 return process;
             }
+            assert!(begun.elapsed() < PATIENCE, "{} holds no process", self.file.display());
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

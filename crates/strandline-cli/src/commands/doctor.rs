@@ -66,7 +66,7 @@ impl Record for Check {
 #[derive(Default)]
 struct Findings {
     checks: Vec<Check>,
-    /// What the command ends with: the first thing that failed.
+    /// What the command ends with: that the store is not suitable, or the first thing that failed.
     exit: Option<Exit>,
 }
 
@@ -84,7 +84,10 @@ impl Findings {
             }
             Err(failure) => {
                 self.say(check, Verdict::Failed, failure.message());
-                self.exit.get_or_insert(failure.exit());
+                match failure.exit() {
+                    Exit::StoreUnsuitable => self.exit = Some(Exit::StoreUnsuitable),
+                    exit => drop(self.exit.get_or_insert(exit)),
+                }
                 false
             }
         }
@@ -134,12 +137,14 @@ async fn store(storage: &Storage, context: &Context, findings: &mut Findings) {
     findings.note("latency", latency(storage).await);
     let listed = storage.refs().list(RefKind::Branch).await;
     findings.note("list", listed.map(|_| "allowed".to_owned()).map_err(Failure::from));
-    if !scratch(storage, context, findings).await {
-        findings.say("conditions", Verdict::Skipped, "it cannot be written to");
-        return;
+    let written = scratch(storage, context, findings).await;
+    let kept = || "conditional puts are kept, 16 writers at once too".to_owned();
+    match storage.probe().await {
+        Err(error) if !written && error.kind() != ErrorKind::StoreUnsuitable => {
+            findings.say("conditions", Verdict::Skipped, "it cannot be written to");
+        }
+        probed => drop(findings.note("conditions", probed.map(|_| kept()).map_err(Failure::from))),
     }
-    let kept = "conditional puts are kept, 16 writers at once too".to_owned();
-    findings.note("conditions", storage.probe().await.map(|_| kept).map_err(Failure::from));
 }
 
 /// How long the smallest request takes.
@@ -232,5 +237,21 @@ fn pins(pins: usize, findings: &mut Findings) {
             counted(pins as u64, "pin")
         );
         findings.say("pins", Verdict::Warning, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_breaks_conditions_outweighs_whatever_failed_before() {
+        let mut findings = Findings::default();
+        let failed = |kind| Err(Error::new(kind, "it failed").into());
+        assert!(!findings.note("delete", failed(ErrorKind::PermissionDenied)));
+        assert_eq!(findings.exit, Some(Exit::Refused));
+        assert!(!findings.note("conditions", failed(ErrorKind::StoreUnsuitable)));
+        assert!(!findings.note("lake", failed(ErrorKind::NotFound)));
+        assert_eq!(findings.exit, Some(Exit::StoreUnsuitable));
     }
 }

@@ -185,7 +185,12 @@ fn refused(error: &CredentialsError) -> object_store::Error {
         "no AWS credentials from environment, profile, SSO, web identity or instance role".to_owned();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let said = error.to_string();
+        // Whatever a process prints may be a secret.
+        match said.split_once("Stderr:") {
+            Some((ours, _)) => text = format!("{text}: {ours}what it said is not repeated here"),
+            None => text = format!("{text}: {said}"),
+        }
         cause = error.source();
     }
     object_store::Error::Unauthenticated { path: "AWS credentials".to_owned(), source: text.into() }

@@ -12,6 +12,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -57,11 +58,13 @@ pub struct ObjectOptions {
     pub parallel_parts: NonZeroUsize,
     /// The zstd level of metadata.
     pub compression: i32,
+    /// For how long a data file is put again whenever the store is in trouble: about as long as a server takes to start.
+    pub put_patience: Duration,
 }
 
 impl Default for ObjectOptions {
     /// Caches of 64 MiB of metadata and 32 MiB of footers, 16 requests in flight, files of up to 8 MiB in memory and in one
-    /// request, 4 parts in flight.
+    /// request, 4 parts in flight, 60 seconds of patience.
     fn default() -> Self {
         Self {
             cache_bytes: 64 << 20,
@@ -71,6 +74,7 @@ impl Default for ObjectOptions {
             part_bytes: at_least_one(8 << 20),
             parallel_parts: at_least_one(4),
             compression: 3,
+            put_patience: Duration::from_secs(60),
         }
     }
 }

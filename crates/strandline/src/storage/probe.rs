@@ -16,6 +16,8 @@ use crate::runtime::Runtime;
 
 /// How many writers race for one object.
 const RACERS: u64 = 16;
+/// How many objects it puts.
+const OBJECTS: u64 = 3;
 /// How often one write is sent until it is answered, and the pause before it is sent again. Some servers close a connection
 /// behind each refusal without saying so, and the next request on it is lost.
 const ATTEMPTS: usize = 4;
@@ -58,7 +60,7 @@ pub async fn probe(refs: &dyn RefStore, runtime: &Runtime) -> Result<Conditions>
     let probe = Probe { refs, nonce };
     let verdict = probe.run().await;
     // What stays is nobody's: a store that no longer answers is not waited for.
-    let _ = tokio::time::timeout(CLEAN_UP, refs.remove_scratch(nonce)).await;
+    let _ = tokio::time::timeout(CLEAN_UP, refs.remove_scratch(nonce, OBJECTS)).await;
     verdict.map(|()| Conditions(()))
 }
 
@@ -113,6 +115,7 @@ impl Probe<'_> {
                 Swap::Moved(_) if lost.is_none() => return Ok(None),
                 // The refusal may be for an earlier attempt of ours, whose answer was lost.
                 Swap::Moved(_) => return self.own(path, number).await,
+                Swap::Unknown(error) if error.kind() == ErrorKind::StoreUnsuitable => return Err(error),
                 Swap::Unknown(error) => lost = Some(error),
             }
             tokio::time::sleep(PAUSE).await;
@@ -133,7 +136,11 @@ impl Probe<'_> {
         n: u64,
         else_: &str,
     ) -> Result<Token> {
-        self.swap(path, expected, n).await?.ok_or_else(|| unsuitable(else_))
+        match self.swap(path, expected, n).await? {
+            Some(token) => Ok(token),
+            // Something on the way may have sent it twice, and passed on the answer to the second.
+            None => self.own(path, n).await?.ok_or_else(|| unsuitable(else_)),
+        }
     }
 
     async fn must_refuse(
@@ -299,8 +306,8 @@ mod tests {
             self.inner.list(kind).await
         }
 
-        async fn remove_scratch(&self, probe: Nonce) {
-            self.inner.remove_scratch(probe).await;
+        async fn remove_scratch(&self, probe: Nonce, objects: u64) {
+            self.inner.remove_scratch(probe, objects).await;
         }
     }
 

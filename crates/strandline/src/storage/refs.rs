@@ -88,8 +88,8 @@ pub trait RefStore: Send + Sync + fmt::Debug {
     /// What the store refuses or cannot do.
     async fn list(&self, kind: RefKind) -> Result<Vec<RefName>>;
 
-    /// Removes what a probe left. Best effort: what stays lies under `tmp/` and is nobody's.
-    async fn remove_scratch(&self, probe: Nonce);
+    /// Removes the first so many objects of a probe. Best effort: what stays lies under `tmp/` and is nobody's.
+    async fn remove_scratch(&self, probe: Nonce, objects: u64);
 }
 
 /// Bytes that are ready to be put, if the store has any use for that; dropping it takes them away.

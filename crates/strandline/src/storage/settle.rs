@@ -368,7 +368,7 @@ mod tests {
             unreachable!()
         }
 
-        async fn remove_scratch(&self, _: Nonce) {}
+        async fn remove_scratch(&self, _: Nonce, _: u64) {}
     }
 
     async fn run(store: &Scripted, expected: &str) -> Result<Settled> {

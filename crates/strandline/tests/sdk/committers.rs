@@ -194,6 +194,24 @@ fn data_that_is_late_lets_others_pass() {
     });
 }
 
+/// A server that is started anew costs a writer some time, and not what it has written.
+#[test]
+fn a_store_that_is_away_for_a_while_takes_the_data_later() {
+    paused(async {
+        let shop = shop().await;
+        let away = Effect::fail(strandline_testkit::Answer::Refused);
+        shop.script([(Target::any().kind(RequestKind::Put).class(PathClass::Data).always(), away)]);
+        let append = shop.lake.append("orders", orders(1..2)).into_future();
+        let back = async {
+            sleep(SECOND * 20).await;
+            shop.script([]);
+        };
+        let (appended, ()) = tokio::join!(append, back);
+        appended.unwrap();
+        assert_eq!(ids_of(&shop.other, "orders").await, [1]);
+    });
+}
+
 /// What a store in trouble does to one is no reason for the others to wait.
 #[test]
 fn a_table_that_cannot_be_read_holds_up_nobody_else() {

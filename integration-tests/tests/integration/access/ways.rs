@@ -248,6 +248,10 @@ pub(super) fn denied() -> Outcome {
     let config = ground.file("config", "[default]\ncredential_process = cat /nonexistent\n");
     let process = errand().with("PATH", "/usr/bin:/bin").with("AWS_CONFIG_FILE", &config);
     check(process.with("AWS_EC2_METADATA_DISABLED", "true"), "no AWS credentials");
+    let helper = ground.file("helper", &format!("echo 'the secret {SECRET} is refused' >&2\nexit 1\n"));
+    let config = ground.file("talkative", &format!("[default]\ncredential_process = sh {helper}\n"));
+    let process = errand().with("PATH", "/usr/bin:/bin").with("AWS_CONFIG_FILE", &config);
+    check(process.with("AWS_EC2_METADATA_DISABLED", "true"), "what it said is not repeated here");
     let keys = |key: &str| errand().with("AWS_ACCESS_KEY_ID", key).with("AWS_SECRET_ACCESS_KEY", SECRET);
     check(keys("AKIANOBODY"), "InvalidAccessKeyId");
     ground.access.lend("ASIAPAST", "pastTOKEN", Rights::all(), Duration::ZERO);

@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, TryStreamExt, stream};
@@ -20,9 +21,13 @@ use strandline_format::{Era, Hash, ObjectPath, ObjectRef, TableId};
 use tokio::task::JoinHandle;
 
 use super::{DataKind, Objects, store_path};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::Deadline;
 use crate::storage::classify::{io_error, store_error};
 use crate::storage::folder::{Folder, Staged};
+
+/// The pause before a data file is put again.
+const TROUBLE: Duration = Duration::from_secs(1);
 
 /// A data object that is being written. Dropping it leaves nothing in the lake.
 ///
@@ -209,9 +214,14 @@ impl DataWriter {
         }
         match self.spill.take() {
             None if self.buffer.len() as u64 != self.size => return Err(self.spill_error(dropped())),
-            None => self.objects.upload(&path, self.buffer.split().freeze()).await?,
+            None => {
+                let bytes = self.buffer.split().freeze();
+                self.objects.patiently(|| self.objects.upload(&path, bytes.clone())).await?;
+            }
             Some(Spill::Staged(staged)) => self.move_into_place(staged, &path).await?,
-            Some(Spill::Unnamed(file)) => self.objects.upload_file(&path, file, self.size).await?,
+            Some(Spill::Unnamed(file)) => {
+                self.objects.patiently(|| self.objects.upload_file(&path, &file, self.size)).await?;
+            }
         }
         Ok(())
     }
@@ -288,6 +298,20 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 impl Objects {
+    /// Puts again what a store in trouble did not take: a server that is started anew costs a writer some time, and not its work.
+    async fn patiently<F: Future<Output = Result<()>>>(&self, put: impl Fn() -> F) -> Result<()> {
+        let deadline = Deadline::after(self.0.options.put_patience);
+        loop {
+            match put().await {
+                Err(error) if error.kind() == ErrorKind::Unavailable && !deadline.passed() => {
+                    tracing::debug!(%error, "a data file is put again");
+                }
+                done => return done,
+            }
+            tokio::time::sleep(TROUBLE).await;
+        }
+    }
+
     /// Puts bytes in one request, or in parts if they are many.
     pub(super) async fn upload(&self, path: &ObjectPath, bytes: Bytes) -> Result<()> {
         let part = self.0.options.part_bytes.get();
@@ -300,10 +324,13 @@ impl Objects {
     }
 
     /// Uploads a file in parts, each read when its turn comes.
-    async fn upload_file(&self, path: &ObjectPath, mut file: File, size: u64) -> Result<()> {
-        check_length(&file, size)
-            .and_then(|()| file.rewind())
-            .map_err(|error| io_error(error, self.at(path)))?;
+    async fn upload_file(&self, path: &ObjectPath, file: &File, size: u64) -> Result<()> {
+        let rewound = || {
+            check_length(file, size)?;
+            let mut file = file.try_clone()?;
+            file.rewind().map(|()| file)
+        };
+        let file = rewound().map_err(|error| io_error(error, self.at(path)))?;
         let part = self.0.options.part_bytes.get();
         let parts = stream::try_unfold(Arc::new(file), move |file| async move {
             let reader = Arc::clone(&file);
@@ -358,7 +385,6 @@ fn read_part(file: &File, part: usize) -> io::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use crate::runtime::Runtime;
     use crate::storage::durable::DurableLocal;
     use crate::storage::folder::Durability;
@@ -375,6 +401,7 @@ mod tests {
         part_bytes: NonZeroUsize::new(1000).unwrap(),
         parallel_parts: NonZeroUsize::new(3).unwrap(),
         compression: 3,
+        put_patience: Duration::from_secs(10),
     };
 
     fn in_memory() -> Objects {

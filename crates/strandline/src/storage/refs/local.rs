@@ -274,7 +274,7 @@ impl RefStore for LocalRefs {
         listed.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Unavailable, error.to_string())))
     }
 
-    async fn remove_scratch(&self, probe: Nonce) {
+    async fn remove_scratch(&self, probe: Nonce, _: u64) {
         let folder = self.folder.locate(&ObjectPath::scratch_folder(probe));
         let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder)).await;
         tracing::debug!(?removed, "a probe's scratch folder");

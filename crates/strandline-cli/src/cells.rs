@@ -1,13 +1,15 @@
-//! The values of a batch as text, and batches without what text formats have no form for.
+//! The values of a batch as text, and as what JSON has a form for.
 //!
 //! Invariant: what has the same value has the same text in every form of output. What does not belong here: how rows are
 //! laid out (`output`).
 
 use std::sync::Arc;
 
-use strandline::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use strandline::arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use strandline::arrow::json::writer::{EncoderOptions, make_encoder};
+use strandline::arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringArray};
+use strandline::arrow::datatypes::{DataType, Field, FieldRef};
+use strandline::arrow::error::ArrowError;
+use strandline::arrow::json::writer::{NullableEncoder, make_encoder};
+use strandline::arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use strandline::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::failure::{Failure, Result};
@@ -17,7 +19,6 @@ pub(crate) struct Cells(Vec<StringArray>);
 
 impl Cells {
     pub(crate) fn of(batch: &RecordBatch) -> Result<Self> {
-        let batch = plain_batch(batch)?;
         let fields = batch.schema();
         let columns = fields.fields().iter().zip(batch.columns());
         Ok(Self(columns.map(|(field, column)| text_of(field, column)).collect::<Result<_>>()?))
@@ -35,6 +36,9 @@ fn text_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
     if column.data_type().is_nested() {
         return json_of(field, column);
     }
+    if is_uuid(field) {
+        return Ok(column.as_fixed_size_binary().iter().map(|value| value.map(uuid)).collect());
+    }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(column, &options)?;
     let value = |row| column.is_valid(row).then(|| formatter.value(row).to_string());
@@ -42,7 +46,7 @@ fn text_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
 }
 
 fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
-    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let options = EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(Texts));
     let mut encoder = make_encoder(field, column, &options)?;
     let mut value = |row| {
         if column.is_null(row) {
@@ -55,32 +59,49 @@ fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
     (0..column.len()).map(&mut value).collect()
 }
 
-/// The batch with UUIDs as they are written; all else as it is.
-pub(crate) fn plain_batch(batch: &RecordBatch) -> Result<RecordBatch> {
-    let schema = batch.schema();
-    if !schema.fields().iter().any(is_uuid) {
-        return Ok(batch.clone());
+/// Writes as texts in JSON what has no value there: UUIDs, and decimals, which most readers of numbers would round.
+#[derive(Debug)]
+pub(crate) struct Texts;
+
+impl EncoderFactory for Texts {
+    fn make_default_encoder<'a>(
+        &self,
+        field: &'a FieldRef,
+        array: &'a dyn Array,
+        _: &'a EncoderOptions,
+    ) -> std::result::Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
+            _ if is_uuid(field) => Box::new(Uuids(array.as_fixed_size_binary())),
+            ty if ty.is_decimal() => {
+                Box::new(Quoted(ArrayFormatter::try_new(array, &FormatOptions::default())?))
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
     }
-    let plain = |(field, column): (&FieldRef, &ArrayRef)| {
-        if !is_uuid(field) {
-            return (Arc::clone(field), Arc::clone(column));
-        }
-        let field = Field::new(field.name(), DataType::Utf8, field.is_nullable());
-        (Arc::new(field), Arc::new(uuids(column)) as ArrayRef)
-    };
-    let (fields, columns): (Vec<FieldRef>, _) =
-        schema.fields().iter().zip(batch.columns()).map(plain).unzip();
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-fn is_uuid(field: &FieldRef) -> bool {
+struct Uuids<'a>(&'a FixedSizeBinaryArray);
+
+impl Encoder for Uuids<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("\"{}\"", uuid(self.0.value(row))).as_bytes());
+    }
+}
+
+/// What has nothing in it that JSON would escape.
+struct Quoted<'a>(ArrayFormatter<'a>);
+
+impl Encoder for Quoted<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("\"{}\"", self.0.value(row)).as_bytes());
+    }
+}
+
+/// Whether a column is one of UUIDs.
+pub(crate) fn is_uuid(field: &Field) -> bool {
     let named = field.extension_type_name() == Some("arrow.uuid");
     named && *field.data_type() == DataType::FixedSizeBinary(16)
-}
-
-fn uuids(column: &ArrayRef) -> StringArray {
-    let bytes = column.as_fixed_size_binary();
-    bytes.iter().map(|value| value.map(uuid)).collect()
 }
 
 fn uuid(bytes: &[u8]) -> String {
@@ -92,8 +113,8 @@ fn uuid(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strandline::arrow::array::{FixedSizeBinaryArray, Int64Array, ListArray};
-    use strandline::arrow::datatypes::Int64Type;
+    use strandline::arrow::array::{Decimal128Array, Int64Array, ListArray, StructArray};
+    use strandline::arrow::datatypes::{Int64Type, Schema};
 
     #[test]
     fn nested_values_are_json_and_nulls_are_nothing() {
@@ -115,5 +136,21 @@ mod tests {
         let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(bytes)]).unwrap();
         let cells = Cells::of(&batch).unwrap();
         assert_eq!(cells.row(0), [Some("abababab-abab-abab-abab-abababababab".to_owned())]);
+    }
+
+    #[test]
+    fn within_nested_values_uuids_and_decimals_are_texts() {
+        let ids = FixedSizeBinaryArray::try_from_iter([[0xab; 16]].into_iter()).unwrap();
+        let id = Field::new("id", DataType::FixedSizeBinary(16), false);
+        let id = id.with_metadata([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())].into());
+        let amounts = Decimal128Array::from(vec![-1205]).with_precision_and_scale(9, 2).unwrap();
+        let amount = Field::new("amount", DataType::Decimal128(9, 2), true);
+        let pairs: [(FieldRef, ArrayRef); 2] =
+            [(Arc::new(id), Arc::new(ids)), (Arc::new(amount), Arc::new(amounts))];
+        let batch =
+            RecordBatch::try_from_iter([("s", Arc::new(StructArray::from(pairs.to_vec())) as ArrayRef)]);
+        let cells = Cells::of(&batch.unwrap()).unwrap();
+        let text = r#"{"id":"abababab-abab-abab-abab-abababababab","amount":"-12.05"}"#;
+        assert_eq!(cells.row(0), [Some(text.to_owned())]);
     }
 }

@@ -1,13 +1,16 @@
 //! JSON: an array with an object on each line, or the lines alone.
 
+use std::collections::HashSet;
 use std::io::Write;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use strandline::arrow::array::RecordBatch;
+use strandline::arrow::datatypes::Schema;
 use strandline::arrow::json::writer::{LineDelimited, WriterBuilder};
 
 use super::{Record, Screen};
-use crate::cells::plain_batch;
+use crate::cells::Texts;
 use crate::failure::{Failure, Result};
 
 /// Objects that are being printed.
@@ -66,8 +69,9 @@ impl Json {
 
 /// An object on a line for each row.
 fn lines(batch: &RecordBatch) -> Result<Vec<u8>> {
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(&plain_batch(batch)?)?;
+    let builder = WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(Texts));
+    let mut writer = builder.build::<_, LineDelimited>(Vec::new());
+    writer.write(batch)?;
     writer.finish()?;
     Ok(writer.into_inner())
 }
@@ -78,6 +82,16 @@ pub(crate) fn objects(batch: &RecordBatch) -> Result<Vec<Box<RawValue>>> {
     let object = |line: &str| RawValue::from_string(line.to_owned());
     let objects = text.lines().filter(|line| !line.is_empty()).map(object);
     objects.collect::<serde_json::Result<_>>().map_err(|error| Failure::input(error.to_string()))
+}
+
+/// Refuses two columns of one name, of which a reader of objects would keep one.
+pub(super) fn check_names(schema: &Schema) -> Result<()> {
+    let mut names = HashSet::new();
+    match schema.fields().iter().find(|field| !names.insert(field.name())) {
+        None => Ok(()),
+        Some(field) => Err(Failure::input(format!("two columns have the name {:?}", field.name()))
+            .hint("an object of JSON has each name once: name one of them with AS, or take -o csv")),
+    }
 }
 
 /// Prints one object on one line.

@@ -124,6 +124,9 @@ impl Output {
         schema: &Schema,
         batches: impl Stream<Item = std::result::Result<RecordBatch, E>>,
     ) -> Result<u64> {
+        if matches!(self.format, Format::Json | Format::Ndjson) {
+            json::check_names(schema)?;
+        }
         let mut batches = std::pin::pin!(batches);
         let mut sheet = self.sheet(sheet::columns_of(schema));
         let mut rows = 0_u64;

@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader, Read};
 
 use strandline::arrow::csv::ReaderBuilder;
 use strandline::arrow::csv::reader::Format;
-use strandline::arrow::datatypes::{DataType, Schema, SchemaRef};
+use strandline::arrow::datatypes::{Schema, SchemaRef};
 use strandline::arrow::error::ArrowError;
 
+use super::empties::Empties;
+use super::encoded::{Encoded, is_bytes};
 use super::lines::Lines;
 use super::types::{of_table, settle};
 use super::{BATCH_ROWS, Input, Reading, Source};
@@ -42,12 +44,24 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
         }
     };
     check_types(&schema)?;
-    let lines = Lines::default();
-    let reader = BufReader::new(lines.watching(progress.reading(reader)));
-    let builder = ReaderBuilder::new(schema.clone()).with_format(format).with_batch_size(BATCH_ROWS);
+    let encoded = Encoded::of(&schema, is_bytes);
+    let empties = Empties::of(encoded.read(), reading.delimiter.unwrap_or(b','), !reading.no_header);
+    let lines = Lines::of(empties.counts_empty_lines(), !reading.no_header);
+    let reader = BufReader::new(empties.marking(lines.watching(progress.reading(reader))));
+    let builder = ReaderBuilder::new(encoded.read().clone()).with_format(format).with_batch_size(BATCH_ROWS);
     let batches = builder.build_buffered(reader).map_err(|error| said(&error))?;
-    let located = move |error: ArrowError| failed(located(&error, &lines));
-    Ok(Source::new(schema, batches.map(move |batch| batch.map_err(&located))))
+    let mut records = u64::from(!reading.no_header);
+    let batches = batches.map(move |batch| {
+        let batch = batch.and_then(|batch| empties.unmarked(batch));
+        let batch = batch.map_err(|error| failed(located(&error, &lines)))?;
+        let before = records;
+        records += batch.num_rows() as u64;
+        encoded.decoded(batch).map_err(|(row, failure)| {
+            let line = lines.of_record(before + row as u64 + 1);
+            failed(format!("line {line}: {}", failure.message()))
+        })
+    });
+    Ok(Source::new(schema, batches))
 }
 
 /// The names in the first line, and a reader of all lines, that one included.
@@ -84,11 +98,7 @@ fn named(names: Vec<String>, table: &Schema, no_header: bool) -> Vec<String> {
 
 /// Some types have no form in CSV.
 fn check_types(schema: &Schema) -> Result<()> {
-    let held = |ty: &DataType| {
-        !ty.is_nested()
-            && !matches!(ty, DataType::Binary | DataType::LargeBinary | DataType::FixedSizeBinary(_))
-    };
-    match schema.fields().iter().find(|field| !held(field.data_type())) {
+    match schema.fields().iter().find(|field| field.data_type().is_nested()) {
         None => Ok(()),
         Some(field) => Err(Failure::input(format!(
             "column {:?} is of type {}, which CSV cannot hold",

@@ -1,5 +1,5 @@
-//! Which line a record of CSV stands on: quoted values have line ends in them, and empty lines are no records, so Arrow, which
-//! counts records, would name another line.
+//! Which line a record of CSV stands on: quoted values have line ends in them, and empty lines are no records unless there is one
+//! column, so Arrow, which counts records, would name another line.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -20,11 +20,19 @@ struct Seen {
     records: u64,
     in_record: bool,
     in_quotes: bool,
+    /// Whether an empty line is a record, but before the one that names the columns.
+    counts_empty: bool,
+    header: bool,
     /// Records from which on lines are counted anew, and the lines on which they begin.
     turns: VecDeque<(u64, u64)>,
 }
 
 impl Lines {
+    /// Of a file in which empty lines are records, or are not.
+    pub(super) fn of(counts_empty: bool, header: bool) -> Self {
+        Self(Arc::new(Mutex::new(Seen { counts_empty, header, ..Seen::default() })))
+    }
+
     /// The line on which a record begins, both counted from 1.
     pub(super) fn of_record(&self, record: u64) -> u64 {
         let seen = self.seen();
@@ -44,7 +52,8 @@ impl Lines {
 
 impl Seen {
     fn byte(&mut self, byte: u8) {
-        if !self.in_record && byte != b'\n' && byte != b'\r' {
+        let is_empty_record = byte == b'\n' && self.counts_empty && !(self.header && self.records == 0);
+        if !self.in_record && (is_empty_record || byte != b'\n' && byte != b'\r') {
             self.begin();
         }
         self.in_quotes ^= self.in_record && byte == b'"';
@@ -90,7 +99,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, lines: &[u64]) {
-        let watched = Lines::default();
+        check_of(Lines::of(false, true), text, lines);
+    }
+
+    fn check_of(watched: Lines, text: &str, lines: &[u64]) {
         let mut through = String::new();
         watched.watching(text.as_bytes()).read_to_string(&mut through).unwrap();
         assert_eq!(through, text);
@@ -105,5 +117,11 @@ mod tests {
         check("\na\n\n\nb\nc\n", &[2, 5, 6]);
         check("a\n\"x\ny\"\nb\nc\n", &[1, 2, 4, 5]);
         check("a\n\"say \"\"no\"\"\"\nb\n", &[1, 2, 3]);
+    }
+
+    #[test]
+    fn an_empty_line_is_a_record_of_one_column() {
+        check_of(Lines::of(true, true), "\na\n\nb\n", &[2, 3, 4]);
+        check_of(Lines::of(true, false), "\r\na\r\n\r\nb", &[1, 2, 3, 4]);
     }
 }

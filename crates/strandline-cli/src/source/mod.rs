@@ -5,6 +5,8 @@
 //! must be read twice goes through a file). What does not belong here: what becomes of the rows (`commands/import`).
 
 mod csv;
+mod empties;
+mod encoded;
 mod input;
 mod ipc;
 mod lines;

@@ -10,8 +10,10 @@ use strandline::arrow::error::ArrowError;
 use strandline::arrow::json::ReaderBuilder;
 use strandline::arrow::json::reader::infer_json_schema_from_iterator;
 
+use super::encoded::Encoded;
 use super::types::{of_table, settle};
 use super::{BATCH_ROWS, Input, Reading, Source};
+use crate::cells::is_uuid;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 
@@ -27,7 +29,8 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
         }
     };
     let reader = BufReader::new(progress.reading(input.read()?));
-    Ok(Source::new(SchemaRef::clone(&schema), Batches { reader, schema, line: 0, over: false }))
+    let encoded = Encoded::of(&schema, is_uuid);
+    Ok(Source::new(schema, Batches { reader, encoded, line: 0, over: false }))
 }
 
 /// The columns of all objects, in the order in which they first come.
@@ -95,7 +98,7 @@ fn keys(line: &str) -> Vec<String> {
 /// Some lines at a time as a batch.
 struct Batches<R> {
     reader: R,
-    schema: SchemaRef,
+    encoded: Encoded,
     /// How many lines were read.
     line: u64,
     over: bool,
@@ -120,20 +123,23 @@ impl<R: BufRead> Batches<R> {
         match self.decode(&chunk.concat()) {
             Ok(Some(batch)) => Ok(Some(batch)),
             // Nothing but empty lines.
-            Ok(None) => Ok(Some(RecordBatch::new_empty(SchemaRef::clone(&self.schema)))),
-            Err(error) => Err(self.culprit(first, &chunk, &error)),
+            Ok(None) => Ok(Some(RecordBatch::new_empty(SchemaRef::clone(self.encoded.schema())))),
+            Err(failure) => Err(self.culprit(first, &chunk, failure)),
         }
     }
 
-    fn decode(&self, lines: &[u8]) -> std::result::Result<Option<RecordBatch>, ArrowError> {
-        let builder = ReaderBuilder::new(SchemaRef::clone(&self.schema)).with_strict_mode(true);
-        let mut decoder = builder.with_batch_size(BATCH_ROWS).build_decoder()?;
-        decoder.decode(lines)?;
-        decoder.flush()
+    fn decode(&self, lines: &[u8]) -> Result<Option<RecordBatch>> {
+        let builder = ReaderBuilder::new(SchemaRef::clone(self.encoded.read())).with_strict_mode(true);
+        let read = builder.with_batch_size(BATCH_ROWS).build_decoder().and_then(|mut decoder| {
+            decoder.decode(lines)?;
+            decoder.flush()
+        });
+        let batch = read.map_err(|error| said(&error))?;
+        batch.map(|batch| self.encoded.decoded(batch).map_err(|(_, failure)| failure)).transpose()
     }
 
     /// Which line it was that could not be read.
-    fn culprit(&self, first: u64, chunk: &[Vec<u8>], error: &ArrowError) -> Failure {
+    fn culprit(&self, first: u64, chunk: &[Vec<u8>], failure: Failure) -> Failure {
         for (number, line) in (first..).zip(chunk) {
             let text = String::from_utf8_lossy(line);
             if text.trim().is_empty() {
@@ -142,11 +148,11 @@ impl<R: BufRead> Batches<R> {
             if let Err(failure) = parse(number, &text) {
                 return failure;
             }
-            if let Err(error) = self.decode(line) {
-                return not_committed(number, said(&error).message());
+            if let Err(failure) = self.decode(line) {
+                return not_committed(number, failure.message());
             }
         }
-        said(error)
+        failure.hint("nothing was committed")
     }
 }
 

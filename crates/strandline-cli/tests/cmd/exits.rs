@@ -43,6 +43,14 @@ fn what_goes_well_ends_with_0_and_what_does_not_with_1_or_2() {
     }
     check(&fed(folder.path(), &["import", "t", "-", "-f", "csv"], "id\n1,2\n"), 1, "error: invalid input: ");
     check(&run(folder.path(), &["sql", "SELECT 1 +"]), 1, "error: invalid input: ");
+    // An object has each name once; a table and CSV have room for both.
+    let twice = ["sql", "SELECT a.id, b.id FROM (SELECT 1 AS id) a, (SELECT 2 AS id) b", "-o"];
+    check(
+        &run(folder.path(), &[&twice[..], &["json"]].concat()),
+        1,
+        "{\"error\":{\"kind\":\"invalid input\",\"message\":\"two columns ",
+    );
+    assert_eq!(ok(folder.path(), &[&twice[..], &["csv"]].concat()), "id,id\n1,2\n");
     check(&run(folder.path(), &["lst"]), 2, "error: unrecognized subcommand 'lst'");
     check(&run(folder.path(), &["ls", "--option", "regoin"]), 2, "error: ");
     check(&run(folder.path(), &[]), 2, "error: 'strand' requires a subcommand");

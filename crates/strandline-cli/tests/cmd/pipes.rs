@@ -44,6 +44,46 @@ fn what_is_exported_comes_back_the_same_through_every_format() {
 }
 
 #[test]
+fn what_text_formats_have_no_values_for_survives_them() {
+    let folder = lake();
+    let flat = "id INT, s VARCHAR, u UUID, b BINARY, d DECIMAL(38, 2)";
+    let nested = "id INT, n STRUCT<u UUID, d DECIMAL(9, 2)>";
+    for (table, columns) in [("flat", flat), ("flat_back", flat), ("nested", nested), ("nested_back", nested)]
+    {
+        ok(folder.path(), &["sql", &format!("CREATE TABLE {table} ({columns})")]);
+    }
+    let uuid = "00112233-4455-6677-8899-aabbccddeeff";
+    let bytes = uuid.replace('-', "");
+    let rows = format!(
+        "INSERT INTO flat VALUES (1, '', X'{bytes}', X'0aff', 12345678901234567890123456789012.34), \
+         (2, NULL, NULL, NULL, NULL), (3, 'NULL', NULL, X'', -0.5); \
+         INSERT INTO nested VALUES (1, {{'u': X'{bytes}', 'd': 1.25}}), (2, NULL)"
+    );
+    ok(folder.path(), &["sql", &rows]);
+    for (table, file) in [("flat", "out.csv"), ("flat", "out.ndjson"), ("nested", "nested.ndjson")] {
+        let back = format!("{table}_back");
+        ok(folder.path(), &["export", table, file]);
+        ok(folder.path(), &["import", &back, file, "--mode", "overwrite"]);
+        // Of the same columns, so that equal rows are equal bytes.
+        let content = |table: &str| run(folder.path(), &["export", table, "-", "--format", "arrow"]).stdout;
+        assert_eq!(content(&back), content(table), "{file}");
+    }
+    let texts = "{\"id\":1,\"n\":{\"u\":\"00112233-4455-6677-8899-aabbccddeeff\",\"d\":\"1.25\"}}\n{\"id\":2,\"n\":null}\n";
+    assert_eq!(ok(folder.path(), &["head", "nested", "-o", "ndjson"]), texts);
+}
+
+#[test]
+fn a_line_of_nothing_is_a_row_where_there_is_one_column() {
+    let folder = lake();
+    ok(folder.path(), &["sql", "CREATE TABLE t (s VARCHAR); INSERT INTO t VALUES ('a'), (NULL), ('')"]);
+    ok(folder.path(), &["export", "t", "out.csv"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), "s\na\n\n\"\"\n");
+    ok(folder.path(), &["import", "back", "out.csv"]);
+    let back = ok(folder.path(), &["head", "back", "-o", "ndjson"]);
+    assert_eq!(back, "{\"s\":\"a\"}\n{\"s\":null}\n{\"s\":\"\"}\n");
+}
+
+#[test]
 fn standard_input_and_output_are_files_like_others() {
     let folder = lake();
     let imported = fed(folder.path(), &["import", "t", "-", "--format", "csv"], "id\n1\n2\n");
@@ -81,6 +121,14 @@ fn a_malformed_line_is_named_and_commits_nothing() {
     let text = errors(&output);
     assert!(text.contains("line 2") && text.contains("nothing was committed"), "{text}");
     assert_eq!(ok(folder.path(), &["head", "bad2", "-o", "ndjson"]), "{\"id\":1}\n");
+    ok(folder.path(), &["sql", "CREATE TABLE ids (u UUID, n INT)"]);
+    let output = fed(folder.path(), &["import", "ids", "-", "-f", "csv"], "u,n\n,1\n\nzz,2\n");
+    let text = errors(&output);
+    assert!(text.contains("line 4: column \"u\": \"zz\" is not a UUID"), "{text}");
+    let output =
+        fed(folder.path(), &["import", "ids", "-", "-f", "ndjson"], "{\"u\":null}\n{\"u\":\"zz\"}\n");
+    let text = errors(&output);
+    assert!(text.contains("line 2: column \"u\": \"zz\" is not a UUID"), "{text}");
     // Lines are those of the file, whatever stands in quotes.
     fed(folder.path(), &["import", "bad3", "-", "-f", "csv"], "id,name\n1,a\n");
     let output =

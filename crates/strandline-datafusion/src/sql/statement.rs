@@ -81,6 +81,17 @@ pub(crate) enum Kind {
     View,
 }
 
+impl Kind {
+    /// The word of statements for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Schema => "SCHEMA",
+            Self::Table => "TABLE",
+            Self::View => "VIEW",
+        }
+    }
+}
+
 /// What names a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefKind {

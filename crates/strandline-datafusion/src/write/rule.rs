@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::{TableProvider, provider_as_source, source_as_provider};
 use datafusion::error::Result;
@@ -76,10 +76,13 @@ fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
             return Err(refused(ErrorKind::Unsupported, message));
         }
     };
-    let sink = SinkTable::new(Target::of(table)?, act, input.schema().as_arrow());
+    let target = Target::of(table)?;
+    // What goes into the sink is an insert to DataFusion, whatever the statement is. The plan is to say which one.
+    let name = TableReference::bare(act.on(target.name()));
+    let sink = SinkTable::new(target, act, input.schema().as_arrow());
     let target = provider_as_source(Arc::new(sink) as Arc<dyn TableProvider>);
     let op = WriteOp::Insert(InsertOp::Append);
-    Ok(LogicalPlan::Dml(DmlStatement::new(dml.table_name.clone(), target, op, Arc::new(input))))
+    Ok(LogicalPlan::Dml(DmlStatement::new(name, target, op, Arc::new(input))))
 }
 
 fn inserting(op: InsertOp) -> Act {

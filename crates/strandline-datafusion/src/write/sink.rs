@@ -47,16 +47,18 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    fn as_str(&self) -> &'static str {
-        match self {
-            Self::Append => "INSERT",
+    /// The beginning of the statement, for plans and for the log.
+    pub(crate) fn on(&self, table: &str) -> String {
+        let verb = match self {
+            Self::Append => "INSERT INTO",
             Self::Overwrite => "INSERT OVERWRITE",
-            Self::Replace => "REPLACE",
+            Self::Replace => "REPLACE INTO",
             Self::Truncate => "TRUNCATE",
-            Self::DeleteAll | Self::Delete => "DELETE",
+            Self::DeleteAll | Self::Delete => "DELETE FROM",
             Self::Update(_) => "UPDATE",
-            Self::Merge(_) => "MERGE",
-        }
+            Self::Merge(_) => "MERGE INTO",
+        };
+        format!("{verb} {table}")
     }
 }
 
@@ -120,7 +122,7 @@ struct LakeSink {
 
 impl DisplayAs for LakeSink {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.act.as_str(), self.target.name())
+        f.write_str(&self.statement())
     }
 }
 
@@ -131,7 +133,7 @@ impl DataSink for LakeSink {
     }
 
     async fn write_all(&self, batches: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
-        let writing = self.target.begin().await.map_err(crate::error::external)?;
+        let writing = self.target.begin(self.statement()).await.map_err(crate::error::external)?;
         let outcome = self.act_on(writing.transaction(), batches).await;
         // What changes no row makes no version. An overwrite says how many rows came, not how many went.
         if matches!(outcome, Ok(0)) && !matches!(self.act, Act::Overwrite) {
@@ -143,6 +145,10 @@ impl DataSink for LakeSink {
 }
 
 impl LakeSink {
+    fn statement(&self) -> String {
+        self.act.on(self.target.name())
+    }
+
     async fn act_on(&self, transaction: &Transaction, batches: SendableRecordBatchStream) -> Result<u64> {
         let (name, failure) = (self.target.name(), Failure::default());
         let outcome = match &self.act {

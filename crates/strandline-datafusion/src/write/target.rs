@@ -41,16 +41,14 @@ impl Target {
     ///
     /// # Errors
     /// Those of beginning a transaction.
-    pub(crate) async fn begin(&self) -> Result<Writing> {
-        if let Some((moment, _)) = self.0.moment() {
-            let head = moment.head().await?;
-            return Ok(Writing::alone(head.begin().await?));
-        }
-        match self.0.at() {
-            At::Transaction(transaction) => Ok(Writing::within(transaction)),
-            At::Ref(at) => Ok(Writing::alone(at.begin().await?)),
-            At::Branch(branch) => Ok(Writing::alone(self.0.lake().begin().branch(branch.as_str()).await?)),
-        }
+    pub(crate) async fn begin(&self, statement: String) -> Result<Writing> {
+        let begin = match (self.0.moment(), self.0.at()) {
+            (Some((moment, _)), _) => moment.head().await?.begin(),
+            (None, At::Transaction(transaction)) => return Ok(Writing::within(transaction)),
+            (None, At::Ref(at)) => at.begin(),
+            (None, At::Branch(branch)) => self.0.lake().begin().branch(branch.as_str()),
+        };
+        Ok(Writing::alone(begin.await?, statement))
     }
 }
 
@@ -58,19 +56,19 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Writing {
     transaction: Transaction,
-    /// Whether the transaction is the statement's, and ends with it.
-    own: bool,
+    /// What the log says of the statement, if the transaction is the statement's and ends with it.
+    own: Option<String>,
 }
 
 impl Writing {
     /// A statement within a transaction, which goes on after it.
     pub(crate) fn within(transaction: Transaction) -> Self {
-        Self { transaction, own: false }
+        Self { transaction, own: None }
     }
 
-    /// A statement with a transaction of its own.
-    pub(crate) fn alone(transaction: Transaction) -> Self {
-        Self { transaction, own: true }
+    /// A statement with a transaction of its own. The log says in short which one it was: its verb and what it was done to.
+    pub(crate) fn alone(transaction: Transaction, statement: String) -> Self {
+        Self { transaction, own: Some(statement) }
     }
 
     /// What the statement acts on.
@@ -80,7 +78,7 @@ impl Writing {
 
     /// Ends a statement that has changed nothing: its own transaction is given up.
     pub(crate) async fn leave(self) {
-        if self.own {
+        if self.own.is_some() {
             self.transaction.abandon().await;
         }
     }
@@ -94,9 +92,9 @@ impl Writing {
         outcome: std::result::Result<T, E>,
         wrap: impl FnOnce(Error) -> E,
     ) -> std::result::Result<T, E> {
-        if self.own {
+        if let Some(statement) = self.own {
             match &outcome {
-                Ok(_) => drop(self.transaction.commit().await.map_err(wrap)?),
+                Ok(_) => drop(self.transaction.commit().message(statement).await.map_err(wrap)?),
                 Err(_) => self.transaction.abandon().await,
             }
         }

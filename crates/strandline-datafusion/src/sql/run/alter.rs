@@ -15,7 +15,7 @@ use crate::sql::statement::{Act, Check, Column, Name};
 impl Run<'_> {
     pub(super) async fn alter(&self, name: &Name, if_exists: bool, acts: Vec<Act>) -> Result<()> {
         let name = self.own_name(name)?;
-        let acting = self.acting().await?;
+        let acting = self.acting(format!("ALTER TABLE {name}")).await?;
         let outcome = match acting.transaction().table(&name).await {
             Ok(table) => Box::pin(self.alter_table(acting.transaction(), &table, acts)).await,
             Err(error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(()),

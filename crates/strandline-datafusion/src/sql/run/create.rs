@@ -27,7 +27,7 @@ impl Run<'_> {
                 format!("{INFORMATION_SCHEMA} tells of the other schemas, and hides one of that name");
             return Err(invalid(message));
         }
-        let acting = self.acting().await?;
+        let acting = self.acting(format!("CREATE SCHEMA {namespace}")).await?;
         let outcome = match acting.transaction().create_namespace(&namespace).await {
             Err(error) if if_absent && error.kind() == ErrorKind::AlreadyExists => {
                 acting.transaction().list(Some(&namespace)).await.map(drop)
@@ -39,7 +39,7 @@ impl Run<'_> {
 
     pub(super) async fn create_table(&self, table: CreateTable) -> Result<()> {
         let name = self.own_name(&table.name)?;
-        let acting = self.acting().await?;
+        let acting = self.acting(format!("CREATE TABLE {name}")).await?;
         let outcome = Box::pin(self.make_table(acting.transaction(), &name, table)).await;
         acting.end(outcome, std::convert::identity).await
     }
@@ -98,7 +98,7 @@ impl Run<'_> {
     pub(super) async fn drop(&self, kind: Kind, names: &[Name], if_exists: bool) -> Result<()> {
         let own = |name| if kind == Kind::Schema { self.namespace(name) } else { self.own_name(name) };
         let names = names.iter().map(own).collect::<Result<Vec<_>>>()?;
-        let acting = self.acting().await?;
+        let acting = self.acting(dropping(kind, &names)).await?;
         let outcome = drop_all(acting.transaction(), kind, &names, if_exists).await;
         acting.end(outcome, std::convert::identity).await
     }
@@ -113,7 +113,7 @@ impl Run<'_> {
             }
             _ => (self.own_name(name)?, self.own_name(to)?),
         };
-        let acting = self.acting().await?;
+        let acting = self.acting(format!("ALTER {} {from} RENAME TO {to}", kind.as_str())).await?;
         let transaction = acting.transaction();
         let outcome = match found(transaction, kind, &from).await {
             Ok(()) => transaction.rename(&from, &to).await,
@@ -128,6 +128,13 @@ impl Run<'_> {
         self.own_name(name)?;
         name.0.last().cloned().ok_or_else(|| invalid("a name has a part"))
     }
+}
+
+/// What the log says of a DROP: the names, if they are few.
+fn dropping(kind: Kind, names: &[String]) -> String {
+    let (first, rest) = names.split_at(names.len().min(3));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("DROP {} {}{more}", kind.as_str(), first.join(", "))
 }
 
 /// Makes a table with all that was said of it.

@@ -10,13 +10,13 @@ use crate::catalog::At;
 use crate::write::Writing;
 
 impl Run<'_> {
-    /// The transaction that is open, or one of the statement's own.
-    pub(super) async fn acting(&self) -> Result<Writing> {
+    /// The transaction that is open, or one of the statement's own, of which the log says this.
+    pub(super) async fn acting(&self, statement: String) -> Result<Writing> {
         if let Some(transaction) = &self.standing.transaction {
             return Ok(Writing::within(transaction.clone()));
         }
         let transaction = Box::pin(self.begin_on(Isolation::Snapshot)).await?;
-        Ok(Writing::alone(transaction))
+        Ok(Writing::alone(transaction, statement))
     }
 
     async fn begin_on(&self, isolation: Isolation) -> Result<Transaction> {

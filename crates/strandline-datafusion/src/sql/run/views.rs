@@ -22,7 +22,7 @@ use crate::sql::{refusal, travel, view};
 impl Run<'_> {
     pub(super) async fn create_view(&self, view: CreateView) -> Result<()> {
         let name = self.own_name(&view.name)?;
-        let acting = self.acting().await?;
+        let acting = self.acting(format!("CREATE VIEW {name}")).await?;
         let outcome = Box::pin(self.make_view(acting.transaction(), &name, view)).await;
         acting.end(outcome, std::convert::identity).await
     }

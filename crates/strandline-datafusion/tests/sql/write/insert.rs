@@ -149,17 +149,22 @@ async fn explain_writes_nothing() {
     table(&lake, "t", &[("id", longs([1, 2]))]).await;
     let ctx = session(&lake);
     let before = lake.at("main").await.unwrap().version();
-    for sql in [
-        "INSERT INTO lake.public.t VALUES (3)",
-        "INSERT OVERWRITE lake.public.t VALUES (3)",
-        "TRUNCATE TABLE lake.public.t",
-        "DELETE FROM lake.public.t",
-        "DELETE FROM lake.public.t WHERE id = 1",
-        "UPDATE lake.public.t SET id = 5",
-        "MERGE INTO lake.public.t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE",
+    for (sql, said) in [
+        ("INSERT INTO lake.public.t VALUES (3)", "INSERT INTO t"),
+        ("INSERT OVERWRITE lake.public.t VALUES (3)", "INSERT OVERWRITE t"),
+        ("TRUNCATE TABLE lake.public.t", "TRUNCATE t"),
+        ("DELETE FROM lake.public.t", "DELETE FROM t"),
+        ("DELETE FROM lake.public.t WHERE id = 1", "DELETE FROM t"),
+        ("UPDATE lake.public.t SET id = 5", "UPDATE t"),
+        (
+            "MERGE INTO lake.public.t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN DELETE",
+            "MERGE INTO t",
+        ),
     ] {
         let text = rows(&ctx, &format!("EXPLAIN {sql}")).await.join("\n");
-        assert!(text.contains("DataSinkExec"), "{text}");
+        for part in [format!("table=[{said}]"), format!("DataSinkExec: sink={said}")] {
+            assert!(text.contains(&part), "{part}: {text}");
+        }
         let error = run(&ctx, &format!("EXPLAIN ANALYZE {sql}")).await.unwrap_err();
         assert_kind(&error, ErrorKind::Unsupported, "EXPLAIN ANALYZE");
     }

@@ -56,7 +56,7 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
         let batch = batch.map_err(|error| failed(located(&error, &lines)))?;
         let before = records;
         records += batch.num_rows() as u64;
-        encoded.decoded(batch).map_err(|(row, failure)| {
+        encoded.decoded(&batch).map_err(|(row, failure)| {
             let line = lines.of_record(before + row as u64 + 1);
             failed(format!("line {line}: {}", failure.message()))
         })

@@ -38,7 +38,7 @@ impl Encoded {
     }
 
     /// What was read, as what it stands for. An error says in which row of its column.
-    pub(super) fn decoded(&self, batch: RecordBatch) -> Result<RecordBatch, (usize, Failure)> {
+    pub(super) fn decoded(&self, batch: &RecordBatch) -> Result<RecordBatch, (usize, Failure)> {
         let pairs = self.schema.fields().iter().zip(batch.columns());
         let columns = pairs.map(|(field, column)| decoded(field, column)).collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -163,10 +163,10 @@ mod tests {
             RecordBatch::try_new(Arc::clone(encoded.read()), vec![Arc::new(StringArray::from(texts))])
                 .unwrap()
         };
-        let read = encoded.decoded(texts(vec![Some("0aff"), None])).unwrap();
+        let read = encoded.decoded(&texts(vec![Some("0aff"), None])).unwrap();
         assert_eq!(read.column(0).as_fixed_size_binary().value(0), [10, 255]);
         assert!(read.column(0).is_null(1));
-        let (row, failure) = encoded.decoded(texts(vec![Some("0aff"), Some("0a")])).unwrap_err();
+        let (row, failure) = encoded.decoded(&texts(vec![Some("0aff"), Some("0a")])).unwrap_err();
         assert_eq!(
             (row, failure.to_string().contains("\"0a\" is not 2 bytes in hex")),
             (1, true),

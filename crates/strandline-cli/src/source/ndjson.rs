@@ -135,7 +135,7 @@ impl<R: BufRead> Batches<R> {
             decoder.flush()
         });
         let batch = read.map_err(|error| said(&error))?;
-        batch.map(|batch| self.encoded.decoded(batch).map_err(|(_, failure)| failure)).transpose()
+        batch.map(|batch| self.encoded.decoded(&batch).map_err(|(_, failure)| failure)).transpose()
     }
 
     /// Which line it was that could not be read.

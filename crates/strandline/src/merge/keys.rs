@@ -161,11 +161,9 @@ impl KeysMerge<'_> {
             Some(brought) => brought.our_came.to_vec(),
             None => {
                 let known = Known::on_one_line(&base.table, &ours.table);
-                came(
-                    Sides { trees: &ours.trees, before: &base.table, after: &ours.table, known: &known },
-                    (base, ours),
-                )
-                .await?
+                let sides =
+                    Sides { trees: &ours.trees, before: &base.table, after: &ours.table, known: &known };
+                came(&sides, (base, ours)).await?
             }
         };
         let mut entries: BTreeMap<FileId, FileEntry> =
@@ -351,7 +349,7 @@ fn within(entry: &FileEntry, fields: &[FieldId], schema: &Schema) -> Filter {
 }
 
 /// The files in which a side has rows that the base has not, each with nothing but these.
-pub(super) async fn came(sides: Sides<'_>, states: (&TableState, &TableState)) -> Result<Vec<FileEntry>> {
+pub(super) async fn came(sides: &Sides<'_>, states: (&TableState, &TableState)) -> Result<Vec<FileEntry>> {
     let parts = Parts::of(sides.files().await?, states, sides.known).await?;
     Ok(parts.came.into_iter().map(|part| part.entry).collect())
 }
@@ -371,8 +369,9 @@ impl KeysMerge<'_> {
             let elsewhere = ids.iter().filter(|(at, id)| !is_here(at) && shared.contains(id));
             elsewhere.map(|(_, id)| *id).collect()
         };
-        let in_ours = shared_ids(|at| matches!(at, At::Ours(..))).into_iter().map(|id| (id, id)).collect();
-        let ours = self.keys_of(key, self.table.ours, in_ours).await?;
+        let in_ours: BTreeMap<u64, u64> =
+            shared_ids(|at| matches!(at, At::Ours(..))).into_iter().map(|id| (id, id)).collect();
+        let ours = self.keys_of(key, self.table.ours, &in_ours).await?;
         let whole = match self.table.brought {
             Some(brought) => brought.whole.clone(),
             None => {
@@ -380,8 +379,8 @@ impl KeysMerge<'_> {
             }
         };
         let in_theirs = shared_ids(|at| matches!(at, At::Theirs(..))).into_iter();
-        let in_theirs = in_theirs.filter_map(|id| Some((to_theirs(id)?, id))).collect();
-        let theirs = self.keys_of(key, &whole, in_theirs).await?;
+        let in_theirs: BTreeMap<u64, u64> = in_theirs.filter_map(|id| Some((to_theirs(id)?, id))).collect();
+        let theirs = self.keys_of(key, &whole, &in_theirs).await?;
         let mut twins: Vec<Twins> = Vec::new();
         for Pair { key, shown, ours: one, theirs: other } in pairs {
             let row = |at: At| {
@@ -463,7 +462,7 @@ impl KeysMerge<'_> {
     }
 
     /// The keys that a side has of the rows with these ids, by what they are called here.
-    async fn keys_of(&self, key: &Key, state: &TableState, names: BTreeMap<u64, u64>) -> Result<KeysById> {
+    async fn keys_of(&self, key: &Key, state: &TableState, names: &BTreeMap<u64, u64>) -> Result<KeysById> {
         let mut keys = KeysById::new();
         if names.is_empty() {
             return Ok(keys);

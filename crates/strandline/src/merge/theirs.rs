@@ -138,7 +138,7 @@ impl Theirs {
         let base = self.base.clone().unwrap_or_else(|| empty(&self.theirs));
         let known = self.known_of_ours(&base, ours)?;
         let sides = Sides { trees, before: &base.table, after: &ours.table, known: &known };
-        keys::came(sides, (&base, ours)).await
+        keys::came(&sides, (&base, ours)).await
     }
 
     /// The numbers of ours in those of the base.

@@ -201,11 +201,17 @@ fn hint_of(kind: ErrorKind) -> Option<&'static str> {
     })
 }
 
+/// Whether an error tells of what nobody supports, and not of what a lake has and this version does not know.
+fn is_refused_for_good(error: &strandline::Error) -> bool {
+    let of_the_format = ["known", "newer"].iter().any(|word| error.message().contains(word));
+    error.kind() == ErrorKind::Unsupported && !of_the_format
+}
+
 impl From<&strandline::Error> for Failure {
     fn from(error: &strandline::Error) -> Self {
         let kind = error.kind();
         let mut failure = Self::new(Exit::of(kind), kind.as_str(), error.message());
-        failure.0.hint = hint_of(kind).map(ToOwned::to_owned);
+        failure.0.hint = hint_of(kind).filter(|_| !is_refused_for_good(error)).map(ToOwned::to_owned);
         failure.0.retryable = kind.is_retryable();
         failure.0.conflicts = error.conflicts().iter().map(Conflict::to_string).collect();
         failure

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::session_state::SessionState;
@@ -17,7 +17,9 @@ use strandline::format::{EntryType, RefName};
 use strandline::{ErrorKind, Lake, Ref, Transaction};
 
 use crate::error::{external, refused};
-use crate::sql::lookup;
+use crate::heads::Heads;
+use crate::pin::{Moments, Used};
+use crate::sql::{lookup, reference};
 use crate::table::LakeTable;
 
 /// The schema of what stands in no namespace.
@@ -71,6 +73,12 @@ pub struct LakeCatalog {
     planner: Option<Planner>,
     /// The views that this is in, the outermost first.
     views: Vec<String>,
+    /// The heads that were seen already.
+    heads: Option<Heads>,
+    /// Whether it is there for one statement.
+    is_of_statement: bool,
+    /// Whether it shows a branch that was asked for by its name, and is only read.
+    is_named: bool,
 }
 
 /// A session, which is not held.
@@ -87,7 +95,15 @@ impl LakeCatalog {
     /// A catalog that shows this state of a lake. No request.
     #[must_use]
     pub fn new(lake: Lake, at: At) -> Arc<Self> {
-        Arc::new(Self { lake, at, planner: None, views: Vec::new() })
+        Arc::new(Self {
+            lake,
+            at,
+            planner: None,
+            views: Vec::new(),
+            heads: None,
+            is_of_statement: false,
+            is_named: false,
+        })
     }
 
     /// The same catalog, in a session that plans its views.
@@ -96,6 +112,45 @@ impl LakeCatalog {
         let session = ctx.state_weak_ref();
         let planner = Planner(Arc::new(move || Some(session.upgrade()?.read().clone())));
         Arc::new(Self { planner: Some(planner), ..self.clone() })
+    }
+
+    /// The same catalog for one statement, which finds all refs as it saw them first.
+    pub(crate) fn of_statement(&self, heads: Heads) -> Self {
+        Self { heads: Some(heads), is_of_statement: true, ..self.clone() }
+    }
+
+    /// The same catalog at the moments of a plan, unless it is there for one statement anyway.
+    pub(crate) async fn at_moments(&self, moments: &Moments) -> strandline::Result<Self> {
+        let heads = match &self.heads {
+            Some(heads) => heads.clone(),
+            None => moments.known(&self.lake).await?,
+        };
+        Ok(Self { heads: Some(heads), ..self.clone() })
+    }
+
+    /// The same catalog as a branch has it whose head was just found.
+    pub(crate) fn at_branch(&self, head: Ref) -> Self {
+        let at = At::Branch(head.branch().clone());
+        let heads = self.heads.clone().unwrap_or_else(|| Heads::of([head]));
+        Self { at, heads: Some(heads), is_named: true, ..self.clone() }
+    }
+
+    /// The head of a branch. At most one request.
+    pub(crate) async fn head(&self, branch: &RefName) -> strandline::Result<Ref> {
+        match &self.heads {
+            Some(heads) => heads.head(&self.lake, branch).await,
+            None => head(&self.lake, branch).await,
+        }
+    }
+
+    /// What a text names, read from where this stands.
+    pub(crate) async fn find(&self, text: &str) -> strandline::Result<Ref> {
+        reference::find(&self.lake, &self.at, self.heads.as_ref(), text).await
+    }
+
+    /// How it is known whether what follows a branch has run before.
+    pub(crate) fn used(&self) -> Used {
+        if self.is_of_statement { Used::by_statement() } else { Used::by_plans() }
     }
 
     /// The session that plans its views, if there is one.
@@ -139,8 +194,9 @@ impl LakeCatalog {
     pub async fn table(&self, name: &str) -> Result<Option<LakeTable>> {
         let found = match &self.at {
             At::Branch(branch) => {
-                let head = head(&self.lake, branch).await.map_err(external)?;
-                head.table(name).await.map(|table| LakeTable::floating(head, table))
+                let head = self.head(branch).await.map_err(external)?;
+                let found = head.table(name).await;
+                found.map(|table| LakeTable::floating(head, table, self.used(), self.is_named))
             }
             At::Ref(pinned) => pinned.table(name).await.map(|table| LakeTable::pinned(pinned.clone(), table)),
             At::Transaction(transaction) => {
@@ -159,7 +215,7 @@ impl LakeCatalog {
     /// All names of the state that it shows, with what they stand for.
     pub(crate) async fn names(&self) -> strandline::Result<Vec<(String, EntryType)>> {
         let at = match &self.at {
-            At::Branch(branch) => head(&self.lake, branch).await?,
+            At::Branch(branch) => self.head(branch).await?,
             At::Ref(pinned) => pinned.clone(),
             At::Transaction(transaction) => return transaction.list(None).await,
         };
@@ -173,7 +229,7 @@ impl LakeCatalog {
     /// Checks that a namespace is there.
     pub(crate) async fn check_namespace(&self, name: &str) -> strandline::Result<()> {
         match &self.at {
-            At::Branch(branch) => head(&self.lake, branch).await?.tables().within(name).await.map(drop),
+            At::Branch(branch) => self.head(branch).await?.tables().within(name).await.map(drop),
             At::Ref(pinned) => pinned.tables().within(name).await.map(drop),
             At::Transaction(transaction) => transaction.list(Some(name)).await.map(drop),
         }
@@ -183,6 +239,32 @@ impl LakeCatalog {
 /// The present head of a branch. One request, which brings nothing if the head is the one that is known.
 pub(crate) async fn head(lake: &Lake, branch: &RefName) -> strandline::Result<Ref> {
     lake.at(format!("branch:{}", branch.as_str())).await
+}
+
+/// The catalogs of a session, with another one under one of their names.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    pub(crate) catalogs: Arc<dyn CatalogProviderList>,
+    pub(crate) name: String,
+    pub(crate) catalog: Arc<dyn CatalogProvider>,
+}
+
+impl CatalogProviderList for Beside {
+    fn register_catalog(
+        &self,
+        name: String,
+        catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        self.catalogs.register_catalog(name, catalog)
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        self.catalogs.catalog_names()
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        if name == self.name { Some(Arc::clone(&self.catalog)) } else { self.catalogs.catalog(name) }
+    }
 }
 
 impl CatalogProvider for LakeCatalog {

@@ -5,15 +5,21 @@
 //! tags, versions of tables, transactions. What is read is the present state of a branch, unless it was pinned ([`catalog::At`]);
 //! one query sees one commit over all of its tables.
 //!
+//! `lake_log()`, `lake_refs()` and the names `"t$files"`, `"t$history"`, `"t$stats"`, `"t$refs"` and `"t$rows"` tell of it;
+//! `table_changes('t', 2, 4)`, or `"t$changes@v2..v4"`, of what became of the rows of a table after one version up to another, with
+//! `'net'` behind it on balance; `to_uuid(text)` makes UUIDs of texts.
+//!
 //! Most examples begin with a lake in memory that has one table: `orders`, with an `id` and an `amount`, in three rows.
 //!
 //! What does not belong here: how a lake is stored and committed to, which is the SDK's (`strandline`).
 
 pub mod catalog;
 mod codec;
+mod compared;
 pub mod error;
 mod external;
 mod functions;
+mod heads;
 mod inspect;
 mod membership;
 mod pin;

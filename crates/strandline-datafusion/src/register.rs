@@ -5,16 +5,18 @@ use std::sync::Arc;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use strandline::Lake;
 
 use crate::catalog::{At, LakeCatalog};
+use crate::compared::AsCompared;
 use crate::external::{ExternalTables, STORED_AS};
 use crate::membership::Membership;
 use crate::pin::OneCommit;
 use crate::scan::WholeFiles;
 use crate::write::WriteRule;
-use crate::{functions, scan, sql};
+use crate::{compared, functions, scan, sql};
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
 /// that the lake was opened at. No request.
@@ -82,6 +84,8 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
     let state = ctx.state_ref();
     state.write().table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
     put_first(ctx, Arc::new(WholeFiles));
+    analyze_first(ctx, Arc::new(AsCompared));
+    compared::register(ctx);
     ctx.add_analyzer_rule(Arc::new(OneCommit));
     ctx.add_analyzer_rule(Arc::new(Membership));
     ctx.add_analyzer_rule(Arc::new(WriteRule));
@@ -95,6 +99,16 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
         .build();
     *ctx.state_ref().write() = state;
     ctx.state_ref().write().register_relation_planner(Arc::new(sql::Guard))
+}
+
+/// The same of a rule that comes before types are coerced.
+fn analyze_first(ctx: &SessionContext, rule: Arc<dyn AnalyzerRule + Send + Sync>) {
+    let state = ctx.state_ref();
+    let mut state = state.write();
+    let rules = std::iter::once(rule).chain(state.analyzer().rules.iter().cloned()).collect();
+    let id = state.session_id().to_owned();
+    let builder = SessionStateBuilder::new_from_existing(state.clone());
+    *state = builder.with_session_id(id).with_analyzer_rules(rules).build();
 }
 
 /// Puts a rule before all others, where DataFusion has a way to add one behind them only.

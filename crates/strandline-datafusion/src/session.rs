@@ -10,11 +10,13 @@ use std::sync::Arc;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
 use datafusion::execution::context::{SessionConfig, SessionContext};
+use futures::FutureExt;
 use strandline::{ErrorKind, Lake};
 use tokio::sync::Mutex;
 
 use crate::catalog::{At, PUBLIC};
 use crate::error::{external, refused};
+use crate::heads::Heads;
 use crate::sql;
 use crate::sql::run::{Run, Standing};
 
@@ -24,7 +26,7 @@ pub const CATALOG: &str = "lake";
 /// Statements on a lake, in their order. Cloning gives another handle to the same session.
 ///
 /// The lake is the default catalog, and what stands in no namespace needs no schema. A query is answered by a frame that reads
-/// when it is asked for rows; everything else has happened when it is answered, and tells how many rows it changed in a column
+/// when it is asked for rows, from the commit of its statement, however often that is and whatever is committed meanwhile. Everything else has happened when it is answered, and tells how many rows it changed in a column
 /// `count`.
 ///
 /// ```
@@ -116,8 +118,9 @@ impl Session {
                 lake: &self.0.lake,
                 catalog: &self.0.catalog,
                 standing: &mut standing,
+                heads: Heads::default(),
             };
-            let answer = Box::pin(run.run(statement)).await?;
+            let answer = run.run(statement).boxed().await?;
             if statements.peek().is_none() {
                 return Ok(answer);
             }

@@ -1,4 +1,4 @@
-//! Functions that tell of a lake: `lake_log([reference [, limit]])` and `lake_refs()`.
+//! Functions that tell of a lake: `lake_log([reference [, limit]])`, `lake_refs()` and `table_changes(table, from [, to [, 'net']])`.
 //!
 //! They tell of the lake that is the session's default catalog; of the only one, if that is no lake. Invariant: nothing is read
 //! before rows are asked for. What does not belong here: what their columns are (`inspect`).
@@ -18,11 +18,13 @@ use strandline::ErrorKind;
 use crate::catalog::LakeCatalog;
 use crate::error::{external, refused};
 use crate::inspect;
+use crate::sql::CHANGES;
 
 /// Makes the functions known to a session.
 pub(crate) fn register(ctx: &SessionContext) {
     ctx.register_udtf("lake_log", Arc::new(LakeLog));
     ctx.register_udtf("lake_refs", Arc::new(LakeRefs));
+    ctx.register_udtf(CHANGES, Arc::new(TableChanges));
 }
 
 #[derive(Debug)]
@@ -51,6 +53,21 @@ impl TableFunctionImpl for LakeRefs {
             return Err(refused(ErrorKind::InvalidInput, "lake_refs() takes nothing"));
         }
         Ok(Arc::new(inspect::lake_refs(&lake_of(args.session())?).map_err(external)?))
+    }
+}
+
+/// A session of lakes writes a name in its place (`sql::travel`); in any other it cannot be answered, since its columns depend on
+/// what two versions hold, and nobody may wait here.
+#[derive(Debug)]
+struct TableChanges;
+
+impl TableFunctionImpl for TableChanges {
+    fn call_with_args(&self, _: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let message = format!(
+            "{CHANGES} in this session: name the changes like \"t$changes@v2..v4\" or \"t$net_changes@v2..v4\", or ask through \
+             strandline_datafusion::Session"
+        );
+        Err(refused(ErrorKind::Unsupported, message))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `t$history`: the commits that changed a table, newest first, and what they did to it.
 
 use datafusion::arrow::array::RecordBatch;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use strandline::format::{TableChange, TableId};
 use strandline::{Commit, Ref, Result};
 
@@ -15,8 +15,10 @@ type Changed = (Commit, TableChange);
 
 pub(super) fn listing(what: String, at: Ref, table: TableId) -> Result<Listing> {
     let empty = history(&[])?;
-    Ok(Listing::new(what, &empty, move || {
-        let commits = at.log().table(table).stream();
+    Ok(Listing::new(what, &empty, move |moments| {
+        let at = at.clone();
+        let head = async move { moments.head_of(&at).await };
+        let commits = stream::once(head).map_ok(move |at| at.log().table(table).stream()).try_flatten();
         let batches = commits.try_chunks(BATCH).map(move |chunk| {
             let (chunk, error) = match chunk {
                 Ok(chunk) => (chunk, None),
@@ -25,7 +27,7 @@ pub(super) fn listing(what: String, at: Ref, table: TableId) -> Result<Listing> 
             let rows: Vec<Changed> = chunk.iter().flat_map(|commit| changes(commit, table)).collect();
             [Some(history(&rows)), error.map(Err)]
         });
-        batches.flat_map(|batches| futures::stream::iter(batches.into_iter().flatten())).boxed()
+        batches.flat_map(|batches| stream::iter(batches.into_iter().flatten())).boxed()
     }))
 }
 

@@ -19,16 +19,19 @@ use futures::stream::BoxStream;
 use strandline::ErrorKind;
 
 use crate::error::{external, refused};
+use crate::pin::{Moment, Moments, Used};
 
-/// Makes the rows, anew each time.
-type Rows = dyn Fn() -> BoxStream<'static, strandline::Result<RecordBatch>> + Send + Sync;
+/// Makes the rows, anew each time, at the moments of the plan that asks.
+type Rows = dyn Fn(Moments) -> BoxStream<'static, strandline::Result<RecordBatch>> + Send + Sync;
 
-/// A listing: its columns, and what makes its rows.
+/// A listing: its columns, what makes its rows, and the branch that it follows.
 #[derive(Clone)]
 pub(crate) struct Listing {
     what: String,
     schema: SchemaRef,
     rows: Arc<Rows>,
+    follows: Option<(Moment, Used)>,
+    moments: Moments,
 }
 
 impl Listing {
@@ -36,9 +39,25 @@ impl Listing {
     pub(super) fn new(
         what: impl Into<String>,
         empty: &RecordBatch,
-        rows: impl Fn() -> BoxStream<'static, strandline::Result<RecordBatch>> + Send + Sync + 'static,
+        rows: impl Fn(Moments) -> BoxStream<'static, strandline::Result<RecordBatch>> + Send + Sync + 'static,
     ) -> Self {
-        Self { what: what.into(), schema: empty.schema(), rows: Arc::new(rows) }
+        let (schema, rows, moments) = (empty.schema(), Arc::new(rows), Moments::default());
+        Self { what: what.into(), schema, rows, follows: None, moments }
+    }
+
+    /// The same as one that follows a branch.
+    pub(super) fn following(self, moment: Moment, used: Used) -> Self {
+        Self { follows: Some((moment, used)), ..self }
+    }
+
+    /// The moment at which it is read, if it follows a branch.
+    pub(crate) fn moment(&self) -> Option<(&Moment, &Used)> {
+        self.follows.as_ref().map(|(moment, used)| (moment, used))
+    }
+
+    /// The same, read at the moments of a plan.
+    pub(crate) fn at_moments(&self, moments: Moments) -> Self {
+        Self { moments, ..self.clone() }
     }
 }
 
@@ -54,7 +73,7 @@ impl PartitionStream for Listing {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let rows = (self.rows)().map_err(external);
+        let rows = (self.rows)(self.moments.clone()).map_err(external);
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
     }
 }

@@ -12,24 +12,36 @@ use strandline::{Commit, Ref, Result};
 use super::columns::{Column, batch, maybe_texts, numbers, texts, times};
 use super::defect;
 use super::listing::Listing;
-use crate::catalog::LakeCatalog;
-use crate::sql::{lookup, reference};
+use crate::catalog::{At, LakeCatalog};
+use crate::pin::Moment;
+use crate::sql::lookup;
 
 /// How many commits are told of in one batch.
 const BATCH: usize = 1024;
 
 pub(super) fn listing(catalog: LakeCatalog, from: Option<String>, limit: Option<u64>) -> Result<Listing> {
     let empty = log(&[])?;
-    Ok(Listing::new("lake_log()", &empty, move || {
+    let follows = match (catalog.at(), &from) {
+        (At::Branch(branch), None) => {
+            Some((Moment::unseen(catalog.lake().clone(), branch.clone()), catalog.used()))
+        }
+        _ => None,
+    };
+    let listing = Listing::new("lake_log()", &empty, move |moments| {
         let (catalog, from) = (catalog.clone(), from.clone());
         let at = async move {
+            let catalog = catalog.at_moments(&moments).await?;
             match from {
-                Some(text) => reference::find(catalog.lake(), catalog.at(), &text).await,
+                Some(text) => catalog.find(&text).await,
                 None => lookup::present(&catalog).await,
             }
         };
         stream::once(at).map_ok(move |at| batches(&at, limit)).try_flatten().boxed()
-    }))
+    });
+    Ok(match follows {
+        Some((moment, used)) => listing.following(moment, used),
+        None => listing,
+    })
 }
 
 fn batches(at: &Ref, limit: Option<u64>) -> stream::BoxStream<'static, Result<RecordBatch>> {

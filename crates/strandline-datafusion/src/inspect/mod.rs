@@ -1,9 +1,10 @@
 //! What is known of tables and of the lake, as tables: `t$history`, `t$files`, `t$stats`, `t$refs`, and what `lake_log()` and
-//! `lake_refs()` give.
+//! `lake_refs()` and `table_changes(…)` give.
 //!
 //! Invariants: each tells of one version, the one that its name was looked up in; nothing is read before rows are asked for; none can
 //! be written to. What does not belong here: the rows of tables, with where they stand (`t$rows`) or without (`table`).
 
+mod changes;
 mod columns;
 mod files;
 mod history;
@@ -16,37 +17,93 @@ use std::sync::Arc;
 
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::catalog::TableProvider;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use strandline::columns::constant;
 use strandline::format::{Type, Value};
-use strandline::{Error, Result};
+use strandline::{Error, ErrorKind, Ref, Result, Table};
 
 pub(crate) use listing::Listing;
 
-use crate::catalog::LakeCatalog;
+use crate::catalog::{At, LakeCatalog};
+use crate::pin::{Moment, Moments};
 use crate::sql::lookup;
 use crate::sql::names::Inspection;
+
+/// What is found for a name. It is made apart, since views within views look names up on one stack.
+type Found<'a> = BoxFuture<'a, Result<Arc<dyn TableProvider>>>;
 
 /// What is known of the table of this name.
 ///
 /// # Errors
 /// `NotFound`, offering the nearest names; the store's errors.
-pub(crate) async fn table(
-    catalog: &LakeCatalog,
-    name: &str,
-    inspection: Inspection,
-) -> Result<Arc<dyn TableProvider>> {
-    let table = lookup::table_of(catalog, None, name).await?;
+pub(crate) fn table<'a>(catalog: &'a LakeCatalog, name: &'a str, inspection: Inspection) -> Found<'a> {
+    listed(catalog, name, inspection).boxed()
+}
+
+async fn listed(catalog: &LakeCatalog, name: &str, inspection: Inspection) -> Result<Arc<dyn TableProvider>> {
+    let at = lookup::present(catalog).await?;
+    let seen = matches!(catalog.at(), At::Branch(_)).then(|| at.clone());
+    let table = match &seen {
+        Some(head) => head.table(name).await?,
+        None => lookup::table_of(catalog, None, name).await?,
+    };
     let what = format!("{name}${}", inspection.as_str());
-    Ok(Arc::new(match inspection {
-        Inspection::Files => files::listing(what, table)?,
-        Inspection::Stats => stats::listing(what, table)?,
-        Inspection::History => history::listing(what, lookup::present(catalog).await?, table.id())?,
+    let listing = match inspection {
+        Inspection::Files => files::listing(what, seen.clone(), table)?,
+        Inspection::Stats => stats::listing(what, seen.clone(), table)?,
+        Inspection::History => history::listing(what, at, table.id())?,
         Inspection::Refs => refs::of_table(what, catalog.lake().clone(), table.id())?,
-        Inspection::Rows => {
-            let message = format!("{what} is read as its table is, and is no listing");
+        Inspection::Rows | Inspection::Changes | Inspection::NetChanges => {
+            let message = format!("{what} is no listing of one version");
             return Err(Error::new(strandline::ErrorKind::Unsupported, message));
         }
+    };
+    Ok(Arc::new(match seen {
+        Some(head) => listing.following(Moment::new(head), catalog.used()),
+        None => listing,
     }))
+}
+
+/// A table at the moment of its plan, if it was found at a head of a branch.
+async fn table_at(moments: &Moments, seen: Option<Ref>, table: Table) -> Result<Table> {
+    match seen {
+        Some(seen) => moments.table(&seen, &table).await,
+        None => Ok(table),
+    }
+}
+
+/// What became of the rows of a table after one version up to another one, or up to the one that is shown.
+///
+/// # Errors
+/// Those of finding the versions and of [`Table::changes`].
+pub(crate) fn changes<'a>(
+    catalog: &'a LakeCatalog,
+    name: &'a str,
+    range: (&'a str, Option<&'a str>),
+    net: bool,
+) -> Found<'a> {
+    changed(catalog, name, range, net).boxed()
+}
+
+async fn changed(
+    catalog: &LakeCatalog,
+    name: &str,
+    (from, to): (&str, Option<&str>),
+    net: bool,
+) -> Result<Arc<dyn TableProvider>> {
+    let from = catalog.find(from).await?;
+    let to = match to {
+        Some(to) => catalog.find(to).await?,
+        None => lookup::present(catalog).await?,
+    };
+    let table = match lookup::present(catalog).await?.table(name).await {
+        // It may have gone since, or be on another branch.
+        Err(error) if error.kind() == ErrorKind::NotFound => to.table(name).await?,
+        found => found?,
+    };
+    let of = changes::Of { table, from, to, net };
+    Ok(Arc::new(changes::listing(format!("changes of {name}"), of).await?))
 }
 
 /// The commits up to a reference, newest first, read from where a catalog stands.

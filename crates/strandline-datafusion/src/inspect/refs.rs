@@ -3,10 +3,11 @@
 use datafusion::arrow::array::RecordBatch;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use strandline::format::{Base, RefName, Reference, Seq, TableId, Timestamp};
-use strandline::{Lake, Result};
+use strandline::{Lake, Ref, Result};
 
 use super::columns::{batch, maybe_numbers, maybe_texts, numbers, texts, times};
 use super::listing::Listing;
+use crate::heads::Heads;
 
 /// How many refs are looked at at a time.
 const REFS: usize = 8;
@@ -35,22 +36,22 @@ struct Held {
 
 pub(super) fn of_lake(lake: Lake) -> Result<Listing> {
     let empty = refs(&[])?;
-    Ok(Listing::new("lake_refs()", &empty, move || {
+    Ok(Listing::new("lake_refs()", &empty, move |moments| {
         let lake = lake.clone();
-        stream::once(async move { refs(&all(&lake).await?) }).boxed()
+        stream::once(async move { refs(&all(&lake, &moments.heads(&lake).await?).await?) }).boxed()
     }))
 }
 
 pub(super) fn of_table(what: String, lake: Lake, table: TableId) -> Result<Listing> {
     let empty = held(&[])?;
-    Ok(Listing::new(what, &empty, move || {
+    Ok(Listing::new(what, &empty, move |moments| {
         let lake = lake.clone();
-        stream::once(async move { held(&holding(&lake, table).await?) }).boxed()
+        stream::once(async move { held(&holding(&lake, &moments.heads(&lake).await?, table).await?) }).boxed()
     }))
 }
 
-/// All branches, then all tags.
-async fn all(lake: &Lake) -> Result<Vec<Named>> {
+/// All branches, then all tags. Branches of which a head is read already stand there.
+async fn all(lake: &Lake, heads: &[Ref]) -> Result<Vec<Named>> {
     let (branches, tags) = futures::try_join!(lake.branches(), lake.tags())?;
     let branches = branches.into_iter().map(|branch| Named {
         kind: "branch",
@@ -74,22 +75,33 @@ async fn all(lake: &Lake) -> Result<Vec<Named>> {
         author: Some(tag.author),
         message: Some(tag.message),
     });
-    Ok(branches.chain(tags).collect())
+    let mut all: Vec<Named> = branches.chain(tags).collect();
+    for named in all.iter_mut().filter(|named| named.kind == "branch") {
+        if let Some(head) = heads.iter().find(|head| *head.branch() == named.name) {
+            named.commit = head.commit().hash().to_string();
+            (named.version, named.time) = (head.version(), head.commit().time());
+        }
+    }
+    Ok(all)
 }
 
 /// The refs that have a table, whatever it is called there.
-async fn holding(lake: &Lake, table: TableId) -> Result<Vec<Held>> {
-    let look = |on: Named| async move {
-        let base =
-            if on.kind == "branch" { Base::Branch(on.name.clone()) } else { Base::Tag(on.name.clone()) };
-        let at = lake.at(Reference::new(base, Vec::new())).await?;
-        let listed = at.tables().await?.into_iter().find(|listed| listed.id == table);
-        let Some(listed) = listed else { return Ok(None) };
-        let found = at.table(listed.name.as_str()).await?;
-        Result::Ok(Some(Held { on, table: listed.name.as_str().to_owned(), rows: found.rows() }))
+async fn holding(lake: &Lake, heads: &[Ref], table: TableId) -> Result<Vec<Held>> {
+    let seen = Heads::of(heads.iter().cloned());
+    let look = |on: Named| {
+        let seen = seen.clone();
+        async move {
+            let base =
+                if on.kind == "branch" { Base::Branch(on.name.clone()) } else { Base::Tag(on.name.clone()) };
+            let at = seen.at(lake, Reference::new(base, Vec::new())).await?;
+            let listed = at.tables().await?.into_iter().find(|listed| listed.id == table);
+            let Some(listed) = listed else { return Ok(None) };
+            let found = at.table(listed.name.as_str()).await?;
+            Result::Ok(Some(Held { on, table: listed.name.as_str().to_owned(), rows: found.rows() }))
+        }
     };
     let found: Vec<Option<Held>> =
-        stream::iter(all(lake).await?).map(look).buffered(REFS).try_collect().await?;
+        stream::iter(all(lake, heads).await?).map(look).buffered(REFS).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 

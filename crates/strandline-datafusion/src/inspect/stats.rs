@@ -4,7 +4,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 use futures::stream;
 use strandline::format::{FieldId, FieldStats, FileEntry};
-use strandline::{Result, Table};
+use strandline::{Ref, Result, Table};
 
 use super::columns::{batch, ids, maybe_numbers, maybe_texts, maybe_truths, numbers, texts};
 use super::listing::Listing;
@@ -21,13 +21,19 @@ struct Known {
     stats: FieldStats,
 }
 
-pub(super) fn listing(what: String, table: Table) -> Result<Listing> {
+pub(super) fn listing(what: String, seen: Option<Ref>, table: Table) -> Result<Listing> {
     let empty = known(&[])?;
-    Ok(Listing::new(what, &empty, move || {
-        let table = table.clone();
+    Ok(Listing::new(what, &empty, move |moments| {
+        let (seen, table) = (seen.clone(), table.clone());
         let read = async move {
-            let batches = match table.files().await {
-                Ok(found) => found.chunks(FILES).map(|chunk| known(&of_files(&table, chunk))).collect(),
+            let found = async {
+                let table = super::table_at(&moments, seen, table).await?;
+                Result::Ok((table.files().await?, table))
+            };
+            let batches = match found.await {
+                Ok((found, table)) => {
+                    found.chunks(FILES).map(|chunk| known(&of_files(&table, chunk))).collect()
+                }
                 Err(error) => vec![Err(error)],
             };
             stream::iter(batches)

@@ -9,13 +9,13 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility, cast};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, Value as SqlValue};
 use strandline::columns::{arrow_type, value_at};
-use strandline::format::{Timestamp, Type, Value};
+use strandline::format::{PrimitiveType, Timestamp, Type, Value};
 use strandline::{Error, ErrorKind, Result};
 
-use crate::sql::refusal;
-use crate::write;
+use crate::sql::{exact, refusal};
+use crate::{compared, write};
 
 /// A constant as a value of a column; null is none.
 ///
@@ -27,6 +27,9 @@ pub(crate) async fn value(ctx: &SessionContext, expr: SqlExpr, ty: &Type) -> Res
     let Type::Primitive(primitive) = ty else {
         return Err(refuse(&format!("cannot be: a {} has none, only single values have", ty.describe())));
     };
+    if let (PrimitiveType::Uuid, Some(text)) = (primitive, text(&expr)) {
+        return compared::parse(text).map(|uuid| Some(Value::Uuid(uuid))).ok_or_else(|| refuse("is no UUID"));
+    }
     let constant = planned(ctx, expr)?;
     if changes(&constant)? {
         return Err(refuse("is not a constant: it would be another one for each row, or each day"));
@@ -52,6 +55,16 @@ pub(crate) async fn value(ctx: &SessionContext, expr: SqlExpr, ty: &Type) -> Res
     value_at(&found, 0, *primitive)
 }
 
+fn text(expr: &SqlExpr) -> Option<&str> {
+    match expr {
+        SqlExpr::Value(value) => match &value.value {
+            SqlValue::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A constant as an instant: texts as SQL reads them, in UTC unless they say a zone.
 ///
 /// # Errors
@@ -66,7 +79,8 @@ pub(crate) async fn instant(ctx: &SessionContext, expr: SqlExpr) -> Result<Times
     Ok(Timestamp::from_micros(found.as_primitive::<TimestampMicrosecondType>().value(0))?)
 }
 
-fn planned(ctx: &SessionContext, expr: SqlExpr) -> Result<Expr> {
+fn planned(ctx: &SessionContext, mut expr: SqlExpr) -> Result<Expr> {
+    exact::exact(&mut expr);
     let expr = ExprWithAlias { expr, alias: None };
     ctx.state().create_logical_expr_from_sql_expr(expr, &DFSchema::empty()).map_err(|error| refusal(&error))
 }

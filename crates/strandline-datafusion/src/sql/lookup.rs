@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
-use strandline::format::View;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline::format::{Reference, View};
 use strandline::{ErrorKind, Ref, Table};
 
 use crate::catalog::{At, LakeCatalog};
 use crate::error::external;
-use crate::inspect;
 use crate::sql::names::{Asked, Inspection};
 use crate::sql::{reference, view};
 use crate::table::{Extra, LakeTable};
+use crate::{heads, inspect};
 
 /// What a name within a namespace leads to, or none.
 ///
@@ -27,6 +29,13 @@ pub(crate) async fn provider(
     name: &str,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let asked = Asked::parse(name).map_err(external)?;
+    let net = asked.inspection == Some(Inspection::NetChanges);
+    if net || asked.inspection == Some(Inspection::Changes) {
+        let (from, to) = asked.range().map_err(external)?;
+        let name = full_name(asked.table);
+        let changes = inspect::changes(catalog, &name, (from, to), net);
+        return changes.await.map_err(external).map(Some);
+    }
     let catalog = at_reference(catalog, asked.reference).await.map_err(external)?;
     let name = full_name(asked.table);
     let located = asked.inspection == Some(Inspection::Rows);
@@ -52,14 +61,26 @@ fn shown(table: LakeTable, located: bool) -> Result<Arc<dyn TableProvider>> {
 }
 
 /// The catalog as a reference has it.
-async fn at_reference(catalog: &LakeCatalog, reference: Option<&str>) -> strandline::Result<LakeCatalog> {
-    match reference {
-        Some(text) => {
-            let found = reference::find(catalog.lake(), catalog.at(), text).await?;
-            Ok(catalog.shown_at(At::Ref(found)))
-        }
-        None => Ok(catalog.clone()),
-    }
+fn at_reference<'a>(
+    catalog: &'a LakeCatalog,
+    reference: Option<&'a str>,
+) -> BoxFuture<'a, strandline::Result<LakeCatalog>> {
+    let Some(text) = reference else { return std::future::ready(Ok(catalog.clone())).boxed() };
+    let found = async move {
+        let found = catalog.find(text).await?;
+        Ok(match names_branch(text, &found) {
+            true => catalog.at_branch(found),
+            false => catalog.shown_at(At::Ref(found)),
+        })
+    };
+    found.boxed()
+}
+
+/// Whether a text is a branch's name and nothing more: what it leads to follows that branch.
+fn names_branch(text: &str, found: &Ref) -> bool {
+    text.parse().is_ok_and(|reference: Reference| {
+        reference.suffixes().is_empty() && heads::is_branch(&reference, found)
+    })
 }
 
 /// The table under a name of the lake, in the version of a reference.
@@ -92,6 +113,7 @@ pub(crate) async fn view_of(catalog: &LakeCatalog, name: &str) -> strandline::Re
 pub(crate) async fn present(catalog: &LakeCatalog) -> strandline::Result<Ref> {
     match catalog.at() {
         At::Ref(at) => Ok(at.clone()),
-        at => catalog.lake().at(reference::of(at)).await,
+        At::Branch(branch) => catalog.head(branch).await,
+        at @ At::Transaction(_) => catalog.lake().at(reference::of(at)).await,
     }
 }

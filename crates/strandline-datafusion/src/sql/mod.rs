@@ -13,6 +13,7 @@
 
 mod constant;
 mod dialect;
+mod exact;
 pub(crate) mod lookup;
 pub(crate) mod names;
 mod parse;
@@ -23,13 +24,24 @@ mod travel;
 mod unread;
 mod view;
 
-pub(crate) use parse::statements;
-pub(crate) use travel::Guard;
+pub(crate) use parse::{query, statements};
+pub(crate) use travel::{CHANGES, Guard};
 
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{Query, SetExpr};
 use strandline::{Error, ErrorKind};
 
 use crate::error::lake_error;
+
+/// A query of this and nothing more.
+///
+/// # Errors
+/// None at present: a text of ours that cannot be parsed.
+pub(crate) fn query_of(body: SetExpr) -> std::result::Result<Box<Query>, DataFusionError> {
+    let mut query = parse::query("SELECT 1").map_err(crate::error::external)?;
+    *query.body = body;
+    Ok(query)
+}
 
 /// An error of DataFusion's as one of the SDK's: what was ours keeps its kind, all else is of what was asked.
 pub(crate) fn refusal(error: &DataFusionError) -> Error {

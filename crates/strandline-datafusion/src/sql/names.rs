@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! name = table ["$" inspection] ["@" reference]
+//!      | table "$" ("changes" | "net_changes") "@" reference ".." [reference]
 //! ```
 //!
 //! `$` and `@` stand in no table's name and `$` in no reference [NAME-2, NAME-3], so a name reads in one way; the two parts may
@@ -22,10 +23,15 @@ pub(crate) enum Inspection {
     Refs,
     /// Its rows, with columns of where each stands.
     Rows,
+    /// What became of its rows between two versions, commit by commit.
+    Changes,
+    /// The same on balance.
+    NetChanges,
 }
 
 impl Inspection {
-    pub(crate) const ALL: [Self; 5] = [Self::History, Self::Files, Self::Stats, Self::Refs, Self::Rows];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::History, Self::Files, Self::Stats, Self::Refs, Self::Rows, Self::Changes, Self::NetChanges];
 
     /// Its name behind the `$`.
     pub(crate) fn as_str(self) -> &'static str {
@@ -35,6 +41,8 @@ impl Inspection {
             Self::Stats => "stats",
             Self::Refs => "refs",
             Self::Rows => "rows",
+            Self::Changes => "changes",
+            Self::NetChanges => "net_changes",
         }
     }
 
@@ -83,6 +91,23 @@ impl<'n> Asked<'n> {
         Ok(Self { table, inspection: inspection.map(Inspection::parse).transpose()?, reference })
     }
 
+    /// The versions between which changes are asked for; the second is the one that is shown anyway, if it is not said.
+    ///
+    /// # Errors
+    /// `InvalidInput` if there is no first one.
+    pub(crate) fn range(&self) -> Result<(&'n str, Option<&'n str>)> {
+        match self.reference.and_then(|reference| reference.split_once("..")) {
+            Some((from, to)) if !from.is_empty() => Ok((from, Some(to).filter(|to| !to.is_empty()))),
+            _ => {
+                let table = self.table;
+                let message = format!(
+                    "changes are between two versions: write table_changes('{table}', 2, 4) or \"{table}$changes@v2..v4\""
+                );
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+
     /// Whether it is a table itself, as it is shown anyway: what can be written to.
     pub(crate) fn is_plain(&self) -> bool {
         self.inspection.is_none() && self.reference.is_none()
@@ -114,6 +139,17 @@ mod tests {
         check("orders$HISTORY@v1", "orders", Some(Inspection::History), Some("v1"));
         check("orders@tag:v1$stats", "orders", Some(Inspection::Stats), Some("tag:v1"));
         check("orders$rows@v1", "orders", Some(Inspection::Rows), Some("v1"));
+        check("orders$changes@dev@{2}..v4", "orders", Some(Inspection::Changes), Some("dev@{2}..v4"));
+    }
+
+    #[test]
+    fn changes_are_between_two_versions() {
+        let range = |name| Asked::parse(name).unwrap().range().map_err(|error| error.kind());
+        assert_eq!(range("t$changes@dev@{2}..v4"), Ok(("dev@{2}", Some("v4"))));
+        assert_eq!(range("t$net_changes@v2.."), Ok(("v2", None)));
+        for name in ["t$changes", "t$changes@v2", "t$changes@..v4"] {
+            assert_eq!(range(name), Err(ErrorKind::InvalidInput), "{name}");
+        }
     }
 
     #[test]

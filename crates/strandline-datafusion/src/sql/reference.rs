@@ -9,6 +9,7 @@ use strandline::format::{Base, RefName, Reference, ReferenceTime, Seq, Suffix, W
 use strandline::{Error, ErrorKind, Lake, Ref, Result};
 
 use crate::catalog::At;
+use crate::heads::Heads;
 
 /// The reference that leads to where one stands now.
 pub(crate) fn of(at: &At) -> Reference {
@@ -44,21 +45,28 @@ fn with_suffixes(from: &Reference, more: &[Suffix]) -> Reference {
     Reference::new(from.base().clone(), [from.suffixes(), more].concat())
 }
 
-/// The version that a text names from where one stands.
+/// The version that a text names from where one stands, in a statement as it has seen refs before.
 ///
 /// Requests: those of [`Lake::at`], and where one does not stand at the default branch, for a word that could be a version or a
 /// time one for each of its other readings.
 ///
 /// # Errors
 /// As [`Lake::at`].
-pub(crate) async fn find(lake: &Lake, at: &At, text: &str) -> Result<Ref> {
+pub(crate) async fn find(lake: &Lake, at: &At, heads: Option<&Heads>, text: &str) -> Result<Ref> {
     let reference: Reference = text.parse().map_err(Error::from)?;
     if matches!(at, At::Branch(branch) if branch == lake.default_branch()) {
-        return lake.at(reference).await;
+        return looked_up(lake, heads, reference).await;
     }
     match from_here(at, &reference) {
-        Reading::One(reference) => lake.at(reference).await,
-        Reading::FirstOf(readings) => first_of(lake, text, readings).await,
+        Reading::One(reference) => looked_up(lake, heads, reference).await,
+        Reading::FirstOf(readings) => first_of(lake, heads, text, readings).await,
+    }
+}
+
+async fn looked_up(lake: &Lake, heads: Option<&Heads>, reference: Reference) -> Result<Ref> {
+    match heads {
+        Some(heads) => heads.at(lake, reference).await,
+        None => lake.at(reference).await,
     }
 }
 
@@ -93,10 +101,10 @@ fn based_here(at: &At, base: Base, suffixes: &[Suffix]) -> Reference {
     }
 }
 
-async fn first_of(lake: &Lake, text: &str, readings: Vec<Reference>) -> Result<Ref> {
+async fn first_of(lake: &Lake, heads: Option<&Heads>, text: &str, readings: Vec<Reference>) -> Result<Ref> {
     let mut missing = None;
     for reading in readings {
-        match lake.at(reading).await {
+        match looked_up(lake, heads, reading).await {
             Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
             outcome => return outcome,
         }

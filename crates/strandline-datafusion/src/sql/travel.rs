@@ -7,6 +7,9 @@
 //! | `TIMESTAMP AS OF t`, `FOR TIMESTAMP AS OF t`, `FOR SYSTEM_TIME AS OF t`, `AT (TIMESTAMP => t)` | the newest at that time |
 //! | `AT (BRANCH => 'dev')`, `AT (TAG => 'v1')`, `AT (COMMIT => '3fa9c1')` | what is so named |
 //!
+//! `table_changes('t', from, to)` becomes a name as well, `"t$changes@from..to"`: what it gives depends on versions, which functions cannot
+//! wait for. Each of both is read as one behind `VERSION AS OF`, or is a time.
+//!
 //! A time is any constant expression; a text is a time of a reference, or else one that SQL can read, in UTC unless it says a
 //! zone. Invariants: no clause is passed over: one that is not in this table is an error, and DataFusion's own planner, which
 //! drops them all, never sees one ([`Guard`]). What does not belong here: looking versions up, which the catalog does.
@@ -21,13 +24,22 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, TableAlias,
     TableFactor, TableVersion, Value, Visit, VisitMut, VisitorMut,
 };
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use strandline::format::{Base, RefName, Reference, ReferenceTime, Seq};
 use strandline::{Error, ErrorKind, Result};
 
 use crate::catalog::At;
 use crate::error::refused;
-use crate::sql::{constant, reference, unread};
+use crate::sql::dialect::LakeDialect;
+use crate::sql::names::Inspection;
+use crate::sql::{constant, exact, reference, unread};
+
+/// The function that tells of changes.
+pub(crate) const CHANGES: &str = "table_changes";
+
+/// How it is called.
+pub(crate) const CHANGES_USAGE: &str = "write table_changes('table', from [, to [, 'net']]): changes after version from, up to version to or the present";
 
 /// What the clauses of a query ask for, before the references are known.
 #[derive(Clone, Debug)]
@@ -40,7 +52,8 @@ enum Version {
     Commit(String),
 }
 
-/// Replaces the version clauses of a statement by names with references, after clauses were refused that nobody reads.
+/// Replaces the version clauses of a statement by names with references, and numbers by exact ones, after clauses were refused that
+/// nobody reads.
 ///
 /// # Errors
 /// `Unsupported` for a clause that nobody reads; `InvalidInput` for one of versions that is not in the table above, or whose text is no
@@ -75,7 +88,10 @@ pub(crate) async fn replace_in(
     references.reverse();
     match VisitMut::visit(tree, &mut Rename(references)) {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => {
+            exact::exact(tree);
+            Ok(())
+        }
     }
 }
 
@@ -86,17 +102,35 @@ impl VisitorMut for Collect {
     type Break = Error;
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        let TableFactor::Table { version: Some(version), .. } = factor else {
-            return ControlFlow::Continue(());
+        let versions = match factor {
+            TableFactor::Table { version: Some(version), .. } => read(version).map(|version| vec![version]),
+            TableFactor::Table { name, args: Some(args), .. } if is_changes(name) => read_range(&args.args),
+            _ => return ControlFlow::Continue(()),
         };
-        match read(version) {
-            Ok(version) => {
-                self.0.push(version);
+        match versions {
+            Ok(versions) => {
+                self.0.extend(versions);
                 ControlFlow::Continue(())
             }
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+fn is_changes(name: &ObjectName) -> bool {
+    matches!(name.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case(CHANGES))
+}
+
+/// `('t', 2, 4, 'net')`: the versions among the arguments.
+fn read_range(args: &[FunctionArg]) -> Result<Vec<Version>> {
+    let versions = args.iter().skip(1).take(2).map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => {
+            Ok(read_version(value).unwrap_or_else(|_| Version::Time(Box::new(value.clone()))))
+        }
+        _ => Err(invalid(CHANGES_USAGE)),
+    });
+    let versions = versions.collect::<Result<Vec<_>>>()?;
+    if versions.is_empty() || args.len() > 4 { Err(invalid(CHANGES_USAGE)) } else { Ok(versions) }
 }
 
 /// Gives the tables with versions names with references, the last reference first.
@@ -109,6 +143,15 @@ impl VisitorMut for Rename {
         let TableFactor::Table { name, alias, version, args, .. } = factor else {
             return ControlFlow::Continue(());
         };
+        if version.is_none()
+            && is_changes(name)
+            && let Some(args) = args.take()
+        {
+            return match self.changes(name, alias, &args.args) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            };
+        }
         if version.take().is_none() {
             return ControlFlow::Continue(());
         }
@@ -123,20 +166,64 @@ impl VisitorMut for Rename {
     }
 }
 
+impl Rename {
+    /// `table_changes('sales.orders', 2, 4)` becomes `sales."orders$changes@main@{2}..main@{4}" AS table_changes`.
+    fn changes(
+        &mut self,
+        name: &mut ObjectName,
+        alias: &mut Option<TableAlias>,
+        args: &[FunctionArg],
+    ) -> Result<()> {
+        let text = |arg: &FunctionArg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => text(value),
+            _ => Err(invalid(CHANGES_USAGE)),
+        };
+        let table = args.first().map(text).transpose()?.unwrap_or_default();
+        let inspection = match args.get(3).map(text).transpose()?.as_deref() {
+            None => Inspection::Changes,
+            Some("net") => Inspection::NetChanges,
+            Some(_) => return Err(invalid(CHANGES_USAGE)),
+        };
+        let from = self.0.pop().map(|from| from.to_string()).unwrap_or_default();
+        let to = if args.len() > 2 { self.0.pop() } else { None };
+        let to = to.map(|to| to.to_string()).unwrap_or_default();
+        if alias.is_none() {
+            *alias = Some(named(name.0.iter().find_map(|part| part.as_ident().cloned())));
+        }
+        let parsed = Parser::new(&LakeDialect).try_with_sql(&table);
+        *name = parsed
+            .and_then(|mut parser| parser.parse_object_name(false))
+            .map_err(|_| invalid(format!("{table:?} is no name of a table: {CHANGES_USAGE}")))?;
+        with_suffix(name, &format!("${}@{from}..{to}", inspection.as_str()))
+    }
+}
+
+fn named(name: Option<Ident>) -> TableAlias {
+    let name = name.unwrap_or_else(|| Ident::new(CHANGES));
+    TableAlias { explicit: true, name, columns: Vec::new(), at: None }
+}
+
 /// `sales.orders` becomes `sales."orders@main@{3}" AS orders`.
 fn renamed(name: &mut ObjectName, alias: &mut Option<TableAlias>, reference: &Reference) -> Result<()> {
     let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else {
         return Err(invalid(format!("{name} is no table, and has no versions")));
     };
     if alias.is_none() {
-        let (name, explicit) = (last.clone(), true);
-        *alias = Some(TableAlias { explicit, name, columns: Vec::new(), at: None });
+        *alias = Some(named(Some(last.clone())));
     }
+    with_suffix(name, &format!("@{reference}"))
+}
+
+/// A name with this behind it.
+fn with_suffix(name: &mut ObjectName, suffix: &str) -> Result<()> {
+    let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else {
+        return Err(invalid(format!("{name} is no table, and has no versions")));
+    };
     let table = if last.quote_style.is_some() { last.value.clone() } else { last.value.to_ascii_lowercase() };
     if table.contains('@') {
         return Err(invalid(format!("{table:?} names a version already")));
     }
-    *last = Ident { value: format!("{table}@{reference}"), quote_style: Some('"'), span: Span::empty() };
+    *last = Ident { value: format!("{table}{suffix}"), quote_style: Some('"'), span: Span::empty() };
     Ok(())
 }
 

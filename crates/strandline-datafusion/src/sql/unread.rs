@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
-    Cte, DuplicateTreatment, Expr, Function, FunctionArgumentList, FunctionArguments, GroupByExpr, Join,
-    NamedWindowDefinition, NamedWindowExpr, OrderByKind, PipeOperator, Query, Select, SelectItem, SetExpr,
-    SetOperator, Statement, TableAlias, TableFactor, TableFunctionArgs, Visit, Visitor,
+    Cte, DuplicateTreatment, Expr, FromTable, Function, FunctionArgumentList, FunctionArguments, GroupByExpr,
+    Join, JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderByKind, PipeOperator, Query, Select,
+    SelectItem, SetExpr, SetOperator, Statement, TableAlias, TableFactor, TableFunctionArgs, Visit, Visitor,
     WildcardAdditionalOptions, WindowType,
 };
 use strandline::{Error, ErrorKind, Result};
@@ -82,6 +82,14 @@ fn of_statement(statement: &Statement) -> Refusal {
     match statement {
         Statement::CreateDatabase { .. } => {
             first([(true, "CREATE DATABASE", "a lake has schemas, write CREATE SCHEMA")])
+        }
+        Statement::CreateTable(_) | Statement::CreateView(_) => {
+            first([(true, "EXPLAIN of what makes something", "EXPLAIN its query")])
+        }
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            let several = from.len() > 1 || !delete.tables.is_empty();
+            first([(several, "DELETE from several tables", "write one for each, within BEGIN and COMMIT")])
         }
         _ => None,
     }
@@ -257,8 +265,16 @@ fn has_named_window(tree: &impl Visit) -> bool {
 }
 
 fn of_join(join: &Join) -> Refusal {
-    let Join { relation: _, global, join_operator: _ } = join;
-    first([(*global, "GLOBAL JOIN", "write JOIN")])
+    use JoinOperator::{Anti, ArrayJoin, AsOf, InnerArrayJoin, LeftArrayJoin, Semi, StraightJoin};
+    let Join { relation: _, global, join_operator } = join;
+    first([
+        (*global, "GLOBAL JOIN", "write JOIN"),
+        (matches!(join_operator, Semi(_)), "SEMI JOIN", "write LEFT SEMI JOIN or RIGHT SEMI JOIN"),
+        (matches!(join_operator, Anti(_)), "ANTI JOIN", "write LEFT ANTI JOIN or RIGHT ANTI JOIN"),
+        (matches!(join_operator, StraightJoin(_)), "STRAIGHT_JOIN", "write JOIN"),
+        (matches!(join_operator, AsOf { .. }), "ASOF JOIN", ""),
+        (matches!(join_operator, ArrayJoin | LeftArrayJoin | InnerArrayJoin), "ARRAY JOIN", "use unnest"),
+    ])
 }
 
 fn of_factor(factor: &TableFactor) -> Refusal {

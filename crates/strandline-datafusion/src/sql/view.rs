@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -16,7 +16,7 @@ use strandline::ErrorKind;
 use strandline::format::{NameKey, View};
 
 use crate::catalog::{LakeCatalog, PUBLIC};
-use crate::error::refused;
+use crate::error::{lake_error, refused};
 use crate::sql::statement::Statement;
 use crate::sql::{parse, reference};
 
@@ -45,12 +45,26 @@ pub(crate) async fn provider(
         return Err(refused(ErrorKind::Unsupported, message));
     }
     let within = within(catalog, name)?;
-    let plan = Box::pin(plan(within, view.sql.as_str())).await?;
+    let plan = Box::pin(plan(within, view.sql.as_str())).await.map_err(|error| unreadable(name, error))?;
     Ok(Arc::new(ViewTable::new(plan, Some(view.sql.as_str().to_owned()))))
 }
 
+/// The error of a view whose text cannot be planned any more, by its kind: `NotFound` if something that it names is gone.
+fn unreadable(name: &str, error: DataFusionError) -> DataFusionError {
+    if lake_error(&error).is_some() {
+        return error;
+    }
+    let message = match error.find_root() {
+        DataFusionError::Plan(message) => message.clone(),
+        other => other.strip_backtrace(),
+    };
+    let is_gone = message.ends_with("not found");
+    let kind = if is_gone { ErrorKind::NotFound } else { ErrorKind::InvalidInput };
+    refused(kind, format!("view {name:?} cannot be read: {message}"))
+}
+
 /// The catalog that the text of a view sees, if it does not stand in itself.
-fn within(catalog: &LakeCatalog, name: &str) -> Result<LakeCatalog> {
+pub(crate) fn within(catalog: &LakeCatalog, name: &str) -> Result<LakeCatalog> {
     let called = format!("{}@{}", NameKey::of(name), reference::of(catalog.at()));
     let chain = || [catalog.views(), std::slice::from_ref(&called)].concat().join(" in ");
     if catalog.views().contains(&called) {

@@ -18,13 +18,13 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use strandline::{ErrorKind, Lake, Ref, Table, Transaction};
+use strandline::{Lake, Ref, Table, Transaction};
 
 pub use layout::Extra;
 
 use crate::catalog::At;
-use crate::error::{external, refused};
-use crate::pin::{Moment, Used};
+use crate::error::external;
+use crate::pin::{self, Moment, Used};
 use crate::scan::{self, Origin, Wanted};
 use layout::Layout;
 
@@ -63,19 +63,21 @@ enum State {
         seen: Ref,
         moment: Moment,
         used: Used,
+        /// Whether the branch was asked for by its name, and is only read.
+        named: bool,
     },
     Pinned(Ref),
     Within(Transaction),
 }
 
 impl LakeTable {
-    /// A table of a branch, whose head was just looked up.
+    /// A table of a branch, whose head was just looked up; one that was named is only read.
     ///
     /// # Errors
     /// None at present: those of a layout.
-    pub(crate) fn floating(head: Ref, table: Table) -> Result<Self> {
+    pub(crate) fn floating(head: Ref, table: Table, used: Used, named: bool) -> Result<Self> {
         let moment = Moment::new(head.clone());
-        Self::new(State::Floating { seen: head, moment, used: Used::default() }, table)
+        Self::new(State::Floating { seen: head, moment, used, named }, table)
     }
 
     /// A table of one version.
@@ -139,6 +141,7 @@ impl LakeTable {
     #[must_use]
     pub fn at(&self) -> At {
         match &self.state {
+            State::Floating { seen, named: true, .. } => At::Ref(seen.clone()),
             State::Floating { seen, .. } => At::Branch(seen.branch().clone()),
             State::Pinned(at) => At::Ref(at.clone()),
             State::Within(transaction) => At::Transaction(transaction.clone()),
@@ -162,8 +165,8 @@ impl LakeTable {
     /// The same, read at another moment.
     pub(crate) fn at_moment(&self, moment: Moment) -> Self {
         let state = match &self.state {
-            State::Floating { seen, used, .. } => {
-                State::Floating { seen: seen.clone(), moment, used: used.clone() }
+            State::Floating { seen, used, named, .. } => {
+                State::Floating { seen: seen.clone(), moment, used: used.clone(), named: *named }
             }
             state => state.clone(),
         };
@@ -197,15 +200,9 @@ impl LakeTable {
     }
 
     async fn at_head(&self, head: &Ref) -> Result<Table> {
-        let table = head.table(self.table.name()).await.map_err(external)?;
-        if table.id() == self.table.id() && table.arrow_schema() == self.table.arrow_schema() {
-            return Ok(table);
-        }
-        let message = format!(
-            "table {:?} was altered since it was planned: run the query again, or make the external table anew",
-            self.table.name()
-        );
-        Err(refused(ErrorKind::Conflict, message))
+        let table = pin::again(head, &self.table).await.map_err(external)?;
+        let is_same = table.arrow_schema() == self.table.arrow_schema();
+        if is_same { Ok(table) } else { Err(external(pin::altered(&self.table))) }
     }
 }
 

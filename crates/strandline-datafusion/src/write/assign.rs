@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::logical_expr::logical_plan::{Projection, Values};
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, cast};
 use strandline::ErrorKind;
 
 use crate::error::refused;
@@ -21,7 +21,7 @@ use crate::error::refused;
 ///
 /// # Errors
 /// `InvalidInput`, naming the column and both types, for values of another kind.
-pub(super) fn inserted(input: &LogicalPlan) -> Result<LogicalPlan> {
+pub(super) fn inserted(input: &LogicalPlan, target: &Schema) -> Result<LogicalPlan> {
     let LogicalPlan::Projection(given) = input else { return Ok(input.clone()) };
     let source = match given.input.as_ref() {
         LogicalPlan::Values(values) => {
@@ -31,7 +31,24 @@ pub(super) fn inserted(input: &LogicalPlan) -> Result<LogicalPlan> {
         other => other.clone(),
     };
     check_columns(&given.expr, source.schema())?;
-    Ok(LogicalPlan::Projection(Projection::try_new(given.expr.clone(), Arc::new(source))?))
+    let columns = given.expr.iter().zip(target.fields());
+    let fitted = columns.map(|(expr, field)| fitted(expr, field.data_type(), source.schema()));
+    let fitted = fitted.collect::<Result<_>>()?;
+    Ok(LogicalPlan::Projection(Projection::try_new(fitted, Arc::new(source))?))
+}
+
+/// A column that the planner has not cast, because a union said its first type while it was planned, and has another one now.
+fn fitted(expr: &Expr, to: &DataType, source: &DFSchema) -> Result<Expr> {
+    let Expr::Alias(alias) = expr else { return Ok(expr.clone()) };
+    if !matches!(alias.expr.as_ref(), Expr::Column(_)) {
+        return Ok(expr.clone());
+    }
+    let from = alias.expr.get_type(source)?;
+    if from == *to || from.is_nested() {
+        return Ok(expr.clone());
+    }
+    check(&alias.name, &from, to)?;
+    Ok(cast(Expr::clone(&alias.expr), to.clone()).alias(&alias.name))
 }
 
 fn nullable(schema: &DFSchema) -> Result<DFSchemaRef> {

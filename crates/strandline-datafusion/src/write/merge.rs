@@ -32,11 +32,13 @@ use crate::write::assign::check_value;
 use crate::write::changes::{Changes, Kind};
 use crate::write::positions::POSITIONS;
 
+// No column of a table has such names, nor one of a source that a table is.
+
 /// True in rows that have a source, null in others.
-const SOURCE: &str = "$source";
+const SOURCE: &str = "\u{0}source";
 
 /// The number of the clause that is carried out.
-const CLAUSE: &str = "$clause";
+const CLAUSE: &str = "\u{0}clause";
 
 /// The rows that a MERGE changes, and how.
 ///
@@ -144,7 +146,8 @@ fn check_condition(on: &Expr, target: &TableReference, source: &LogicalPlan) -> 
         return Ok(());
     }
     let message = format!(
-        "MERGE needs an equality of the two sides in ON, such as {target}.id = source.id: this has none, and every row would have to be compared with every other"
+        "MERGE finds rows by an equality of the two sides in ON, such as {target}.id = source.id, and nulls are equal to nothing: \
+         this has none, and every row would have to be compared with every other"
     );
     Err(refused(ErrorKind::InvalidInput, message))
 }
@@ -204,7 +207,7 @@ impl Merge<'_> {
         rows.extend(self.positions());
         rows.push(clause_number());
         let keys = keys.into_iter().enumerate();
-        rows.extend(keys.map(|(at, key)| Expr::Column(key).alias(format!("$key{at}"))));
+        rows.extend(keys.map(|(at, key)| Expr::Column(key).alias(format!("\u{0}key {at}"))));
         LogicalPlanBuilder::from(self.joined.clone())
             .project(chosen)?
             .filter(clause_number().is_not_null())?

@@ -17,6 +17,7 @@
 mod assign;
 mod changes;
 mod copy;
+mod given;
 mod merge;
 mod pool;
 mod positions;

@@ -1,10 +1,12 @@
 //! Statements as DataFusion's planner understands them: what it would get wrong is put right or refused while it is still text.
 //!
 //! The planner keeps the last of two assignments to a column, takes `SET a.b = 1` for the column `b`, does not fold the names that are
-//! assigned to, knows no `UPDATE SET *` and `INSERT *`, and passes over the alias of a DELETE. Invariant: a statement that is passed on means what it said. What does not
+//! assigned to, knows no
+//! `UPDATE SET *` and `INSERT *`, passes over the alias of a DELETE, and answers no query that stands in VALUES. Invariant: a statement that is passed on means what it said. What does not
 //! belong here: types, and anything that the plan shows (`rule`).
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::common::TableReference;
@@ -18,14 +20,15 @@ use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, CastKind, Delete, Expr, FromTable, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, Insert, Merge, MergeAction, MergeInsertExpr,
-    MergeInsertKind, ObjectName, ObjectNamePart, Parens, SetExpr, Statement as SqlStatement, TableAlias,
-    TableFactor, Update, Values,
+    MergeInsertKind, ObjectName, ObjectNamePart, Parens, Query, SelectItem, SetExpr,
+    Statement as SqlStatement, TableAlias, TableFactor, Update, Values, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use strandline::ErrorKind;
 
-use crate::error::refused;
+use crate::error::{external, refused};
+use crate::write::given;
 
 /// What stands for all columns in an assignment.
 const ALL: &str = "*";
@@ -83,19 +86,27 @@ pub(crate) async fn prepare(state: &SessionState, statement: &mut Statement) -> 
     match statement {
         Statement::Explain(explain) => Box::pin(prepare(state, &mut explain.statement)).await,
         Statement::Statement(statement) => match statement.as_mut() {
-            SqlStatement::Update(update) => prepare_update(update, fold),
-            SqlStatement::Merge(merge) => prepare_merge(state, merge, fold).await,
-            SqlStatement::Insert(insert) => {
-                prepare_insert(insert);
-                Ok(())
-            }
-            SqlStatement::Explain { statement, .. } => match statement.as_mut() {
-                SqlStatement::Update(update) => prepare_update(update, fold),
-                SqlStatement::Merge(merge) => prepare_merge(state, merge, fold).await,
-                _ => Ok(()),
-            },
-            _ => Ok(()),
+            SqlStatement::Explain { statement, .. } => prepare_one(state, statement, fold).await,
+            statement => prepare_one(state, statement, fold).await,
         },
+        _ => Ok(()),
+    }
+}
+
+async fn prepare_one(state: &SessionState, statement: &mut SqlStatement, fold: bool) -> Result<()> {
+    match statement {
+        SqlStatement::Update(update) => {
+            prepare_update(update, fold)?;
+            given::update(state, update, fold).await
+        }
+        SqlStatement::Merge(merge) => {
+            prepare_merge(state, merge, fold).await?;
+            given::merge(state, merge, fold).await
+        }
+        SqlStatement::Insert(insert) => {
+            prepare_insert(insert)?;
+            given::insert(state, insert, fold).await
+        }
         _ => Ok(()),
     }
 }
@@ -106,12 +117,55 @@ fn prepare_update(update: &mut Update, fold: bool) -> Result<()> {
     prepare_assignments(&mut update.assignments, &qualifier, fold)
 }
 
-fn prepare_insert(insert: &mut Insert) {
-    let rows = match insert.source.as_mut().map(|source| source.body.as_mut()) {
-        Some(SetExpr::Values(values)) => &mut values.rows,
-        _ => return,
+fn prepare_insert(insert: &mut Insert) -> Result<()> {
+    let Some(source) = insert.source.as_mut() else { return Ok(()) };
+    match source.body.as_mut() {
+        SetExpr::Values(values) if values.rows.iter().any(|row| row.content.iter().any(has_query)) => {
+            *source = selected(values)?;
+        }
+        SetExpr::Values(values) => {
+            values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark_cast);
+        }
+        SetExpr::Select(select) => name_apart(&mut select.projection),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether a query stands in an expression.
+fn has_query(expr: &Expr) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    Visit::visit(expr, &mut Find).is_break()
+}
+
+/// Rows of VALUES in which queries stand, as a union of queries: the planner evaluates VALUES before it has answered any.
+fn selected(values: &Values) -> Result<Box<Query>> {
+    let row = |row: &Parens<Vec<Expr>>| {
+        let named =
+            row.content.iter().enumerate().map(|(at, value)| format!("{value} AS \"column{}\"", at + 1));
+        format!("SELECT {}", named.collect::<Vec<_>>().join(", "))
     };
-    rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark_cast);
+    let rows: Vec<String> = values.rows.iter().map(row).collect();
+    crate::sql::query(&rows.join(" UNION ALL ")).map_err(external)
+}
+
+/// Gives names to columns of an INSERT's query that would have the same, since it is their places that count.
+fn name_apart(columns: &mut [SelectItem]) {
+    let mut seen = BTreeSet::new();
+    for (at, column) in columns.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = column
+            && !seen.insert(expr.to_string())
+        {
+            let alias = Ident::with_quote('"', format!("column{}", at + 1));
+            *column = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
 }
 
 /// Puts a function around a CAST that stands for a whole value. The planner's own casts look the same in a plan, and are refused where they
@@ -201,6 +255,10 @@ pub(crate) fn as_delete(plan: &LogicalPlan) -> Result<LogicalPlan> {
 }
 
 async fn prepare_merge(state: &SessionState, merge: &mut Merge, fold: bool) -> Result<()> {
+    if merge.clauses.iter().filter_map(|clause| clause.predicate.as_ref()).any(has_query) {
+        let message = "a query in a condition of WHEN is not supported: join what it asks for in USING";
+        return Err(refused(ErrorKind::Unsupported, message));
+    }
     if merge.clauses.iter().any(|clause| has_star(&clause.action)) {
         let columns = columns(state, &merge.table, fold).await?;
         let source = Qualifier::of(&merge.source);
@@ -249,7 +307,7 @@ impl Qualifier {
     }
 }
 
-fn normalized(ident: &Ident, fold: bool) -> String {
+pub(super) fn normalized(ident: &Ident, fold: bool) -> String {
     if fold && ident.quote_style.is_none() { ident.value.to_lowercase() } else { ident.value.clone() }
 }
 

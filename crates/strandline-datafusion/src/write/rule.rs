@@ -12,7 +12,7 @@ use datafusion::datasource::{TableProvider, provider_as_source, source_as_provid
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::logical_plan::{DmlStatement, EmptyRelation, Projection};
-use datafusion::logical_expr::{LogicalPlan, WriteOp};
+use datafusion::logical_expr::{Expr, LogicalPlan, WriteOp};
 use datafusion::optimizer::AnalyzerRule;
 use strandline::ErrorKind;
 
@@ -24,7 +24,7 @@ use crate::write::merge::merging;
 use crate::write::positions::{position_columns, with_positions};
 use crate::write::sink::{Act, SinkTable};
 use crate::write::target::Target;
-use crate::write::values::without_ids;
+use crate::write::values::{freed_value, without_ids};
 
 /// Replaces statements that write to tables of lakes. It comes after types were coerced.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ fn written(plan: &LogicalPlan) -> Result<Option<LakeTable>> {
 
 fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
     let (act, input) = match &dml.op {
-        WriteOp::Insert(op) => (inserting(*op), inserted(&without_ids(&dml.input)?)?),
+        WriteOp::Insert(op) => (inserting(*op), inserted(&without_ids(&dml.input)?, &dml.target.schema())?),
         WriteOp::Truncate => (Act::Truncate, nothing()),
         WriteOp::Delete => deleting(&dml.input)?,
         WriteOp::Update => {
@@ -83,6 +83,20 @@ fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
     let target = provider_as_source(Arc::new(sink) as Arc<dyn TableProvider>);
     let op = WriteOp::Insert(InsertOp::Append);
     Ok(LogicalPlan::Dml(DmlStatement::new(name, target, op, Arc::new(input))))
+}
+
+/// Refuses to assign what is of many rows.
+fn check_of_one_row(expr: &Expr) -> Result<()> {
+    let of_many =
+        expr.exists(|expr| Ok(matches!(expr, Expr::AggregateFunction(_) | Expr::WindowFunction(_))))?;
+    if !of_many {
+        return Ok(());
+    }
+    let message = format!(
+        "column {:?} is given what is of many rows: write it as a query in parentheses",
+        expr.qualified_name().1
+    );
+    Err(refused(ErrorKind::InvalidInput, message))
 }
 
 fn inserting(op: InsertOp) -> Act {
@@ -116,8 +130,10 @@ fn updating(input: &LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Projection(assigned) = input else {
         return Err(refused(ErrorKind::Unsupported, "an UPDATE that assigns nothing"));
     };
+    assigned.expr.iter().try_for_each(check_of_one_row)?;
     check_assigned(&assigned.expr, assigned.input.schema())?;
     let found = with_positions(&assigned.input, "UPDATE")?;
-    let columns = assigned.expr.iter().cloned().chain(position_columns(&found)).collect();
+    let given = assigned.expr.iter().cloned().map(freed_value).collect::<Result<Vec<_>>>()?;
+    let columns = given.into_iter().chain(position_columns(&found)).collect();
     Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(found))?))
 }

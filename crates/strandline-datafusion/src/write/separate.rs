@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemorySchemaProvider};
-use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider};
+use datafusion::catalog::{CatalogProvider, SchemaProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::error::Result;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use strandline::ErrorKind;
 
+use crate::catalog::Beside;
 use crate::error::refused;
 
 /// What the plan is called, as a catalog, a schema and a table. No lake can have such a name.
@@ -81,31 +82,7 @@ pub(crate) fn with_source(state: SessionState, plan: LogicalPlan) -> Result<Sess
     schema.register_table(SOURCE.to_owned(), Arc::new(ViewTable::new(plan, None)))?;
     let source = MemoryCatalogProvider::new();
     source.register_schema(SOURCE, Arc::new(schema))?;
-    let beside = Beside { catalogs: Arc::clone(state.catalog_list()), source: Arc::new(source) };
+    let catalogs = Arc::clone(state.catalog_list());
+    let beside = Beside { catalogs, name: SOURCE.to_owned(), catalog: Arc::new(source) };
     Ok(SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::new(beside)).build())
-}
-
-/// The catalogs of a session, and the source of a statement beside them.
-#[derive(Debug)]
-struct Beside {
-    catalogs: Arc<dyn CatalogProviderList>,
-    source: Arc<dyn CatalogProvider>,
-}
-
-impl CatalogProviderList for Beside {
-    fn register_catalog(
-        &self,
-        name: String,
-        catalog: Arc<dyn CatalogProvider>,
-    ) -> Option<Arc<dyn CatalogProvider>> {
-        self.catalogs.register_catalog(name, catalog)
-    }
-
-    fn catalog_names(&self) -> Vec<String> {
-        self.catalogs.catalog_names()
-    }
-
-    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        if name == SOURCE { Some(Arc::clone(&self.source)) } else { self.catalogs.catalog(name) }
-    }
 }

@@ -1,8 +1,9 @@
-//! `VALUES` with nested columns.
+//! Values of nested columns.
 //!
 //! DataFusion gives the rows of an INSERT the target's types, with the ids that a lake's fields have as metadata, and makes arrays
 //! of them that lack the metadata within lists: the two do not fit, and the statement fails. So the types of such rows are freed
-//! of it before they are planned. Invariant: values are what they were; the ids are the table's to give, not those of rows. What does
+//! of it before they are planned. A member that may not be null is for the table to hold values against: the planner has no cast to it.
+//! Invariant: values are what they were; the ids are the table's to give, not those of rows. What does
 //! not belong here: queries, whose arrays have the types that they say.
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
-use datafusion::logical_expr::logical_plan::Values;
+use datafusion::logical_expr::logical_plan::{Projection, Values};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 /// The same rows, with types that `VALUES` can make.
@@ -20,6 +21,14 @@ pub(super) fn without_ids(input: &LogicalPlan) -> Result<LogicalPlan> {
     let freed = input.clone().transform_up(|plan| match plan {
         LogicalPlan::Values(values) if values.schema.fields().iter().any(|field| is_nested(field)) => {
             Ok(Transformed::yes(LogicalPlan::Values(freed(values)?)))
+        }
+        plan => Ok(Transformed::no(plan)),
+    })?;
+    // The casts that the planner puts around what is selected.
+    let freed = freed.transform_data(|plan| match plan {
+        LogicalPlan::Projection(given) if given.schema.fields().iter().any(|field| is_nested(field)) => {
+            let exprs = given.expr.into_iter().map(freed_value).collect::<Result<Vec<_>>>()?;
+            Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(exprs, given.input)?)))
         }
         plan => Ok(Transformed::no(plan)),
     })?;
@@ -36,7 +45,8 @@ fn freed(values: Values) -> Result<Values> {
     Ok(Values { schema: Arc::new(schema), values: rows.collect::<Result<_>>()? })
 }
 
-fn freed_value(value: Expr) -> Result<Expr> {
+/// A value whose casts say of nested types nothing but what they are made of.
+pub(super) fn freed_value(value: Expr) -> Result<Expr> {
     value
         .transform_up(|value| match value {
             Expr::Cast(mut cast) => {
@@ -67,11 +77,24 @@ fn plain(field: &FieldRef) -> FieldRef {
 
 /// A nested type without metadata within it; none of another type.
 fn plain_type(ty: &DataType) -> Option<DataType> {
-    let bare = |field: &FieldRef| Arc::new(Field::clone(&plain(field)).with_metadata(HashMap::new()));
+    let bare = |field: &FieldRef| Field::clone(&plain(field)).with_metadata(HashMap::new());
+    let nullable = |field: &FieldRef| Arc::new(bare(field).with_nullable(true));
     Some(match ty {
-        DataType::List(element) => DataType::List(bare(element)),
-        DataType::Struct(members) => DataType::Struct(members.iter().map(bare).collect()),
-        DataType::Map(pair, sorted) => DataType::Map(bare(pair), *sorted),
+        DataType::List(element) => DataType::List(nullable(element)),
+        DataType::Struct(members) => DataType::Struct(members.iter().map(nullable).collect()),
+        // The pairs of a map, and their keys, are never null.
+        DataType::Map(pair, sorted) => DataType::Map(Arc::new(pairs(bare(pair))), *sorted),
         _ => return None,
     })
+}
+
+/// The field of a map's pairs, whose values may be null.
+fn pairs(field: Field) -> Field {
+    let DataType::Struct(members) = field.data_type() else { return field };
+    let member = |(at, member): (usize, &FieldRef)| {
+        let member = Field::clone(member);
+        Arc::new(if at == 0 { member.with_nullable(false) } else { member })
+    };
+    let members = members.iter().enumerate().map(member).collect();
+    field.with_data_type(DataType::Struct(members))
 }

@@ -10,6 +10,8 @@ mod fixture;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod nesting;
+#[cfg(test)]
 mod one_commit;
 #[cfg(test)]
 mod positions;

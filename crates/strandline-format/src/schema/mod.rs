@@ -214,6 +214,9 @@ fn check_siblings(fields: &[Field], parent: &str) -> Result<()> {
     let mut seen: HashMap<&NameKey, &Field> = HashMap::with_capacity(fields.len());
     for field in fields {
         if let Some(other) = seen.insert(field.name.key(), field) {
+            if other.name.as_str() == field.name.as_str() {
+                return Err(Error::invalid(format!("two fields are called {parent}{}", field.name)));
+            }
             return Err(Error::invalid(format!(
                 "fields {parent}{} and {parent}{} have the same name but for case",
                 other.name, field.name

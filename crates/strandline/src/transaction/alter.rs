@@ -244,11 +244,27 @@ impl AlterTable {
             change_table(&mut table, &schema, change)?;
         }
         table.schema = TableSchema::Inline(schema.clone());
-        Checks::new(&table.constraints, &schema)
-            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.message()))?;
+        check_constraints(&table, &schema, &draft.table)?;
         crate::write::WriteOptions::default().for_table(&table, &schema)?;
         Ok((table, schema))
     }
+}
+
+/// Holds the constraints of an altered table against its columns: of one that it had, it says that the change is what it does not allow.
+fn check_constraints(table: &TableNode, schema: &Schema, before: &TableNode) -> Result<()> {
+    for constraint in &table.constraints {
+        if let Err(error) = Checks::new(std::slice::from_ref(constraint), schema) {
+            let message = match before.constraints.contains(constraint) {
+                true => format!(
+                    "constraint {} ({}) needs a column as it was: drop the constraint first",
+                    constraint.name, constraint.check
+                ),
+                false => error.message().to_owned(),
+            };
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_source(error));
+        }
+    }
+    Ok(())
 }
 
 impl IntoFuture for AlterTable {

@@ -333,8 +333,17 @@ impl IntoFuture for CreateTable {
 
 /// The id of the field at a path of names between dots. A column whose name has dots is found by its whole name.
 pub(crate) fn field_at(schema: &Schema, path: &str) -> Result<FieldId> {
-    let found = schema.find([path]).or_else(|| schema.find(path.split('.')));
-    found.map(|field| field.id).ok_or_else(|| {
+    let (whole, within) = (schema.find([path]), schema.find(path.split('.')));
+    if let (Some(whole), Some(within)) = (whole, within)
+        && whole.id != within.id
+    {
+        let (outer, field) = path.split_once('.').unwrap_or((path, ""));
+        let message = format!(
+            "{path:?} is a column, and is the field {field:?} of column {outer:?} as well: rename {outer:?} first"
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    whole.or(within).map(|field| field.id).ok_or_else(|| {
         let names: Vec<String> =
             schema.ids().filter_map(|id| schema.path(id)).map(|path| path.join(".")).collect();
         let near = crate::near::offer(&crate::near::nearest(path, names.iter().map(String::as_str)));

@@ -197,16 +197,11 @@ pub(super) fn comment(parser: &mut Parser<'_>) -> Parsed<Statement> {
             Ok(Statement::AlterTable { name, if_exists: false, acts: vec![Act::Comment(comment)] })
         }
         Some(_) => {
-            let mut name = name(parser)?;
-            let Some(path) = name.0.pop().filter(|_| !name.0.is_empty()) else {
+            let name = name(parser)?;
+            if name.0.len() < 2 {
                 return refuse("write COMMENT ON COLUMN table.column IS 'text'");
-            };
-            let comment = comment_text(parser)?;
-            Ok(Statement::AlterTable {
-                name,
-                if_exists: false,
-                acts: vec![Act::ColumnComment { path, comment }],
-            })
+            }
+            Ok(Statement::CommentOnColumn { name, comment: comment_text(parser)? })
         }
         None => parser.expected_ref("TABLE or COLUMN", parser.peek_token_ref()),
     }

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use strandline::format::{Direction, NullOrder, Transform};
 
+use super::nesting;
 use super::types::column_type;
 use super::words::{
     Parsed, expect, identifier, if_absent, in_parens, name, next_are, path, refuse, take, take_one_of, text,
@@ -182,7 +183,9 @@ fn table_constraint(parser: &mut Parser<'_>, name: Option<String>) -> Parsed<Par
 pub(super) fn check(parser: &mut Parser<'_>, name: Option<String>) -> Parsed<Check> {
     expect(parser, &["CHECK"])?;
     parser.expect_token(&Token::LParen)?;
-    let condition = parser.parse_expr()?.to_string();
+    let mut condition = parser.parse_expr()?;
+    nesting::bounded(&mut condition)?;
+    let condition = condition.to_string();
     parser.expect_token(&Token::RParen)?;
     Ok(Check { name, condition })
 }
@@ -228,7 +231,9 @@ fn column_with_constraints(parser: &mut Parser<'_>) -> Parsed<(Column, bool, Vec
 /// The constant of a default: what binds tighter than `NOT NULL` behind it.
 pub(super) fn constant(parser: &mut Parser<'_>) -> Parsed<Expr> {
     use datafusion::sql::sqlparser::dialect::{Dialect, Precedence};
-    parser.parse_subexpr(crate::sql::dialect::LakeDialect.prec_value(Precedence::Is))
+    let mut constant = parser.parse_subexpr(crate::sql::dialect::LakeDialect.prec_value(Precedence::Is))?;
+    nesting::bounded(&mut constant)?;
+    Ok(constant)
 }
 
 /// `day(ts)`, `bucket(16, id)`, `region`.
@@ -317,5 +322,7 @@ fn view(parser: &mut Parser<'_>, or_replace: bool) -> Parsed<CreateView> {
 }
 
 fn query(parser: &mut Parser<'_>) -> Parsed<Box<Query>> {
-    parser.parse_query()
+    let mut query = parser.parse_query()?;
+    nesting::bounded(query.as_mut())?;
+    Ok(query)
 }

@@ -5,6 +5,7 @@
 
 mod alter;
 mod create;
+mod nesting;
 mod refs;
 mod show;
 mod tokens;
@@ -12,6 +13,7 @@ mod types;
 mod words;
 
 use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use strandline::{Error, ErrorKind, Isolation, Result};
@@ -30,16 +32,44 @@ pub(crate) fn statements(text: &str, recursion_limit: usize) -> Result<Vec<State
     statements.into_iter().map(|tokens| statement(tokens, recursion_limit)).collect()
 }
 
+/// A text of ours that is a query.
+///
+/// # Errors
+/// `InvalidInput` if it is none.
+pub(crate) fn query(text: &str) -> Result<Box<Query>> {
+    let parsed = Parser::new(&LakeDialect).try_with_sql(text).and_then(|mut parser| parser.parse_query());
+    parsed.map_err(syntax)
+}
+
 /// What the parser does not understand.
 fn syntax(error: ParserError) -> Error {
     let message = match error {
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-        ParserError::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
+            if is_version_elsewhere(&message) {
+                return Error::new(ErrorKind::InvalidInput, format!("{message}: {VERSIONS}"));
+            }
+            message
+        }
+        ParserError::RecursionLimitExceeded => {
+            "the statement is nested too deeply: split it, or put parts into views".to_owned()
+        }
     };
     Error::new(ErrorKind::InvalidInput, message)
 }
 
+/// Where versions are written.
+const VERSIONS: &str = "a version stands behind the name of a table in FROM, before its alias, as VERSION AS OF, TIMESTAMP AS OF, \
+                        FOR SYSTEM_TIME AS OF or AT (…); anywhere else write a name like \"t@v2\"";
+
+/// Whether a statement went wrong at a word that begins a version.
+fn is_version_elsewhere(message: &str) -> bool {
+    ["AT", "VERSION", "SYSTEM_VERSION", "SYSTEM_TIME", "TIMESTAMP"]
+        .iter()
+        .any(|word| message.contains(&format!("found: {word} ")))
+}
+
 fn statement(tokens: Vec<TokenWithSpan>, recursion_limit: usize) -> Result<Statement> {
+    nesting::check_tokens(&tokens, recursion_limit).map_err(syntax)?;
     let mut parser = Parser::new(&LakeDialect)
         .with_tokens_with_locations(tokens.clone())
         .with_recursion_limit(recursion_limit);
@@ -65,7 +95,10 @@ fn plain(tokens: Vec<TokenWithSpan>, recursion_limit: usize) -> Result<Statement
         .map_err(refused)?;
     let mut statements = parser.parse_statements().map_err(refused)?;
     match statements.pop_front() {
-        Some(statement) => Ok(Statement::Plain(Box::new(statement))),
+        Some(mut statement) => {
+            nesting::bounded_statement(&mut statement).map_err(syntax)?;
+            Ok(Statement::Plain(Box::new(statement)))
+        }
         None => Err(Error::new(ErrorKind::InvalidInput, "there is no statement")),
     }
 }
@@ -175,5 +208,7 @@ fn copy(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
         }
         place += 1;
     }
-    parser.parse_statement().map(|statement| Some(Statement::CopyFrom(Box::new(statement))))
+    let mut statement = parser.parse_statement()?;
+    nesting::bounded(&mut statement)?;
+    Ok(Some(Statement::CopyFrom(Box::new(statement))))
 }

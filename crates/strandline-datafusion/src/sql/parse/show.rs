@@ -12,7 +12,7 @@
 
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::words::{Parsed, name, next_are, reference, take, take_one_of};
+use super::words::{Parsed, name, next_are, reference, refuse, take, take_one_of};
 use crate::sql::statement::{Name, Show, Statement};
 
 pub(super) fn show(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
@@ -31,6 +31,16 @@ fn shown(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
         if take(parser, &["SHOW", word]) {
             return Ok(Some(Statement::Show(show)));
         }
+    }
+    if next_are(parser, &["SHOW", "CREATE"]) {
+        return refuse(
+            "SHOW CREATE is not supported: DESCRIBE tells of columns, t$history of how a table came to be",
+        );
+    }
+    if ["INDEX", "INDEXES", "INDICES", "KEYS"].iter().any(|word| next_are(parser, &["SHOW", word])) {
+        return refuse(
+            "a lake has no indexes: DESCRIBE tells which columns are the key, t$stats what is known of files",
+        );
     }
     let show = if take(parser, &["SHOW", "TABLES"]) {
         Show::Tables { within: within(parser)? }

@@ -7,7 +7,7 @@ use strandline::format::{PrimitiveType, Type};
 use strandline::transaction::{AlterTable, Place};
 use strandline::{ErrorKind, Result, Table, Transaction};
 
-use super::create::{TARGET_FILE_BYTES, file_bytes, named};
+use super::create::{TARGET_FILE_BYTES, check_own, file_bytes, named};
 use super::{Run, invalid};
 use crate::sql::constant;
 use crate::sql::statement::{Act, Check, Column, Name};
@@ -22,6 +22,20 @@ impl Run<'_> {
             Err(error) => Err(error),
         };
         acting.end(outcome, std::convert::identity).await
+    }
+
+    /// The longest name that is a table's is it, and what is behind it leads to the column.
+    pub(super) async fn comment_on_column(&self, name: &Name, comment: Option<String>) -> Result<()> {
+        let mut missing = None;
+        for split in (1..name.0.len()).rev() {
+            let (table, path) = name.0.split_at(split);
+            let act = Act::ColumnComment { path: path.join("."), comment: comment.clone() };
+            match Box::pin(self.alter(&Name(table.to_vec()), false, vec![act])).await {
+                Err(error) if is_no_table(&error, split) => drop(missing.get_or_insert(error)),
+                outcome => return outcome,
+            }
+        }
+        Err(missing.unwrap_or_else(|| invalid(format!("{name} is no column"))))
     }
 
     async fn alter_table(&self, transaction: &Transaction, table: &Table, acts: Vec<Act>) -> Result<()> {
@@ -87,6 +101,11 @@ impl Run<'_> {
     }
 }
 
+/// Whether a name of so many parts is none of a table.
+fn is_no_table(error: &strandline::Error, parts: usize) -> bool {
+    error.kind() == ErrorKind::NotFound || (parts > 2 && error.kind() != ErrorKind::Conflict)
+}
+
 fn within_path(within: Option<&str>, name: &str) -> String {
     within.map_or_else(|| name.to_owned(), |within| format!("{within}.{name}"))
 }
@@ -108,7 +127,10 @@ fn altered(alter: AlterTable, table: &Table, act: Act) -> Result<AlterTable> {
     Ok(match act {
         Act::DropColumn { path, if_exists } if if_exists && !stands(table, &path) => alter,
         Act::DropColumn { path, .. } => alter.drop_column(path),
-        Act::RenameColumn { path, to } => alter.rename_column(path, to),
+        Act::RenameColumn { path, to } => {
+            check_own(&to)?;
+            alter.rename_column(path, to)
+        }
         Act::MoveColumn { path, place } => alter.move_column(path, place),
         Act::SetType { path, ty } => {
             let ty = primitive(&path, &ty)?;

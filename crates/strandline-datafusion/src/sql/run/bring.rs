@@ -24,7 +24,7 @@ impl Run<'_> {
     pub(super) async fn bring(&self, bring: Bring) -> Result<()> {
         self.outside_of_transactions("what is brought into a branch")?;
         let branch = self.branch_to_change(bring.branch.as_deref())?;
-        let of = Box::pin(reference::find(self.lake, &self.standing.place, &bring.reference)).await?;
+        let of = Box::pin(reference::find(self.lake, &self.standing.place, None, &bring.reference)).await?;
         let outcome = self.decided(&bring, (of, &branch)).boxed().await?;
         match outcome {
             Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => Ok(()),

@@ -15,6 +15,7 @@ use super::{Run, invalid};
 use crate::catalog::PUBLIC;
 use crate::sql::statement::{Check, Column, CreateTable, Kind, Name};
 use crate::sql::{constant, refusal};
+use crate::table::Extra;
 
 impl Run<'_> {
     pub(super) async fn create_schema(&self, name: &Name, if_absent: bool) -> Result<()> {
@@ -86,6 +87,7 @@ impl Run<'_> {
 
     /// A column as it is declared.
     pub(super) async fn field(&self, column: &Column) -> Result<Field> {
+        check_own(&column.name)?;
         let mut field = Field::optional(ColumnName::new(column.name.as_str())?, column.ty.clone());
         (field.required, field.doc) = (column.required, column.comment.clone());
         if let Some(default) = &column.default {
@@ -201,9 +203,21 @@ fn fields_of(schema: &ArrowSchema, table: &CreateTable) -> Result<Vec<Field>> {
     }
     let mut fields = strandline::columns::fields_from_arrow(schema)?;
     for field in &mut fields {
+        check_own(field.name.as_str())?;
         field.required = table.key.iter().any(|key| key == field.name.as_str());
     }
     Ok(fields)
+}
+
+/// Refuses the names of columns that are made of where a row stands: UPDATE and MERGE need them, and `t$rows` has them.
+pub(super) fn check_own(column: &str) -> Result<()> {
+    match Extra::ALL.iter().find(|extra| column.eq_ignore_ascii_case(extra.name())) {
+        Some(extra) => Err(invalid(format!(
+            "column {column:?}: {} is where a row stands, as t$rows has it, and UPDATE and MERGE need it: choose another name",
+            extra.name()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn exists(kind: &str, name: &str) -> Error {

@@ -18,12 +18,15 @@ use std::sync::Arc;
 
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use strandline::{ErrorKind, Lake, Transaction};
 
-use crate::catalog::{At, LakeCatalog};
+use crate::catalog::{At, Beside, LakeCatalog};
 use crate::error::external;
+use crate::heads::Heads;
 use crate::sql::statement::Statement;
 
 /// Where a session stands.
@@ -52,6 +55,8 @@ pub(crate) struct Run<'s> {
     /// What the lake is called in the session.
     pub(crate) catalog: &'s str,
     pub(crate) standing: &'s mut Standing,
+    /// The heads at which the statement reads.
+    pub(crate) heads: Heads,
 }
 
 impl Run<'_> {
@@ -81,6 +86,7 @@ impl Run<'_> {
             Statement::CreateView(view) => self.create_view(*view).await,
             Statement::Drop { kind, names, if_exists } => self.drop(kind, &names, if_exists).await,
             Statement::AlterTable { name, if_exists, acts } => self.alter(&name, if_exists, acts).await,
+            Statement::CommentOnColumn { name, comment } => self.comment_on_column(&name, comment).await,
             Statement::Rename { kind, name, to, if_exists } => self.rename(kind, &name, &to, if_exists).await,
             Statement::CreateBranch { name, from, if_absent } => {
                 self.create_branch(name, from, if_absent).await
@@ -103,9 +109,26 @@ impl Run<'_> {
         Ok(DataFrame::new(self.ctx.state(), LogicalPlanBuilder::empty(false).build()?))
     }
 
-    /// The lake as it is seen from here.
+    /// The lake as this statement sees it from here.
     fn seen(&self) -> Arc<LakeCatalog> {
+        Arc::new(self.shown().of_statement(self.heads.clone()))
+    }
+
+    /// The lake as it is seen from here.
+    fn shown(&self) -> Arc<LakeCatalog> {
         LakeCatalog::new(self.lake.clone(), self.standing.at()).planned_by(self.ctx)
+    }
+
+    /// The session in which the lake is as this statement sees it.
+    fn state(&self) -> SessionState {
+        let state = self.ctx.state();
+        let catalogs = Arc::clone(state.catalog_list());
+        let seen = Beside { catalogs, name: self.catalog.to_owned(), catalog: self.seen() };
+        let id = state.session_id().to_owned();
+        SessionStateBuilder::new_from_existing(state)
+            .with_session_id(id)
+            .with_catalog_list(Arc::new(seen))
+            .build()
     }
 
     /// Stands somewhere else, and shows the lake from there.
@@ -116,7 +139,7 @@ impl Run<'_> {
 
     /// Shows the lake in the session as it is seen from here.
     fn show_lake(&self) {
-        self.ctx.register_catalog(self.catalog, self.seen());
+        self.ctx.register_catalog(self.catalog, self.shown());
     }
 }
 

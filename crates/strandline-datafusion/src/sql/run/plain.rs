@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
-use datafusion::datasource::{MemTable, source_as_provider};
+use datafusion::datasource::{MemTable, ViewTable, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::logical_plan::DmlStatement;
@@ -26,7 +26,7 @@ use crate::error::{external, lake_error, refused};
 use crate::sql::names::Asked;
 use crate::sql::{lookup, travel};
 use crate::table::LakeTable;
-use crate::write;
+use crate::{pin, write};
 
 /// How often a statement is run again, and for how long: as a commit is tried.
 const PATIENCE: (u32, Duration) = (100, Duration::from_secs(60));
@@ -38,7 +38,9 @@ impl Run<'_> {
         let (begun, (reruns, patience)) = (Instant::now(), PATIENCE);
         for _ in 0..reruns {
             match self.plain_once(statement.clone()).boxed().await {
-                Err(error) if self.is_alone() && collides(&error) && begun.elapsed() < patience => {}
+                Err(error) if self.is_alone() && collides(&error) && begun.elapsed() < patience => {
+                    self.heads.forget().await;
+                }
                 outcome => return outcome,
             }
         }
@@ -53,7 +55,7 @@ impl Run<'_> {
     async fn plain_once(&self, mut statement: DfStatement) -> Result<DataFrame> {
         refuse_external(&statement, self)?;
         Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
-        Box::pin(write::prepare(&self.ctx.state(), &mut statement)).await?;
+        Box::pin(write::prepare(&self.state(), &mut statement)).await?;
         let plan = match write::aliased_delete(&statement) {
             Some(update) => write::as_delete(&self.plan(update).await?)?,
             None => self.plan(statement).await?,
@@ -64,6 +66,7 @@ impl Run<'_> {
         match frame.logical_plan() {
             LogicalPlan::Dml(dml) => {
                 self.check_written(&dml.table_name)?;
+                refuse_view(dml)?;
                 self.check_within(dml)?;
                 self.at_once(frame).await
             }
@@ -74,12 +77,15 @@ impl Run<'_> {
 
     /// The plan of a statement whose versions were replaced.
     pub(super) async fn plan(&self, mut statement: DfStatement) -> Result<LogicalPlan> {
-        let mut state = self.ctx.state();
+        // What is prepared is run later, and reads what is there then.
+        let is_kept = is_prepare(&statement);
+        let mut state = if is_kept { self.ctx.state() } else { self.state() };
         if let Some(source) = write::separate(&mut statement)? {
             let source = Box::pin(self.plan(source)).await?;
             state = write::with_source(state, source)?;
         }
         match state.statement_to_plan(statement.clone()).await {
+            Ok(plan) if is_kept => pin::keep(&plan).map(|()| plan),
             Ok(plan) => Ok(plan),
             Err(error) => Err(self.explain(error, &statement).await),
         }
@@ -177,7 +183,7 @@ impl Run<'_> {
 
     /// `COPY t FROM …`.
     pub(super) async fn copy_from(&self, copy: SqlStatement) -> Result<DataFrame> {
-        let plan = Box::pin(write::copy_from(&self.ctx.state(), &copy)).await?;
+        let plan = Box::pin(write::copy_from(&self.state(), &copy)).await?;
         if let LogicalPlan::Dml(dml) = &plan {
             self.check_written(&dml.table_name)?;
         }
@@ -188,6 +194,20 @@ impl Run<'_> {
 /// Whether a commit was refused because of what others have committed.
 fn collides(error: &DataFusionError) -> bool {
     lake_error(error).is_some_and(|error| !error.conflicts().is_empty())
+}
+
+fn is_prepare(statement: &DfStatement) -> bool {
+    matches!(statement, DfStatement::Statement(statement) if matches!(**statement, SqlStatement::Prepare { .. }))
+}
+
+/// Refuses to write to what is made of other tables.
+fn refuse_view(dml: &DmlStatement) -> Result<()> {
+    if source_as_provider(&dml.target)?.downcast_ref::<ViewTable>().is_none() {
+        return Ok(());
+    }
+    let message =
+        format!("{} is a view, and is only read: write to the tables that it selects from", dml.table_name);
+    Err(refused(ErrorKind::InvalidInput, message))
 }
 
 /// Refuses to copy into folders by a column that may be null: DataFusion puts such rows into the folder of 0 or of the empty text.

@@ -15,7 +15,7 @@ impl Run<'_> {
     /// What a reference names from here; where none is given, where the session stands.
     async fn named(&self, text: Option<&str>) -> Result<Ref> {
         match text {
-            Some(text) => Box::pin(reference::find(self.lake, &self.standing.place, text)).await,
+            Some(text) => Box::pin(reference::find(self.lake, &self.standing.place, None, text)).await,
             None => Box::pin(self.lake.at(reference::of(&self.standing.place))).await,
         }
     }

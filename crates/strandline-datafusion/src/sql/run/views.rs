@@ -14,7 +14,7 @@ use strandline::{Error, Result, Transaction};
 
 use super::create::stands;
 use super::{Run, invalid};
-use crate::catalog::{LakeCatalog, PUBLIC};
+use crate::catalog::PUBLIC;
 use crate::error::lake_error;
 use crate::sql::statement::{CreateView, Kind};
 use crate::sql::{refusal, travel, view};
@@ -33,8 +33,11 @@ impl Run<'_> {
             return Ok(());
         }
         let text = self.text_of(&view).await?;
-        let plan = match Box::pin(view::plan(LakeCatalog::clone(&self.seen()), &text)).await {
+        // It is planned as a view of its name, which must not stand in itself.
+        let within = view::within(&self.seen(), name).map_err(|error| refusal(&error))?;
+        let plan = match Box::pin(view::plan(within, &text)).await {
             Ok(plan) => plan,
+            Err(error) if lake_error(&error).is_some() => return Err(refusal(&error)),
             // Asked as a query, it may say which names are near.
             Err(error) => {
                 let asked = Box::pin(self.planned(Query::clone(&view.query))).await;

@@ -22,6 +22,8 @@ pub(crate) struct Task {
     pub(crate) rounds: NonZeroUsize,
     /// How many appends "append" makes.
     pub(crate) appends: NonZeroUsize,
+    /// In how many files "tpch" has each plain table.
+    pub(crate) files: NonZeroUsize,
     /// How many rows each of them has.
     pub(crate) rows: NonZeroUsize,
     /// How many each process of "processes" makes.
@@ -33,7 +35,7 @@ pub(crate) struct Task {
 }
 
 /// The options, for people.
-const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --rows, --each, --python";
+const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --files, --rows, --each, --python";
 
 impl Default for Task {
     fn default() -> Self {
@@ -43,6 +45,7 @@ impl Default for Task {
             scale: 1.0,
             rounds: at_least_one(5),
             appends: at_least_one(1000),
+            files: at_least_one(1),
             rows: at_least_one(1000),
             appends_each: at_least_one(25),
             python: "python3".to_owned(),
@@ -63,6 +66,7 @@ impl Task {
                 "--scale" => task.scale = number.parse()?,
                 "--rounds" => task.rounds = number.parse()?,
                 "--appends" => task.appends = number.parse()?,
+                "--files" => task.files = number.parse()?,
                 "--rows" => task.rows = number.parse()?,
                 "--each" => task.appends_each = number.parse()?,
                 "--python" => task.python = value,

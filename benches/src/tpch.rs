@@ -2,7 +2,7 @@
 //! one for each table, in sessions of DataFusion that are configured alike.
 //!
 //! Both are asked in turns, several rounds, and must give the same rows; what is compared are medians. With more appends than one
-//! the lake's tables come in as many commits. What does not belong here: how DataFusion runs a query.
+//! the lake's tables come in as many commits; with more files than one the plain tables are folders of so many. What does not belong here: how DataFusion runs a query.
 
 use std::fmt;
 use std::path::Path;
@@ -14,6 +14,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::util::pretty::pretty_format_batches;
+use datafusion::physical_plan::collect;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use strandline::Lake;
 use tpchgen::generators::{
@@ -39,18 +40,21 @@ pub(crate) async fn run(task: &Task) -> Result<(), Failure> {
     let (theirs, ours) = load(folder.path(), task).await?;
     say(&format!("tpch: scale {}, {} appends to a table, {} rounds", task.scale, task.appends, task.rounds));
     let (mut wall, mut processor) = (Sums::default(), Sums::default());
+    let mut planning = Sums::default();
     for number in 1..=QUERIES {
         let (their, our) = compare(&theirs, &ours, number, task.rounds.get()).await?;
-        let times = wall.add(our.wall, their.wall);
-        let processors = processor.add(our.processor, their.processor);
+        let times = wall.add(our.all.wall, their.all.wall);
+        let processors = processor.add(our.all.processor, their.all.processor);
+        planning.add(our.plan.processor, their.plan.processor);
         say(&format!(
             "q{number:<2} {:>10} against {:>10}, {times:.3} times; {processors:.3} times the processors",
-            show(our.wall),
-            show(their.wall)
+            show(our.all.wall),
+            show(their.all.wall)
         ));
     }
     say(&format!("time on the wall: {wall} plain Parquet"));
     say(&format!("time of the processors: {processor} plain Parquet"));
+    say(&format!("planning, of the processors: {planning} plain Parquet"));
     Ok(())
 }
 
@@ -80,14 +84,18 @@ impl fmt::Display for Sums {
     }
 }
 
-/// A session over plain Parquet, and one over a lake with the same rows.
+/// A session over plain Parquet, in as many files as the task says, and one over a lake with the same rows.
 async fn load(folder: &Path, task: &Task) -> Result<(SessionContext, SessionContext), Failure> {
     let lake = Lake::create(folder.join("lake").to_string_lossy()).await?;
     let config = SessionConfig::new().with_default_catalog_and_schema("lake", "public");
     let (theirs, ours) = (SessionContext::new(), SessionContext::new_with_config(config));
     for (name, batches) in tables(task.scale)? {
-        let path = folder.join(format!("{name}.parquet"));
-        plain::write(&path, &batches, GROUP_ROWS, std::thread::available_parallelism()?, false)?;
+        let path = folder.join(name);
+        std::fs::create_dir(&path)?;
+        for (number, part) in parts(&batches, task.files.get()).iter().enumerate() {
+            let file = path.join(format!("{number}.parquet"));
+            plain::write(&file, part, GROUP_ROWS, std::thread::available_parallelism()?, false)?;
+        }
         theirs.register_parquet(name, path.to_string_lossy(), ParquetReadOptions::default()).await?;
         fill(&lake, name, &batches, task.appends.get()).await?;
     }
@@ -139,7 +147,7 @@ async fn compare(
     ours: &SessionContext,
     number: i32,
     rounds: usize,
-) -> Result<(Cost, Cost), Failure> {
+) -> Result<(Costs, Costs), Failure> {
     let sql = query(number)?;
     let (mut their_costs, mut our_costs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -156,14 +164,32 @@ async fn compare(
             .into());
         }
     }
-    Ok((median(&their_costs), median(&our_costs)))
+    Ok((Costs::median(&their_costs), Costs::median(&our_costs)))
+}
+
+/// What a query costs, and what of that is planning it.
+#[derive(Clone, Copy)]
+struct Costs {
+    plan: Cost,
+    all: Cost,
+}
+
+impl Costs {
+    fn median(rounds: &[Self]) -> Self {
+        let of = |part: fn(&Self) -> Cost| median(&rounds.iter().map(part).collect::<Vec<_>>());
+        Self { plan: of(|costs| costs.plan), all: of(|costs| costs.all) }
+    }
 }
 
 /// The rows of an answer, in an order of their own because rows that are equal to ORDER BY come in any.
-async fn ask(ctx: &SessionContext, sql: &str) -> Result<(Vec<String>, Cost), Failure> {
-    let meter = Meter::start();
-    let batches = ctx.sql(sql).await?.collect().await?;
-    let cost = meter.stop();
+async fn ask(ctx: &SessionContext, sql: &str) -> Result<(Vec<String>, Costs), Failure> {
+    let (all, plan) = (Meter::start(), Meter::start());
+    let frame = ctx.sql(sql).await?;
+    let task = Arc::new(frame.task_ctx());
+    let planned = frame.create_physical_plan().await?;
+    let plan = plan.stop();
+    let batches = collect(planned, task).await?;
+    let cost = Costs { plan, all: all.stop() };
     let mut rows: Vec<String> =
         pretty_format_batches(&batches)?.to_string().lines().map(str::to_owned).collect();
     rows.sort_unstable();

@@ -29,7 +29,7 @@ use strandline::format::FileEntry;
 use strandline::{ErrorKind, Lake};
 
 use crate::error::{external, refused};
-use crate::scan::{self, Kept, LakeFile, LakeSource, Origin, Scanned};
+use crate::scan::{self, Kept, LakeFile, LakeSource, Origin, Scanned, Skips, SmallFiles};
 
 /// Sends scans of lakes to other processes, and takes them there: a codec for `datafusion-proto` and what builds on it.
 ///
@@ -92,6 +92,8 @@ struct Header {
     label: String,
     kept: Kept,
     preserve_order: bool,
+    #[serde(default)]
+    skips: Skips,
     /// The text of the table of the scan's files.
     text: String,
 }
@@ -112,12 +114,12 @@ impl PhysicalExtensionCodec for LakeCodec {
             let message = "a scan with columns of where rows stand (_row_id and the like) cannot be sent to another process";
             return Err(refused(ErrorKind::Unsupported, message));
         }
-        let header = header(config, source.scanned())?;
+        let config = apart(config);
+        let header = header(&config, source.scanned())?;
         serde_json::to_writer(&mut *out, &header)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         out.push(b'\n');
-        let plain =
-            FileScanConfigBuilder::from(config.clone()).with_source(Arc::clone(source.parquet())).build();
+        let plain = FileScanConfigBuilder::from(config).with_source(Arc::clone(source.parquet())).build();
         let plain = DataSourceExec::from_data_source(plain);
         let bytes = physical_plan_to_bytes_with_extension_codec(plain, &DefaultPhysicalExtensionCodec {})?;
         out.extend_from_slice(&bytes);
@@ -161,6 +163,13 @@ fn lake_scan(node: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &LakeSou
     Some((config, config.file_source().downcast_ref::<LakeSource>()?))
 }
 
+/// The same scan, each of its files by itself.
+fn apart(config: &FileScanConfig) -> FileScanConfig {
+    let group = |group: &FileGroup| FileGroup::new(group.iter().flat_map(scan::files_of).cloned().collect());
+    let groups = config.file_groups.iter().map(group).collect();
+    FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build()
+}
+
 fn header(config: &FileScanConfig, scanned: &Scanned) -> Result<Header> {
     // A file that is read in parts is in several groups.
     let mut entries: HashMap<u64, FileEntry> = HashMap::new();
@@ -179,6 +188,7 @@ fn header(config: &FileScanConfig, scanned: &Scanned) -> Result<Header> {
         label: scanned.origin.label.clone(),
         kept: scanned.kept.clone(),
         preserve_order: config.preserve_order,
+        skips: scanned.skips,
         text: scanned.reader.table_text(&entries).map_err(external)?,
     })
 }
@@ -194,8 +204,8 @@ fn taken(lake: &Lake, header: Header, config: &FileScanConfig) -> Result<Arc<dyn
     let parquet = config.file_source().downcast_ref::<ParquetSource>();
     let parquet = parquet.ok_or_else(|| broken("it is no scan of Parquet files"))?;
     let origin = Origin { lake: lake.clone(), table: header.table, label: header.label };
-    let source =
-        scan::source_of(parquet, Arc::new(Scanned { reader, origin, kept: header.kept, whole: None }));
+    let scanned = Scanned { reader, origin, kept: header.kept, whole: None, skips: header.skips };
+    let source = scan::source_of(parquet, Arc::new(scanned));
     let group = |group: &FileGroup| {
         let file = |file: &datafusion_datasource::PartitionedFile| {
             let path = file.object_meta.location.as_ref();
@@ -211,7 +221,7 @@ fn taken(lake: &Lake, header: Header, config: &FileScanConfig) -> Result<Arc<dyn
         .with_file_groups(groups)
         .with_preserve_order(header.preserve_order)
         .build();
-    Ok(DataSourceExec::from_data_source(config))
+    Ok(SmallFiles::in_scan(DataSourceExec::from_data_source(config)))
 }
 
 fn broken(why: &str) -> DataFusionError {

@@ -14,7 +14,7 @@ use crate::compared::AsCompared;
 use crate::external::{ExternalTables, STORED_AS};
 use crate::membership::Membership;
 use crate::pin::OneCommit;
-use crate::scan::WholeFiles;
+use crate::scan::{SmallFiles, WholeFiles};
 use crate::write::WriteRule;
 use crate::{compared, functions, scan, sql};
 
@@ -91,7 +91,8 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
     ctx.add_analyzer_rule(Arc::new(WriteRule));
     functions::register(ctx);
     let state = ctx.state();
-    let rules = scan::careful(state.physical_optimizers());
+    let mut rules = scan::careful(state.physical_optimizers());
+    rules.push(Arc::new(SmallFiles));
     let id = state.session_id().to_owned();
     let state = SessionStateBuilder::new_from_existing(state)
         .with_session_id(id)

@@ -44,13 +44,13 @@ impl PhysicalExprAdapterFactory for FieldIds {
             )
         })?;
         let shape = self.reader.shape(&self.entry, footer).map_err(external)?;
-        Ok(Arc::new(Columns { table, file, shape }))
+        Ok(Arc::new(Columns::new(table, file, shape)))
     }
 }
 
 /// The columns of one file.
 #[derive(Debug)]
-struct Columns {
+pub(super) struct Columns {
     table: SchemaRef,
     file: SchemaRef,
     shape: FileShape,
@@ -67,6 +67,11 @@ impl PhysicalExprAdapter for Columns {
 }
 
 impl Columns {
+    /// Those of the table, of a file of this shape, which has these as Arrow has them.
+    pub(super) fn new(table: SchemaRef, file: SchemaRef, shape: FileShape) -> Self {
+        Self { table, file, shape }
+    }
+
     fn column(&self, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
         let field = self.table.field_with_name(name)?;
         let Some(id) = field_id(field.metadata()) else { return self.position(name) };

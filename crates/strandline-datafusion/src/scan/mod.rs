@@ -6,13 +6,16 @@
 //! What does not belong here: which state that is (`pin`), and what DataFusion makes of the plan.
 
 mod adapt;
+mod bundle;
 mod morsels;
 mod order;
+mod pages;
 mod pushed;
 mod reader;
 mod row_ids;
 mod rule;
 mod source;
+mod together;
 mod whole;
 
 use std::collections::HashMap;
@@ -42,6 +45,7 @@ use strandline::{Lake, Table};
 pub(crate) use pushed::careful;
 pub(crate) use rule::WholeFiles;
 pub(crate) use source::LakeSource;
+pub(crate) use together::{SmallFiles, files_of};
 
 use crate::error::external;
 use crate::table::layout::{Extra, Layout};
@@ -62,6 +66,19 @@ pub(crate) struct Scanned {
     pub(crate) kept: Kept,
     /// The files of which all rows pass the filters, if there are any.
     pub(crate) whole: Option<Whole>,
+    /// What statistics may skip.
+    pub(crate) skips: Skips,
+}
+
+/// What statistics and filters beside the rows may skip in a scan.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Skips {
+    /// Whether they may skip anything.
+    pub(crate) allowed: bool,
+    /// Whether all that the query asks of the table has been asked of its files' statistics.
+    pub(crate) all_asked: bool,
+    /// Whether files may have Bloom filters.
+    pub(crate) blooms: bool,
 }
 
 /// Which state of which table it is.
@@ -142,7 +159,10 @@ pub(crate) async fn plan(
     let reader = table.file_reader();
     let decided = asked.exact && !wanted.filters.is_empty();
     let whole = decided.then(|| Whole::of(session, table, layout, wanted, &plan, &reader)).flatten();
-    let scanned = Scanned { reader, origin, kept, whole };
+    let blooms = table.properties().iter().any(|(key, _)| key.as_str() == "strandline.bloom-filters");
+    let allowed = session.config_options().execution.parquet.pruning;
+    let skips = Skips { allowed, all_asked: asked.exact, blooms };
+    let scanned = Scanned { reader, origin, kept, whole, skips };
     build(session, table, Arc::new(scanned), layout, plan.files, wanted)
 }
 
@@ -303,11 +323,16 @@ fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(format!("{STORE_SCHEME}{}-{}", lake.id(), lake.storage().fingerprint()))
 }
 
+/// How many bytes of files a partition has at least: what is less is read faster than it is shared out.
+const PARTITION_BYTES: u64 = 1 << 20;
+
 /// Files spread evenly, neighbours together.
 fn spread(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
     if files.is_empty() {
         // A plan needs a partition to be put together with others, if only one without rows.
         return vec![FileGroup::default()];
     }
-    FileGroup::new(files).split_files(partitions)
+    let bytes = files.iter().map(|file| file.object_meta.size).fold(0, u64::saturating_add);
+    let shares = usize::try_from(bytes.div_ceil(PARTITION_BYTES)).unwrap_or(usize::MAX).max(1);
+    FileGroup::new(files).split_files(partitions.min(shares))
 }

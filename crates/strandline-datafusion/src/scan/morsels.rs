@@ -19,7 +19,9 @@ use strandline::ErrorKind;
 use strandline::format::{DeletionVector, FileEntry};
 
 use super::adapt::FieldIds;
+use super::bundle::{Bundle, Common};
 use super::reader::Opened;
+use super::together::Together;
 use super::{LakeFile, Scanned};
 use crate::error::{external, refused};
 
@@ -31,6 +33,8 @@ pub(super) struct Morsels {
     /// The scan's configuration, without its files.
     config: FileScanConfig,
     partition: usize,
+    /// For files that are read together.
+    common: Arc<Common>,
 }
 
 impl fmt::Debug for Morsels {
@@ -46,17 +50,21 @@ impl Morsels {
         store: Arc<dyn ObjectStore>,
         config: &FileScanConfig,
         partition: usize,
+        common: Common,
     ) -> Self {
         let config = FileScanConfigBuilder::new(config.object_store_url.clone(), Arc::clone(&parquet))
             .with_limit(config.limit)
             .with_preserve_order(config.preserve_order)
             .build();
-        Self { parquet, scanned, store, config, partition }
+        Self { parquet, scanned, store, config, partition, common: Arc::new(common) }
     }
 }
 
 impl Morselizer for Morsels {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        if let Some(together) = file.extension::<Together>() {
+            return Ok(Box::new(Bundle::new(together, Arc::clone(&self.common))));
+        }
         let entry = file.extension::<LakeFile>().map(|file| Arc::clone(&file.0)).ok_or_else(|| {
             DataFusionError::Internal(format!("{} is no file of a lake's table", file.object_meta.location))
         })?;
@@ -105,7 +113,7 @@ impl MorselPlanner for WithDeletes {
 }
 
 /// The rows of a file that are left, of all that it has.
-fn left(deleted: &DeletionVector, rows: u64) -> Result<RowSelection> {
+pub(super) fn left(deleted: &DeletionVector, rows: u64) -> Result<RowSelection> {
     let place = |at: u64| {
         usize::try_from(at).map_err(|_| refused(ErrorKind::Unsupported, "a file has more rows than memory"))
     };

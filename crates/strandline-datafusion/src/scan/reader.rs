@@ -56,20 +56,20 @@ impl ParquetFileReaderFactory for Readers {
         let opened = file.extension::<Opened>().cloned().ok_or_else(|| {
             DataFusionError::Internal(format!("{} is no file of a lake's table", file.object_meta.location))
         })?;
-        Ok(Box::new(Reader { reader: self.0.clone(), opened, counts: Counts::new(partition, metrics) }))
+        Ok(Box::new(Reader::new(self.0.clone(), opened, Counts::new(partition, metrics))))
     }
 }
 
 /// What reading costs, for EXPLAIN ANALYZE.
-#[derive(Debug)]
-struct Counts {
+#[derive(Clone, Debug)]
+pub(super) struct Counts {
     requests: Count,
     bytes: Count,
     footers_cached: Count,
 }
 
 impl Counts {
-    fn new(partition: usize, metrics: &ExecutionPlanMetricsSet) -> Self {
+    pub(super) fn new(partition: usize, metrics: &ExecutionPlanMetricsSet) -> Self {
         let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
             requests: counter("lake_requests"),
@@ -84,13 +84,22 @@ impl Counts {
     }
 }
 
-struct Reader {
+/// Reads one file.
+pub(super) struct Reader {
     reader: FileReader,
     opened: Opened,
     counts: Counts,
 }
 
 impl Reader {
+    pub(super) fn new(reader: FileReader, opened: Opened, counts: Counts) -> Self {
+        Self { reader, opened, counts }
+    }
+
+    pub(super) fn entry(&self) -> &Arc<FileEntry> {
+        &self.opened.entry
+    }
+
     async fn whole(&self) -> strandline::Result<&Bytes> {
         let read = async {
             self.counts.read(1, self.opened.entry.size);
@@ -99,7 +108,7 @@ impl Reader {
         self.opened.whole.get_or_try_init(|| read).await
     }
 
-    async fn footer(&self) -> strandline::Result<Arc<ParquetMetaData>> {
+    pub(super) async fn footer(&self) -> strandline::Result<Arc<ParquetMetaData>> {
         if let Some(footer) = self.opened.footer.get() {
             return Ok(Arc::clone(footer));
         }
@@ -116,7 +125,8 @@ impl Reader {
         Ok(Arc::clone(self.opened.footer.get_or_init(|| footer)))
     }
 
-    async fn ranges(&self, ranges: Vec<Range<u64>>) -> strandline::Result<Vec<Bytes>> {
+    /// Some ranges of the file, each by itself.
+    pub(super) async fn ranges(&self, ranges: Vec<Range<u64>>) -> strandline::Result<Vec<Bytes>> {
         let footer = self.footer().await?;
         let read = self.opened.whole.initialized();
         if read || (FileReader::is_small(&self.opened.entry) && !FileReader::has_checksums(&footer)) {

@@ -6,11 +6,11 @@
 //! would drop those (see `codec`); a filter that comes down a plan is only kept, until it is known to be of the right columns (`pushed`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::projection::ProjectionExprs;
@@ -23,7 +23,9 @@ use datafusion_datasource::morsel::Morselizer;
 use object_store::ObjectStore;
 
 use super::Scanned;
+use super::bundle::{Common, FileCounts, Pruner};
 use super::morsels::Morsels;
+use super::reader::Counts;
 
 /// A scan of a lake's table.
 #[derive(Clone)]
@@ -32,12 +34,16 @@ pub(crate) struct LakeSource {
     scanned: Arc<Scanned>,
     /// Filters that came down the plan, over the table's columns.
     offers: Vec<Arc<dyn PhysicalExpr>>,
+    batch_rows: usize,
 }
+
+/// How many rows a batch has at most, until the session says it.
+const BATCH_ROWS: usize = 8192;
 
 impl LakeSource {
     /// The table through this source, which has [`Scanned::readers`].
     pub(crate) fn new(parquet: Arc<dyn FileSource>, scanned: Arc<Scanned>) -> Self {
-        Self { parquet, scanned, offers: Vec::new() }
+        Self { parquet, scanned, offers: Vec::new(), batch_rows: BATCH_ROWS }
     }
 
     /// What is scanned.
@@ -72,7 +78,47 @@ impl LakeSource {
             false => self.parquet.try_pushdown_filters(filters, config)?.updated_node,
         };
         let parquet = parquet.unwrap_or_else(|| Arc::clone(&self.parquet));
-        Ok(Some(Arc::new(Self { parquet, scanned: Arc::clone(&self.scanned), offers: Vec::new() })))
+        Ok(Some(Arc::new(Self { parquet, offers: Vec::new(), ..self.clone() })))
+    }
+
+    /// Whether files may be read together: nothing of where their rows stand is asked, and nothing is skipped within them.
+    pub(super) fn reads_together(&self) -> bool {
+        let schema = self.parquet.table_schema();
+        let parquet = self.parquet.downcast_ref::<ParquetSource>();
+        let decodes_all =
+            parquet.is_some_and(|parquet| !parquet.table_parquet_options().global.pushdown_filters);
+        let by_blooms = self.scanned.skips.blooms && self.parquet.filter().is_some();
+        let plain = schema.virtual_columns().is_empty() && schema.table_partition_cols().is_empty();
+        plain && decodes_all && !by_blooms
+    }
+
+    /// What files have in common that are read together.
+    fn common(&self, partition: usize) -> Result<Common> {
+        let (schema, metrics) = (self.parquet.table_schema(), self.parquet.metrics());
+        let columns = Arc::clone(schema.file_schema());
+        let all = || {
+            let places: Vec<usize> = (0..schema.table_schema().fields().len()).collect();
+            ProjectionExprs::from_indices(&places, schema.table_schema())
+        };
+        let projection = self.parquet.projection().cloned().unwrap_or_else(all);
+        let max_in_list = self
+            .parquet
+            .downcast_ref::<ParquetSource>()
+            .map_or(0, |parquet| parquet.table_parquet_options().global.max_in_list_size);
+        let pruner = self.parquet.filter().filter(|_| self.scanned.skips.allowed).and_then(|filter| {
+            Pruner::new(filter, Arc::clone(&columns), self.scanned.skips.all_asked, metrics, max_in_list)
+        });
+        Ok(Common {
+            reader: self.scanned.reader.clone(),
+            output: Arc::new(projection.project_schema(schema.table_schema())?),
+            columns,
+            projection,
+            batch_rows: self.batch_rows,
+            counts: Counts::new(partition, metrics),
+            files: FileCounts::new(partition, metrics),
+            pruner: pruner.map(Mutex::new),
+            fits: Mutex::default(),
+        })
     }
 }
 
@@ -99,7 +145,8 @@ impl FileSource for LakeSource {
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
         let (parquet, scanned) = (Arc::clone(&self.parquet), Arc::clone(&self.scanned));
-        Ok(Box::new(Morsels::new(parquet, scanned, store, config, partition)))
+        let common = self.common(partition)?;
+        Ok(Box::new(Morsels::new(parquet, scanned, store, config, partition, common)))
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -107,7 +154,8 @@ impl FileSource for LakeSource {
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        self.with(self.parquet.with_batch_size(batch_size))
+        let parquet = self.parquet.with_batch_size(batch_size);
+        Arc::new(Self { parquet, batch_rows: batch_size, ..self.clone() })
     }
 
     fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {

@@ -110,7 +110,10 @@ impl<'p> Known<'p> {
         let source = config.file_source().downcast_ref::<LakeSource>()?;
         let whole = source.scanned().whole.as_ref()?;
         // With a limit, it is not all of its files that a scan reads.
-        let plain = config.limit.is_none() && whole.pass(predicate);
+        let files = config.file_groups.iter().flat_map(FileGroup::iter);
+        // A plan that went through all rules before has files together.
+        let apart = files.into_iter().all(|file| file.extension::<LakeFile>().is_some());
+        let plain = apart && config.limit.is_none() && whole.pass(predicate);
         plain.then_some(Self { config, source, whole })
     }
 
@@ -161,6 +164,7 @@ impl<'p> Known<'p> {
             origin: self.source.scanned().origin.clone(),
             kept,
             whole: None,
+            skips: self.source.scanned().skips,
         };
         let source = LakeSource::new(Arc::clone(self.source.parquet()), Arc::new(scanned));
         let config = FileScanConfigBuilder::from(self.config.clone())

@@ -30,6 +30,8 @@ mod session;
 #[cfg(test)]
 mod slt;
 #[cfg(test)]
+mod small_files;
+#[cfg(test)]
 mod whole;
 #[cfg(test)]
 mod write;

@@ -1,0 +1,396 @@
+//! Reading small files of a scan together (see `together`).
+//!
+//! What depends on the query and a file's columns is made once for all files that have the same columns ([`Fit`]); what depends on filters
+//! that are filled in while the query runs is asked of all files of a bundle at once. Invariants are those of `morsels` and `reader`: columns are
+//! found by their ids, deleted rows are left out, bytes are verified. What does not belong here: decoding (`pages`).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::Statistics;
+use datafusion::common::pruning::PrunableStatistics;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use datafusion::parquet::arrow::{
+    FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema,
+};
+use datafusion::parquet::schema::types::SchemaDescriptor;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::DynamicFilterTracking;
+use datafusion::physical_expr::projection::{ProjectionExprs, Projector};
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, PruningMetrics};
+use datafusion_datasource::PartitionedFile;
+use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use strandline::format::FileEntry;
+use strandline::scan::FileReader;
+
+use super::LakeFile;
+use super::adapt::Columns;
+use super::morsels::left;
+use super::pages::{AsRowGroups, Part, Parts};
+use super::reader::{Counts, Opened, Reader};
+use super::together::Together;
+use crate::error::external;
+
+/// How many files are read at once.
+const FILES: usize = 8;
+
+/// What the bundles of one partition have in common.
+pub(super) struct Common {
+    pub(super) reader: FileReader,
+    /// The columns of the table that are stored.
+    pub(super) columns: SchemaRef,
+    pub(super) projection: ProjectionExprs,
+    pub(super) output: SchemaRef,
+    pub(super) batch_rows: usize,
+    pub(super) counts: Counts,
+    pub(super) files: FileCounts,
+    pub(super) pruner: Option<Mutex<Pruner>>,
+    /// What has been made for files so far.
+    pub(super) fits: Mutex<Vec<Arc<Fit>>>,
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Common").field("output", &self.output).finish_non_exhaustive()
+    }
+}
+
+/// What became of files, for EXPLAIN ANALYZE.
+#[derive(Debug)]
+pub(super) struct FileCounts {
+    pruned: PruningMetrics,
+    deleted: Count,
+}
+
+impl FileCounts {
+    pub(super) fn new(partition: usize, metrics: &ExecutionPlanMetricsSet) -> Self {
+        let builder = || MetricBuilder::new(metrics);
+        Self {
+            pruned: builder().pruning_metrics("files_ranges_pruned_statistics", partition),
+            deleted: builder().counter("lake_rows_deleted", partition),
+        }
+    }
+}
+
+/// Skips files by a filter that is filled in while the query runs.
+pub(super) struct Pruner {
+    predicate: Arc<dyn PhysicalExpr>,
+    columns: SchemaRef,
+    tracking: DynamicFilterTracking,
+    /// What the filter has come to say; `None` before it was asked.
+    built: Option<Option<Arc<PruningPredicate>>>,
+    errors: Count,
+    max_in_list: usize,
+}
+
+impl Pruner {
+    /// `None` if the filter says nothing that was not known when the files were planned.
+    pub(super) fn new(
+        predicate: Arc<dyn PhysicalExpr>,
+        columns: SchemaRef,
+        all_known: bool,
+        metrics: &ExecutionPlanMetricsSet,
+        max_in_list: usize,
+    ) -> Option<Self> {
+        let tracking = DynamicFilterTracking::classify(&predicate);
+        let errors = MetricBuilder::new(metrics).global_counter("num_predicate_creation_errors");
+        let new = Self { predicate, columns, tracking, built: None, errors, max_in_list };
+        (!all_known || new.tracking.contains_dynamic_filter()).then_some(new)
+    }
+
+    /// Which files may hold rows that pass; `None` if all may.
+    fn keep(&mut self, files: &[PartitionedFile]) -> Option<Vec<bool>> {
+        let moved = self.tracking.watcher().is_some_and(|watcher| watcher.changed());
+        if moved || self.built.is_none() {
+            let builder = PruningPredicateBuilder::new()
+                .with_file_schema(Arc::clone(&self.columns))
+                .with_error_counter(&self.errors)
+                .with_max_in_list_size(self.max_in_list);
+            self.built = Some(builder.build(Arc::clone(&self.predicate)));
+        }
+        let built = self.built.as_ref()?.as_ref()?;
+        let unknown = || Arc::new(Statistics::new_unknown(&self.columns));
+        let known = files.iter().map(|file| file.statistics.clone().unwrap_or_else(unknown)).collect();
+        // What cannot be judged is read.
+        built.prune(&PrunableStatistics::new(known, Arc::clone(&self.columns))).ok()
+    }
+}
+
+impl Common {
+    fn kept(&self, files: &[PartitionedFile]) -> Result<Vec<Arc<FileEntry>>> {
+        let keep = self.pruner.as_ref().and_then(|pruner| {
+            let mut pruner = pruner.lock().unwrap_or_else(PoisonError::into_inner);
+            pruner.keep(files)
+        });
+        let mut entries = Vec::with_capacity(files.len());
+        for (at, file) in files.iter().enumerate() {
+            if keep.as_ref().is_some_and(|keep| keep.get(at) == Some(&false)) {
+                self.files.pruned.add_pruned(1);
+                continue;
+            }
+            self.files.pruned.add_matched(1);
+            let entry = file.extension::<LakeFile>().map(|file| Arc::clone(&file.0));
+            entries.push(entry.ok_or_else(|| {
+                let place = &file.object_meta.location;
+                DataFusionError::Internal(format!("{place} is no file of a lake's table"))
+            })?);
+        }
+        Ok(entries)
+    }
+
+    /// Reads what is needed of all files: their footers where these are not known, and then their columns.
+    async fn load(self: Arc<Self>, entries: Vec<Arc<FileEntry>>) -> Result<Vec<Run>> {
+        let open = |entry: Arc<FileEntry>| {
+            let reader = Reader::new(self.reader.clone(), Opened::new(entry), self.counts.clone());
+            async move {
+                let footer = reader.footer().await.map_err(external)?;
+                Ok::<_, DataFusionError>((reader, footer))
+            }
+        };
+        let opened: Vec<_> = stream::iter(entries).map(open).buffered(FILES).try_collect().await?;
+        let mut fitting = Vec::with_capacity(opened.len());
+        for (reader, footer) in opened {
+            let fit = self.fit(reader.entry(), &footer)?;
+            fitting.push((reader, footer, fit));
+        }
+        let this = &self;
+        let read = |(reader, footer, fit): (Reader, Arc<_>, Arc<Fit>)| async move {
+            let part = this.part(&reader, footer, &fit).await?;
+            Ok::<_, DataFusionError>((fit, part))
+        };
+        let parts = stream::iter(fitting).map(read).buffered(FILES);
+        let mut runs: Vec<Run> = Vec::new();
+        let mut parts = std::pin::pin!(parts);
+        while let Some((fit, part)) = parts.try_next().await? {
+            match runs.iter_mut().find(|run| Arc::ptr_eq(&run.fit, &fit)) {
+                Some(run) => run.parts.push(part),
+                None => runs.push(Run { fit, parts: vec![part] }),
+            }
+        }
+        Ok(runs)
+    }
+
+    async fn part(
+        &self,
+        reader: &Reader,
+        footer: Arc<datafusion::parquet::file::metadata::ParquetMetaData>,
+        fit: &Fit,
+    ) -> Result<Part> {
+        let entry = Arc::clone(reader.entry());
+        let group = footer.row_groups().first();
+        let columns = group.map(|group| group.columns()).unwrap_or_default();
+        let range = |leaf: &usize| {
+            let (start, length) = columns.get(*leaf)?.byte_range();
+            Some(start..start.checked_add(length)?)
+        };
+        let ranges: Option<Vec<_>> = fit.leaves.iter().map(range).collect();
+        let ranges = ranges.ok_or_else(|| {
+            DataFusionError::Internal(format!("{} was opened as another file", self.reader.place(&entry)))
+        })?;
+        let chunks =
+            if ranges.is_empty() { Vec::new() } else { reader.ranges(ranges).await.map_err(external)? };
+        let left = match &entry.deletes {
+            None => None,
+            Some(_) => {
+                let deleted = self.reader.deletion_vector(&entry).await.map_err(external)?;
+                let gone = entry.rows.saturating_sub(entry.live_rows());
+                self.files.deleted.add(usize::try_from(gone).unwrap_or(usize::MAX));
+                Some(left(&deleted.unwrap_or_default(), entry.rows)?)
+            }
+        };
+        Ok(Part { entry, footer, chunks, left })
+    }
+
+    /// How a file's columns become what is asked for.
+    fn fit(
+        &self,
+        entry: &Arc<FileEntry>,
+        footer: &Arc<datafusion::parquet::file::metadata::ParquetMetaData>,
+    ) -> Result<Arc<Fit>> {
+        let schema = footer.file_metadata().schema_descr();
+        let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = fits
+            .iter()
+            .find(|fit| fit.fields == entry.fields && fit.stored.root_schema() == schema.root_schema());
+        if let Some(known) = known {
+            return Ok(Arc::clone(known));
+        }
+        let file = viewed(&parquet_to_arrow_schema(schema, None)?);
+        let shape = self.reader.shape(entry, footer).map_err(external)?;
+        let columns = Columns::new(Arc::clone(&self.columns), Arc::clone(&file), shape);
+        let fit = Arc::new(Fit::new(&self.projection, &columns, &file, schema, entry.fields)?);
+        fits.push(Arc::clone(&fit));
+        Ok(fit)
+    }
+}
+
+/// Strings and byte strings as views, as tables have them (`table::layout`).
+fn viewed(schema: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8 => Arc::new(Field::clone(field).with_data_type(DataType::Utf8View)),
+        DataType::Binary => Arc::new(Field::clone(field).with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// How the columns of files become what is asked for: for all files of one Parquet schema that were written with the same fields.
+#[derive(Debug)]
+pub(super) struct Fit {
+    /// Which of the table's sets of fields they were written with.
+    fields: u32,
+    stored: SchemaDescriptor,
+    /// The leaf columns that are read.
+    leaves: Arc<[usize]>,
+    levels: FieldLevels,
+    projector: Projector,
+}
+
+impl Fit {
+    fn new(
+        projection: &ProjectionExprs,
+        columns: &Columns,
+        file: &SchemaRef,
+        stored: &SchemaDescriptor,
+        fields: u32,
+    ) -> Result<Self> {
+        use datafusion::physical_expr_adapter::PhysicalExprAdapter;
+        let fitted = projection.clone().try_map_exprs(|expr| columns.rewrite(expr))?;
+        let mut roots: Vec<usize> =
+            fitted.expr_iter().flat_map(|expr| collect_columns(&expr)).map(|column| column.index()).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let read = file.project(&roots)?;
+        let mask = ProjectionMask::roots(stored, roots);
+        let leaves = (0..stored.num_columns()).filter(|leaf| mask.leaf_included(*leaf)).collect();
+        let levels = parquet_to_arrow_field_levels(stored, mask, Some(file.fields()))?;
+        let fitted = fitted.try_map_exprs(|expr| reassign_expr_columns(expr, &read))?;
+        let projector = fitted.make_projector(&read)?;
+        Ok(Self { fields, stored: stored.clone(), leaves, levels, projector })
+    }
+
+    fn projected(&self, batch: &RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
+        let batch = self.projector.project_batch(batch)?;
+        if self.projector.output_schema() == output {
+            return Ok(batch);
+        }
+        // A file may have what the table requires as something that may be null.
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(output), batch.columns().to_vec(), &options)?)
+    }
+}
+
+/// Files with the same fit, one behind the other.
+#[derive(Debug)]
+struct Run {
+    fit: Arc<Fit>,
+    parts: Vec<Part>,
+}
+
+impl Run {
+    fn batches(
+        self,
+        common: &Arc<Common>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+        let Self { fit, parts } = self;
+        let parts = Arc::new(Parts::new(Arc::clone(&fit.leaves), parts, common.reader.clone()));
+        let groups = AsRowGroups(Arc::clone(&parts));
+        let read = ParquetRecordBatchReader::try_new_with_row_groups(
+            &fit.levels,
+            &groups,
+            common.batch_rows,
+            parts.left(),
+        );
+        let output = Arc::clone(&common.output);
+        let failed = move |error: DataFusionError| parts.failed().map_or(error, external);
+        let read = read.map_err(|error| failed(error.into()))?;
+        Ok(read.map(move |batch: std::result::Result<RecordBatch, ArrowError>| {
+            fit.projected(&batch.map_err(|error| failed(error.into()))?, &output)
+        }))
+    }
+}
+
+/// Files that are to be read together.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    files: Arc<[PartitionedFile]>,
+    /// How many of them have been read.
+    done: usize,
+    stepwise: bool,
+    common: Arc<Common>,
+}
+
+impl Bundle {
+    pub(super) fn new(together: &Together, common: Arc<Common>) -> Self {
+        Self { files: Arc::clone(&together.files), done: 0, stepwise: together.stepwise, common }
+    }
+
+    /// Up to where files are read next: step by step, each step is as long as all before it.
+    fn next(&self) -> usize {
+        match self.stepwise {
+            true => self.done.saturating_mul(2).clamp(1, self.files.len()),
+            false => self.files.len(),
+        }
+    }
+}
+
+impl MorselPlanner for Bundle {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let mut bundle = *self;
+        let mut entries = Vec::new();
+        while entries.is_empty() {
+            let next = bundle.next();
+            if bundle.done == next {
+                return Ok(None);
+            }
+            entries = bundle.common.kept(&bundle.files[bundle.done..next])?;
+            bundle.done = next;
+        }
+        Ok(Some(MorselPlan::new().with_pending_planner(async move {
+            let common = Arc::clone(&bundle.common);
+            let runs = Arc::clone(&common).load(entries).await?;
+            let rest = (bundle.done < bundle.files.len()).then_some(bundle);
+            Ok(Box::new(Loaded { rows: Rows { runs, common }, rest }) as Box<dyn MorselPlanner>)
+        })))
+    }
+}
+
+/// Files whose needed columns are here, and those that are read when their rows were taken.
+#[derive(Debug)]
+struct Loaded {
+    rows: Rows,
+    rest: Option<Bundle>,
+}
+
+impl MorselPlanner for Loaded {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let rest = self.rest.into_iter().map(|rest| Box::new(rest) as Box<dyn MorselPlanner>);
+        let plan = MorselPlan::new().with_morsels(vec![Box::new(self.rows)]);
+        Ok(Some(plan.with_planners(rest.collect())))
+    }
+}
+
+/// The rows of files whose needed columns are here.
+#[derive(Debug)]
+struct Rows {
+    runs: Vec<Run>,
+    common: Arc<Common>,
+}
+
+impl Morsel for Rows {
+    fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let Self { runs, common } = *self;
+        let batches = move |run: Run| match run.batches(&common) {
+            Ok(batches) => stream::iter(batches).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        };
+        stream::iter(runs).flat_map(batches).boxed()
+    }
+}

@@ -1,0 +1,105 @@
+//! Tables of many small appends: their files are read together, and still each as what it is.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStoreExt;
+use strandline::filter::col;
+use strandline::format::{ColumnName, Field, PrimitiveType, Value};
+use strandline::{ErrorKind, Lake};
+use strandline_datafusion::lake_error;
+use strandline_testkit::PathClass;
+
+use crate::fixture::{Counted, batch, lines, longs, rows, table};
+
+/// A table of so many files of ten rows each.
+async fn appended(lake: &Lake, files: i64) {
+    table(lake, "t", &[("id", longs(0..10)), ("twice", longs((0..10).map(|id| id * 2)))]).await;
+    append(lake, 1..files, "twice").await;
+}
+
+async fn append(lake: &Lake, parts: std::ops::Range<i64>, name: &str) {
+    for part in parts {
+        let ids = part * 10..part * 10 + 10;
+        let rows = batch(&[("id", longs(ids.clone())), (name, longs(ids.map(|id| id * 2)))]);
+        lake.append("t", rows).await.unwrap();
+    }
+}
+
+fn in_one_partition(lake: &Lake) -> SessionContext {
+    let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    strandline_datafusion::register(&ctx, "lake", lake).unwrap();
+    ctx
+}
+
+async fn batches(ctx: &SessionContext, sql: &str) -> Vec<RecordBatch> {
+    ctx.sql(sql).await.unwrap().collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn batches_go_over_the_borders_of_files() {
+    let counted = Counted::new().await;
+    appended(&counted.lake, 50).await;
+    let ctx = in_one_partition(&counted.lake);
+    let sql = "SELECT twice, id FROM lake.public.t";
+    let found = batches(&ctx, sql).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].num_rows(), 500);
+    // Footers are known by now: of each file its columns are asked for, and nothing else.
+    let (again, counts) = counted.store.measure(batches(&ctx, sql)).await;
+    assert_eq!(again, found);
+    assert_eq!(counts.to(PathClass::Data).requests, 50);
+    let told = rows(&ctx, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
+    for part in ["and 49 more", "lake_footer_cache_hits=50", "lake_requests=50", "output_batches=1"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn each_file_is_read_with_its_own_columns_and_deletes() {
+    let counted = Counted::new().await;
+    let lake = &counted.lake;
+    appended(lake, 3).await;
+    let transaction = lake.begin().await.unwrap();
+    transaction.delete("t", col("id").between(8, 11)).await.unwrap();
+    let added = Field {
+        initial: Some(Value::Long(7)),
+        default: Some(Value::Long(8)),
+        ..Field::optional(ColumnName::new("added").unwrap(), PrimitiveType::Long)
+    };
+    transaction.alter_table("t").rename_column("twice", "double").add_column(added).await.unwrap();
+    transaction.commit().await.unwrap();
+    append(lake, 3..6, "double").await;
+    let ctx = in_one_partition(lake);
+    let found = lines(&batches(&ctx, "SELECT id, double, added FROM lake.public.t ORDER BY id").await);
+    let row = |id: i64| match id {
+        0..30 => format!("{id} {} 7", id * 2),
+        _ => format!("{id} {} 8", id * 2),
+    };
+    let expected: Vec<String> = (0..60).filter(|id| !(8..12).contains(id)).map(row).collect();
+    assert_eq!(found, expected);
+    // Files of each of the two schemas go together.
+    let told = rows(&ctx, "EXPLAIN ANALYZE SELECT id, added FROM lake.public.t").await.join("\n");
+    for part in ["output_batches=2", "output_rows=56", "lake_rows_deleted=4"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(rows(&ctx, "SELECT count(*) FROM lake.public.t WHERE id % 2 = 1").await, ["28"]);
+}
+
+#[tokio::test]
+async fn a_wrong_byte_is_an_error_that_names_its_file() {
+    let counted = Counted::new().await;
+    appended(&counted.lake, 5).await;
+    let ctx = in_one_partition(&counted.lake);
+    let sql = "SELECT sum(id) FROM lake.public.t WHERE id + 0 >= 0";
+    assert_eq!(rows(&ctx, sql).await, ["1225"]);
+    let table = counted.lake.table("t").await.unwrap();
+    let (reader, entry) = (table.file_reader(), &table.files().await.unwrap()[3]);
+    let (start, length) = reader.footer(entry).await.unwrap().row_group(0).column(0).byte_range();
+    let path = object_store::path::Path::from(reader.path(entry).unwrap());
+    let mut bytes = counted.store.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+    bytes[usize::try_from(start + length).unwrap() - 1] ^= 1;
+    counted.store.put(&path, bytes.into()).await.unwrap();
+    let error = ctx.sql(sql).await.unwrap().collect().await.unwrap_err();
+    assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::Corrupt), "{error}");
+    assert!(error.to_string().contains(path.as_ref()), "{error}");
+}

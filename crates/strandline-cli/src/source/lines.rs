@@ -99,10 +99,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, lines: &[u64]) {
-        check_of(Lines::of(false, true), text, lines);
+        check_of(&Lines::of(false, true), text, lines);
     }
 
-    fn check_of(watched: Lines, text: &str, lines: &[u64]) {
+    fn check_of(watched: &Lines, text: &str, lines: &[u64]) {
         let mut through = String::new();
         watched.watching(text.as_bytes()).read_to_string(&mut through).unwrap();
         assert_eq!(through, text);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_empty_line_is_a_record_of_one_column() {
-        check_of(Lines::of(true, true), "\na\n\nb\n", &[2, 3, 4]);
-        check_of(Lines::of(true, false), "\r\na\r\n\r\nb", &[1, 2, 3, 4]);
+        check_of(&Lines::of(true, true), "\na\n\nb\n", &[2, 3, 4]);
+        check_of(&Lines::of(true, false), "\r\na\r\n\r\nb", &[1, 2, 3, 4]);
     }
 }

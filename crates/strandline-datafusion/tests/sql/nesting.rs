@@ -43,8 +43,8 @@ fn work(cases: Vec<(String, usize)>) {
     }
 }
 
-fn are_refused(texts: Vec<String>) {
-    for (text, outcome) in texts.iter().zip(run(texts.clone())) {
+fn are_refused(texts: &[String]) {
+    for (text, outcome) in texts.iter().zip(run(texts.to_vec())) {
         let error = outcome.expect_err(shown(text));
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}: {error}", shown(text));
         assert!(error.message().contains("nested too deeply"), "{}: {error}", shown(text));
@@ -87,7 +87,7 @@ fn what_is_deeper_is_refused() {
     let sum = |count| " + 1".repeat(count);
     let each = |count| joined(count, " AND ", |n| format!("id <> {n}"));
     let hundred = each(100);
-    are_refused(vec![
+    are_refused(&[
         format!("SELECT * FROM t WHERE {}", each(800)),
         format!("SELECT id{} FROM t", sum(1500)),
         format!("SELECT id{} FROM t", "::INT".repeat(1500)),

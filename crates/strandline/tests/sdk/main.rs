@@ -56,6 +56,7 @@ mod row_changes;
 mod row_rebase;
 #[cfg(test)]
 mod same_keys;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod tags;

@@ -193,7 +193,7 @@ fn an_upsert_by_other_columns_collides_by_these() {
         .await;
         let by = |name: &'static str, v: i64| {
             async move |on: &Transaction| {
-                on.upsert("plain", rows(&[(v, 7)])).by([name]).await.map(drop).unwrap()
+                on.upsert("plain", rows(&[(v, 7)])).by([name]).await.map(drop).unwrap();
             }
         };
         let error = race(&lake, by("v", 1), by("v", 2)).await.unwrap_err();

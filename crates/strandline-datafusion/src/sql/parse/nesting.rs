@@ -140,8 +140,10 @@ fn balanced(expr: &mut Expr) -> bool {
     if let Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } = expr {
         let op = op.clone();
         let operands = operands(std::mem::replace(expr, null()), |expr| match expr {
-            Expr::BinaryOp { left, op: found, right } if found == op => Ok((*left, *right)),
-            other => Err(other),
+            Expr::BinaryOp { left, op: found, right } if found == op => {
+                ControlFlow::Continue((*left, *right))
+            }
+            other => ControlFlow::Break(other),
         });
         let both =
             |left, right| Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) };
@@ -175,9 +177,9 @@ fn balanced_sets(body: &mut SetExpr) -> bool {
     }
     let operands = operands(std::mem::replace(body, no_rows()), |body| match body {
         SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier: SetQuantifier::All, right } => {
-            Ok((*left, *right))
+            ControlFlow::Continue((*left, *right))
         }
-        other => Err(other),
+        other => ControlFlow::Break(other),
     });
     let both = |left, right| SetExpr::SetOperation {
         op: SetOperator::Union,
@@ -203,15 +205,15 @@ fn spine<T>(mut part: &mut T, left: impl Fn(&mut T) -> Option<&mut T>) -> usize 
 }
 
 /// The operands of a chain, in their order; `split` gives the two sides of one of its operators.
-fn operands<T>(mut chain: T, split: impl Fn(T) -> Result<(T, T), T>) -> Vec<T> {
+fn operands<T>(mut chain: T, split: impl Fn(T) -> ControlFlow<T, (T, T)>) -> Vec<T> {
     let mut operands = Vec::new();
     loop {
         match split(chain) {
-            Ok((left, right)) => {
+            ControlFlow::Continue((left, right)) => {
                 operands.push(right);
                 chain = left;
             }
-            Err(first) => {
+            ControlFlow::Break(first) => {
                 operands.push(first);
                 operands.reverse();
                 return operands;

@@ -5,9 +5,10 @@
 //! `STRANDLINE_REQUIRE_ALL` is set.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strandline::Runtime;
+use tokio::time::Instant;
 
 use crate::lake::Place;
 use crate::signal;

@@ -326,7 +326,7 @@ fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
 /// How many bytes of files a partition has at least: what is less is read faster than it is shared out.
 const PARTITION_BYTES: u64 = 1 << 20;
 
-/// Files spread evenly, neighbours together.
+/// Files spread evenly, in the order of their names.
 fn spread(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
     if files.is_empty() {
         // A plan needs a partition to be put together with others, if only one without rows.

@@ -89,7 +89,7 @@ impl Came {
     pub(crate) const NOTHING: Self = Self { told: Seq(u64::MAX), picks: false };
 
     /// Up to which version equal numbers of a row say that it has not changed.
-    fn told_of(&self, base: &TableState, ours: &TableState) -> Seq {
+    pub(crate) fn told_of(&self, base: &TableState, ours: &TableState) -> Seq {
         if self.picks && base.table.restored != ours.table.restored { Seq(0) } else { self.told }
     }
 }
@@ -126,7 +126,7 @@ impl Rebase<'_> {
         let base = self.work.base();
         let changes = onto.trees.changes(&base.catalog, &onto.catalog).await?;
         if let Some(reads) = self.reads {
-            found.conflicts.extend(reads.conflicts(base, &onto, &changes).await?);
+            found.conflicts.extend(reads.conflicts(base, &onto, &changes, self.since).await?);
         }
         let mut sides = self.sides(&onto, changes).await?;
         sides.prefer_theirs(&self.choices.whole);

@@ -136,11 +136,7 @@ impl Probe<'_> {
         n: u64,
         else_: &str,
     ) -> Result<Token> {
-        match self.swap(path, expected, n).await? {
-            Some(token) => Ok(token),
-            // Something on the way may have sent it twice, and passed on the answer to the second.
-            None => self.own(path, n).await?.ok_or_else(|| unsuitable(else_)),
-        }
+        self.swap(path, expected, n).await?.ok_or_else(|| unsuitable(else_))
     }
 
     async fn must_refuse(
@@ -227,6 +223,8 @@ mod tests {
         /// The same, and it does not look at tokens.
         LosesAnswersAndTokens,
         ForbidsWrites,
+        /// What it has put has no token.
+        NamesNothing,
     }
 
     /// A memory store that breaks one promise.
@@ -297,6 +295,10 @@ mod tests {
                 Broken::LosesAnswersAndTokens if number.is_multiple_of(2) && expected.is_some() => {
                     self.force(path, &bytes).await.map(|_| lost())
                 }
+                Broken::NamesNothing => {
+                    let nameless = || Swap::Unknown(Error::new(ErrorKind::StoreUnsuitable, "no ETag"));
+                    self.inner.swap(path, expected, bytes).await.map(|_| nameless())
+                }
                 Broken::ForbidsWrites => Err(Error::new(ErrorKind::PermissionDenied, "read only")),
                 _ => self.inner.swap(path, expected, bytes).await,
             }
@@ -325,6 +327,7 @@ mod tests {
             (Broken::Answerless, ErrorKind::Unavailable, "no answer"),
             (Broken::LosesAnswersAndTokens, ErrorKind::StoreUnsuitable, "stale token"),
             (Broken::ForbidsWrites, ErrorKind::PermissionDenied, "read only"),
+            (Broken::NamesNothing, ErrorKind::StoreUnsuitable, "no ETag"),
         ] {
             let error = probe(&Store::new(broken), &Runtime::system()).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{broken:?}: {error}");

@@ -9,11 +9,12 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use futures::TryStreamExt;
 use strandline_format::{
-    Catalog, CatalogEntry, DeletionVector, EntryType, FileEntry, Filter, NameKey, RowIds, TableId, TableName,
+    Catalog, CatalogEntry, DeletionVector, EntryType, FileEntry, Filter, NameKey, RowIds, Seq, TableId,
+    TableName,
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::merge::{Conflict, ReadConflict, reaches};
+use crate::merge::{Came, Conflict, ReadConflict, reaches};
 use crate::scan::{Batches, LAST_UPDATED, ROW_ID, deletion_vector, without};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
@@ -75,13 +76,14 @@ impl Reads {
 }
 
 impl ReadSet {
-    /// What of it the other side has touched. Requests: the nodes of tables that were read and changed, and their files'
+    /// What of it the other side has touched, since when others came into its line. Requests: the nodes of tables that were read and changed, and their files'
     /// difference.
     pub(crate) async fn conflicts(
         &self,
         base: &Snapshot,
         onto: &Snapshot,
         changes: &[Change<Catalog>],
+        since: &Came,
     ) -> Result<Vec<Conflict>> {
         let mut conflicts = Vec::new();
         changes.iter().for_each(|change| self.check_name(change, &mut conflicts));
@@ -91,7 +93,7 @@ impl ReadSet {
         let tables = changes.iter().filter_map(|change| change.before.as_ref());
         for before in tables.filter(|entry| entry.entry_type == EntryType::Table) {
             match now.get(&before.id) {
-                Some(after) => self.check_table(base, onto, (before, after), &mut conflicts).await?,
+                Some(after) => self.check_table(base, onto, since, (before, after), &mut conflicts).await?,
                 None => self.check_dropped(before, &mut conflicts),
             }
         }
@@ -126,6 +128,7 @@ impl ReadSet {
         &self,
         base: &Snapshot,
         onto: &Snapshot,
+        since: &Came,
         (before, after): (&CatalogEntry, &CatalogEntry),
         conflicts: &mut Vec<Conflict>,
     ) -> Result<()> {
@@ -138,8 +141,9 @@ impl ReadSet {
             let read = ReadConflict::Schema;
             conflicts.push(Conflict::of_read(Some(after.table.id), after.name.as_str(), read));
         }
+        let told = since.told_of(&before, &after);
         for (filter, text) in scans.into_iter().flatten() {
-            if touches(&before, &after, onto, filter).await? {
+            if touches(&before, &after, onto, told, filter).await? {
                 let read = ReadConflict::Scan(text.clone());
                 conflicts.push(Conflict::of_read(Some(after.table.id), after.name.as_str(), read));
             }
@@ -153,7 +157,13 @@ const MOST_MOVED: usize = 1 << 18;
 
 /// Whether rows that pass came, went or were changed. Requests: the nodes of the difference, and of files that lost rows or may hold moved ones
 /// what the filter asks for, of the latter with the columns of ids. Memory: about 100 bytes for each row that passes in a file that is gone.
-async fn touches(before: &TableState, after: &TableState, onto: &Snapshot, filter: &Filter) -> Result<bool> {
+async fn touches(
+    before: &TableState,
+    after: &TableState,
+    onto: &Snapshot,
+    told: Seq,
+    filter: &Filter,
+) -> Result<bool> {
     let (old, new) = (
         FileFilter::new(filter.clone(), &before.table, &before.schema),
         FileFilter::new(filter.clone(), &after.table, &after.schema),
@@ -180,7 +190,7 @@ async fn touches(before: &TableState, after: &TableState, onto: &Snapshot, filte
     match (gone.is_empty(), came.is_empty()) {
         (true, true) => Ok(false),
         (false, false) if before.schema.has_same_fields(&after.schema) => {
-            Ok(!only_moved((before, &gone), (after, &came), filter).await?)
+            Ok(!only_moved((before, &gone), (after, &came), told, filter).await?)
         }
         _ => Ok(true),
     }
@@ -191,10 +201,12 @@ fn may_hold_moved(entry: &FileEntry, base: &TableState) -> bool {
     entry.row_ids == RowIds::Stored || entry.first_row < base.table.next_row
 }
 
-/// Whether of the rows that pass the same are in both, each as it was: with the version that had last updated it.
+/// Whether of the rows that pass the same are in both, each as it was: with the version that had last updated it, which says so up to
+/// the one that is told [REB-7].
 async fn only_moved(
     (before, gone): (&TableState, &[FileEntry]),
     (after, came): (&TableState, &[FileEntry]),
+    told: Seq,
     filter: &Filter,
 ) -> Result<bool> {
     let mut left: HashMap<u64, u64> = HashMap::new();
@@ -210,7 +222,7 @@ async fn only_moved(
     for entry in came {
         let mut rows = passing(after, entry, filter).await?;
         while let Some(batch) = rows.try_next().await? {
-            if versions(&batch)?.any(|(id, version)| left.remove(&id) != Some(version)) {
+            if versions(&batch)?.any(|(id, version)| version > told.0 || left.remove(&id) != Some(version)) {
                 return Ok(false);
             }
         }

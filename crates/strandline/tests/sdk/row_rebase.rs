@@ -394,6 +394,30 @@ fn a_row_that_a_merge_brought_under_an_equal_number_is_not_taken_for_one_that_mo
     });
 }
 
+/// Nor is it for whoever has only read it [REB-12].
+#[test]
+fn a_row_that_a_merge_brought_under_an_equal_number_touches_who_has_read_it() {
+    paused(async {
+        for (read, touched) in [(2, true), (3, false)] {
+            let (_, lake) = shop(4).await;
+            lake.create_branch("dev").await.unwrap();
+            on(&lake, "main", async |on| name(on, 2, 2, "other").await).await;
+            let ours = on(&lake, "main", async |on| name(on, 2, 2, "order 2").await).await;
+            on(&lake, "dev", async |on| on.append("orders", orders(50..51)).await.map(drop).unwrap()).await;
+            let theirs = on(&lake, "dev", async |on| name(on, 1, 2, "theirs").await).await;
+            assert_eq!(ours, theirs, "the numbers are equal");
+            on(&lake, "dev", async |on| rewrite(on, 1).await).await;
+            let open = lake.begin().serializable().await.unwrap();
+            let rows = open.table("orders").await.unwrap().scan().filter(col("id").eq(read));
+            assert_eq!(rows.count().await.unwrap(), 1);
+            open.append("orders", orders(90..91)).await.unwrap();
+            lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+            let outcome = open.commit().into_future().await;
+            assert_eq!(outcome.err().map(|error| error.conflicts()[0].code()), touched.then_some("read"));
+        }
+    });
+}
+
 #[test]
 fn a_row_that_no_branch_has_touched_since_they_parted_has_moved_whatever_was_merged() {
     paused(async {

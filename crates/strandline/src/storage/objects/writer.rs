@@ -392,6 +392,7 @@ mod tests {
     use object_store::memory::InMemory;
     use std::num::NonZeroUsize;
     use std::path::Path;
+    use strandline_testkit::{Answer, Effect, FaultyStore, RequestKind, Script, Target};
 
     const OPTIONS: ObjectOptions = ObjectOptions {
         cache_bytes: 1 << 20,
@@ -406,6 +407,30 @@ mod tests {
 
     fn in_memory() -> Objects {
         Objects::new(Arc::new(InMemory::new()), Arc::from("memory://test"), OPTIONS, None)
+    }
+
+    /// What was sent of it before the store went away, a file that has been read to some place, is sent anew; past its time it is given up.
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_put_again_from_its_beginning_while_the_store_is_away() {
+        for (size, kind) in
+            [(800, RequestKind::Put), (1400, RequestKind::PutPart), (9000, RequestKind::PutPart)]
+        {
+            let store = Arc::new(FaultyStore::new(Arc::new(InMemory::new()), Script::empty()));
+            let objects = Objects::new(store.clone(), Arc::from("memory://test"), OPTIONS, None);
+            let away = |times| {
+                let target = Target::any().kind(kind).nth(if size > 1500 { 2 } else { 0 }).times(times);
+                Script::empty().and(target, Effect::fail(Answer::Refused))
+            };
+            store.set_script(away(3));
+            let object = write(&objects, size).await;
+            let found = objects.get_data(DataKind::File, table(), &object).await.unwrap();
+            assert_eq!(found, data(size), "{size} bytes");
+            assert!(store.unfired().is_empty(), "{size} bytes: {}", store.log());
+            store.set_script(away(1000));
+            let mut writer = objects.write_data(DataKind::File, table(), Era(2));
+            writer.write(&data(size)).await.unwrap();
+            assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
     }
 
     fn in_folder(root: &Path) -> Objects {

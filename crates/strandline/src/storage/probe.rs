@@ -296,8 +296,11 @@ mod tests {
                     self.force(path, &bytes).await.map(|_| lost())
                 }
                 Broken::NamesNothing => {
-                    let nameless = || Swap::Unknown(Error::new(ErrorKind::StoreUnsuitable, "no ETag"));
-                    self.inner.swap(path, expected, bytes).await.map(|_| nameless())
+                    let nameless = Error::new(ErrorKind::StoreUnsuitable, "no ETag");
+                    Ok(match self.inner.swap(path, expected, bytes).await? {
+                        Swap::Swapped(_) => Swap::Unknown(nameless),
+                        other => other,
+                    })
                 }
                 Broken::ForbidsWrites => Err(Error::new(ErrorKind::PermissionDenied, "read only")),
                 _ => self.inner.swap(path, expected, bytes).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use strandline::filter::Predicate;
-use strandline::storage::Durability;
+use strandline::storage::{Durability, ObjectOptions, Storage, StorageOptions, StoreLocation};
 use strandline::transaction::Rows;
 use strandline::{Error, Lake, WriteOptions};
 use strandline_format::RefName;
@@ -128,7 +128,13 @@ async fn go(place: &Place, work: Work) -> Result<usize, Error> {
         }
         Work::LongWrite => Box::pin(write_for_long(place)).await,
         Work::Everything => {
-            let tried = attempt::everything(&lake::try_open_at(place, Durability::None).await?).await;
+            // What one answer comes to is asked, not whether a later one is better.
+            let how = place.how(Durability::None);
+            let objects = ObjectOptions { put_patience: Duration::ZERO, ..how.objects };
+            let location = StoreLocation::parse(&place.location)?;
+            let how = StorageOptions { objects, ..how };
+            let storage = Storage::open(&location, &how, strandline::Runtime::system()).await?;
+            let tried = attempt::everything(&storage).await;
             tried.iter().for_each(show);
             Ok(tried.len())
         }

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::Int32Type;
 use bytes::Bytes;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use strandline_format::{ColumnName, Era, Field, FieldSet, FileEntry, PrimitiveType, Schema, Stats, Type};
@@ -26,7 +26,8 @@ fn mix(number: i64) -> i64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()).rotate_left(29)
 }
 
-/// A column of two texts by dictionary, one of longs whose dictionary becomes too large before its end, one of few numbers, and lists.
+/// A column of two texts by dictionary, one of longs whose dictionary becomes too large before its end, one of few numbers, lists, and the number of each
+/// row, by which single pages are found.
 fn table() -> (Schema, RecordBatch) {
     let of = |name: &str, ty: Type| Field::optional(ColumnName::new(name).unwrap(), ty);
     let schema = Schema::numbered(vec![
@@ -34,10 +35,11 @@ fn table() -> (Schema, RecordBatch) {
         of("long", PrimitiveType::Long.into()),
         of("few", PrimitiveType::Int.into()),
         of("list", Type::list(PrimitiveType::Int, false).unwrap()),
+        of("nth", PrimitiveType::Long.into()),
     ])
     .unwrap();
     let list = |n: i32| (n % 5 != 0).then(|| (0..n % 3).map(move |m| Some((n + m) % 90)));
-    let columns: [ArrayRef; 4] = [
+    let columns: [ArrayRef; 5] = [
         Arc::new(
             (0..ROWS)
                 .map(|n| (n % 7 != 0).then_some(if n % 2 == 0 { "a" } else { "b" }))
@@ -46,6 +48,7 @@ fn table() -> (Schema, RecordBatch) {
         Arc::new((0..ROWS).map(|n| mix(n.into()) & !0xff).collect::<Int64Array>()),
         Arc::new((0..ROWS).map(|n| n / 100 % 17).collect::<Int32Array>()),
         Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>((0..ROWS).map(list))),
+        Arc::new((0..ROWS).map(i64::from).collect::<Int64Array>()),
     ];
     let arrow = arrow_schema(&schema);
     let columns = columns.iter().zip(arrow.fields());
@@ -129,9 +132,9 @@ impl Flips {
     async fn check_page(&mut self, column: &str, at: usize, bit: usize, may_pass: bool) {
         let what = format!("bit {bit} of byte {at} in {column}");
         self.flip(at, bit).await;
-        let row = usize::try_from(ROWS).unwrap() - 2;
-        let long = self.rows.column(1).as_primitive::<Int64Type>().value(row);
-        let scan = self.lake.scan().columns([column]).filter(col("long").eq(long));
+        let row = ROWS - 2;
+        let scan = self.lake.scan().columns([column]).filter(col("nth").eq(i64::from(row)));
+        let row = usize::try_from(row).unwrap();
         match scan.collect().await {
             Ok(batches) => {
                 let found = joined(&batches[0].schema(), &batches);

@@ -251,7 +251,7 @@ impl RefStore for ObjectRefs {
         for path in (0..objects).map(|number| ObjectPath::scratch(probe, number)) {
             match self.reads.delete(&store_path(&path)).await {
                 Err(error) if !key_is_missing(&error) => {
-                    tracing::debug!(%error, "a probe's scratch object stays");
+                    tracing::debug!(error = %self.error(&error, &path), "a probe's scratch object stays");
                 }
                 _ => {}
             }

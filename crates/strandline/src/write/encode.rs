@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::interleave;
+use futures::TryFutureExt;
 use futures::stream::{FuturesOrdered, FuturesUnordered, TryStreamExt};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::column::writer::ColumnCloseResult;
@@ -57,7 +58,7 @@ pub(super) async fn encode(plan: Arc<Plan>, cores: Cores, rows: Rows) -> Result<
         None => None,
         Some(_) => {
             let plan = Arc::clone(&plan);
-            Some(Arc::new(cores.run(move || Order::of(&plan, &batches)).await?))
+            Some(Arc::new(cores.start(move || Order::of(&plan, &batches)).await?))
         }
     };
     let size = if order.is_some() { plan.rows_in_group(rows, bytes) } else { rows.max(1) };
@@ -125,14 +126,14 @@ fn encode_group(
         let column = |at: usize| Arc::clone(&columns.0[plan.columns[at].leaf.column]);
         let arrays: Vec<_> = leaves.clone().map(column).collect();
         let first = leaves.start;
-        let (plan, order, range, cores) = (Arc::clone(plan), order.cloned(), range.clone(), cores.clone());
+        let (plan, order, range) = (Arc::clone(plan), order.cloned(), range.clone());
         let job = move || {
             let places = order.as_ref().map(|order| order.places(range));
             let leaves =
                 leaves.zip(arrays).map(|(at, arrays)| encode_leaf(&plan.columns[at], &arrays, places));
             leaves.collect::<Result<Vec<_>>>()
         };
-        jobs.push(async move { cores.run(job).await.map(|leaves| (first, leaves)) });
+        jobs.push(cores.start(job).map_ok(move |leaves| (first, leaves)));
     }
     async move {
         let done: BTreeMap<usize, Vec<EncodedLeaf>> = jobs.try_collect().await?;

@@ -163,12 +163,12 @@ impl TableWriter {
         {
             self.split().await?;
         }
-        let (plan, cores) = (Arc::clone(&self.plan), self.cores.clone());
+        let plan = Arc::clone(&self.plan);
         let job = move || match &plan.split {
             Some(split) => partition(&plan, split, &batch),
             None => Ok(Vec::new()),
         };
-        let parts = Task::spawn(async move { cores.run(job).await });
+        let parts = self.cores.start(job);
         self.splitting.push_back(Splitting { weight, parts });
         self.under_way.splitting += weight;
         self.note();
@@ -221,14 +221,10 @@ impl TableWriter {
     /// Each handing over to another thread takes a small append a part of its time.
     fn begin(&self, rows: Rows) -> Result<Task<Vec<EncodedGroup>>> {
         let plan = Arc::clone(&self.plan);
-        Ok(match (Effort::of(&plan, &rows), self.cores.free()) {
-            (Effort::None, _) => Task::done(encode_alone(&plan, &rows)?),
-            (Effort::Job, Some(turn)) => Task::blocking(move || {
-                let groups = encode_alone(&plan, &rows);
-                drop(turn);
-                groups
-            }),
-            _ => Task::spawn(encode(plan, self.cores.clone(), rows)),
+        Ok(match Effort::of(&plan, &rows) {
+            Effort::None => Task::done(encode_alone(&plan, &rows)?),
+            Effort::Job => self.cores.start(move || encode_alone(&plan, &rows)),
+            Effort::Jobs => Task::spawn(encode(plan, self.cores.clone(), rows)),
         })
     }
 

@@ -8,9 +8,9 @@ use std::fmt;
 use std::io;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use strandline::{Conflict, ErrorKind};
 
+use crate::contested::{ContestedRow, lines};
 use crate::exit::Exit;
 use crate::near::offer;
 use crate::output::Style;
@@ -51,16 +51,6 @@ struct Fields<'a> {
     retryable: bool,
     conflicts: &'a [String],
     rows: &'a [ContestedRow],
-}
-
-/// A row that two sides disagree on, or a row of each that have one key, with what it is on all sides.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct ContestedRow {
-    pub(crate) table: String,
-    pub(crate) key: Option<String>,
-    pub(crate) base: Option<Box<RawValue>>,
-    pub(crate) ours: Option<Box<RawValue>>,
-    pub(crate) theirs: Option<Box<RawValue>>,
 }
 
 impl Failure {
@@ -167,6 +157,7 @@ impl Failure {
         }
         let kind = if self.0.exit == Exit::Usage { String::new() } else { format!("{}: ", self.0.kind) };
         let mut text = format!("{} {kind}{}\n", style.error("error:"), self.0.message);
+        text.push_str(&lines(&self.0.rows));
         if let Some(hint) = &self.0.hint {
             text.push_str(&format!("{} {hint}\n", style.hint("hint:")));
         }

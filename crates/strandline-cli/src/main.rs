@@ -7,6 +7,7 @@ mod args;
 mod cells;
 mod commands;
 mod config;
+mod contested;
 mod context;
 mod exit;
 mod failure;

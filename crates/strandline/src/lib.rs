@@ -6,6 +6,7 @@
 //! Most examples begin with a lake in memory that has one table: `orders`, with an `id`, which is its key, and an `amount`, in three
 //! rows. `orders(&[(4, 99)])` makes a batch of such rows.
 
+mod blocking;
 pub mod changes;
 pub mod columns;
 pub mod commit;

@@ -1,5 +1,6 @@
 //! `strand import`: rows of files become rows of a table, in one commit.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
@@ -206,6 +207,10 @@ async fn open(
     mut reading: Reading,
     progress: &Progress,
 ) -> Result<Source> {
+    if Path::new(file).is_dir() {
+        let folder = Failure::usage(format!("{file:?} is a folder, not a file"));
+        return Err(folder.hint("several files are named one by one, as by folder/*.csv"));
+    }
     let kind = args.format.or_else(|| Kind::of_name(file)).ok_or_else(|| {
         Failure::usage(format!("the name {file:?} does not say a format"))
             .hint("--format is one of csv, ndjson, parquet and arrow")

@@ -13,8 +13,9 @@ use strandline::refs::{Merge, MergeConflicts, Merged, Preview};
 
 use super::branch::unknown;
 use crate::args::ForTheLog;
+use crate::contested::ContestedRow;
 use crate::context::Context;
-use crate::failure::{ContestedRow, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::output::{Cell, Kind, Record, number, objects, text};
 

@@ -20,7 +20,6 @@ use strandline_format::{
 };
 
 use super::adapt::{Adapter, FileFields, Leaves, place_of};
-use super::blocking::blocking;
 use super::deletes::{deletion_vector, left};
 use super::footer::{self, corrupt, guarded};
 use super::piece::Piece;
@@ -28,6 +27,7 @@ use super::prune::Pruning;
 use super::rows;
 use super::select::Wanted;
 use super::shape::{self, Node};
+use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::storage::{DataKind, Objects};
 

@@ -16,7 +16,7 @@ use parquet::file::metadata::{
 };
 use strandline_format::{FileEntry, ObjectPath, ObjectRef, TableId};
 
-use super::blocking::blocking;
+use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{DataKind, Objects};
 

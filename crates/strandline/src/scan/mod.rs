@@ -29,7 +29,6 @@
 
 mod adapt;
 mod batches;
-mod blocking;
 mod deletes;
 mod engine;
 mod file;

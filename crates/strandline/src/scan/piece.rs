@@ -18,11 +18,11 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 
-use super::blocking::blocking;
 use super::file::{Group, OpenFile, left_of};
 use super::footer::{corrupt, guarded};
 use super::late::Asked;
 use super::{headers, rows};
+use crate::blocking::blocking;
 use crate::error::Result;
 
 /// So few bytes are read with the columns of a filter, before it is asked.

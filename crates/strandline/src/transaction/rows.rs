@@ -16,6 +16,7 @@ use strandline_format::{
 };
 use tokio::sync::Mutex;
 
+use crate::blocking::blocking;
 use crate::columns::{Conform, arrow_schema, batch_of_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Checks, passes};
@@ -26,6 +27,9 @@ use crate::write::{FileSpec, NewFile, TableWriter, Uploads, WriteOptions};
 
 /// How many tables' appends are brought to their end at once. Each writer has the memory that its table's options give it.
 const FINISHED_AT_ONCE: usize = 8;
+
+/// So many rows are not looked at by one thread, nor by the one that asks.
+const MANY_ROWS: usize = 1 << 16;
 
 /// Rows to be written: a batch, several, or a stream of them.
 ///
@@ -185,7 +189,7 @@ impl Transaction {
             if slot.closed {
                 continue;
             }
-            let fitting = slot.intake.fit_all(&batches)?;
+            let fitting = slot.intake.fit_all(&batches).await?;
             let rows = fitting.iter().map(|batch| batch.num_rows() as u64).sum();
             if let Err(error) = slot.take(fitting, self.objects()).await {
                 drop(slot);
@@ -346,10 +350,26 @@ pub(super) fn add_files(draft: &mut Draft, files: Vec<NewFile>) -> Result<()> {
 }
 
 impl Intake {
-    /// The batches as the table has them, if all of them fit.
-    fn fit_all(&self, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
+    /// The batches as the table has them, if all of them fit. Many rows are looked at on all cores.
+    async fn fit_all(&self, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
+        let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        if rows(batches) < MANY_ROWS {
+            return self.fit_run(batches, 0);
+        }
+        let (intake, cores) = (Arc::new(self.clone()), self.spec.options.parallelism.get());
+        let mut before = 0;
+        let runs = batches.chunks(batches.len().div_ceil(cores)).map(|run| {
+            let (intake, first) = (Arc::clone(&intake), before);
+            before += rows(run) as u64;
+            let run = run.to_vec();
+            blocking(move || intake.fit_run(&run, first))
+        });
+        stream::iter(runs.collect::<Vec<_>>()).buffered(cores).try_concat().await
+    }
+
+    /// The same of some of them, before which so many rows came.
+    fn fit_run(&self, batches: &[RecordBatch], mut before: u64) -> Result<Vec<RecordBatch>> {
         let mut conform = None;
-        let mut before = 0_u64;
         let mut fitting = Vec::with_capacity(batches.len());
         for batch in batches {
             fitting.push(self.fit(batch, &mut conform).map_err(|error| after(error, before))?);

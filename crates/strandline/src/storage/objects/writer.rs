@@ -29,6 +29,9 @@ use crate::storage::folder::{Folder, Staged};
 /// The pause before a data file is put again.
 const TROUBLE: Duration = Duration::from_secs(1);
 
+/// So many bytes are hashed and written while they are in a core's cache.
+const IN_CACHE: usize = 256 << 10;
+
 /// A data object that is being written. Dropping it leaves nothing in the lake.
 ///
 /// ```
@@ -105,17 +108,23 @@ impl DataWriter {
     /// # Errors
     /// As [`DataWriter::write`].
     pub(crate) fn write_blocking(&mut self, bytes: &[u8]) -> Result<()> {
-        let spills = self.spills(bytes.len());
-        self.hasher.update(bytes);
         self.size += bytes.len() as u64;
-        if !spills {
+        if !self.spills(bytes.len()) {
+            self.hasher.update(bytes);
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
         let before = self.buffer.split();
         let (spill, folder) = (self.spill.take(), self.objects.0.folder.as_deref());
-        let spill = spill_to(spill, folder, &[&before, bytes]).map_err(|error| self.spill_error(error))?;
-        self.spill = Some(spill);
+        let hasher = &mut self.hasher;
+        let spilled = spill_to(spill, folder, &before).and_then(|mut spill| {
+            for piece in bytes.chunks(IN_CACHE) {
+                hasher.update(piece);
+                spill.file().write_all(piece)?;
+            }
+            Ok(spill)
+        });
+        self.spill = Some(spilled.map_err(|error| self.spill_error(error))?);
         self.sync_early().map_err(|error| self.spill_error(error))
     }
 
@@ -229,7 +238,7 @@ impl DataWriter {
     async fn flush(&mut self) -> Result<()> {
         let bytes = self.buffer.split().freeze();
         let (spill, folder) = (self.spill.take(), self.objects.0.folder.clone());
-        let spilled = blocking(move || spill_to(spill, folder.as_deref(), &[&bytes]));
+        let spilled = blocking(move || spill_to(spill, folder.as_deref(), &bytes));
         self.spill = Some(spilled.await.map_err(|error| self.spill_error(error))?);
         Ok(())
     }
@@ -252,13 +261,13 @@ impl DataWriter {
 }
 
 /// Adds bytes to the spill file, or begins one.
-fn spill_to(spill: Option<Spill>, folder: Option<&Folder>, bytes: &[&[u8]]) -> io::Result<Spill> {
+fn spill_to(spill: Option<Spill>, folder: Option<&Folder>, bytes: &[u8]) -> io::Result<Spill> {
     let mut spill = match (spill, folder) {
         (Some(spill), _) => spill,
         (None, Some(folder)) => Spill::Staged(folder.stage()?),
         (None, None) => Spill::Unnamed(unnamed_file()?),
     };
-    bytes.iter().try_for_each(|bytes| spill.file().write_all(bytes))?;
+    spill.file().write_all(bytes)?;
     Ok(spill)
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use strandline::Lake;
 use strandline::merge::Side;
 use strandline::refs::{MergeConflicts, Merged};
+use strandline_format::{ColumnName, Field, PrimitiveType, Value};
 
 use super::{State, delete, on, rows, set, state, tens, triples};
 use crate::collector::check_whole;
@@ -18,6 +19,10 @@ enum Step {
     Append(usize, usize),
     Delete(usize, usize),
     Set(usize, usize, bool, i64),
+    /// Of rows with these keys: new ones, if they never were there; else the values are set.
+    Upsert(usize, [i64; 2], i64),
+    /// A column more, or one that came so less.
+    Alter(usize, bool),
     Merge(usize),
     /// To so many versions back.
     Reset(usize, u64),
@@ -32,6 +37,9 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (branch.clone(), 0..20_usize).prop_map(|(on, at)| Step::Delete(on, at)),
         6 => (branch.clone(), 0..20_usize, any::<bool>(), 0..3_i64)
             .prop_map(|(on, at, a, value)| Step::Set(on, at, a, value)),
+        4 => (branch.clone(), 195..205_i64, 1..3_i64, 0..2_i64)
+            .prop_map(|(on, key, step, value)| Step::Upsert(on, [key, key + step], value)),
+        2 => (branch.clone(), any::<bool>()).prop_map(|(on, more)| Step::Alter(on, more)),
         3 => branch.clone().prop_map(Step::Merge),
         1 => (branch.clone(), 1..4_u64).prop_map(|(on, back)| Step::Reset(on, back)),
         1 => (branch, 0..3_u64).prop_map(|(on, back)| Step::Revert(on, back)),
@@ -87,6 +95,9 @@ struct Pair {
 impl Pair {
     async fn new(copies: bool) -> Self {
         let (_, lake) = tens().await;
+        for branch in BRANCHES {
+            on(&lake, branch, async |on| on.alter_table("t").key(["u"]).await.map(drop).unwrap()).await;
+        }
         if copies {
             for branch in BRANCHES {
                 on(&lake, branch, async |on| {
@@ -119,6 +130,8 @@ impl Pair {
         let (Step::Append(at, _)
         | Step::Delete(at, _)
         | Step::Set(at, ..)
+        | Step::Upsert(at, ..)
+        | Step::Alter(at, _)
         | Step::Merge(at)
         | Step::Reset(at, _)
         | Step::Revert(at, _)) = *step;
@@ -142,6 +155,20 @@ impl Pair {
                 let row = now.get_mut(&u).unwrap();
                 *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
             }
+            Step::Upsert(_, keys, value) => {
+                // A row that came back under its key has another id, which the model does not know.
+                let once = |key: &&i64| now.contains_key(key) || !self.stood(at, **key);
+                let put: Vec<_> = keys.iter().filter(once).map(|key| (*key, *value, *value)).collect();
+                if put.is_empty() {
+                    return;
+                }
+                on(&self.lake, branch, async |on| {
+                    on.upsert("t", rows(&put)).by(["u"]).await.map(drop).unwrap();
+                })
+                .await;
+                now.extend(put.iter().map(|row| (row.0, (row.1, row.2))));
+            }
+            Step::Alter(_, more) => self.alter(branch, *more).await,
             Step::Merge(_) => now = self.merge(at).await,
             Step::Reset(_, back) => {
                 let head = *self.states[at].last_key_value().unwrap().0;
@@ -168,6 +195,36 @@ impl Pair {
             }
         }
         self.expect(at, now, step).await;
+    }
+
+    /// Whether a row with this key stood in a branch at any time, or in what was merged last.
+    fn stood(&self, at: usize, key: i64) -> bool {
+        self.base.contains_key(&key) || self.states[at].values().any(|state| state.contains_key(&key))
+    }
+
+    /// Rows stay what they are, whatever columns stand beside.
+    async fn alter(&mut self, branch: &str, more: bool) {
+        let table = self.lake.at(branch).await.unwrap().table("t").await.unwrap();
+        let extra = table
+            .arrow_schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .find(|name| name.starts_with('x'));
+        self.last += 1;
+        let name = format!("x{}", self.last);
+        on(&self.lake, branch, async |on| {
+            let table = on.alter_table("t");
+            let altered = match extra.filter(|_| !more) {
+                Some(extra) => table.drop_column(extra),
+                None => table.add_column(Field {
+                    initial: Some(Value::Long(7)),
+                    ..Field::optional(ColumnName::new(name.as_str()).unwrap(), PrimitiveType::Long)
+                }),
+            };
+            altered.await.map(drop).unwrap();
+        })
+        .await;
     }
 
     /// Merges the other branch into one, and gives what that should be then.

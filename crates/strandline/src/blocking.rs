@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// Those of the work; `Unavailable` if the runtime shuts down.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

@@ -219,6 +219,7 @@ impl Pair {
                 Some(extra) => table.drop_column(extra),
                 None => table.add_column(Field {
                     initial: Some(Value::Long(7)),
+                    default: Some(Value::Long(7)),
                     ..Field::optional(ColumnName::new(name.as_str()).unwrap(), PrimitiveType::Long)
                 }),
             };
@@ -278,10 +279,11 @@ async fn run(history: &[Step], copies: bool) -> usize {
     pair.merges
 }
 
-/// The rows that a merge says the sides disagree on; one that came back is not among those of the base.
+/// The rows that a merge says the sides disagree on; one that came back, or that both have put in, is not among those of the base.
 fn told(found: &MergeConflicts) -> Vec<i64> {
-    let batches = found.rows.iter().flat_map(|rows| [&rows.base, &rows.ours, &rows.theirs]);
-    let told: BTreeSet<i64> = batches.flat_map(triples).map(|row| row.0).collect();
+    let rows = found.rows.iter().flat_map(|rows| [&rows.base, &rows.ours, &rows.theirs]);
+    let keys = found.keys.iter().flat_map(|keys| [&keys.ours, &keys.theirs]);
+    let told: BTreeSet<i64> = rows.chain(keys).flat_map(triples).map(|row| row.0).collect();
     told.into_iter().collect()
 }
 

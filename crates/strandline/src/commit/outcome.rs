@@ -299,6 +299,9 @@ pub(super) fn patient(mut members: Vec<Waiting>, lake: &Lake, branch: &RefName) 
 }
 
 fn too_busy(waiting: &Waiting, lake: &Lake, branch: &RefName) -> Error {
+    if let Some(trouble) = &waiting.trouble {
+        return trouble.again().at(format_args!("not committed in {} attempts", waiting.attempts));
+    }
     let names: Vec<&str> = waiting.member.work.names().collect();
     let newest = lake.known(branch).map_or_else(String::new, |head| {
         format!(", the newest made version {} ({})", head.commit().seq, head.pointer().head().hash)

@@ -26,6 +26,9 @@ use crate::error::Result;
 use crate::storage::Storage;
 
 /// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
+/// So many heads of branches are known at once, each with what its pointer packs.
+const HEADS: usize = 256;
+
 pub(crate) const KNOWN_FEATURES: &[Feature] = &[];
 
 /// The branch that a lake begins with.
@@ -97,9 +100,13 @@ impl Lake {
         self.heads().get(branch.key()).cloned()
     }
 
-    /// Remembers a head, unless a newer one is known; gives the newer one.
+    /// Remembers a head, unless a newer one is known; gives the newer one. Whoever looks at more branches than that begins anew, but for the
+    /// one that the lake was opened at.
     pub(crate) fn learn(&self, head: Arc<Head>) -> Arc<Head> {
         let mut heads = self.heads();
+        if heads.len() >= HEADS && !heads.contains_key(head.pointer().branch().key()) {
+            heads.retain(|branch, _| branch == self.default_branch().key());
+        }
         let known = heads.entry(head.pointer().branch().key().clone()).or_insert_with(|| Arc::clone(&head));
         if known.pointer().seq() < head.pointer().seq() {
             *known = head;

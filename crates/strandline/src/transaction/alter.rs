@@ -16,6 +16,7 @@ use crate::filter::{Checks, unheld};
 use crate::transaction::create::{add_check, field_at, set_order, set_split};
 use crate::transaction::draft::Draft;
 use crate::transaction::{Transaction, touch};
+use crate::write::check_properties;
 
 /// A table that is about to be changed: `.await` it. All changes are made together, or none.
 ///
@@ -245,7 +246,7 @@ impl AlterTable {
         }
         table.schema = TableSchema::Inline(schema.clone());
         check_constraints(&table, &schema, &draft.table)?;
-        crate::write::WriteOptions::default().for_table(&table, &schema)?;
+        check_properties(&table, &schema, Some((&draft.table, before)))?;
         Ok((table, schema))
     }
 }

@@ -40,8 +40,8 @@ pub enum Isolation {
     /// time of the commit.
     #[default]
     Snapshot,
-    /// The same, and it collides with whoever touched anything that it read, rows that were not there included: the outcome is
-    /// that of one transaction after the other.
+    /// The same, and it collides with whoever touched names, columns or rows that it read, rows that were not there included: the outcome is
+    /// that of one transaction after the other. Properties, comments, constraints and keys that were only looked at do not count as read.
     Serializable,
 }
 

@@ -176,13 +176,16 @@ impl Transaction {
         let draft = state.work.drafted(name).await?;
         let writer = async {
             let intake = self.intake(state, name).await?;
-            Ok((intake.spec.options.row_removal, RowWriter::new(intake, self.objects().clone())?))
+            let removal = intake.spec.options.row_removal;
+            Result::Ok((removal, RowWriter::new(intake, self.objects().clone())?))
         };
         let (removal, writer) = match (writer.await, needs) {
             (Ok((removal, writer)), _) => (removal, Some(writer)),
             // A table that nothing can be written to can lose rows all the same.
-            (Err(_), Needs::Room) => (RowRemoval::MergeOnRead, None),
-            (Err(error), Needs::Rows) => return Err(of(name, error)),
+            (Err(error), Needs::Room) if error.kind() == ErrorKind::InvalidInput => {
+                (RowRemoval::MergeOnRead, None)
+            }
+            (Err(error), _) => return Err(of(name, error)),
         };
         Ok(Change { now, draft, objects: self.objects().clone(), removal, writer, by: Vec::new() })
     }

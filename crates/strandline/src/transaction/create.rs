@@ -317,7 +317,7 @@ impl Transaction {
         }
         table.comment = Comment::new(shape.comment.as_str())?;
         table.layout.target_file_bytes = shape.target_file_bytes;
-        crate::write::WriteOptions::default().for_table(&table, &schema)?;
+        crate::write::check_properties(&table, &schema, None)?;
         Ok(Draft::new(table, Arc::new(schema), self.0.start.pointer().era()))
     }
 }

@@ -48,6 +48,7 @@ use strandline_format::{
 
 pub use options::{Compression, RowRemoval, WriteOptions};
 pub(crate) use plan::WRITER;
+pub(crate) use properties::check_properties;
 pub(crate) use size::weight;
 pub(crate) use split::scalar;
 pub(crate) use uploads::Uploads;

@@ -103,8 +103,9 @@ impl RowRemoval {
 /// memory_bytes + 4 · B + parallelism · E + parallel_uploads · U
 /// ```
 ///
-/// where B is the largest batch that it was given, E what encoding one column takes beside its rows (a dictionary and a
-/// page, of at most 1 MiB each, a Bloom filter if there is one, and in sorted files the column of one row group), and U
+/// and a transaction has a writer for each table that it has appended rows to. B is the largest batch that it was given,
+/// E what encoding one column takes beside its rows (a dictionary and a page, of at most 1 MiB each, a Bloom filter if
+/// there is one, and in sorted files the column of one row group), and U
 /// what one upload takes (see [`ObjectOptions`](crate::storage::ObjectOptions): the greater of `spill_above` and
 /// `part_bytes · (parallel_parts + 1)`). Of `memory_bytes`, a quarter is for rows that wait for their row group, an
 /// eighth for batches that are being split, a half for row groups that are sorted and encoded (counted twice: as rows,

@@ -16,6 +16,7 @@ use strandline_format::{Schema, Table};
 
 use super::options::{Compression, RowRemoval, WriteOptions, invalid};
 use crate::error::Result;
+use crate::transaction::field_at;
 
 /// What all of these properties begin with.
 const PREFIX: &str = "strandline.";
@@ -33,7 +34,8 @@ impl WriteOptions {
     /// The same for one table: what it says of its files comes before what these options say, by its layout and its
     /// properties: `strandline.compression` (`none`, `snappy`, `gzip(6)`, `brotli(5)`, `lz4`, `zstd(3)`),
     /// `strandline.bloom-filters` (columns, separated by commas), `strandline.bloom-fpp`, `strandline.row-group-rows`,
-    /// `strandline.row-removal` (`auto`, `merge-on-read`, `copy-on-write`). Bloom filters are the table's alone.
+    /// `strandline.row-removal` (`auto`, `merge-on-read`, `copy-on-write`). Bloom filters are the table's alone; what is said of a column that
+    /// is not there is passed over, since another writer may have dropped or renamed it.
     ///
     /// # Errors
     /// `InvalidInput`, naming the property or option, if it is not known or its value cannot be.
@@ -54,9 +56,8 @@ impl WriteOptions {
         match key {
             COMPRESSION => self.compression = compression(value).ok_or_else(wrong)?,
             BLOOM_FILTERS => {
-                let columns = value.split(',').map(str::trim).filter(|path| !path.is_empty());
-                self.bloom_filters =
-                    columns.map(|path| crate::transaction::field_at(schema, path)).collect::<Result<_>>()?;
+                let columns = paths(value);
+                self.bloom_filters = columns.filter_map(|path| field_at(schema, path).ok()).collect();
             }
             BLOOM_FPP => self.bloom_fpp = value.parse().map_err(|_| wrong())?,
             ROW_REMOVAL => self.row_removal = row_removal(value).ok_or_else(wrong)?,
@@ -70,6 +71,39 @@ impl WriteOptions {
         }
         Ok(())
     }
+}
+
+/// Refuses properties that do not fit a table which is made or altered. `before` is what it was: what did not fit then may stay.
+///
+/// # Errors
+/// As [`WriteOptions::for_table`]; and for a column that is not there.
+pub(crate) fn check_properties(
+    table: &Table,
+    schema: &Schema,
+    before: Option<(&Table, &Schema)>,
+) -> Result<()> {
+    WriteOptions::default().for_table(table, schema)?;
+    let filters = |table: &Table| {
+        let found = table.properties.iter().find(|(key, _)| key.as_str() == BLOOM_FILTERS);
+        found.map(|(_, value)| value.as_str().to_owned()).unwrap_or_default()
+    };
+    let value = filters(table);
+    let lost = |path: &str| {
+        before.is_some_and(|(was, columns)| filters(was) == value && field_at(columns, path).is_err())
+    };
+    for path in paths(&value).filter(|path| !lost(path)) {
+        field_at(schema, path).map_err(|error| {
+            let why = error.message();
+            invalid(format!(
+                "property {BLOOM_FILTERS:?} names {path:?}: {why}; set it anew together with the column"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+fn paths(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|path| !path.is_empty())
 }
 
 fn row_removal(text: &str) -> Option<RowRemoval> {

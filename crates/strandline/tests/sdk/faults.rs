@@ -12,7 +12,7 @@ use object_store::memory::InMemory;
 use strandline::commit::Patience;
 use strandline::storage::{ObjectOptions, Storage, StoreLocation};
 use strandline::tree::All;
-use strandline::{ErrorKind, Lake, Report, Resolution, Result, Runtime, Unresolved};
+use strandline::{ErrorKind, Lake, Ref, Report, Resolution, Result, Runtime, Unresolved};
 use strandline_format::TxnId;
 use strandline_testkit::{
     Fault, FaultyStore, Script, SeededRandom, VirtualClock, second_faults, single_faults,
@@ -64,25 +64,49 @@ async fn write(store: &FaultyStore, writer: u64) -> Option<Told> {
     Some(Told { txn: transaction.id(), unresolved: transaction.unresolved(), outcome })
 }
 
-/// How often each transaction stands in the history, and how many rows there are. Both tables must have the same rows.
-async fn truth(store: &Arc<InMemory>) -> (BTreeMap<TxnId, usize>, usize) {
+/// How often each transaction stands in the history. Both tables must have the same rows.
+async fn truth(store: &Arc<InMemory>) -> BTreeMap<TxnId, usize> {
     let lake = open(storage(store.clone(), 99)).await.unwrap();
-    let mut tables = Vec::new();
-    for table in TABLES {
-        let batches = lake.table(table).await.unwrap().scan().collect().await.unwrap();
-        let values =
-            batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
-        let mut values: Vec<i64> = values.collect();
-        values.sort_unstable();
-        tables.push(values);
-    }
-    assert_eq!(tables[0], tables[1], "a commit is seen whole or not at all");
+    rows(&lake.at("main").await.unwrap()).await;
     let head = lake.head();
     let mut seen = BTreeMap::from([(head.commit().txn, 1)]);
     for entry in head.trees().collect(&head.commit().history, &All).await.unwrap() {
         *seen.entry(entry.txn).or_insert(0) += 1;
     }
-    (seen, tables[0].len())
+    seen
+}
+
+/// Each version must have one row more than the one before it.
+async fn check_versions(store: &Arc<InMemory>) {
+    let lake = open(storage(store.clone(), 99)).await.unwrap();
+    let mut before = vec![0];
+    for version in 2..=lake.head().commit().seq.0 {
+        let now = rows(&lake.at(format!("version:{version}")).await.unwrap()).await;
+        let mut rest = before;
+        let new: Vec<i64> = now.iter().copied().filter(|row| !take(&mut rest, *row)).collect();
+        assert!(rest.is_empty() && new.len() == 1, "version {version} adds {new:?} and loses {rest:?}");
+        before = now;
+    }
+}
+
+/// The rows of both tables at a version.
+async fn rows(at: &Ref) -> Vec<i64> {
+    let [one, other] = [values(at, TABLES[0]).await, values(at, TABLES[1]).await];
+    assert_eq!(one, other, "a commit is seen whole or not at all, at {at:?}");
+    one
+}
+
+async fn values(at: &Ref, table: &str) -> Vec<i64> {
+    let batches = at.table(table).await.unwrap().scan().collect().await.unwrap();
+    let values = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+    let mut values: Vec<i64> = batches.iter().flat_map(values).collect();
+    values.sort_unstable();
+    values
+}
+
+fn take(values: &mut Vec<i64>, value: i64) -> bool {
+    let at = values.iter().position(|found| *found == value);
+    at.map(|at| values.remove(at)).is_some()
 }
 
 /// Runs writers under a script, and holds what they were told against what is.
@@ -117,7 +141,7 @@ async fn check(
 
 /// Whether a writer was told the truth, before and after the late requests have landed.
 async fn judge(inner: &Arc<InMemory>, store: &FaultyStore, told: &Told) -> std::result::Result<(), String> {
-    let before = truth(inner).await.0.get(&told.txn).copied().unwrap_or(0);
+    let before = truth(inner).await.get(&told.txn).copied().unwrap_or(0);
     let resolved = match &told.outcome {
         Err(error) if error.kind() == ErrorKind::CommitUnknown => {
             let lake = open(storage(inner.clone(), 70)).await.unwrap();
@@ -131,7 +155,8 @@ async fn judge(inner: &Arc<InMemory>, store: &FaultyStore, told: &Told) -> std::
         Err(_) => 0,
     };
     store.release_zombies().await;
-    let after = truth(inner).await.0.get(&told.txn).copied().unwrap_or(0);
+    check_versions(inner).await;
+    let after = truth(inner).await.get(&told.txn).copied().unwrap_or(0);
     if (told.outcome.is_ok() && before != 1) || after != resolved {
         return Err(format!("told {resolved}, was {before} times in the history and is {after} times"));
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -127,6 +127,38 @@ fn a_branch_with_nothing_of_its_own_is_moved_forward_or_gets_one_commit() {
         assert!(matches!(lake.merge("dev").into("main").await.unwrap(), Merged::UpToDate(_)));
         assert!(matches!(lake.merge("dev").into("squashed").await.unwrap(), Merged::UpToDate(_)));
         check_whole(&lake, "merged").await;
+    });
+}
+
+/// Whoever sets a property and whoever renames a column that it names do not collide, so files are written without what it asks for.
+#[test]
+fn a_column_that_a_property_names_may_go_by_another_writer() {
+    paused(async {
+        let (_, lake) = shop(3).await;
+        let bloom = "strandline.bloom-filters";
+        let [one, other] = [lake.begin().await.unwrap(), lake.begin().await.unwrap()];
+        one.alter_table("orders").set_property(bloom, "name").await.unwrap();
+        other.alter_table("orders").rename_column("name", "title").await.unwrap();
+        one.commit().await.unwrap();
+        other.commit().await.unwrap();
+        let row = || batch([("id", longs([70])), ("title", Arc::new(StringArray::from(vec!["x"])) as _)]);
+        lake.append("orders", row()).await.unwrap();
+        lake.create_branch("dev").await.unwrap();
+        change(&lake, async |on| {
+            on.alter_table("orders").comment("as it was").await.unwrap();
+            on.alter_table("orders").set_property(bloom, "title, amount").await.unwrap();
+        })
+        .await;
+        on(&lake, "dev", async |on| {
+            on.alter_table("orders").drop_check("positive").drop_column("amount").await.unwrap();
+        })
+        .await;
+        merge(&lake, "dev", "main").await;
+        lake.append("orders", row()).await.unwrap();
+        let transaction = lake.begin().await.unwrap();
+        let error = transaction.alter_table("orders").drop_column("title").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.message().contains("bloom-filters\" names \"title\""), "{error}");
     });
 }
 

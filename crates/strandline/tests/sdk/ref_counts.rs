@@ -114,7 +114,7 @@ fn a_key_among_a_hundred_thousand_is_looked_for_in_two_waves() {
 }
 
 #[test]
-fn a_version_and_a_time_among_a_hundred_thousand_are_found_by_three_requests() {
+fn which_commit_a_version_or_time_among_a_hundred_thousand_is_three_requests_tell() {
     paused(async {
         let counted = Counted::new();
         long_lake(&counted, [1, 50_000, 99_999].into_iter()).await;
@@ -130,7 +130,7 @@ fn a_version_and_a_time_among_a_hundred_thousand_are_found_by_three_requests() {
             let (found, counts) = cold.store.measure(lake.at(text.as_str())).await;
             assert_eq!(found.unwrap().version().0, version, "{text}");
             assert_eq!(counts.of_to(RequestKind::Get, PathClass::Pointer).requests, 1, "{text}: {counts}");
-            // At most two nodes to find it, and the commit.
+            // The pointer and at most two nodes tell its hash; then it is read.
             assert!(counts.to(PathClass::Meta).requests <= 3, "{text}: {counts}");
             assert!(counts.depth() <= 4, "{text}: {counts}");
             assert_eq!(counts.total().requests, counts.reads().requests);

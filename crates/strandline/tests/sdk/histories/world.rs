@@ -18,7 +18,7 @@ use strandline_format::{Hash, TableId, Totals, TxnId};
 use strandline_testkit::VirtualClock;
 
 use crate::collector;
-use crate::histories::call::{Call, Numbers, Seen, identities, seen};
+use crate::histories::call::{Call, Numbers, Refused, Seen, identities, seen};
 use crate::histories::model::{K, Reach, Refusal, State, U, Work};
 use crate::histories::process::{Fate, Process};
 use crate::histories::script::{Act, Step};
@@ -254,7 +254,14 @@ impl World {
                 open.work = work;
                 self.tally.calls += 1;
             }
-            (Err(_), Err(_)) => {
+            (Err(found), Err(Refused)) => {
+                let refused = [
+                    ErrorKind::InvalidInput,
+                    ErrorKind::NotFound,
+                    ErrorKind::AlreadyExists,
+                    ErrorKind::Conflict,
+                ];
+                assert!(refused.contains(&found.kind()), "{call_text}: {found}");
                 // What was looked for in vain was read all the same; the rest is as it was.
                 open.work.reads = work.reads;
                 self.tally.errors += 1;

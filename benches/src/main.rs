@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use phase::{Failure, Task};
 
-/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--files N] [--rows N] [--each N] [--python PATH]`; all benches if none is named.
+/// `strandline-benches [bench] [--entries N] [--scale S] [--rounds N] [--appends N] [--files N] [--query N] [--rows N] [--each N] [--python PATH]`; all benches if none is named.
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {

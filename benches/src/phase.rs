@@ -24,7 +24,9 @@ pub(crate) struct Task {
     pub(crate) appends: NonZeroUsize,
     /// In how many files "tpch" has each plain table.
     pub(crate) files: NonZeroUsize,
-    /// How many rows each of them has.
+    /// The one query that "tpch" asks, with the plans that it comes to; all of them if there is none.
+    pub(crate) query: Option<i32>,
+    /// How many rows each append has.
     pub(crate) rows: NonZeroUsize,
     /// How many each process of "processes" makes.
     pub(crate) appends_each: NonZeroUsize,
@@ -35,7 +37,7 @@ pub(crate) struct Task {
 }
 
 /// The options, for people.
-const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --files, --rows, --each, --python";
+const OPTIONS: &str = "--entries, --scale, --rounds, --appends, --files, --query, --rows, --each, --python";
 
 impl Default for Task {
     fn default() -> Self {
@@ -46,6 +48,7 @@ impl Default for Task {
             rounds: at_least_one(5),
             appends: at_least_one(1000),
             files: at_least_one(1),
+            query: None,
             rows: at_least_one(1000),
             appends_each: at_least_one(25),
             python: "python3".to_owned(),
@@ -67,6 +70,7 @@ impl Task {
                 "--rounds" => task.rounds = number.parse()?,
                 "--appends" => task.appends = number.parse()?,
                 "--files" => task.files = number.parse()?,
+                "--query" => task.query = Some(number.parse()?),
                 "--rows" => task.rows = number.parse()?,
                 "--each" => task.appends_each = number.parse()?,
                 "--python" => task.python = value,

@@ -41,7 +41,8 @@ pub(crate) async fn run(task: &Task) -> Result<(), Failure> {
     say(&format!("tpch: scale {}, {} appends to a table, {} rounds", task.scale, task.appends, task.rounds));
     let (mut wall, mut processor) = (Sums::default(), Sums::default());
     let mut planning = Sums::default();
-    for number in 1..=QUERIES {
+    let queries = task.query.map_or(1..=QUERIES, |number| number..=number);
+    for number in queries {
         let (their, our) = compare(&theirs, &ours, number, task.rounds.get()).await?;
         let times = wall.add(our.all.wall, their.all.wall);
         let processors = processor.add(our.all.processor, their.all.processor);
@@ -51,6 +52,11 @@ pub(crate) async fn run(task: &Task) -> Result<(), Failure> {
             show(our.all.wall),
             show(their.all.wall)
         ));
+    }
+    if let Some(number) = task.query {
+        for ctx in [&theirs, &ours] {
+            say(&as_run(ctx, number).await?);
+        }
     }
     say(&format!("time on the wall: {wall} plain Parquet"));
     say(&format!("time of the processors: {processor} plain Parquet"));
@@ -64,13 +70,14 @@ struct Sums {
     ours: Duration,
     theirs: Duration,
     logs: f64,
+    queries: f64,
 }
 
 impl Sums {
     fn add(&mut self, ours: Duration, theirs: Duration) -> f64 {
         let times = ratio(ours, theirs);
-        (self.ours, self.theirs, self.logs) =
-            (self.ours + ours, self.theirs + theirs, self.logs + times.ln());
+        (self.ours, self.theirs) = (self.ours + ours, self.theirs + theirs);
+        (self.logs, self.queries) = (self.logs + times.ln(), self.queries + 1.0);
         times
     }
 }
@@ -78,7 +85,7 @@ impl Sums {
 impl fmt::Display for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ours, theirs) = (show(self.ours), show(self.theirs));
-        let mean = (self.logs / f64::from(QUERIES)).exp();
+        let mean = (self.logs / self.queries.max(1.0)).exp();
         let all = ratio(self.ours, self.theirs);
         write!(f, "{ours} against {theirs}, {all:.3} times; geometric mean {mean:.3} times")
     }
@@ -194,6 +201,12 @@ async fn ask(ctx: &SessionContext, sql: &str) -> Result<(Vec<String>, Costs), Fa
         pretty_format_batches(&batches)?.to_string().lines().map(str::to_owned).collect();
     rows.sort_unstable();
     Ok((rows, cost))
+}
+
+/// The plan of a query as it ran, with what each node took.
+async fn as_run(ctx: &SessionContext, number: i32) -> Result<String, Failure> {
+    let explained = ctx.sql(&format!("EXPLAIN ANALYZE {}", query(number)?)).await?.collect().await?;
+    Ok(pretty_format_batches(&explained)?.to_string())
 }
 
 /// All tables of TPC-H at a scale.

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
@@ -42,6 +42,14 @@ impl AnalyzerRule for Membership {
 }
 
 fn written_out(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut asks = false;
+    plan.apply_expressions(|expr| {
+        asks |= expr.exists(|part| Ok(matches!(part, Expr::InSubquery(_))))?;
+        Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if !asks {
+        return Ok(Transformed::no(plan));
+    }
     let schema = merge_schema(&plan.inputs());
     let LogicalPlan::Filter(filter) = plan else {
         return plan.map_expressions(|expr| anywhere(expr, &schema));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::error::Result;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use strandline::Lake;
@@ -77,47 +77,35 @@ pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
 /// # Errors
 /// What a session refuses to take.
 pub fn prepare(ctx: &SessionContext) -> Result<()> {
-    let known = ctx.state().analyzer().rules.iter().any(|rule| rule.name() == OneCommit::NAME);
-    if known {
+    let state = ctx.state();
+    if state.analyzer().rules.iter().any(|rule| rule.name() == OneCommit::NAME) {
         return Ok(());
     }
-    let state = ctx.state_ref();
-    state.write().table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
-    put_first(ctx, Arc::new(WholeFiles));
-    analyze_first(ctx, Arc::new(AsCompared));
+    *ctx.state_ref().write() = with_rules(state);
     compared::register(ctx);
-    ctx.add_analyzer_rule(Arc::new(OneCommit));
-    ctx.add_analyzer_rule(Arc::new(Membership));
-    ctx.add_analyzer_rule(Arc::new(WriteRule));
     functions::register(ctx);
-    let state = ctx.state();
-    let mut rules = scan::careful(state.physical_optimizers());
-    rules.push(Arc::new(SmallFiles));
+    let state = ctx.state_ref();
+    let mut state = state.write();
+    state.table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
+    state.register_relation_planner(Arc::new(sql::Guard))
+}
+
+/// The same session with our rules: those that come before others (before types are coerced, before aggregates are answered by statistics),
+/// and those that come behind.
+fn with_rules(state: SessionState) -> SessionState {
+    type Analyzes = Arc<dyn AnalyzerRule + Send + Sync>;
+    let first: [Analyzes; 1] = [Arc::new(AsCompared)];
+    let last: [Analyzes; 3] = [Arc::new(OneCommit), Arc::new(Membership), Arc::new(WriteRule)];
+    let analyzes = first.into_iter().chain(state.analyzer().rules.iter().cloned()).chain(last).collect();
+    let whole: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(WholeFiles);
+    let mut optimizes = scan::careful(state.physical_optimizers());
+    optimizes.insert(0, whole);
+    optimizes.push(Arc::new(SmallFiles));
     let id = state.session_id().to_owned();
-    let state = SessionStateBuilder::new_from_existing(state)
+    // Each of these registers all functions anew, so it is one for all rules.
+    SessionStateBuilder::new_from_existing(state)
         .with_session_id(id)
-        .with_physical_optimizer_rules(rules)
-        .build();
-    *ctx.state_ref().write() = state;
-    ctx.state_ref().write().register_relation_planner(Arc::new(sql::Guard))
-}
-
-/// The same of a rule that comes before types are coerced.
-fn analyze_first(ctx: &SessionContext, rule: Arc<dyn AnalyzerRule + Send + Sync>) {
-    let state = ctx.state_ref();
-    let mut state = state.write();
-    let rules = std::iter::once(rule).chain(state.analyzer().rules.iter().cloned()).collect();
-    let id = state.session_id().to_owned();
-    let builder = SessionStateBuilder::new_from_existing(state.clone());
-    *state = builder.with_session_id(id).with_analyzer_rules(rules).build();
-}
-
-/// Puts a rule before all others, where DataFusion has a way to add one behind them only.
-fn put_first(ctx: &SessionContext, rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>) {
-    let state = ctx.state_ref();
-    let mut state = state.write();
-    let rules = std::iter::once(rule).chain(state.physical_optimizers().iter().cloned()).collect();
-    let id = state.session_id().to_owned();
-    let builder = SessionStateBuilder::new_from_existing(state.clone());
-    *state = builder.with_session_id(id).with_physical_optimizer_rules(rules).build();
+        .with_analyzer_rules(analyzes)
+        .with_physical_optimizer_rules(optimizes)
+        .build()
 }

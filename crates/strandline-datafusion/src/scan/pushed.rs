@@ -11,6 +11,7 @@
 //!
 //! Invariant: no scan takes a filter but through here. What does not belong here: what a scan does with its filters (`source`).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
-use super::LakeSource;
+use super::{LakeSource, with_scans};
 
 /// A rule of DataFusion's, as a session has it.
 pub(crate) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
@@ -56,8 +57,10 @@ impl PhysicalOptimizerRule for Known {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.in_parts(plan, config)?;
-        taken(plan, config, &mut Vec::new(), &|_, _, _| true)
+        let mut apart = HashSet::new();
+        note_apart(&plan, &mut apart);
+        let plan = self.in_parts(plan, &apart, config)?;
+        taken(&plan, config, &mut Vec::new(), &|_, _, _| true)
     }
 
     fn name(&self) -> &str {
@@ -74,22 +77,34 @@ impl Known {
     fn in_parts(
         &self,
         plan: Arc<dyn ExecutionPlan>,
+        apart: &HashSet<*const ()>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if is_plain(&plan) {
+        if !apart.contains(&place_of(&plan)) {
             return self.0.optimize(plan, config);
         }
-        let children = plan.children().into_iter().map(|child| self.in_parts(Arc::clone(child), config));
-        let children = children.collect::<Result<Vec<_>>>()?;
+        let part = |child: &Arc<dyn ExecutionPlan>| self.in_parts(Arc::clone(child), apart, config);
+        let children = plan.children().into_iter().map(part).collect::<Result<Vec<_>>>()?;
         replace_children_if_necessary(plan, children)
     }
 }
 
-fn is_plain(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    let places = plan.children().len();
-    twice(plan).is_empty()
-        && (0..places).all(|child| !passes_by_name(plan, child))
-        && plan.children().into_iter().all(is_plain)
+/// Which node of a plan it is.
+fn place_of(plan: &Arc<dyn ExecutionPlan>) -> *const () {
+    Arc::as_ptr(plan).cast()
+}
+
+/// Notes the nodes below which names do not say everywhere which column is meant; whether this is one.
+fn note_apart(plan: &Arc<dyn ExecutionPlan>, apart: &mut HashSet<*const ()>) -> bool {
+    let children = plan.children();
+    let places = children.len();
+    // All of them are looked at, whatever the first ones say.
+    let below = children.into_iter().fold(false, |below, child| note_apart(child, apart) | below);
+    let is_apart = below || !twice(plan).is_empty() || (0..places).any(|child| passes_by_name(plan, child));
+    if is_apart {
+        apart.insert(place_of(plan));
+    }
+    is_apart
 }
 
 /// Hands down what becomes known as the query runs.
@@ -103,7 +118,7 @@ impl PhysicalOptimizerRule for Dynamic {
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = self.0.optimize(plan, config)?;
-        taken(plan, config, &mut Vec::new(), &is_certain)
+        taken(&plan, config, &mut Vec::new(), &is_certain)
     }
 
     fn name(&self) -> &str {
@@ -115,8 +130,16 @@ impl PhysicalOptimizerRule for Dynamic {
     }
 }
 
-/// A node on the way from the root of a plan to a scan.
-struct Step {
+/// A node on the way from the root of a plan to a scan. What it does to filters is only looked at if one comes this way.
+struct Step<'p> {
+    plan: &'p Arc<dyn ExecutionPlan>,
+    /// Which of its children is on the way.
+    child: usize,
+    named: OnceCell<Named>,
+}
+
+/// What a node makes of the names of columns.
+struct Named {
     /// The filters that it makes, by their ids.
     makes: HashSet<u64>,
     /// The names that several of its columns have.
@@ -127,26 +150,34 @@ struct Step {
     by_name: bool,
 }
 
-impl Step {
-    fn of(plan: &Arc<dyn ExecutionPlan>, child: usize) -> Self {
-        let makes = plan.dynamic_expressions_produced();
-        Self {
-            makes: makes.iter().filter_map(|made| made.expression_id()).collect(),
-            twice: twice(plan),
-            renames: renames(plan),
-            by_name: passes_by_name(plan, child),
-        }
+impl<'p> Step<'p> {
+    fn new(plan: &'p Arc<dyn ExecutionPlan>, child: usize) -> Self {
+        Self { plan, child, named: OnceCell::new() }
+    }
+
+    fn named(&self) -> &Named {
+        self.named.get_or_init(|| Named {
+            makes: self
+                .plan
+                .dynamic_expressions_produced()
+                .iter()
+                .filter_map(|made| made.expression_id())
+                .collect(),
+            twice: twice(self.plan),
+            renames: renames(self.plan),
+            by_name: passes_by_name(self.plan, self.child),
+        })
     }
 }
 
 /// Whether a filter comes down this way to the columns that it is of.
-fn is_certain(way: &[Step], scan: &Arc<dyn ExecutionPlan>, filter: &Arc<dyn PhysicalExpr>) -> bool {
+fn is_certain(way: &[Step<'_>], scan: &Arc<dyn ExecutionPlan>, filter: &Arc<dyn PhysicalExpr>) -> bool {
     let ids = ids(filter);
-    let start = ids.iter().map(|id| way.iter().rposition(|step| step.makes.contains(id)));
+    let start = ids.iter().map(|id| way.iter().rposition(|step| step.named().makes.contains(id)));
     let Some(start) = start.collect::<Option<Vec<_>>>().and_then(|starts| starts.into_iter().min()) else {
         return false;
     };
-    let below = &way[start + 1..];
+    let below: Vec<&Named> = way[start + 1..].iter().map(Step::named).collect();
     let twice: BTreeSet<&str> = below.iter().flat_map(|step| &step.twice).map(String::as_str).collect();
     let renamed = renames(scan) || below.iter().any(|step| step.renames);
     let names = collect_columns(filter);
@@ -219,31 +250,31 @@ fn offered(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &LakeSourc
 }
 
 /// Whether a filter that has come this way is taken.
-type Judge = dyn Fn(&[Step], &Arc<dyn ExecutionPlan>, &Arc<dyn PhysicalExpr>) -> bool;
+type Judge = dyn Fn(&[Step<'_>], &Arc<dyn ExecutionPlan>, &Arc<dyn PhysicalExpr>) -> bool;
 
 /// A plan whose scans have taken what they were offered, as far as the judge lets them.
-fn taken(
-    plan: Arc<dyn ExecutionPlan>,
+fn taken<'p>(
+    plan: &'p Arc<dyn ExecutionPlan>,
     config: &ConfigOptions,
-    way: &mut Vec<Step>,
+    way: &mut Vec<Step<'p>>,
     judge: &Judge,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    if let Some((scan, source)) = offered(&plan) {
-        return match source.taking(|filter| judge(way, &plan, filter), config)? {
+    if let Some((scan, source)) = offered(plan) {
+        return match source.taking(|filter| judge(way, plan, filter), config)? {
             Some(source) => {
                 let mut scan = scan.clone();
                 scan.file_source = source;
                 Ok(DataSourceExec::from_data_source(scan))
             }
-            None => Ok(plan),
+            None => Ok(Arc::clone(plan)),
         };
     }
     let mut children = Vec::new();
     for (place, child) in plan.children().into_iter().enumerate() {
-        way.push(Step::of(&plan, place));
-        let child = taken(Arc::clone(child), config, way, judge);
+        way.push(Step::new(plan, place));
+        let child = taken(child, config, way, judge);
         way.pop();
         children.push(child?);
     }
-    replace_children_if_necessary(plan, children)
+    with_scans(Arc::clone(plan), children)
 }

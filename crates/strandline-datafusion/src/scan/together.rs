@@ -17,15 +17,15 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanC
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 use datafusion_datasource::PartitionedFile;
 use strandline::format::FileEntry;
 use strandline::scan::FileReader;
 
-use super::{LakeFile, LakeSource};
+use super::{LakeFile, LakeSource, with_scans};
 
 /// How many rows a file has at most that is read with others: of more it may be worth to skip pages.
 const FILE_ROWS: u64 = 1 << 16;
@@ -88,7 +88,7 @@ fn below(plan: Arc<dyn ExecutionPlan>, ends: bool) -> Result<Arc<dyn ExecutionPl
         below(Arc::clone(child), may_end(&plan, place, ends))
     };
     let children = plan.children().into_iter().enumerate().map(child).collect::<Result<Vec<_>>>()?;
-    replace_children_if_necessary(plan, children)
+    with_scans(plan, children)
 }
 
 /// Whether a node may have enough of a child's rows before it has them all, if what is above it may or not.

@@ -5,7 +5,7 @@
 //! constant where both bounds are the same or all rows are null: so bounds that hold are called exact there, unless that would make a
 //! constant of what is none.
 
-use datafusion::arrow::datatypes::{DataType, Schema as ArrowSchema, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema as ArrowSchema, TimeUnit};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use strandline::format::{Bound, Field, FieldSet, FieldStats, FileEntry, PrimitiveType, Type, Value};
@@ -110,7 +110,7 @@ pub(crate) fn of_file(
             Ok(rows) if all => Precision::Exact(rows),
             _ => Precision::Absent,
         },
-        total_byte_size: usize::try_from(entry.size).map_or(Precision::Absent, Precision::Inexact),
+        total_byte_size: Precision::Absent,
         column_statistics: fields.iter().zip(types).zip(&needed.0).map(column).collect(),
     }
 }
@@ -180,17 +180,25 @@ impl<'s> Whole<'s> {
         }
     }
 
+    /// How many bytes all columns take together is left to DataFusion, which knows which of them are read. It compares bytes of sides of
+    /// joins before it compares rows, and those of files are of all columns, and compressed.
     pub(crate) fn finish(self) -> Statistics {
-        let column = |column: Column| ColumnStatistics {
+        let rows = usize::try_from(self.rows).map_or(Precision::Absent, Precision::Exact);
+        let of_files = usize::try_from(self.bytes).map_or(Precision::Absent, Precision::Inexact);
+        let column = |(column, field): (Column, &FieldRef)| ColumnStatistics {
             null_count: column.nulls.precision(),
             min_value: column.min.precision(),
             max_value: column.max.precision(),
+            byte_size: match field.data_type().primitive_width() {
+                Some(width) => rows.multiply(&Precision::Exact(width)),
+                None => of_files,
+            },
             ..ColumnStatistics::new_unknown()
         };
         Statistics {
-            num_rows: usize::try_from(self.rows).map_or(Precision::Absent, Precision::Exact),
-            total_byte_size: usize::try_from(self.bytes).map_or(Precision::Absent, Precision::Inexact),
-            column_statistics: self.columns.into_iter().map(column).collect(),
+            num_rows: rows,
+            total_byte_size: Precision::Absent,
+            column_statistics: self.columns.into_iter().zip(self.schema.fields()).map(column).collect(),
         }
     }
 }

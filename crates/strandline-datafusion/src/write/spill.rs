@@ -63,13 +63,14 @@ fn spilling(plan: Arc<dyn ExecutionPlan>, most: usize) -> Result<Arc<dyn Executi
     replace_children_if_necessary(plan, vec![spilling(child, most)?])
 }
 
-/// Whether a side is known to fit. The bytes of files tell less than what is in memory, so its rows count as well.
+/// Whether a side is known to fit. The bytes of files, which columns of texts have, tell less than what is in memory, so its rows count as well.
 fn fits(plan: &Arc<dyn ExecutionPlan>, most: usize) -> Result<bool> {
     let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?;
     let width = |field: &FieldRef| field.data_type().primitive_width().unwrap_or(VALUE);
     let row: usize = plan.schema().fields().iter().map(width).sum();
     let rows = known.num_rows.get_value().map(|rows| rows.saturating_mul(row));
-    let bytes = known.total_byte_size.get_value().copied().unwrap_or_default();
+    let column = known.column_statistics.iter().filter_map(|column| column.byte_size.get_value()).max();
+    let bytes = known.total_byte_size.get_value().max(column).copied().unwrap_or_default();
     Ok(rows.is_some_and(|rows| rows.max(bytes) <= most))
 }
 

@@ -1,6 +1,8 @@
 //! What a scan spares: sorting what is sorted, row groups, pages and files that cannot matter, and what comes after a limit.
 
-use datafusion::arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use strandline::Lake;
 use strandline_datafusion::Session;
@@ -184,4 +186,26 @@ fn what_comes_after_a_limit_or_can_no_longer_matter_is_not_read() {
         let (_, counts) = counted.store.measure(rows(&ctx, "SELECT sum(id) FROM lake.public.t")).await;
         assert_eq!(counts.to(PathClass::Data).requests, 50);
     });
+}
+
+#[tokio::test]
+async fn sides_of_joins_are_compared_by_their_rows_and_not_by_the_bytes_of_files() {
+    let lake = Counted::new().await.lake;
+    // Texts that no encoding makes shorter: the file has more bytes than a side may have that is collected, and the two columns have few rows.
+    let mut state = 1_u64;
+    let mut digits = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{state:016x}")
+    };
+    let texts = (0..3_000).map(|_| (0..50).map(|_| digits()).collect::<String>());
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+    let kinds: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..3_000).map(|id| format!("k{}", id % 5))));
+    table(&lake, "few", &[("id", longs(0..3_000)), ("kind", kinds), ("text", texts)]).await;
+    table(&lake, "many", &[("of", longs((0..200_000).map(|id| id % 4_000)))]).await;
+    assert!(lake.table("few").await.unwrap().totals().bytes > 1 << 20);
+    let ctx = session_with(&lake, SessionConfig::new().with_target_partitions(2));
+    let sql = "SELECT kind, count(*) FROM lake.public.few WHERE EXISTS (SELECT 1 FROM lake.public.many WHERE of = id) GROUP BY kind";
+    let plan = plan(&ctx, sql).await;
+    assert!(plan.contains("HashJoinExec: mode=CollectLeft, join_type=LeftSemi"), "{plan}");
 }

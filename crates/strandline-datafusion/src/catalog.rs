@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -17,9 +18,9 @@ use strandline::format::{EntryType, RefName};
 use strandline::{ErrorKind, Lake, Ref, Transaction};
 
 use crate::error::{external, refused};
-use crate::heads::Heads;
+use crate::heads::{Head, Heads};
 use crate::pin::{Moments, Used};
-use crate::sql::{lookup, reference};
+use crate::sql::{lookup, reference, view};
 use crate::table::LakeTable;
 
 /// The schema of what stands in no namespace.
@@ -79,6 +80,8 @@ pub struct LakeCatalog {
     is_of_statement: bool,
     /// Whether it shows a branch that was asked for by its name, and is only read.
     is_named: bool,
+    /// The head that the version which it shows is behind.
+    behind: Option<Head>,
 }
 
 /// A session, which is not held.
@@ -103,6 +106,7 @@ impl LakeCatalog {
             heads: None,
             is_of_statement: false,
             is_named: false,
+            behind: None,
         })
     }
 
@@ -148,6 +152,18 @@ impl LakeCatalog {
         reference::find(&self.lake, &self.at, self.heads.as_ref(), text).await
     }
 
+    /// The same, and the head that it is behind, if it has to follow that.
+    pub(crate) async fn find_behind(&self, text: &str) -> strandline::Result<(Ref, Option<Head>)> {
+        let heads = self.heads.clone().unwrap_or_default();
+        let found = reference::find(&self.lake, &self.at, Some(&heads), text).await?;
+        // A statement of ours has one head of each branch anyway.
+        let behind = match text.parse() {
+            Ok(reference) if !self.is_of_statement => heads.stepped_from(&reference).await,
+            _ => None,
+        };
+        Ok((found, behind))
+    }
+
     /// How it is known whether what follows a branch has run before.
     pub(crate) fn used(&self) -> Used {
         if self.is_of_statement { Used::by_statement() } else { Used::by_plans() }
@@ -158,9 +174,9 @@ impl LakeCatalog {
         self.planner.as_ref().and_then(|planner| planner.0())
     }
 
-    /// The same catalog in another state.
-    pub(crate) fn shown_at(&self, at: At) -> Self {
-        Self { at, ..self.clone() }
+    /// The same catalog at a version, which is behind a head.
+    pub(crate) fn shown_behind(&self, at: Ref, behind: Option<Head>) -> Self {
+        Self { at: At::Ref(at), behind, ..self.clone() }
     }
 
     /// The same catalog for the text of a view in it.
@@ -198,7 +214,10 @@ impl LakeCatalog {
                 let found = head.table(name).await;
                 found.map(|table| LakeTable::floating(head, table, self.used(), self.is_named))
             }
-            At::Ref(pinned) => pinned.table(name).await.map(|table| LakeTable::pinned(pinned.clone(), table)),
+            At::Ref(pinned) => pinned.table(name).await.map(|table| match &self.behind {
+                Some(head) => LakeTable::behind(head, pinned.clone(), table, self.used()),
+                None => LakeTable::pinned(pinned.clone(), table),
+            }),
             At::Transaction(transaction) => {
                 transaction.table(name).await.map(|table| LakeTable::within(transaction.clone(), table))
             }
@@ -289,15 +308,21 @@ impl CatalogProvider for LakeCatalog {
 
     /// A namespace by any name: whether it is there shows when something of it is looked up, which may wait, and this may not.
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        Some(Arc::new(LakeSchema { catalog: self.clone(), name: name.to_owned() }))
+        Some(Arc::new(LakeSchema {
+            catalog: self.clone(),
+            name: name.to_owned(),
+            listed: AtomicBool::new(false),
+        }))
     }
 }
 
 /// A namespace of a lake as a schema of DataFusion's.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct LakeSchema {
     catalog: LakeCatalog,
     name: String,
+    /// Whether its names were listed: who asks for one of them then looks at all.
+    listed: AtomicBool,
 }
 
 impl LakeSchema {
@@ -319,13 +344,21 @@ impl LakeSchema {
 #[async_trait]
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
+        self.listed.store(true, Ordering::Relaxed);
         let names = listed(self.catalog.clone()).into_iter();
         let tables = names.filter(|(_, kind)| *kind != EntryType::Namespace);
         tables.filter_map(|(name, _)| self.own_name(&name)).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        lookup::provider(&self.catalog, |name| self.full_name(name), name).await
+        let found = lookup::provider(&self.catalog, |name| self.full_name(name), name).await;
+        match found {
+            // A listing of all that there is does not fail for one view.
+            Err(error) if self.listed.load(Ordering::Relaxed) => {
+                view::unreadable_one(&self.catalog, &self.full_name(name), error).await.map(Some)
+            }
+            found => found,
+        }
     }
 
     fn register_table(

@@ -88,8 +88,21 @@ impl Heads {
         if steps.is_empty() {
             return Ok(head);
         }
-        let steps = [&[Suffix::AtVersion(head.version())], steps].concat();
-        self.found(lake, Reference::new(Base::Branch(branch.clone()), steps)).await
+        self.found(lake, from(&head, steps)).await
+    }
+
+    /// The head that a reference was found from by steps back, if it was.
+    pub(crate) async fn stepped_from(&self, reference: &Reference) -> Option<Head> {
+        let name = match reference.base() {
+            Base::Branch(branch) => branch.as_str(),
+            Base::Word(word) => word.as_str(),
+            Base::Tag(_) | Base::Version(_) | Base::Time(_) | Base::Commit(_) => return None,
+        };
+        let steps = reference.suffixes();
+        // What says its version is that one, wherever the head is.
+        matches!(steps.first()?, Suffix::Parent(_)).then_some(())?;
+        let seen = self.0.lock().await.heads.get(name)?.clone();
+        Some(Head { seen, steps: steps.into() })
     }
 
     async fn found(&self, lake: &Lake, reference: Reference) -> Result<Ref> {
@@ -102,6 +115,23 @@ impl Heads {
         known.others.insert(text, found.clone());
         Ok(found)
     }
+}
+
+/// A head, and the steps that led on from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) seen: Ref,
+    pub(crate) steps: Arc<[Suffix]>,
+}
+
+fn from(head: &Ref, steps: &[Suffix]) -> Reference {
+    let steps = [&[Suffix::AtVersion(head.version())], steps].concat();
+    Reference::new(Base::Branch(head.branch().clone()), steps)
+}
+
+/// What is so many steps behind a head. Requests and errors as of [`Lake::at`].
+pub(crate) async fn behind(head: &Ref, steps: &[Suffix]) -> Result<Ref> {
+    head.lake().at(from(head, steps)).await
 }
 
 /// Whether what was found for a reference, of its base alone, is the head of the branch of that name.

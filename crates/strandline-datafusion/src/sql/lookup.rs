@@ -67,10 +67,10 @@ fn at_reference<'a>(
 ) -> BoxFuture<'a, strandline::Result<LakeCatalog>> {
     let Some(text) = reference else { return std::future::ready(Ok(catalog.clone())).boxed() };
     let found = async move {
-        let found = catalog.find(text).await?;
+        let (found, behind) = catalog.find_behind(text).await?;
         Ok(match names_branch(text, &found) {
             true => catalog.at_branch(found),
-            false => catalog.shown_at(At::Ref(found)),
+            false => catalog.shown_behind(found, behind),
         })
     };
     found.boxed()

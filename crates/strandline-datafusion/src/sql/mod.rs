@@ -22,7 +22,7 @@ pub(crate) mod run;
 mod statement;
 mod travel;
 mod unread;
-mod view;
+pub(crate) mod view;
 
 pub(crate) use parse::{query, statements};
 pub(crate) use travel::{CHANGES, Guard};

@@ -6,19 +6,21 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::view::ViewTable;
-use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, Session, TableProvider};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 use strandline::ErrorKind;
 use strandline::format::{NameKey, View};
 
 use crate::catalog::{LakeCatalog, PUBLIC};
 use crate::error::{lake_error, refused};
 use crate::sql::statement::Statement;
-use crate::sql::{parse, reference};
+use crate::sql::{lookup, parse, reference};
 
 /// What the texts of views are said to be written in.
 pub(crate) const DIALECT: &str = "datafusion";
@@ -63,6 +65,59 @@ fn unreadable(name: &str, error: DataFusionError) -> DataFusionError {
     refused(kind, format!("view {name:?} cannot be read: {message}"))
 }
 
+/// A view that cannot be read, for whoever looks at all that there is: its text, and no columns.
+///
+/// # Errors
+/// The given one, if it is not of a view, or not of what a view says.
+pub(crate) async fn unreadable_one(
+    catalog: &LakeCatalog,
+    name: &str,
+    error: DataFusionError,
+) -> Result<Arc<dyn TableProvider>> {
+    let Some((kind, why)) = lake_error(&error).map(|why| (why.kind(), why.message().to_owned())) else {
+        return Err(error);
+    };
+    if !matches!(kind, ErrorKind::NotFound | ErrorKind::InvalidInput | ErrorKind::Unsupported) {
+        return Err(error);
+    }
+    match lookup::view_of(catalog, name).await {
+        Ok(view) => Ok(Arc::new(Unreadable { text: view.sql.as_str().to_owned(), kind, why })),
+        Err(_) => Err(error),
+    }
+}
+
+#[derive(Debug)]
+struct Unreadable {
+    text: String,
+    kind: ErrorKind,
+    why: String,
+}
+
+#[async_trait]
+impl TableProvider for Unreadable {
+    fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::empty())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        Some(&self.text)
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(refused(self.kind, self.why.clone()))
+    }
+}
+
 /// The catalog that the text of a view sees, if it does not stand in itself.
 pub(crate) fn within(catalog: &LakeCatalog, name: &str) -> Result<LakeCatalog> {
     let called = format!("{}@{}", NameKey::of(name), reference::of(catalog.at()));
@@ -85,7 +140,7 @@ pub(crate) async fn plan(catalog: LakeCatalog, text: &str) -> Result<LogicalPlan
         let message = "a view needs a session to be planned in: register the lake with one";
         return Err(refused(ErrorKind::Unsupported, message));
     };
-    let state = of_the_lake(&state, catalog);
+    let state = of_the_lake(state, catalog);
     let limit = state.config_options().sql_parser.recursion_limit.get();
     let mut statements = parse::statements(text, limit).map_err(crate::error::external)?;
     match (statements.pop(), statements.is_empty()) {
@@ -95,14 +150,12 @@ pub(crate) async fn plan(catalog: LakeCatalog, text: &str) -> Result<LogicalPlan
 }
 
 /// A session that knows this lake only.
-fn of_the_lake(state: &SessionState, catalog: LakeCatalog) -> SessionState {
+fn of_the_lake(mut state: SessionState, catalog: LakeCatalog) -> SessionState {
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-    let mut config = state.config().clone().with_create_default_catalog_and_schema(false);
-    config.options_mut().catalog.default_catalog = CATALOG.to_owned();
-    config.options_mut().catalog.default_schema = PUBLIC.to_owned();
-    SessionStateBuilder::new_from_existing(state.clone())
-        .with_config(config)
-        .with_catalog_list(Arc::new(catalogs))
-        .build()
+    let options = &mut state.config_mut().options_mut().catalog;
+    options.default_catalog = CATALOG.to_owned();
+    options.default_schema = PUBLIC.to_owned();
+    state.register_catalog_list(Arc::new(catalogs));
+    state
 }

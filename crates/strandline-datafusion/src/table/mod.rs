@@ -18,12 +18,14 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use strandline::format::Suffix;
 use strandline::{Lake, Ref, Table, Transaction};
 
 pub use layout::Extra;
 
 use crate::catalog::At;
 use crate::error::external;
+use crate::heads::{self, Head};
 use crate::pin::{self, Moment, Used};
 use crate::scan::{self, Origin, Wanted};
 use layout::Layout;
@@ -66,6 +68,14 @@ enum State {
         /// Whether the branch was asked for by its name, and is only read.
         named: bool,
     },
+    /// A version that is so many steps behind the head of a branch, when the query is run; it was `at` where the head was `seen`.
+    Behind {
+        seen: Ref,
+        at: Ref,
+        steps: Arc<[Suffix]>,
+        moment: Moment,
+        used: Used,
+    },
     Pinned(Ref),
     Within(Transaction),
 }
@@ -78,6 +88,16 @@ impl LakeTable {
     pub(crate) fn floating(head: Ref, table: Table, used: Used, named: bool) -> Result<Self> {
         let moment = Moment::new(head.clone());
         Self::new(State::Floating { seen: head, moment, used, named }, table)
+    }
+
+    /// A table of a version that was found by steps from a head.
+    ///
+    /// # Errors
+    /// None at present: those of a layout.
+    pub(crate) fn behind(head: &Head, at: Ref, table: Table, used: Used) -> Result<Self> {
+        let (seen, steps) = (head.seen.clone(), Arc::clone(&head.steps));
+        let moment = Moment::new(seen.clone());
+        Self::new(State::Behind { seen, at, steps, moment, used }, table)
     }
 
     /// A table of one version.
@@ -121,7 +141,7 @@ impl LakeTable {
 
     /// The same for a session that keeps it: each query looks for the head of its branch anew.
     pub(crate) fn kept(self) -> Self {
-        if let State::Floating { used, .. } = &self.state {
+        if let State::Floating { used, .. } | State::Behind { used, .. } = &self.state {
             used.once_more();
         }
         self
@@ -132,7 +152,7 @@ impl LakeTable {
     pub fn lake(&self) -> &Lake {
         match &self.state {
             State::Floating { seen, .. } => seen.lake(),
-            State::Pinned(at) => at.lake(),
+            State::Behind { at, .. } | State::Pinned(at) => at.lake(),
             State::Within(transaction) => transaction.lake(),
         }
     }
@@ -143,7 +163,7 @@ impl LakeTable {
         match &self.state {
             State::Floating { seen, named: true, .. } => At::Ref(seen.clone()),
             State::Floating { seen, .. } => At::Branch(seen.branch().clone()),
-            State::Pinned(at) => At::Ref(at.clone()),
+            State::Behind { at, .. } | State::Pinned(at) => At::Ref(at.clone()),
             State::Within(transaction) => At::Transaction(transaction.clone()),
         }
     }
@@ -154,10 +174,10 @@ impl LakeTable {
         &self.table
     }
 
-    /// The moment at which it is read, if it follows a branch.
+    /// The moment at which it is read, if it follows a branch, or stands so many steps behind one.
     pub(crate) fn moment(&self) -> Option<(&Moment, &Used)> {
         match &self.state {
-            State::Floating { moment, used, .. } => Some((moment, used)),
+            State::Floating { moment, used, .. } | State::Behind { moment, used, .. } => Some((moment, used)),
             State::Pinned(_) | State::Within(_) => None,
         }
     }
@@ -168,13 +188,17 @@ impl LakeTable {
             State::Floating { seen, used, named, .. } => {
                 State::Floating { seen: seen.clone(), moment, used: used.clone(), named: *named }
             }
+            State::Behind { seen, at, steps, used, .. } => {
+                let (seen, at, steps, used) = (seen.clone(), at.clone(), Arc::clone(steps), used.clone());
+                State::Behind { seen, at, steps, moment, used }
+            }
             state => state.clone(),
         };
         Self { state, ..self.clone() }
     }
 
     /// The table at the moment of the query, and what that moment is called. No request, unless the head has moved since the name
-    /// was looked up: then at most two, none if the table is in the head's pack.
+    /// was looked up: then at most two, none if the table is in the head's pack; behind a head those of finding the version come to it.
     async fn present(&self) -> Result<(Table, Origin)> {
         let (at, table) = match &self.state {
             State::Pinned(at) => (at.clone(), self.table.clone()),
@@ -187,6 +211,16 @@ impl LakeTable {
                 let same = head.commit().hash() == seen.commit().hash();
                 let table = if same { self.table.clone() } else { self.at_head(&head).await? };
                 (head, table)
+            }
+            State::Behind { seen, at, steps, moment, .. } => {
+                let head = moment.head().await.map_err(external)?;
+                if head.commit().hash() == seen.commit().hash() {
+                    (at.clone(), self.table.clone())
+                } else {
+                    let at = heads::behind(&head, steps).await.map_err(external)?;
+                    let table = self.at_head(&at).await?;
+                    (at, table)
+                }
             }
         };
         let name = at.tag().unwrap_or(at.branch()).as_str();

@@ -1,13 +1,13 @@
 //! Texts and dates as what they are compared with, where DataFusion would take them for something else.
 //!
-//! A column of UUIDs has bytes of fixed length for DataFusion, which compares them with no text; `to_uuid` reads any text as one. A time is of
+//! A column of UUIDs has bytes of fixed length for DataFusion, which compares them with no text and makes no text of; `to_uuid` reads any text as one. A time is of
 //! nanoseconds for it, which end in 2262, while a column of microseconds goes on. So the rule [`AsCompared`] reads texts as what the column
 //! beside them is. Invariants: a text that is no UUID is an error; what nanoseconds hold is as it was. What does
 //! not belong here: texts that come into a column (`write::given`).
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, FixedSizeBinaryBuilder};
+use datafusion::arrow::array::{AsArray, FixedSizeBinaryBuilder, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -15,9 +15,11 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Volatility, cast, create_udf,
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, cast, create_udf,
 };
 use datafusion::optimizer::AnalyzerRule;
 use strandline::ErrorKind;
@@ -36,10 +38,43 @@ pub(crate) fn parse(text: &str) -> Option<[u8; 16]> {
     is_uuid.then(|| u128::from_str_radix(&digits, 16).ok()).flatten().map(u128::to_be_bytes)
 }
 
-/// Makes `to_uuid` known to a session.
+/// Makes `to_uuid` and `uuid_text` known to a session.
 pub(crate) fn register(ctx: &SessionContext) {
-    let (from, to) = (vec![DataType::Utf8], DataType::FixedSizeBinary(BYTES));
-    ctx.register_udf(create_udf("to_uuid", from, to, Volatility::Immutable, Arc::new(to_uuid)));
+    ctx.register_udf(ScalarUDF::new_from_impl(ToUuid::default()));
+    ctx.register_udf(uuid_text());
+}
+
+/// `to_uuid`, which `CAST(… AS UUID)` is as well: of a UUID it is the same.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ToUuid(Signature);
+
+impl Default for ToUuid {
+    fn default() -> Self {
+        let of = |ty| TypeSignature::Exact(vec![ty]);
+        let forms = vec![of(DataType::FixedSizeBinary(BYTES)), of(DataType::Utf8)];
+        Self(Signature::one_of(forms, Volatility::Immutable))
+    }
+}
+
+impl ScalarUDFImpl for ToUuid {
+    fn name(&self) -> &'static str {
+        "to_uuid"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::FixedSizeBinary(BYTES))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match args.args.first() {
+            Some(uuids) if uuids.data_type() == DataType::FixedSizeBinary(BYTES) => Ok(uuids.clone()),
+            _ => to_uuid(&args.args),
+        }
+    }
 }
 
 fn to_uuid(args: &[ColumnarValue]) -> Result<ColumnarValue> {
@@ -53,6 +88,26 @@ fn to_uuid(args: &[ColumnarValue]) -> Result<ColumnarValue> {
         }
     }
     Ok(ColumnarValue::Array(Arc::new(uuids.finish())))
+}
+
+/// `uuid_text`, which the cast of a column of UUIDs to a text is as well.
+fn uuid_text() -> ScalarUDF {
+    let (from, to) = (vec![DataType::FixedSizeBinary(BYTES)], DataType::Utf8);
+    let texts = |args: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(args)?;
+        let uuids = arrays.first().map(|array| array.as_fixed_size_binary().iter()).into_iter().flatten();
+        let texts: StringArray = uuids.map(|uuid| uuid.map(written)).collect();
+        Ok(ColumnarValue::Array(Arc::new(texts)))
+    };
+    create_udf("uuid_text", from, to, Volatility::Immutable, Arc::new(texts))
+}
+
+/// A UUID as five groups of hexadecimal digits.
+fn written(uuid: &[u8]) -> String {
+    let digits = |bytes: std::ops::Range<usize>| -> String {
+        uuid.get(bytes).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    [digits(0..4), digits(4..6), digits(6..8), digits(8..10), digits(10..16)].join("-")
 }
 
 fn none(text: &str) -> datafusion::error::DataFusionError {
@@ -73,17 +128,58 @@ impl AnalyzerRule for AsCompared {
             let schema = match &plan {
                 // Its expressions are of two sides, of which one is not among its inputs.
                 LogicalPlan::Dml(_) => return Ok(Transformed::no(plan)),
-                LogicalPlan::TableScan(scan) => DFSchema::clone(&scan.projected_schema),
-                plan => merge_schema(&plan.inputs()),
+                LogicalPlan::TableScan(scan) => {
+                    is_concerned(&scan.projected_schema).then(|| DFSchema::clone(&scan.projected_schema))
+                }
+                plan => {
+                    let inputs = plan.inputs();
+                    let is_concerned = inputs.iter().any(|input| is_concerned(input.schema()));
+                    is_concerned.then(|| merge_schema(&inputs))
+                }
             };
-            let read = plan.map_expressions(|expr| expr.transform_up(|expr| read(expr, &schema)))?;
+            let names = NamePreserver::new(&plan);
+            let read = plan.map_expressions(|expr| {
+                if schema.is_none() && !expr.exists(|part| Ok(matches!(part, Expr::Cast(_))))? {
+                    return Ok(Transformed::no(expr));
+                }
+                let name = names.save(&expr);
+                let read = expr.transform_up(|expr| read(expr, schema.as_ref()))?;
+                Ok(if read.transformed { read.update_data(|expr| name.restore(expr)) } else { read })
+            })?;
             if read.transformed { read.map_data(LogicalPlan::recompute_schema) } else { Ok(read) }
         })
         .map(|done| done.data)
     }
 }
 
-fn read(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// Whether there are columns beside which something is read. Of most queries there are none, and schemas take long to be put together.
+fn is_concerned(schema: &DFSchema) -> bool {
+    let is = |ty: &DataType| {
+        matches!(ty, DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::FixedSizeBinary(BYTES))
+    };
+    schema.fields().iter().any(|field| is(field.data_type()))
+}
+
+/// The same expression with what is read in it; without a schema only what needs none.
+fn read(expr: Expr, schema: Option<&DFSchema>) -> Result<Transformed<Expr>> {
+    match (expr, schema) {
+        (expr, Some(schema)) => read_in(expr, schema),
+        (Expr::Cast(cast), None) => Ok(read_cast(cast)),
+        (other, None) => Ok(Transformed::no(other)),
+    }
+}
+
+/// A time that is beyond nanoseconds.
+fn read_cast(cast: Cast) -> Transformed<Expr> {
+    let ty = cast.field.data_type();
+    let is_time = matches!(ty, DataType::Timestamp(TimeUnit::Nanosecond, _));
+    match is_time.then(|| beyond(&cast.expr, ty)).flatten() {
+        Some(time) => Transformed::yes(time),
+        None => Transformed::no(Expr::Cast(cast)),
+    }
+}
+
+fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if op.supports_propagation() => {
             let changed = read_beside(&left, &mut [right.as_mut()], schema)?
@@ -101,14 +197,15 @@ fn read(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let between = Expr::Between(Between { expr, negated, low, high });
             Ok(if changed { Transformed::yes(between) } else { Transformed::no(between) })
         }
-        Expr::Cast(cast)
-            if matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)) =>
+        Expr::Cast(Cast { expr, field })
+            if field.data_type().is_string()
+                && matches!(*expr, Expr::Column(_))
+                && is_uuid(&expr.to_field(schema)?.1) =>
         {
-            match beyond(&cast.expr, cast.field.data_type()) {
-                Some(time) => Ok(Transformed::yes(time)),
-                None => Ok(Transformed::no(Expr::Cast(cast))),
-            }
+            let text = Box::new(uuid_text().call(vec![*expr]));
+            Ok(Transformed::yes(Expr::Cast(Cast { expr: text, field })))
         }
+        Expr::Cast(cast) => Ok(read_cast(cast)),
         other => Ok(Transformed::no(other)),
     }
 }
@@ -187,5 +284,6 @@ mod tests {
         for text in ["", "ab0000000000-0000-0000-000000000009", "+b000000-0000-0000-0000-000000000009"] {
             assert_eq!(parse(text), None, "{text}");
         }
+        assert_eq!(super::written(&expected), "ab000000-0000-0000-0000-000000000009");
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! `lake_log()`, `lake_refs()` and the names `"t$files"`, `"t$history"`, `"t$stats"`, `"t$refs"` and `"t$rows"` tell of it;
 //! `table_changes('t', 2, 4)`, or `"t$changes@v2..v4"`, of what became of the rows of a table after one version up to another, with
-//! `'net'` behind it on balance; `to_uuid(text)` makes UUIDs of texts.
+//! `'net'` behind it on balance; `to_uuid(text)` makes UUIDs of texts, and `uuid_text(uuid)` texts of them.
 //!
 //! Most examples begin with a lake in memory that has one table: `orders`, with an `id` and an `amount`, in three rows.
 //!

@@ -1,4 +1,4 @@
-//! Numbers of more digits than a DOUBLE holds.
+//! Numbers of more digits than a DOUBLE holds, and casts to UUID, which the planner does not know.
 //!
 //! DataFusion reads a number with a point, and one that is too large for BIGINT, as a DOUBLE, which keeps 15 digits whatever they are.
 //! Invariant: a number of more digits means what it says, as a DECIMAL; any other is read as before. What does not belong here: what
@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, Value, VisitMut, VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, VisitMut, VisitorMut,
 };
 
 /// How many digits every DOUBLE keeps.
@@ -28,6 +28,17 @@ impl VisitorMut for Exact {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr: text,
+            data_type: DataType::Uuid,
+            array: false,
+            format: None,
+        } = expr
+        {
+            *expr = call("to_uuid", vec![Expr::clone(text)]);
+            return ControlFlow::Continue(());
+        }
         let digits = match &*expr {
             Expr::Value(value) => match &value.value {
                 Value::Number(digits, _) => digits.clone(),
@@ -63,11 +74,14 @@ fn decimal(digits: &str) -> Option<(usize, usize)> {
 
 /// A cast that is none of the statement's, and is taken for one by nobody.
 fn cast(digits: String, ty: String) -> Expr {
-    let text =
-        |text| FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(Value::SingleQuotedString(text))));
-    let args = vec![text(digits), text(ty)];
+    let text = |text| Expr::value(Value::SingleQuotedString(text));
+    call("arrow_cast", vec![text(digits), text(ty)])
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     Expr::Function(Function {
-        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new("arrow_cast"))]),
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {

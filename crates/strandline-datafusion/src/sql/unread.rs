@@ -89,11 +89,33 @@ fn of_statement(statement: &Statement) -> Refusal {
         Statement::Delete(delete) => {
             let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
             let several = from.len() > 1 || !delete.tables.is_empty();
-            first([(several, "DELETE from several tables", "write one for each, within BEGIN and COMMIT")])
+            first([
+                (several, "DELETE from several tables", "write one for each, within BEGIN and COMMIT"),
+                (
+                    delete.using.is_some(),
+                    "DELETE … USING",
+                    "write WHERE EXISTS (SELECT …), or MERGE INTO … USING … WHEN MATCHED THEN DELETE",
+                ),
+                (delete.returning.is_some() || delete.output.is_some(), RETURNING, NOT_RETURNING),
+            ])
+        }
+        Statement::Update(update) => first([
+            (
+                update.from.is_some(),
+                "UPDATE … FROM of several tables, without WHERE or with queries in it",
+                "write MERGE INTO t USING (SELECT …) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.b",
+            ),
+            (update.returning.is_some() || update.output.is_some(), RETURNING, NOT_RETURNING),
+        ]),
+        Statement::Insert(insert) => {
+            first([(insert.returning.is_some() || insert.output.is_some(), RETURNING, NOT_RETURNING)])
         }
         _ => None,
     }
 }
+
+const RETURNING: &str = "RETURNING or OUTPUT";
+const NOT_RETURNING: &str = "table_changes('t', version) tells what a statement did";
 
 fn of_query(query: &Query) -> Refusal {
     let Query {

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, cast};
 use strandline::ErrorKind;
 
 use crate::error::refused;
+use crate::write::fit;
 
 /// The rows of an INSERT as they go into the table, with nulls wherever the statement has them: it is the table that says which row may
 /// not have them.
@@ -26,13 +27,17 @@ pub(super) fn inserted(input: &LogicalPlan, target: &Schema) -> Result<LogicalPl
     let source = match given.input.as_ref() {
         LogicalPlan::Values(values) => {
             check_values(&given.expr, values)?;
-            LogicalPlan::Values(Values { schema: nullable(&values.schema)?, values: values.values.clone() })
+            LogicalPlan::Values(Values {
+                schema: nullable(&values.schema)?,
+                values: named_values(&given.expr, values),
+            })
         }
         other => other.clone(),
     };
     check_columns(&given.expr, source.schema())?;
     let columns = given.expr.iter().zip(target.fields());
-    let fitted = columns.map(|(expr, field)| fitted(expr, field.data_type(), source.schema()));
+    let fitted =
+        columns.map(|(expr, field)| fitted(expr, field.data_type(), source.schema()).map(named_cast));
     let fitted = fitted.collect::<Result<_>>()?;
     Ok(LogicalPlan::Projection(Projection::try_new(fitted, Arc::new(source))?))
 }
@@ -79,15 +84,41 @@ fn cast_of(expr: &Expr) -> Option<(&str, &Cast)> {
     }
 }
 
-/// Rows of VALUES are cast one by one. A cast there is one that the planner has put, or a needless one.
-fn check_values(given: &[Expr], values: &Values) -> Result<()> {
-    let names = given.iter().filter_map(|expr| match expr {
+/// What is given to a column, by a cast whose errors name it.
+pub(super) fn named_cast(expr: Expr) -> Expr {
+    match expr {
+        Expr::Alias(mut alias) => {
+            *alias.expr = fit::named(&alias.name, *alias.expr);
+            Expr::Alias(alias)
+        }
+        expr => expr,
+    }
+}
+
+/// The same of each row of VALUES.
+fn named_values(given: &[Expr], values: &Values) -> Vec<Vec<Expr>> {
+    let mut rows = values.values.clone();
+    for (at, name) in places(given, values) {
+        for value in rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+            *value = fit::named(name, std::mem::take(value));
+        }
+    }
+    rows
+}
+
+/// Where values of columns stand in rows of VALUES.
+fn places<'v>(given: &'v [Expr], values: &'v Values) -> impl Iterator<Item = (usize, &'v String)> {
+    given.iter().filter_map(|expr| match expr {
         Expr::Alias(alias) => {
             Some((values.schema.index_of_column(alias.expr.try_as_col()?).ok()?, &alias.name))
         }
         _ => None,
-    });
-    for (at, name) in names {
+    })
+}
+
+/// Rows of VALUES are cast one by one. A cast there is one that the planner has put, or a needless one.
+fn check_values(given: &[Expr], values: &Values) -> Result<()> {
+    for (at, name) in places(given, values) {
         for expr in values.values.iter().filter_map(|row| row.get(at)) {
             if let Expr::Cast(cast) = expr {
                 check_value(name, &cast.expr, cast.field.data_type(), &DFSchema::empty())?;

@@ -30,6 +30,7 @@ use crate::error::refused;
 use crate::table::LakeTable;
 use crate::write::assign::check_value;
 use crate::write::changes::{Changes, Kind};
+use crate::write::fit;
 use crate::write::positions::POSITIONS;
 
 // No column of a table has such names, nor one of a source that a table is.
@@ -261,6 +262,7 @@ impl Merge<'_> {
             if let Some(value) = &value {
                 check_value(field.name(), value, field.data_type(), self.joined.schema())?;
             }
+            let value = value.map(|value| fit::named(field.name(), value));
             given.push((small(number)?, value));
         }
         let before = match given.iter().all(|(_, value)| value.is_some()) {

@@ -17,6 +17,8 @@
 mod assign;
 mod changes;
 mod copy;
+mod fit;
+mod forms;
 mod given;
 mod merge;
 mod pool;
@@ -32,6 +34,7 @@ mod values;
 
 pub(crate) use assign::refusal;
 pub(crate) use copy::copy_from;
+pub(crate) use forms::rewrite;
 pub(crate) use prepare::{aliased_delete, as_delete, mark_stars, prepare};
 pub(crate) use rule::WriteRule;
 pub(crate) use separate::{separate, with_source};

@@ -121,7 +121,9 @@ fn prepare_insert(insert: &mut Insert) -> Result<()> {
     let Some(source) = insert.source.as_mut() else { return Ok(()) };
     match source.body.as_mut() {
         SetExpr::Values(values) if values.rows.iter().any(|row| row.content.iter().any(has_query)) => {
-            *source = selected(values)?;
+            let (with, mut rows) = (source.with.take(), selected(values)?);
+            rows.with = with;
+            *source = rows;
         }
         SetExpr::Values(values) => {
             values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark_cast);
@@ -133,7 +135,7 @@ fn prepare_insert(insert: &mut Insert) -> Result<()> {
 }
 
 /// Whether a query stands in an expression.
-fn has_query(expr: &Expr) -> bool {
+pub(super) fn has_query(expr: &Expr) -> bool {
     struct Find;
     impl Visitor for Find {
         type Break = ();

@@ -18,7 +18,7 @@ use strandline::ErrorKind;
 
 use crate::error::refused;
 use crate::table::LakeTable;
-use crate::write::assign::{check_assigned, inserted};
+use crate::write::assign::{check_assigned, inserted, named_cast};
 use crate::write::changes::Changes;
 use crate::write::merge::merging;
 use crate::write::positions::{position_columns, with_positions};
@@ -133,7 +133,8 @@ fn updating(input: &LogicalPlan) -> Result<LogicalPlan> {
     assigned.expr.iter().try_for_each(check_of_one_row)?;
     check_assigned(&assigned.expr, assigned.input.schema())?;
     let found = with_positions(&assigned.input, "UPDATE")?;
-    let given = assigned.expr.iter().cloned().map(freed_value).collect::<Result<Vec<_>>>()?;
+    let given = assigned.expr.iter().cloned().map(|value| freed_value(value).map(named_cast));
+    let given = given.collect::<Result<Vec<_>>>()?;
     let columns = given.into_iter().chain(position_columns(&found)).collect();
     Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(found))?))
 }

@@ -11,7 +11,7 @@ use datafusion::catalog::memory::{MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, SchemaProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::error::Result;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as SqlStatement, Visit, Visitor};
@@ -77,12 +77,13 @@ fn is_values(body: &SetExpr) -> bool {
 ///
 /// # Errors
 /// None at present: a plan that cannot be named.
-pub(crate) fn with_source(state: SessionState, plan: LogicalPlan) -> Result<SessionState> {
+pub(crate) fn with_source(mut state: SessionState, plan: LogicalPlan) -> Result<SessionState> {
     let schema = MemorySchemaProvider::new();
     schema.register_table(SOURCE.to_owned(), Arc::new(ViewTable::new(plan, None)))?;
     let source = MemoryCatalogProvider::new();
     source.register_schema(SOURCE, Arc::new(schema))?;
     let catalogs = Arc::clone(state.catalog_list());
     let beside = Beside { catalogs, name: SOURCE.to_owned(), catalog: Arc::new(source) };
-    Ok(SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::new(beside)).build())
+    state.register_catalog_list(Arc::new(beside));
+    Ok(state)
 }

@@ -74,3 +74,17 @@ async fn a_lake_that_the_receiver_lacks_is_an_error() {
             .unwrap_err();
     assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::NotFound), "{error}");
 }
+
+#[tokio::test]
+async fn columns_of_where_rows_stand_are_not_sent_and_it_is_said() {
+    let counted = Counted::new().await;
+    evolved(&counted.lake).await;
+    let ctx = session(&counted.lake);
+    for column in ["_row_id", "_file", "_commit"] {
+        let plan = plan(&ctx, &format!("SELECT {column} FROM lake.public.\"t$rows\" WHERE id > 3")).await;
+        let error = physical_plan_to_bytes_with_extension_codec(plan, &LakeCodec::default()).unwrap_err();
+        // DataFusion has a text for what a codec says, and nothing else.
+        let said = "unsupported: a scan with columns of where rows stand";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
@@ -121,14 +120,11 @@ impl Run<'_> {
 
     /// The session in which the lake is as this statement sees it.
     fn state(&self) -> SessionState {
-        let state = self.ctx.state();
+        let mut state = self.ctx.state();
         let catalogs = Arc::clone(state.catalog_list());
         let seen = Beside { catalogs, name: self.catalog.to_owned(), catalog: self.seen() };
-        let id = state.session_id().to_owned();
-        SessionStateBuilder::new_from_existing(state)
-            .with_session_id(id)
-            .with_catalog_list(Arc::new(seen))
-            .build()
+        state.register_catalog_list(Arc::new(seen));
+        state
     }
 
     /// Stands somewhere else, and shows the lake from there.

@@ -54,6 +54,8 @@ impl Run<'_> {
 
     async fn plain_once(&self, mut statement: DfStatement) -> Result<DataFrame> {
         refuse_external(&statement, self)?;
+        let fold = self.ctx.state().config_options().sql_parser.enable_ident_normalization;
+        write::rewrite(&mut statement, fold)?;
         Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
         Box::pin(write::prepare(&self.state(), &mut statement)).await?;
         let plan = match write::aliased_delete(&statement) {

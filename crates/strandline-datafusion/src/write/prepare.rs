@@ -104,8 +104,9 @@ async fn prepare_one(state: &SessionState, statement: &mut SqlStatement, fold: b
             given::merge(state, merge, fold).await
         }
         SqlStatement::Insert(insert) => {
-            prepare_insert(insert)?;
-            given::insert(state, insert, fold).await
+            // What stands for a value is filled in while rows are rows of VALUES.
+            given::insert(state, insert, fold).await?;
+            prepare_insert(insert)
         }
         _ => Ok(()),
     }
@@ -157,13 +158,13 @@ fn selected(values: &Values) -> Result<Box<Query>> {
     crate::sql::query(&rows.join(" UNION ALL ")).map_err(external)
 }
 
-/// Gives names to columns of an INSERT's query that would have the same, since it is their places that count.
+/// Gives names to columns of an INSERT's query that would have the same, as a cast has that of what is cast, since it is their places that count.
 fn name_apart(columns: &mut [SelectItem]) {
     let mut seen = BTreeSet::new();
     for (at, column) in columns.iter_mut().enumerate() {
-        if let SelectItem::UnnamedExpr(expr) = column
-            && !seen.insert(expr.to_string())
-        {
+        let SelectItem::UnnamedExpr(expr) = column else { continue };
+        let is_cast = matches!(expr, Expr::Cast { .. } | Expr::AtTimeZone { .. });
+        if is_cast || !seen.insert(expr.to_string()) {
             let alias = Ident::with_quote('"', format!("column{}", at + 1));
             *column = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }

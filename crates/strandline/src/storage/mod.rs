@@ -13,6 +13,7 @@ mod folder;
 mod footers;
 mod http;
 mod location;
+mod nodes;
 mod objects;
 mod options;
 mod probe;

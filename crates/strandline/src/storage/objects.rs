@@ -28,6 +28,7 @@ use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, O
 use super::classify::{bucket_is_missing, key_is_missing, range_is_beyond, store_error};
 use super::folder::Folder;
 use super::footers::FooterCache;
+use super::nodes::NodeCache;
 use super::tables::TableCache;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -147,6 +148,7 @@ struct Inner {
     cache: Cache<Hash, Bytes, ByBytes>,
     footers: FooterCache,
     tables: TableCache,
+    nodes: NodeCache,
     /// Where a local lake stages its spill files, so that a rename puts them into place.
     folder: Option<Arc<Folder>>,
 }
@@ -174,8 +176,8 @@ impl Objects {
         let items = usize::try_from(options.cache_bytes / TYPICAL_TEXT).unwrap_or(usize::MAX).max(16);
         let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
         let footers = FooterCache::new(options.footer_cache_bytes);
-        let tables = TableCache::new();
-        Self(Arc::new(Inner { store, place, options, cache, footers, tables, folder }))
+        let (tables, nodes) = (TableCache::new(), NodeCache::new(options.cache_bytes));
+        Self(Arc::new(Inner { store, place, options, cache, footers, tables, nodes, folder }))
     }
 
     /// The reference that [`Objects::put_meta`] will give, so that a whole tree can be named before any of it is put.
@@ -432,6 +434,11 @@ impl Objects {
             return Error::new(ErrorKind::Corrupt, "the object is missing").at(self.at(path));
         }
         store_error(error, self.at(path))
+    }
+
+    /// The nodes of trees that were parsed.
+    pub(crate) fn nodes(&self) -> &NodeCache {
+        &self.0.nodes
     }
 
     /// The tables that were parsed or made.

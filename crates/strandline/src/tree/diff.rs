@@ -121,8 +121,9 @@ impl Trees {
     }
 
     fn leaf_entries<K: TreeKind>(&self, leaves: Vec<NodeRef<K>>) -> Entries<'_, K> {
-        let read = |reference: NodeRef<K>| async {
-            Ok(match self.node(0, reference).await?.1 {
+        let of = leaves.len();
+        let read = move |reference: NodeRef<K>| async move {
+            Ok(match self.node(0, reference, of).await?.1 {
                 Node::Leaf(columns) => columns.items(),
                 Node::Inner(..) => Vec::new(),
             })

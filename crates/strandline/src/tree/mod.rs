@@ -33,6 +33,9 @@ use crate::storage::Objects;
 /// How many nodes of one tree are fetched at a time.
 const FETCHES: usize = 16;
 
+/// How many nodes of one level a walk has at most that keeps them as they were parsed: more would not be there any more when they are asked for again.
+const KEPT: usize = 32;
+
 /// The trees of one lake: where their nodes are read from.
 ///
 /// Nodes that were written but not yet uploaded are read from memory, so a transaction sees its own edits.
@@ -92,11 +95,23 @@ impl Trees {
         self.staged.extend(nodes.into_iter().map(text));
     }
 
-    /// One node, verified. At most one request.
-    async fn node<K: TreeKind>(&self, level: u8, reference: NodeRef<K>) -> Result<(NodeRef<K>, Node<K>)> {
-        let text = self.text(&reference.node).await?;
-        let node = Node::parse(&text).and_then(|node| reference.check(level, &node).map(|()| node));
-        let node = node.map_err(|error| Error::from(error.stored().at(reference.node.hash)))?;
+    /// One node, verified. At most one request. With others of its walk that are not too many it is kept as it was parsed.
+    async fn node<K: TreeKind>(
+        &self,
+        level: u8,
+        reference: NodeRef<K>,
+        of: usize,
+    ) -> Result<(NodeRef<K>, Node<K>)> {
+        let stored = |error: strandline_format::Error| Error::from(error.stored().at(reference.node.hash));
+        let known = self.objects.nodes().get::<K>(&reference.node);
+        let (node, is_known) = match known {
+            Some(node) => (node, true),
+            None => (Node::parse(&self.text(&reference.node).await?).map_err(stored)?, false),
+        };
+        reference.check(level, &node).map_err(stored)?;
+        if !is_known && of <= KEPT {
+            self.objects.nodes().keep(&reference.node, &node);
+        }
         Ok((reference, node))
     }
 
@@ -106,7 +121,59 @@ impl Trees {
         level: u8,
         references: Vec<NodeRef<K>>,
     ) -> Result<Vec<(NodeRef<K>, Node<K>)>> {
-        let fetch = |reference| self.node(level, reference);
+        let of = references.len();
+        let fetch = |reference| self.node(level, reference, of);
         stream::iter(references).map(fetch).buffered(FETCHES).try_collect().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use strandline_format::tree::Root;
+    use strandline_format::{Era, History, HistoryEntry, Seq, Timestamp, TxnId};
+
+    use super::*;
+    use crate::Runtime;
+    use crate::storage::{ObjectOptions, Storage, StoreLocation};
+
+    fn version(number: u64) -> HistoryEntry {
+        HistoryEntry {
+            seq: Seq(number),
+            commit: ObjectRef { hash: Hash::of(&number.to_le_bytes()), era: Era(0), size: 1 },
+            time: Timestamp::EPOCH,
+            txn: TxnId::from_bytes([7; 16]),
+            keyed: false,
+            merged: None,
+        }
+    }
+
+    /// How many nodes a walk over so many entries has, and how many of them are kept as they were parsed.
+    async fn kept(entries: u64) -> (usize, usize) {
+        let store = Arc::new(InMemory::new());
+        let location = StoreLocation::parse("memory://test").unwrap();
+        let (options, runtime) = (ObjectOptions::default(), Runtime::system());
+        let storage = Storage::from_stores(location, store.clone(), store, options, runtime);
+        let mut trees = Trees::new(storage.objects().clone());
+        let edits = (0..entries).map(|number| (Seq(number), Some(version(number))));
+        let edited = trees.edit(&Root::<History>::default(), edits, Era(0)).await.unwrap();
+        trees.stage(&edited.nodes);
+        let read = trees.collect(&edited.root, &All).await.unwrap();
+        assert_eq!(read.len() as u64, entries);
+        let known = |node: &&EncodedNode| storage.objects().nodes().get::<History>(&node.object).is_some();
+        let kept = edited.nodes.iter().filter(known).count();
+        // What is kept says the same.
+        assert_eq!(trees.collect(&edited.root, &All).await.unwrap(), read);
+        (edited.nodes.len(), kept)
+    }
+
+    #[tokio::test]
+    async fn nodes_of_short_walks_are_parsed_once() {
+        let (nodes, kept_nodes) = kept(1_000).await;
+        assert!((1..=KEPT).contains(&nodes) && kept_nodes == nodes, "{kept_nodes} of {nodes}");
+        let (nodes, kept_nodes) = kept(100_000).await;
+        assert!(nodes > KEPT && kept_nodes < KEPT, "{kept_nodes} of {nodes}");
     }
 }

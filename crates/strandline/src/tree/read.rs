@@ -111,7 +111,7 @@ impl Trees {
         let mut next = last(root.children());
         while let Some(reference) = next {
             level -= 1;
-            let (reference, node) = self.node(level, reference).await?;
+            let (reference, node) = self.node(level, reference, 1).await?;
             match node {
                 Node::Leaf(columns) => return Ok(Some((reference.first, columns))),
                 Node::Inner(_, children) => next = last(&children),

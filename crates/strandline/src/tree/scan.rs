@@ -103,10 +103,11 @@ impl Trees {
         leaves: Vec<NodeRef<K>>,
         select: &'a S,
     ) -> impl Stream<Item = Result<Batch<K>>> + Send + 'a {
+        let of = leaves.len();
         let read = move |stretch: Stretch<K>| async move {
             let entries = match stretch.leaf {
                 None => stretch.edits.into_iter().filter_map(|(_, edit)| edit).collect(),
-                Some(reference) => match self.node(0, reference).await?.1 {
+                Some(reference) => match self.node(0, reference, of).await?.1 {
                     Node::Leaf(columns) if stretch.edits.is_empty() => return Ok(Batch::of(columns, select)),
                     Node::Leaf(columns) => {
                         strandline_format::tree::apply::<K>(columns.items(), stretch.edits)

@@ -115,7 +115,7 @@ fn put_into(query: &mut Query, with: &With) -> Result<()> {
     if query.with.is_some() {
         let mut inner = sql::query("SELECT 1").map_err(external)?;
         std::mem::swap(inner.as_mut(), query);
-        query.body = Box::new(SetExpr::Query(inner));
+        *query.body = SetExpr::Query(inner);
     }
     query.with = Some(with.clone());
     Ok(())

@@ -143,6 +143,11 @@ pub enum Effect {
         /// How many bytes arrive before.
         after: u64,
     },
+    /// Only so many bytes of the request's body reach the store before the connection breaks, on both sides.
+    Tear {
+        /// How many.
+        after: u64,
+    },
     /// The request is sent after this time, on tokio's clock.
     Slow(Duration),
     /// The body takes this much longer to arrive, on tokio's clock; on a connection it comes in small pieces.
@@ -230,6 +235,7 @@ impl fmt::Display for Effect {
             Self::Flip { bit } => write!(f, "bit {bit} flipped"),
             Self::Cut { bytes } => write!(f, "last {bytes} bytes cut"),
             Self::Break { after } => write!(f, "broken off after {after} bytes"),
+            Self::Tear { after } => write!(f, "torn off after {after} bytes"),
             Self::Slow(time) => write!(f, "sent {time:?} late"),
             Self::Trickle(time) => write!(f, "body arrives over {time:?}"),
         }

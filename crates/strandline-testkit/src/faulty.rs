@@ -214,6 +214,8 @@ impl Faults {
                     })
                     .await
             }
+            // No store takes half of what was announced.
+            Some(Effect::Tear { .. }) => Err(self.error(Answer::Closed, request)),
             Some(Effect::Slow(time)) => {
                 tokio::time::sleep(time).await;
                 send.await

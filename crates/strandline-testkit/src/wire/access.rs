@@ -1,7 +1,7 @@
 //! Who may do what at a stub: keys, how long they hold, and what they open.
 //!
 //! Invariants: whoever is not known, or not any more, is refused as S3 words it, before anything else is looked at; what a
-//! request was signed with is its access key and session token, and whether the signature fits is not checked (a real server
+//! request was signed with is its access key and session token, or the account that its token names, and whether the signature fits is not checked (a real server
 //! does that). What does not belong here: where keys come from (`issuer`).
 
 use std::collections::BTreeMap;
@@ -115,10 +115,11 @@ impl Access {
 
     /// Lets a request for a key of the bucket in, or says why not.
     pub(super) fn admit(&self, request: &HttpRequest, key: &str) -> Result<(), HttpAnswer> {
-        let signer = request.access_key().unwrap_or(NOBODY);
+        let signer = request.signer().unwrap_or_else(|| NOBODY.to_owned());
         let token = request.header("x-amz-security-token");
-        self.0.with(|users| match users.get_mut(signer) {
+        self.0.with(|users| match users.get_mut(&signer) {
             None if signer == NOBODY => Err(error(403, "AccessDenied")),
+            None if request.access_key().is_none() => Err(error(401, "AuthenticationRequired")),
             None => Err(error(403, "InvalidAccessKeyId")),
             Some(user) if user.token.as_deref() != token => Err(error(400, "InvalidToken")),
             Some(user) if user.until.is_some_and(|until| until <= Instant::now()) => {

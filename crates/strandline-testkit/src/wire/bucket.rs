@@ -57,6 +57,8 @@ pub struct StubBucket {
     page: usize,
     /// Whom it lets in; `None`: everybody, for everything.
     access: Option<Access>,
+    /// What it calls itself.
+    name: Option<String>,
     state: Shared<State>,
     last_generation: AtomicU64,
 }
@@ -97,7 +99,8 @@ impl StubBucket {
 
     fn new(dialect: Dialect) -> Self {
         let last_generation = AtomicU64::new(FIRST_GENERATION);
-        Self { dialect, breach: None, page: PAGE, access: None, state: Shared::default(), last_generation }
+        let (breach, access, name, state) = (None, None, None, Shared::default());
+        Self { dialect, breach, page: PAGE, access, name, state, last_generation }
     }
 
     /// The same, but it breaks its conditions so.
@@ -116,6 +119,12 @@ impl StubBucket {
     #[must_use]
     pub fn with_access(self, access: &Access) -> Self {
         Self { access: Some(access.clone()), ..self }
+    }
+
+    /// The same with answers that say what it is.
+    #[must_use]
+    pub fn called(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
     }
 
     /// A server of it, which owns it.
@@ -137,6 +146,16 @@ impl StubBucket {
     /// What it says to a request.
     #[must_use]
     pub fn answer(&self, request: &HttpRequest) -> HttpAnswer {
+        match (self.find_answer(request), &self.name) {
+            (HttpAnswer::Say(status, mut headers, body), Some(name)) => {
+                headers.push(format!("Server: {name}"));
+                HttpAnswer::Say(status, headers, body)
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    fn find_answer(&self, request: &HttpRequest) -> HttpAnswer {
         let key = key(request);
         if let Some(Err(refusal)) = self.access.as_ref().map(|access| access.admit(request, &key)) {
             return refusal;

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 
 /// The longest body that is taken: a part of an upload has a few MiB.
@@ -41,6 +43,17 @@ impl HttpRequest {
     pub fn access_key(&self) -> Option<&str> {
         let (_, scope) = self.header("authorization")?.split_once("Credential=")?;
         scope.split('/').next()
+    }
+
+    /// Who signed it: the access key, or the account that a token of Google's names.
+    pub(crate) fn signer(&self) -> Option<String> {
+        let account = || {
+            let token = self.header("authorization")?.strip_prefix("Bearer ")?;
+            let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+            let claims = String::from_utf8(claims).ok()?;
+            Some(claims.split_once("\"iss\":\"")?.1.split('"').next()?.to_owned())
+        };
+        self.access_key().map(ToOwned::to_owned).or_else(account)
     }
 
     /// The path without its query, as it was sent.

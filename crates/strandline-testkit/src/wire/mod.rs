@@ -18,6 +18,6 @@ pub use access::{Access, Rights};
 pub use bucket::{Breach, StubBucket, error};
 pub use issuer::{CONTAINER, IDENTITY, Issuer, Lent};
 pub use message::HttpRequest;
-pub use proxy::Proxy;
+pub use proxy::{Moment, Proxy};
 pub use server::{HttpAnswer, HttpServer};
 pub use tls::{Authority, DOMAIN};

@@ -1,17 +1,16 @@
 //! A proxy on the way to a real server: it counts what goes by, and fails by script.
 //!
 //! Invariants: without a fault a request passes unchanged, its host and signature included, and so does its answer; "applied"
-//! means that the server has answered it, "not applied" that it never saw it; a zombie is sent at most once. The words for
+//! means that the server has answered it, "not applied" that it never saw it; a torn request is never whole; a zombie is sent at most once. The words for
 //! requests and faults are those of the stores (`request`, `fault`), so that one script does for both. Memory: a request and
 //! its answer for each connection, and the zombies. What does not belong here: sockets (`server`).
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use object_store::path::Path;
 
 use super::classify::classify;
@@ -30,6 +29,8 @@ use crate::shared::Shared;
 
 /// How long the server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
+/// The same, to a request that breaks off.
+const TORN: Duration = Duration::from_millis(500);
 
 /// A proxy to one server, until it is dropped.
 ///
@@ -47,12 +48,24 @@ pub struct Proxy {
     relay: Arc<Relay>,
 }
 
+/// When somebody else acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the request that fails takes effect, if it ever does.
+    Before,
+    /// When it has, and before it is answered.
+    After,
+}
+
+/// What somebody else does.
+type Act = Arc<dyn Fn() + Send + Sync>;
+
 /// How a proxy comes to its answers.
 type Answering = Box<dyn Fn(&HttpRequest) -> HttpAnswer + Send + Sync>;
 
 struct Relay {
     /// Host and port.
-    upstream: String,
+    upstream: Shared<String>,
     root: Root,
     state: Shared<State>,
 }
@@ -65,6 +78,7 @@ struct State {
     ended: usize,
     zombies: VecDeque<Zombie>,
     landings: Vec<Landing>,
+    meanwhile: Option<(Moment, Act)>,
 }
 
 /// A request that its client has given up, and that the server has not seen yet.
@@ -98,9 +112,8 @@ impl Proxy {
         root: Path,
         serve: impl FnOnce(Answering) -> io::Result<HttpServer>,
     ) -> io::Result<Self> {
-        let host = upstream.strip_prefix("http://").and_then(|rest| rest.split('/').next());
-        let host = host.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an http:// URL"))?;
-        let relay = Arc::new(Relay { upstream: host.to_owned(), root: Root(root), state: Shared::default() });
+        let upstream = Shared::new(host_of(upstream)?);
+        let relay = Arc::new(Relay { upstream, root: Root(root), state: Shared::default() });
         let answering = Arc::clone(&relay);
         let server = serve(Box::new(move |request| answering.answer(request)))?;
         Ok(Self { server, relay })
@@ -112,12 +125,28 @@ impl Proxy {
         self.server.url()
     }
 
+    /// Leads to another server from now on, as an address does behind which the server was exchanged.
+    ///
+    /// # Errors
+    /// If the URL is not one of plain HTTP.
+    pub fn lead_to(&self, upstream: &str) -> io::Result<()> {
+        let host = host_of(upstream)?;
+        self.relay.upstream.with(|upstream| *upstream = host);
+        Ok(())
+    }
+
+    /// Has somebody else act at the first fault of the present script that fires. The request waits for him.
+    pub fn meanwhile(&self, moment: Moment, act: impl Fn() + Send + Sync + 'static) {
+        self.relay.state.with(|state| state.meanwhile = Some((moment, Arc::new(act))));
+    }
+
     /// Begins another script and another recording. Zombies stay on their way, counts go on.
     pub fn set_script(&self, script: impl Into<Script>) {
         let running = Running::from(script.into());
         self.relay.state.with(|state| {
             state.running = running;
             state.landings.clear();
+            state.meanwhile = None;
         });
     }
 
@@ -169,7 +198,11 @@ impl Relay {
             state.counts.add(&request, sent);
             state.running.begin(&request)
         });
+        let other = effect.and_then(|_| self.state.with(|state| state.meanwhile.take()));
+        let act = |now| other.iter().filter(|(moment, _)| *moment == now).for_each(|(_, act)| act());
+        act(Moment::Before);
         let answer = self.suffer(&request, message, effect);
+        act(Moment::After);
         self.end();
         answer
     }
@@ -204,6 +237,11 @@ impl Relay {
             Some(Effect::Break { after }) => self.pass(request, message, |status, headers, body| {
                 HttpAnswer::Cut(status, headers, body.len(), damage::first(&body, after).into())
             }),
+            Some(Effect::Tear { after }) => {
+                // Whether the server answers or closes is nothing to who has broken off.
+                drop(self.tear(message, after));
+                HttpAnswer::Close
+            }
             Some(Effect::Slow(time)) => {
                 std::thread::sleep(time);
                 self.pass(request, message, whole)
@@ -231,11 +269,26 @@ impl Relay {
 
     /// Sends a request to the server, on a connection of its own.
     fn forward(&self, message: &HttpRequest) -> io::Result<Said> {
-        let stream = TcpStream::connect(&self.upstream)?;
+        let stream = self.connect()?;
+        (&stream).write_all(&[encoded_head(message).as_bytes(), &message.body].concat())?;
+        read_answer(&mut BufReader::new(&stream), &message.method)
+    }
+
+    /// Sends the beginning of a request, and waits until the server has done with it.
+    fn tear(&self, message: &HttpRequest, after: u64) -> io::Result<u64> {
+        let stream = self.connect()?;
+        let sent = damage::first(&message.body, after);
+        (&stream).write_all(&[encoded_head(message).as_bytes(), &sent].concat())?;
+        stream.shutdown(Shutdown::Write)?;
+        stream.set_read_timeout(Some(TORN))?;
+        io::copy(&mut &stream, &mut io::sink())
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.upstream.with(|upstream| upstream.clone()))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
-        (&stream).write_all(&encoded(message))?;
-        read_answer(&mut BufReader::new(&stream), &message.method)
+        Ok(stream)
     }
 
     fn keep(&self, request: &Request, message: &HttpRequest, release: Release) {
@@ -321,10 +374,15 @@ fn kept(said: &Said, head_only: bool) -> Vec<String> {
     kept.map(|(name, value)| format!("{name}: {value}")).collect()
 }
 
-fn encoded(message: &HttpRequest) -> Bytes {
+/// Host and port of a URL.
+fn host_of(url: &str) -> io::Result<String> {
+    let host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+    host.map(ToOwned::to_owned)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an http:// URL"))
+}
+
+fn encoded_head(message: &HttpRequest) -> String {
     let headers = message.headers.iter().filter(|(name, _)| name != "connection");
     let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head =
-        format!("{} {} HTTP/1.1\r\n{headers}connection: close\r\n\r\n", message.method, message.target);
-    [head.as_bytes(), &message.body].concat().into()
+    format!("{} {} HTTP/1.1\r\n{headers}connection: close\r\n\r\n", message.method, message.target)
 }

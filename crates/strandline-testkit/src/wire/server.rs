@@ -5,7 +5,7 @@
 //! thread. A connection has a thread and holds one request and one answer, each at most `MAX_BODY` bytes; of more than
 //! [`MAX_CONNECTIONS`] at once the newest are closed.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -20,6 +20,8 @@ use crate::shared::Shared;
 
 /// How many connections are open at most.
 const MAX_CONNECTIONS: usize = 256;
+/// How a client begins that takes the server for one of TLS. Servers answer it in the clear.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// In how many pieces a slow body comes.
 const PIECES: usize = 16;
 
@@ -186,6 +188,9 @@ fn serve(stream: &TcpStream, state: &State, answer: &Answering) -> io::Result<()
     stream.set_nodelay(true)?;
     let channel = Channel::new(stream, state.tls.as_ref())?;
     let mut reader = BufReader::new(&channel);
+    if reader.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
+        return (&channel).write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nthis is no HTTP");
+    }
     while let Some(request) = read_request(&mut reader)? {
         state.log.with(|log| log.push(request.head()));
         if !say((stream, &channel), state, answer(&request), request.method == "HEAD")? {

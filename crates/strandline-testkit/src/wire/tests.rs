@@ -1,6 +1,6 @@
 //! The stub and the proxy, as the stores' own clients see them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use object_store::{
     RetryConfig, UpdateVersion,
 };
 
-use super::{Breach, HttpServer, Proxy, StubBucket};
+use super::{Breach, HttpServer, Moment, Proxy, StubBucket};
 use crate::answer::{Answer, Status};
 use crate::fault::{Effect, Release, Script, Target};
 use crate::request::{PathClass, RequestKind};
@@ -242,6 +242,46 @@ async fn bodies_are_damaged_cut_broken_off_and_slow() {
         assert!(started.elapsed() > late / 2, "{:?}", started.elapsed());
     }
     assert!(proxy.unfired().is_empty(), "{}", proxy.log());
+}
+
+#[tokio::test]
+async fn what_is_torn_off_never_stands_there() {
+    for after in [0, 3] {
+        let script =
+            Script::empty().and(Target::any().kind(RequestKind::PutIfAbsent), Effect::Tear { after });
+        let (proxy, through, direct, _server) = proxied(script);
+        put(&through, PutMode::Create, "12345").await.unwrap_err();
+        assert_eq!(stands(&direct).await, None, "{}", proxy.log());
+        put(&through, PutMode::Create, "12345").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn somebody_else_acts_while_a_request_fails() {
+    for moment in [Moment::Before, Moment::After] {
+        let effect = Effect::apply_then(Answer::Closed);
+        let script = Script::empty().and(Target::any().kind(RequestKind::PutIfAbsent), effect);
+        let (proxy, through, _, server) = proxied(script);
+        let (other, runtime) = (s3(&server.url()), tokio::runtime::Runtime::new().unwrap());
+        let theirs = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&theirs);
+        proxy.meanwhile(moment, move || {
+            let put = runtime.block_on(put(&other, PutMode::Create, "theirs"));
+            *told.lock().unwrap() = Some(put.is_ok());
+        });
+        put(&through, PutMode::Create, "ours").await.unwrap_err();
+        let first = theirs.lock().unwrap().take();
+        assert_eq!(first, Some(moment == Moment::Before), "{moment:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_can_lead_to_another_server() {
+    let (proxy, through, _, _server) = proxied(Script::empty());
+    put(&through, PutMode::Create, "one").await.unwrap();
+    let other = StubBucket::s3().called("another").serve().unwrap();
+    proxy.lead_to(&other.url()).unwrap();
+    assert_eq!(stands(&through).await, None);
 }
 
 #[tokio::test]

@@ -291,8 +291,9 @@ def transform_case(value):
 
 
 def fingerprint(value):
-    parts = "\0".join(value[name] for name in ("kind", "endpoint", "bucket", "root"))
-    return derived(parts, "strandline store fingerprint")[:16]
+    parts = [value[name] for name in ("kind", "endpoint", "bucket", "root")]
+    parts += [server for server in [value.get("server")] if server]
+    return derived("\0".join(parts), "strandline store fingerprint")[:16]
 
 
 def derived(text, context):

@@ -3,6 +3,7 @@
 //! Invariants: of two places that say the same thing, the more particular wins (the command line, then the environment,
 //! then the config file); a bare word is a lake of the config file first and a folder second. What does not belong here: verbs.
 
+use strandline::format::Reference;
 use strandline::lake::Open;
 use strandline::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
 use strandline::transaction::Begin;
@@ -124,10 +125,13 @@ impl Context {
         }
     }
 
-    /// The version that is meant: of `--ref`, else the newest of the default branch.
+    /// The version that is meant: of `--ref`, else the newest of the default branch, which the lake was opened at a moment ago.
     pub(crate) async fn at(&self) -> Result<Ref> {
         let lake = self.lake().await?;
-        self.at_reference(&lake, self.reference()).await
+        match self.reference() {
+            None => Ok(lake.opened()),
+            reference => self.at_reference(&lake, reference).await,
+        }
     }
 
     /// The version that a reference names, else the newest of the default branch.
@@ -142,7 +146,8 @@ impl Context {
         };
         let like = "a reference is like main, v1, main~3, v12 or main@{2026-01-02}";
         let there = "`strand branch list` and `strand tag list` show what there is";
-        let failure = failure.hint_if(ErrorKind::InvalidInput, like).hint_if(ErrorKind::NotFound, there);
+        let is_none = reference.is_some_and(|text| text.parse::<Reference>().is_err());
+        let failure = if is_none { failure.hint(like) } else { failure.hint_if(ErrorKind::NotFound, there) };
         Err(match reference {
             Some(reference) if failure.is(ErrorKind::NotFound) => near_ref(lake, reference, failure).await,
             _ => failure,

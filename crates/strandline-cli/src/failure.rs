@@ -125,9 +125,9 @@ impl Failure {
         self
     }
 
-    /// The same; if it is about what was given, then the command line was wrong.
+    /// The same; if it is about what was given, then the command line was wrong, unless it is a store that does not take a request.
     pub(crate) fn of_arguments(mut self) -> Self {
-        if self.is(ErrorKind::InvalidInput) {
+        if self.is(ErrorKind::InvalidInput) && !self.0.message.contains("the store answered") {
             self.0.exit = Exit::Usage;
         }
         self
@@ -187,7 +187,7 @@ fn hint_of(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::SnapshotExpired => "`strand log` shows the versions that are kept",
         ErrorKind::StoreUnsuitable => "keep the lake in another store; `strand doctor` tries one",
         ErrorKind::StoreFull => "nothing was committed; make room and run it again",
-        ErrorKind::Unavailable => "nothing was committed; try again, or ask `strand doctor`",
+        ErrorKind::Unavailable => "try again, or see what `strand doctor` can reach",
         _ => return None,
     })
 }
@@ -203,6 +203,9 @@ impl From<&strandline::Error> for Failure {
         let kind = error.kind();
         let mut failure = Self::new(Exit::of(kind), kind.as_str(), error.message());
         failure.0.hint = hint_of(kind).filter(|_| !is_refused_for_good(error)).map(ToOwned::to_owned);
+        if kind == ErrorKind::Unavailable && error.message().contains("not committed") {
+            failure.0.hint = Some("nothing was committed; try again, or ask `strand doctor`".to_owned());
+        }
         failure.0.retryable = kind.is_retryable();
         failure.0.conflicts = error.conflicts().iter().map(Conflict::to_string).collect();
         failure

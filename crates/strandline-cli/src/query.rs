@@ -27,14 +27,19 @@ pub(crate) struct Queries<'c> {
 }
 
 impl<'c> Queries<'c> {
-    /// At the version that is meant.
-    pub(crate) async fn open(context: &'c Context) -> Result<Self> {
+    /// For somebody who has yet to say what he wants: whatever is committed until then is read.
+    pub(crate) async fn for_a_person(context: &'c Context) -> Result<Self> {
         let lake = context.lake().await?;
         let queries = Self { context, session: Session::new(&lake).map_err(Failure::from)? };
         if let Some(reference) = context.reference() {
             queries.stand_at(reference).await?;
         }
         Ok(queries)
+    }
+
+    /// At the version that is meant, for statements that are given.
+    pub(crate) async fn open(context: &'c Context) -> Result<Self> {
+        Ok(Self { context, session: Session::of(&context.at().await?).map_err(Failure::from)? })
     }
 
     /// Goes to a branch, or to a version that is only read.

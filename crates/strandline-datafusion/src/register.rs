@@ -47,8 +47,12 @@ use crate::{compared, functions, scan, sql};
 /// # Errors
 /// None at present; what a session refuses to take.
 pub fn register(ctx: &SessionContext, name: &str, lake: &Lake) -> Result<()> {
+    register_at(ctx, name, lake, At::Branch(lake.default_branch().clone()))
+}
+
+/// The same as it is seen from somewhere.
+pub(crate) fn register_at(ctx: &SessionContext, name: &str, lake: &Lake, at: At) -> Result<()> {
     prepare(ctx)?;
-    let at = At::Branch(lake.default_branch().clone());
     ctx.register_catalog(name, LakeCatalog::new(lake.clone(), at).planned_by(ctx));
     Ok(())
 }

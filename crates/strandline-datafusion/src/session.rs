@@ -11,7 +11,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use futures::FutureExt;
-use strandline::{ErrorKind, Lake};
+use strandline::{ErrorKind, Lake, Ref};
 use tokio::sync::Mutex;
 
 use crate::catalog::{At, PUBLIC};
@@ -52,6 +52,8 @@ struct Inner {
     lake: Lake,
     catalog: String,
     standing: Mutex<Standing>,
+    /// What the first statement need not ask for.
+    seen: Mutex<Option<Ref>>,
 }
 
 impl Session {
@@ -64,13 +66,52 @@ impl Session {
         Self::with_context(SessionContext::new_with_config(config), lake)
     }
 
+    /// A session that stands where a version was found a moment ago: at the branch whose head it is, else at the version, which then is
+    /// only read. Its first statement reads that version, and asks for no newer one. No request.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use strandline::Lake;
+    /// use strandline_datafusion::{LakeSql, Session};
+    ///
+    /// let writer = Lake::create("memory://session-of").await?;
+    /// writer.sql("CREATE TABLE orders AS SELECT 1 AS id").await?;
+    /// let lake = Lake::open("memory://session-of").await?;
+    /// let (main, past) = (Session::of(&lake.opened())?, Session::of(&lake.at("main@{1}").await?)?);
+    /// writer.sql("INSERT INTO orders VALUES (2)").await?;
+    /// assert_eq!(main.sql("SELECT * FROM orders").await?.count().await?, 1);
+    /// assert_eq!(main.sql("SELECT * FROM orders").await?.count().await?, 2);
+    ///
+    /// writer.sql("DELETE FROM orders").await?;
+    /// assert_eq!(past.sql("SELECT * FROM orders").await?.count().await?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`register`](crate::register).
+    pub fn of(at: &Ref) -> Result<Self> {
+        let config = SessionConfig::new().with_information_schema(true);
+        let ctx = SessionContext::new_with_config(config);
+        if at.is_head() {
+            return Self::standing(ctx, at.lake(), At::Branch(at.branch().clone()), Some(at.clone()));
+        }
+        Self::standing(ctx, at.lake(), At::Ref(at.clone()), None)
+    }
+
     /// A session in a context of one's own: its settings, functions and other catalogs are there as well. The lake becomes the
     /// catalog [`CATALOG`] of the context, which is its default one from here on.
     ///
     /// # Errors
     /// As [`register`](crate::register).
     pub fn with_context(ctx: SessionContext, lake: &Lake) -> Result<Self> {
-        crate::register(&ctx, CATALOG, lake)?;
+        let place = At::Branch(lake.default_branch().clone());
+        Self::standing(ctx, lake, place, None)
+    }
+
+    fn standing(ctx: SessionContext, lake: &Lake, place: At, seen: Option<Ref>) -> Result<Self> {
+        crate::register::register_at(&ctx, CATALOG, lake, place.clone())?;
         {
             let state = ctx.state_ref();
             let mut state = state.write();
@@ -78,9 +119,8 @@ impl Session {
             options.default_catalog = CATALOG.to_owned();
             options.default_schema = PUBLIC.to_owned();
         }
-        let place = At::Branch(lake.default_branch().clone());
-        let standing = Mutex::new(Standing { place, transaction: None });
-        Ok(Self(Arc::new(Inner { ctx, lake: lake.clone(), catalog: CATALOG.to_owned(), standing })))
+        let (standing, seen) = (Mutex::new(Standing { place, transaction: None }), Mutex::new(seen));
+        Ok(Self(Arc::new(Inner { ctx, lake: lake.clone(), catalog: CATALOG.to_owned(), standing, seen })))
     }
 
     /// The context in which statements are planned and run.
@@ -118,7 +158,7 @@ impl Session {
                 lake: &self.0.lake,
                 catalog: &self.0.catalog,
                 standing: &mut standing,
-                heads: Heads::default(),
+                heads: Heads::of(self.0.seen.lock().await.take()),
             };
             let answer = run.run(statement).boxed().await?;
             if statements.peek().is_none() {

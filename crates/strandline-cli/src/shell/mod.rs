@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context) -> Result<()> {
     // The editor takes Ctrl-C for itself when it is made, so that listening comes after it.
     let mut line = editor().map_err(|error| broken(&error))?;
     interrupt::listen();
-    let queries = interrupt::run(Box::pin(Queries::open(context))).await?;
+    let queries = interrupt::run(Box::pin(Queries::for_a_person(context))).await?;
     let style = Style::of(&std::io::stderr(), context.runtime.environment());
     let mut shell = Shell { context, queries, timing: false, style };
     let history = history();

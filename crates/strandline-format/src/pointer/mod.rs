@@ -104,8 +104,28 @@ impl StoreFingerprint {
     /// ```
     #[must_use]
     pub fn of(kind: &str, endpoint: &str, bucket: &str, root: &str) -> Self {
-        let text = [kind, endpoint, bucket, root].join("\0");
-        let hash = blake3::derive_key("strandline store fingerprint", text.as_bytes());
+        Self::of_parts(&[kind, endpoint, bucket, root])
+    }
+
+    /// The same while a server that calls itself so answers there: another one behind the same address is another store.
+    ///
+    /// ```
+    /// use strandline_format::StoreFingerprint;
+    /// let served = |server| StoreFingerprint::served("s3", "http://store:9000", "lake", "", server);
+    /// assert_ne!(served("MinIO"), served("rclone/v1.75.2"));
+    /// // One that does not say what it is.
+    /// assert_eq!(served(""), StoreFingerprint::of("s3", "http://store:9000", "lake", ""));
+    /// ```
+    #[must_use]
+    pub fn served(kind: &str, endpoint: &str, bucket: &str, root: &str, server: &str) -> Self {
+        match server {
+            "" => Self::of(kind, endpoint, bucket, root),
+            server => Self::of_parts(&[kind, endpoint, bucket, root, server]),
+        }
+    }
+
+    fn of_parts(parts: &[&str]) -> Self {
+        let hash = blake3::derive_key("strandline store fingerprint", parts.join("\0").as_bytes());
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&hash[..8]);
         Self(bytes)

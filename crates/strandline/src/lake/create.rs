@@ -22,9 +22,7 @@ use crate::lake::head::{Encoded, Found, Head};
 use crate::lake::open::Place;
 use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
 use crate::runtime::{Deadline, Runtime};
-use crate::storage::{
-    Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions, probe, settle,
-};
+use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions, settle};
 
 /// How long an outcome is looked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,7 +108,7 @@ impl IntoFuture for Create {
 async fn begin(storage: &Storage) -> Result<Lake> {
     let main = RefName::new(DEFAULT_BRANCH)?;
     refuse_existing(storage, &main).await?;
-    probe(storage.refs(), storage.runtime()).await?;
+    storage.try_conditions().await?;
     let file = ensure_file(storage).await?;
     file.features.check_write(KNOWN_FEATURES)?;
     let root = Encoded::of(&root_commit(storage.runtime())?, Era(0))?;
@@ -202,7 +200,8 @@ async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &E
         pack: root.pack()?,
     };
     let nonce = storage.runtime().nonce()?;
-    let pointer = Pointer::create_main(file.id, start, nonce).probed_in(storage.fingerprint());
+    let probed = storage.ensure_probed(&[]).await?;
+    let pointer = probed.into_iter().fold(Pointer::create_main(file.id, start, nonce), Pointer::probed_in);
     let change =
         Change { path: ObjectPath::branch(main), expected: None, bytes: Bytes::from(pointer.to_json()?) };
     let mine = BeginsWith { storage, main, root: root.object };

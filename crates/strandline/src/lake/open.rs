@@ -32,7 +32,9 @@ impl Place {
 
 /// A lake that is about to be opened: `.await` it.
 ///
-/// One request, and one more if the newest commit is too large for the pointer's pack. Dropping it leaves nothing.
+/// One request, and one more if the newest commit is too large for the pointer's pack. Dropping it leaves nothing. At an address where
+/// nothing answers it ends within seconds, unless [`first_patience`](crate::storage::ObjectOptions::first_patience) says otherwise; what is read
+/// later waits for the store as long as [`get_patience`](crate::storage::ObjectOptions::get_patience) says.
 ///
 /// # Errors
 /// `NotFound` if there is no lake or no such branch; `Unsupported` if the lake is of a newer format or requires a feature

@@ -1,5 +1,7 @@
 //! The shortest ways to read a table and to append to one.
 
+use std::sync::Arc;
+
 use strandline_format::{RefName, TableName};
 
 use crate::commit::Report;
@@ -10,6 +12,23 @@ use crate::table::Table;
 use crate::transaction::Rows;
 
 impl Lake {
+    /// The version that stood at its branch when the lake was opened. No request: whoever has opened it for one thing need not ask
+    /// for the newest again.
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// let before = lake.opened().version();
+    /// lake.append("orders", orders(&[(4, 99)])).await?;
+    /// assert_eq!(lake.opened().version(), before);
+    /// assert!(lake.main().await?.version() > before);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn opened(&self) -> Ref {
+        Ref::of_head(self.clone(), Arc::clone(&self.0.head))
+    }
+
     /// The newest version of `main`. One request, which brings nothing if the head is the one that is known.
     ///
     /// # Errors

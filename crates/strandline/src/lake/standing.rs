@@ -4,6 +4,7 @@
 //! conditions were not probed [STO-9]; a tag and a pointer are replaced by the token that was read with them and by nothing
 //! else. What does not belong here: which change is allowed when (`refs`, `transaction`).
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use strandline_format::{
     LakeId, Nonce, ObjectPath, ObjectRef, Pointer, PointerUpdate, RefName, RefState, Tag,
@@ -13,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::head::{Found, Head};
 use crate::lake::{KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
-use crate::storage::{Change, Loaded, Recognise, Reloaded, Settled, Token, settle};
+use crate::storage::{Change, Loaded, Recognise, Reloaded, Settled, Storage, Token, settle};
 
 /// A branch's pointer, be it a tombstone, and the token that replaces exactly it.
 #[derive(Clone, Debug)]
@@ -90,6 +91,33 @@ impl StandingTag {
     /// The commit that it names.
     pub(crate) fn commit(&self) -> ObjectRef {
         self.tag.target().commit
+    }
+}
+
+/// A change of a pointer that is sent to none but a store that was probed.
+struct Probed<'a> {
+    storage: &'a Storage,
+    next: &'a Pointer,
+    mine: &'a dyn Recognise,
+}
+
+#[async_trait]
+impl Recognise for Probed<'_> {
+    async fn is_mine(&self, current: &Loaded) -> Result<bool> {
+        self.mine.is_mine(current).await
+    }
+
+    async fn is_mine_in_doubt(&self, current: &Loaded) -> Result<bool> {
+        self.mine.is_mine_in_doubt(current).await
+    }
+
+    fn may_be_sent(&self) -> Result<()> {
+        // The objects were put since the swap was prepared, and whoever took them takes the swap.
+        if self.storage.is_probed(self.next.probed()) {
+            return Ok(());
+        }
+        let text = "another server answers at this address than when the swap was prepared";
+        Err(Error::new(ErrorKind::Unavailable, text).at(self.storage.location()))
     }
 }
 
@@ -173,9 +201,8 @@ impl Lake {
         pointer.features().check_write(KNOWN_FEATURES)?;
         let storage = self.storage();
         let mut next = update(pointer.next(storage.runtime().nonce()?)?.drop_outdated_pins())?;
-        if !pointer.probed().contains(&storage.fingerprint()) {
-            deadline.run("the probe", storage.probe()).await??;
-            next = next.probed(storage.fingerprint());
+        for store in deadline.run("the probe", storage.ensure_probed(pointer.probed())).await?? {
+            next = next.probed(store);
         }
         let pointer = next.finish();
         let change = Change {
@@ -194,16 +221,14 @@ impl Lake {
         deadline: Deadline,
     ) -> Result<Settled> {
         let storage = self.storage();
-        settle(storage.refs(), &next.change, mine, deadline, storage.runtime()).await
+        let mine = Probed { storage, next: &next.pointer, mine };
+        settle(storage.refs(), &next.change, &mine, deadline, storage.runtime()).await
     }
 
     /// Probes the store, unless the pointer that the lake was opened by says that it was [STO-9]: before a ref is put or
     /// swapped that has no such member itself.
     pub(crate) async fn ensure_probed(&self, deadline: Deadline) -> Result<()> {
-        let storage = self.storage();
-        if !self.head().pointer().probed().contains(&storage.fingerprint()) {
-            deadline.run("the probe", storage.probe()).await??;
-        }
-        Ok(())
+        let before = self.head().pointer().probed();
+        deadline.run("the probe", self.storage().ensure_probed(before)).await?.map(drop)
     }
 }

@@ -178,9 +178,10 @@ impl<'a> BranchMaker<'a> {
     async fn reserve(&self, source: Source) -> Result<Option<Standing>> {
         let storage = self.lake.storage();
         let nonce = storage.runtime().nonce()?;
-        // The source was swapped before in this very store, or the store was probed for it [STO-9].
+        // The source was swapped before in this very store, or the store was probed for it [STO-9]: so this makes no request.
+        storage.ensure_probed(self.lake.head().pointer().probed()).await?;
         let pointer = Pointer::reserve(self.lake.id(), self.start(source, Pack::default()), nonce)
-            .probed_in(storage.fingerprint());
+            .probed_in(storage.served());
         let path = ObjectPath::branch(self.name);
         let change = Change { path, expected: None, bytes: Bytes::from(pointer.to_json()?) };
         let mine = |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.nonce() == nonce);

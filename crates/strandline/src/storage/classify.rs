@@ -167,6 +167,9 @@ fn io_kind(kind: io::ErrorKind) -> ErrorKind {
     }
 }
 
+/// What servers say to plain HTTP on a port for TLS.
+const SPEAKS_TLS: &[&str] = &["HTTP request to an HTTPS server", "HTTP request was sent to HTTPS port"];
+
 fn reason(kind: ErrorKind, answer: &Answer<'_>, error: &object_store::Error) -> String {
     if bucket_is_missing(error) {
         return "the bucket or container is not there".to_owned();
@@ -177,6 +180,9 @@ fn reason(kind: ErrorKind, answer: &Answer<'_>, error: &object_store::Error) -> 
     match (answer.status, answer.code) {
         (Some(status), Some(code)) => {
             redact(&format!("the store answered {status} {code}: {}", answer.message.unwrap_or_default()))
+        }
+        (Some(400), None) if SPEAKS_TLS.iter().any(|words| error.to_string().contains(words)) => {
+            "the server speaks TLS on this port: it is reached by https://".to_owned()
         }
         (Some(status), None) => format!("the store answered {status}"),
         _ if kind == ErrorKind::NotFound => "it is not there".to_owned(),

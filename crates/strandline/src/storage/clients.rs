@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider,
+};
 
 use super::access::Origin;
 use super::aws;
 use super::classify::redact;
 use super::http::ObservingConnector;
+use super::identity::Server;
 use super::location::Place;
 use super::options::{Family, Resolved, Rule, StoreOptions};
 use super::refs::TokenKind;
@@ -35,6 +38,8 @@ pub(crate) struct Clients {
     pub(crate) tokens: TokenKind,
     /// Where requests go, if not to the provider's own servers: part of what makes a store another one.
     pub(crate) endpoint: String,
+    /// Who answers there.
+    pub(crate) server: Server,
     pub(crate) region: Option<String>,
     pub(crate) credentials: Origin,
 }
@@ -138,14 +143,15 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
         // A profile's is as its file says.
         region.iter().try_for_each(|region| Rule::Region.check("region", region))?;
     }
+    let server = Server::default();
     let complete = |builder: AmazonS3Builder| {
-        let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector);
+        let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server));
         let builder = region.iter().fold(builder, AmazonS3Builder::with_region);
         credentials.iter().fold(builder, |builder, found| builder.with_credentials(found.clone()))
     };
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let origin = Origin::of(&resolved, &[Key::AccessKeyId, Key::SecretAccessKey]);
-    let given = Given { resolved: &resolved, options, authorities: &authorities };
+    let given = Given { resolved: &resolved, options, authorities: &authorities, server: &server };
     let clients = both(&given, complete, TokenKind::ETag, endpoint.unwrap_or_default())?;
     Ok(Clients { region: region.clone(), credentials: origin.unless(unsigned), ..clients })
 }
@@ -178,16 +184,23 @@ async fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<
     }
     let seen = configured(GoogleCloudStorageBuilder::default(), &[], &resolved);
     let endpoint = seen.get_config_value(&Key::BaseUrl);
-    let complete = |builder: GoogleCloudStorageBuilder| {
-        builder.with_bucket_name(bucket).with_http_connector(ObservingConnector)
-    };
+    let server = Server::default();
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
+    let complete = |builder: GoogleCloudStorageBuilder| {
+        let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server));
+        if unsigned { builder.with_credentials(Arc::new(nobody())) } else { builder }
+    };
     let keys = [Key::ServiceAccount, Key::ServiceAccountKey, Key::ApplicationCredentials];
     let origin = Origin::of(&resolved, &keys).unless(unsigned);
     let authorities = authorities(options, Family::Google, runtime).await?;
-    let given = Given { resolved: &resolved, options, authorities: &authorities };
+    let given = Given { resolved: &resolved, options, authorities: &authorities, server: &server };
     let clients = both(&given, complete, TokenKind::Generation, endpoint.unwrap_or_default())?;
     Ok(Clients { credentials: origin, ..clients })
+}
+
+/// The client takes puts for signed even where nothing is to be, and would look for credentials at an instance.
+fn nobody() -> StaticCredentialProvider<GcpCredential> {
+    StaticCredentialProvider::new(GcpCredential { bearer: String::new() })
 }
 
 async fn azure(
@@ -207,8 +220,9 @@ async fn azure(
     let emulated = is_true(seen.get_config_value(&Key::UseEmulator));
     check_endpoint(endpoint.as_deref(), allows_http || emulated)?;
     let account = host.map(ToOwned::to_owned).or(seen.get_config_value(&Key::AccountName));
+    let server = Server::default();
     let complete = |builder: MicrosoftAzureBuilder| {
-        let builder = builder.with_http_connector(ObservingConnector);
+        let builder = builder.with_http_connector(ObservingConnector::of(&server));
         match host {
             Some(host) => builder.with_url(format!("abfss://{container}@{host}")),
             None => builder.with_container_name(container),
@@ -217,7 +231,7 @@ async fn azure(
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let origin = Origin::of(&resolved, &[Key::AccessKey, Key::SasKey, Key::ClientSecret, Key::Token]);
     let authorities = authorities(options, Family::Azure, runtime).await?;
-    let given = Given { resolved: &resolved, options, authorities: &authorities };
+    let given = Given { resolved: &resolved, options, authorities: &authorities, server: &server };
     let clients = both(&given, complete, TokenKind::ETag, endpoint.or(account).unwrap_or_default())?;
     Ok(Clients { credentials: origin.unless(unsigned), ..clients })
 }
@@ -266,6 +280,7 @@ struct Given<'a, K> {
     resolved: &'a Resolved<K>,
     options: &'a StoreOptions,
     authorities: &'a Authorities,
+    server: &'a Server,
 }
 
 fn both<B: Builder>(
@@ -284,6 +299,7 @@ fn both<B: Builder>(
         swaps: build(&[CONNECT, SWAP], no_retries())?,
         tokens,
         endpoint,
+        server: given.server.clone(),
         region: None,
         credentials: Origin::Chain,
     })

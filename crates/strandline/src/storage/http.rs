@@ -1,5 +1,5 @@
-//! The wire under a bucket's clients: what really happened to one conditional put, which the stores' errors do not say, and
-//! bounds on how long an answer is waited for and how much of it `object_store` reads whole.
+//! The wire under a bucket's clients: what really happened to one conditional put, which the stores' errors do not say, what
+//! the server calls itself, and bounds on how long an answer is waited for and how much of it `object_store` reads whole.
 //!
 //! Invariants: [`Attempt`] is written by the transport alone, so what it holds is a fact about the last request that
 //! carried it; it is only meaningful for a client that was built with [`ObservingConnector`] and does not retry. No answer
@@ -20,6 +20,7 @@ use object_store::client::{
 };
 use object_store::{ClientConfigKey, ClientOptions};
 
+use super::identity::Server;
 use super::trust::Untrusted;
 
 /// How long the head of an answer may take. The client's own timeout is for all of a transfer, so it is too long to notice a
@@ -61,14 +62,26 @@ impl Attempt {
     }
 }
 
-/// Makes clients that tell the [`Attempt`] of a request how it went.
+/// What a read of a ref carries: whoever answers it is the store, and not somebody who hands out credentials.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfRef;
+
+/// Makes clients that tell the [`Attempt`] of a request how it went, and who answers.
 #[derive(Debug)]
-pub(crate) struct ObservingConnector;
+pub(crate) struct ObservingConnector(Server);
+
+impl ObservingConnector {
+    /// Clients that tell this one who answers.
+    pub(crate) fn of(server: &Server) -> Self {
+        Self(server.clone())
+    }
+}
 
 impl HttpConnector for ObservingConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Observing { inner, impatient: has_default_timeout(options) }))
+        let (impatient, server) = (has_default_timeout(options), self.0.clone());
+        Ok(HttpClient::new(Observing { inner, impatient, server }))
     }
 }
 
@@ -83,16 +96,21 @@ struct Observing {
     inner: HttpClient,
     /// Whether an answer is given up that takes long to begin.
     impatient: bool,
+    server: Server,
 }
 
 #[async_trait]
 impl HttpService for Observing {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let attempt = request.extensions().get::<Attempt>().cloned().unwrap_or_default();
-        let bound = answer_bound(&request);
+        let (bound, asks) = (answer_bound(&request), Asks::of(&request));
         attempt.reach(Progress::Sent);
         match self.execute(request).await {
             Ok(response) => {
+                if asks.is_answered_by_the_store(&response) {
+                    let name = response.headers().get("server").and_then(|name| name.to_str().ok());
+                    self.server.hear(name.unwrap_or_default());
+                }
                 attempt.reach(Progress::Answered(response.status().as_u16()));
                 Ok(bounded(response, bound).await)
             }
@@ -116,6 +134,38 @@ impl Observing {
         let answered =
             tokio::time::timeout(HEAD + Duration::from_secs(upload), self.inner.execute(request)).await;
         answered.unwrap_or_else(|elapsed| Err(HttpError::new(HttpErrorKind::Timeout, elapsed)))
+    }
+}
+
+/// Whether a request can only be one of the store itself. The same client also asks for credentials, elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    Ref,
+    Put,
+    Other,
+}
+
+impl Asks {
+    fn of(request: &HttpRequest) -> Self {
+        let extensions = request.extensions();
+        if extensions.get::<OfRef>().is_some() || extensions.get::<Attempt>().is_some() {
+            Self::Ref
+        } else if request.method() == "PUT" {
+            Self::Put
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether the answer comes from the store and not from something before it that is in trouble. Who hands out a token of an
+    /// instance is asked by a PUT too, but gives nothing an ETag.
+    fn is_answered_by_the_store(self, response: &HttpResponse) -> bool {
+        let status = response.status();
+        match self {
+            Self::Ref => status.is_success() || matches!(status.as_u16(), 304 | 412),
+            Self::Put => status.is_success() && response.headers().contains_key("etag"),
+            Self::Other => false,
+        }
     }
 }
 

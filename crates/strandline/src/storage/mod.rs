@@ -12,6 +12,7 @@ mod durable;
 mod folder;
 mod footers;
 mod http;
+mod identity;
 mod location;
 mod nodes;
 mod objects;
@@ -21,6 +22,7 @@ mod refs;
 mod settle;
 mod tables;
 mod trust;
+mod waiting;
 pub(crate) mod zstd_context;
 
 use std::collections::HashMap;
@@ -45,8 +47,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
 use durable::DurableLocal;
 use folder::Folder;
+use identity::Identity;
 use location::Place;
 use refs::{LocalRefs, ObjectRefs, Transport};
+use waiting::Waiting;
 
 /// How a place is opened.
 ///
@@ -97,7 +101,7 @@ pub struct Storage(Arc<Inner>);
 
 struct Inner {
     location: StoreLocation,
-    fingerprint: StoreFingerprint,
+    identity: Identity,
     objects: Objects,
     refs: Arc<dyn RefStore>,
     runtime: Runtime,
@@ -120,7 +124,7 @@ impl Storage {
     }
 
     /// A storage over stores of the caller's own, whose paths are relative to the lake: for tests that count, delay or
-    /// break requests. `refs` must not retry; swaps compare ETags.
+    /// break requests. `refs` must not retry; swaps compare ETags; no read is repeated.
     #[must_use]
     pub fn from_stores(
         location: StoreLocation,
@@ -132,7 +136,7 @@ impl Storage {
         let place: Arc<str> = location.to_string().into();
         let refs = ObjectRefs::new(refs.clone(), refs, Transport::Opaque, TokenKind::ETag, place.clone());
         Self(Arc::new(Inner {
-            fingerprint: StoreFingerprint::of("given", "", "", &place),
+            identity: Identity::of("given", &place),
             objects: Objects::new(objects, place, options, None),
             refs: Arc::new(refs),
             location,
@@ -144,10 +148,10 @@ impl Storage {
     /// The same with other refs: for tests that script the outcomes of swaps themselves.
     #[must_use]
     pub fn with_refs(&self, refs: Arc<dyn RefStore>) -> Self {
-        let Inner { location, fingerprint, objects, runtime, access, .. } = &*self.0;
+        let Inner { location, identity, objects, runtime, access, .. } = &*self.0;
         Self(Arc::new(Inner {
             location: location.clone(),
-            fingerprint: *fingerprint,
+            identity: identity.afresh(),
             objects: objects.clone(),
             refs,
             runtime: runtime.clone(),
@@ -173,10 +177,31 @@ impl Storage {
         &self.0.location
     }
 
-    /// What a pointer remembers of the stores for which the probe has passed.
+    /// Stands for the place, by whichever server it is kept.
     #[must_use]
     pub fn fingerprint(&self) -> StoreFingerprint {
-        self.0.fingerprint
+        self.0.identity.place()
+    }
+
+    /// The same with the server that answered last: what a pointer remembers of the stores for which the probe has passed.
+    #[must_use]
+    pub fn served(&self) -> StoreFingerprint {
+        self.0.identity.present()
+    }
+
+    /// Probes the store, unless it is among these that were probed before, or has passed in this process [STO-9]; gives those that
+    /// have passed here and are not among these.
+    pub(crate) async fn ensure_probed(&self, before: &[StoreFingerprint]) -> Result<Vec<StoreFingerprint>> {
+        if !self.is_probed(before) {
+            self.probe().await?;
+        }
+        Ok(self.0.identity.passed().into_iter().filter(|store| !before.contains(store)).collect())
+    }
+
+    /// Whether whoever answered last is among these, or has passed the probe in this process.
+    pub(crate) fn is_probed(&self, before: &[StoreFingerprint]) -> bool {
+        let present = self.served();
+        before.contains(&present) || self.0.identity.passed().contains(&present)
     }
 
     /// How it is reached, by name: endpoint, region, and where credentials come from; nothing for a folder and memory. No
@@ -197,7 +222,15 @@ impl Storage {
     /// # Errors
     /// As [`probe`], said of this place.
     pub async fn probe(&self) -> Result<Conditions> {
-        probe(self.refs(), self.runtime()).await.map_err(|error| error.at(self.location()))
+        self.try_conditions().await.map_err(|error| error.at(self.location()))
+    }
+
+    /// The same, not yet said to be of this place.
+    pub(crate) async fn try_conditions(&self) -> Result<Conditions> {
+        self.0.identity.listen();
+        let kept = probe(self.refs(), self.runtime()).await?;
+        self.0.identity.pass();
+        Ok(kept)
     }
 }
 
@@ -223,14 +256,14 @@ fn open_folder(
 ) -> Result<Storage> {
     refuse_options(options, location)?;
     let root = canonical(path).map_err(|error| classify::io_error(error, location))?;
-    let fingerprint = StoreFingerprint::of("folder", "", "", &root.to_string_lossy());
+    let identity = Identity::of("folder", &root.to_string_lossy());
     let place: Arc<str> = root.display().to_string().into();
     let folder = Arc::new(Folder::new(root, options.durability, runtime.clone()));
     let store = Arc::new(DurableLocal::new(folder.clone()));
     let objects = Objects::new(store, place, options.objects, Some(folder.clone()));
     let refs = Arc::new(LocalRefs::new(folder));
     let (location, access) = (location.clone(), Vec::new());
-    Ok(Storage(Arc::new(Inner { location, fingerprint, objects, refs, runtime, access })))
+    Ok(Storage(Arc::new(Inner { location, identity, objects, refs, runtime, access })))
 }
 
 /// The absolute path, links resolved as far as it exists.
@@ -266,7 +299,7 @@ fn open_memory(
         ObjectRefs::new(store.clone(), store.clone(), Transport::Opaque, TokenKind::ETag, place.clone());
     Ok(Storage(Arc::new(Inner {
         location: location.clone(),
-        fingerprint: StoreFingerprint::of("memory", "", "", name),
+        identity: Identity::of("memory", name),
         objects: Objects::new(store, place, options.objects, None),
         refs: Arc::new(refs),
         runtime,
@@ -286,17 +319,25 @@ async fn open_bucket(
     let (kind, bucket, root) = location.0.identity();
     let place: Arc<str> = location.to_string().into();
     let access = clients.access();
+    let waiting = Waiting::new(options.objects.get_patience, options.objects.first_patience);
     let refs = ObjectRefs::new(
         clients.objects.clone(),
         clients.swaps,
         Transport::Observed,
         clients.tokens,
         place.clone(),
-    );
+    )
+    .waiting(waiting.clone());
     Ok(Storage(Arc::new(Inner {
         location: location.clone(),
-        fingerprint: StoreFingerprint::of(kind, clients.endpoint.trim_end_matches('/'), bucket, root),
-        objects: Objects::new(clients.objects, place, options.objects, None),
+        identity: Identity::served(
+            kind,
+            clients.endpoint.trim_end_matches('/'),
+            bucket,
+            root,
+            clients.server,
+        ),
+        objects: Objects::waiting(clients.objects, place, options.objects, waiting),
         refs: Arc::new(refs),
         runtime,
         access,

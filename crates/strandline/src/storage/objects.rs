@@ -30,6 +30,7 @@ use super::folder::Folder;
 use super::footers::FooterCache;
 use super::nodes::NodeCache;
 use super::tables::TableCache;
+use super::waiting::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use writer::DataWriter;
@@ -61,11 +62,17 @@ pub struct ObjectOptions {
     pub compression: i32,
     /// For how long a data file is put again whenever the store is in trouble: about as long as a server takes to start.
     pub put_patience: Duration,
+    /// For how long a read of a bucket is repeated, be it of a pointer, of metadata or of data, while a store that has answered
+    /// before is in trouble.
+    pub get_patience: Duration,
+    /// The same of a store that has not answered yet, where the address may be wrong as well. The clients of buckets try for some
+    /// seconds by themselves.
+    pub first_patience: Duration,
 }
 
 impl Default for ObjectOptions {
     /// Caches of 64 MiB of metadata and 32 MiB of footers, 16 requests in flight, files of up to 8 MiB in memory and in one
-    /// request, 4 parts in flight, 60 seconds of patience.
+    /// request, 4 parts in flight, 60 seconds of patience with a store that has answered before and none with another.
     fn default() -> Self {
         Self {
             cache_bytes: 64 << 20,
@@ -76,6 +83,8 @@ impl Default for ObjectOptions {
             parallel_parts: at_least_one(4),
             compression: 3,
             put_patience: Duration::from_secs(60),
+            get_patience: Duration::from_secs(60),
+            first_patience: Duration::ZERO,
         }
     }
 }
@@ -151,6 +160,7 @@ struct Inner {
     nodes: NodeCache,
     /// Where a local lake stages its spill files, so that a rename puts them into place.
     folder: Option<Arc<Folder>>,
+    waiting: Waiting,
 }
 
 /// What an entry costs: its text, and about what the cache keeps beside it.
@@ -173,11 +183,31 @@ impl Objects {
         options: ObjectOptions,
         folder: Option<Arc<Folder>>,
     ) -> Self {
+        Self::of(store, place, options, folder, Waiting::default())
+    }
+
+    /// Those of a bucket, whose reads wait so long for it.
+    pub(crate) fn waiting(
+        store: Arc<dyn ObjectStore>,
+        place: Arc<str>,
+        options: ObjectOptions,
+        waiting: Waiting,
+    ) -> Self {
+        Self::of(store, place, options, None, waiting)
+    }
+
+    fn of(
+        store: Arc<dyn ObjectStore>,
+        place: Arc<str>,
+        options: ObjectOptions,
+        folder: Option<Arc<Folder>>,
+        waiting: Waiting,
+    ) -> Self {
         let items = usize::try_from(options.cache_bytes / TYPICAL_TEXT).unwrap_or(usize::MAX).max(16);
         let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
         let footers = FooterCache::new(options.footer_cache_bytes);
         let (tables, nodes) = (TableCache::new(), NodeCache::new(options.cache_bytes));
-        Self(Arc::new(Inner { store, place, options, cache, footers, tables, nodes, folder }))
+        Self(Arc::new(Inner { store, place, options, cache, footers, tables, nodes, folder, waiting }))
     }
 
     /// The reference that [`Objects::put_meta`] will give, so that a whole tree can be named before any of it is put.
@@ -317,6 +347,10 @@ impl Objects {
     }
 
     async fn get_range(&self, path: &ObjectPath, range: Range<u64>) -> Result<Bytes> {
+        self.0.waiting.read(|| self.get_range_once(path, range.clone())).await
+    }
+
+    async fn get_range_once(&self, path: &ObjectPath, range: Range<u64>) -> Result<Bytes> {
         let beyond = || self.ends_before(path, range.end);
         match self.0.store.get_range(&store_path(path), range.clone()).await {
             Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
@@ -367,6 +401,10 @@ impl Objects {
 
     /// Reads an object of at most `bound` bytes, and of exactly `exact` if that is known.
     async fn fetch(&self, path: &ObjectPath, exact: Option<u64>, bound: u64) -> Result<Bytes> {
+        self.0.waiting.read(|| self.fetch_once(path, exact, bound)).await
+    }
+
+    async fn fetch_once(&self, path: &ObjectPath, exact: Option<u64>, bound: u64) -> Result<Bytes> {
         let got = self.0.store.get_opts(&store_path(path), GetOptions::default()).await;
         let result = got.map_err(|error| self.read_error(&error, path))?;
         let length = result.meta.size;

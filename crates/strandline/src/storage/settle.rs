@@ -56,6 +56,14 @@ pub trait Recognise: Send + Sync {
     async fn is_mine_in_doubt(&self, current: &Loaded) -> Result<bool> {
         self.is_mine(current).await
     }
+
+    /// Whether the change may be sent now, asked before each sending: the store may be another one by now [STO-9]. No request.
+    ///
+    /// # Errors
+    /// Why not. If an earlier sending is in doubt, it stays so.
+    fn may_be_sent(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -186,6 +194,11 @@ struct Attempts<'a> {
 
 impl Attempts<'_> {
     async fn send(&mut self) -> Result<Option<Settled>> {
+        match self.mine.may_be_sent() {
+            Ok(()) => {}
+            Err(error) if self.doubt.is_some() || self.unread => return Ok(Some(Settled::Unknown(error))),
+            Err(error) => return Err(error),
+        }
         let Change { path, expected, bytes } = self.change;
         let swap = self.refs.swap(path, expected.as_ref(), bytes.clone());
         let unread = std::mem::replace(&mut self.unread, true);
@@ -474,6 +487,49 @@ mod tests {
             let deadline = Deadline::after(Duration::from_secs(5));
             let settled = settle(&store, &change, &InDoubt, deadline, &Runtime::system()).await.unwrap();
             assert_eq!(matches!(settled, Settled::Applied(_)), expected, "{act:?}");
+        }
+    }
+
+    /// Lets a change be sent so often.
+    #[derive(Debug)]
+    struct Sendable(Mutex<u32>);
+
+    #[async_trait]
+    impl Recognise for Sendable {
+        async fn is_mine(&self, current: &Loaded) -> Result<bool> {
+            Ok(current.bytes.starts_with(b"mine"))
+        }
+
+        fn may_be_sent(&self) -> Result<()> {
+            let mut left = self.0.lock().unwrap();
+            *left = left.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::Unavailable, "another store"))?;
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_be_sent_again_stays_in_doubt() {
+        for (times, act, expected) in [
+            (0, Act::Honest, "error"),
+            (1, Act::Honest, "applied"),
+            (1, Act::ApplyAndForget, "applied"),
+            (1, Act::Drop, "unknown"),
+            (2, Act::Drop, "applied"),
+        ] {
+            let store = Scripted::new(&[act]);
+            let change = Change {
+                path: ObjectPath::branch(&RefName::new("main").unwrap()),
+                expected: Some(Token::new("0")),
+                bytes: "mine".into(),
+            };
+            let (mine, deadline) = (Sendable(Mutex::new(times)), Deadline::after(Duration::from_secs(5)));
+            let found = match settle(&store, &change, &mine, deadline, &Runtime::system()).await {
+                Ok(Settled::Applied(_)) => "applied",
+                Ok(Settled::Unknown(_)) => "unknown",
+                Ok(Settled::NotApplied(_)) => "not applied",
+                Err(_) => "error",
+            };
+            assert_eq!(found, expected, "{times} {act:?}");
         }
     }
 

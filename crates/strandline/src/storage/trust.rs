@@ -52,29 +52,44 @@ impl Authorities {
 
 /// How `rustls` begins what it says of a certificate, whose type the client hides.
 const REFUSED: &str = "invalid peer certificate";
+/// What it says where something else comes than TLS.
+const NOT_TLS: &str = "corrupt message of type InvalidContentType";
 
-/// A server's certificate is not one that is trusted.
+/// A server is not believed to be who it should be, and will not be by asking again.
 #[derive(Debug)]
-pub(crate) struct Untrusted(String);
+pub(crate) enum Untrusted {
+    /// Its certificate is not one that is trusted.
+    Certificate(String),
+    /// It does not speak TLS.
+    Plain,
+}
 
 impl Untrusted {
     /// The error that says so, if that is why no connection was made.
     pub(crate) fn of(error: &HttpError) -> Option<HttpError> {
         let causes =
             std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source());
-        let said = causes.map(ToString::to_string).filter(|said| said.contains(REFUSED)).last()?;
+        let why = causes.map(ToString::to_string).filter_map(|said| match said {
+            said if said.contains(REFUSED) => Some(Self::Certificate(said)),
+            said if said.contains(NOT_TLS) => Some(Self::Plain),
+            _ => None,
+        });
         // No kind of error is tried less often than the unknown one.
-        Some(HttpError::new(HttpErrorKind::Unknown, Self(said)))
+        Some(HttpError::new(HttpErrorKind::Unknown, why.last()?))
     }
 }
 
 impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the server's certificate is not trusted ({}): the store option {OPTION:?} names a file of more authorities",
-            self.0
-        )
+        match self {
+            Self::Certificate(why) => write!(
+                f,
+                "the server's certificate is not trusted ({why}): the store option {OPTION:?} names a file of more authorities"
+            ),
+            Self::Plain => f.write_str(
+                "the server does not speak TLS on this port: is it meant to be reached by http:// and \"allow_http\"?",
+            ),
+        }
     }
 }
 

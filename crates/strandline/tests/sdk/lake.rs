@@ -49,7 +49,7 @@ fn a_lake_in_a_folder_is_found_again() {
         let found = Lake::open(&path).await.unwrap();
         assert_eq!(found.id(), made.id());
         assert_eq!(found.head().commit(), made.head().commit());
-        assert_eq!(found.head().pointer().probed(), [found.storage().fingerprint()]);
+        assert_eq!(found.head().pointer().probed(), [found.storage().served()]);
         assert_eq!(Lake::create(&path).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
         let other = RefName::new("dev").unwrap();
         assert_eq!(found.branch(&other).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -262,12 +262,14 @@ struct FingerprintInput {
     endpoint: String,
     bucket: String,
     root: String,
+    server: Option<String>,
 }
 
-/// `{"kind", "endpoint", "bucket", "root"}` to the fingerprint.
+/// `{"kind", "endpoint", "bucket", "root", "server"?}` to the fingerprint.
 pub(crate) fn fingerprint(input: &RawValue) -> Outcome {
-    let FingerprintInput { kind, endpoint, bucket, root } = read(input)?;
-    json(StoreFingerprint::of(&kind, &endpoint, &bucket, &root).to_string())
+    let FingerprintInput { kind, endpoint, bucket, root, server } = read(input)?;
+    let server = server.unwrap_or_default();
+    json(StoreFingerprint::served(&kind, &endpoint, &bucket, &root, &server).to_string())
 }
 
 #[derive(Deserialize)]

@@ -412,6 +412,8 @@ mod tests {
         parallel_parts: NonZeroUsize::new(3).unwrap(),
         compression: 3,
         put_patience: Duration::from_secs(10),
+        get_patience: Duration::ZERO,
+        first_patience: Duration::ZERO,
     };
 
     fn in_memory() -> Objects {

@@ -22,7 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::classify::{
     body_came_too_slowly, bucket_is_missing, key_is_missing, says_that_key_is_missing, store_error,
 };
-use crate::storage::http::{Attempt, Progress};
+use crate::storage::http::{Attempt, OfRef, Progress};
+use crate::storage::waiting::Waiting;
 
 /// What a store compares by.
 ///
@@ -58,6 +59,8 @@ pub(crate) struct ObjectRefs {
     transport: Transport,
     tokens: TokenKind,
     place: Arc<str>,
+    /// How long it is waited for by who reads.
+    waiting: Waiting,
 }
 
 /// The place only: a store's own shows its credentials.
@@ -75,7 +78,12 @@ impl ObjectRefs {
         tokens: TokenKind,
         place: Arc<str>,
     ) -> Self {
-        Self { reads, swaps, transport, tokens, place }
+        Self { reads, swaps, transport, tokens, place, waiting: Waiting::default() }
+    }
+
+    /// The same with reads that wait so long for the store.
+    pub(crate) fn waiting(self, waiting: Waiting) -> Self {
+        Self { waiting, ..self }
     }
 
     fn at(&self, path: &ObjectPath) -> String {
@@ -143,6 +151,42 @@ impl ObjectRefs {
         options
     }
 
+    async fn load_once(&self, path: &ObjectPath) -> Result<Option<Loaded>> {
+        match self.reads.get_opts(&store_path(path), get_options(None)).await {
+            Ok(result) => self.receive(result, path).await.map(Some),
+            Err(error) if key_is_missing(&error) => Ok(None),
+            Err(error) => Err(self.error(&error, path)),
+        }
+    }
+
+    async fn load_if_changed_once(&self, path: &ObjectPath, token: &Token) -> Result<Reloaded> {
+        let options = get_options(Some(token));
+        match self.reads.get_opts(&store_path(path), options).await {
+            Ok(result) => {
+                let loaded = self.receive(result, path).await?;
+                let same = loaded.token == *token;
+                Ok(if same { Reloaded::Unchanged } else { Reloaded::Changed(loaded) })
+            }
+            Err(StoreError::NotModified { .. }) => Ok(Reloaded::Unchanged),
+            Err(error) if key_is_missing(&error) => Ok(Reloaded::Absent),
+            Err(error) => Err(self.error(&error, path)),
+        }
+    }
+
+    async fn list_once(&self, kind: RefKind) -> Result<Vec<RefName>> {
+        let mut listing = self.reads.list(Some(&Path::from(kind.folder())));
+        let mut names = Vec::new();
+        while let Some(object) = listing.next().await {
+            match object {
+                Ok(object) => names.extend(kind.name_at(object.location.as_ref())),
+                Err(error) if key_is_missing(&error) => {}
+                Err(error) => return Err(store_error(&error, format!("{}/{}", self.place, kind.folder()))),
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// What a failed put means for the outcome.
     fn judge(&self, error: &StoreError, attempt: &Attempt, path: &ObjectPath, creates: bool) -> Result<Swap> {
         let explained = self.error(error, path);
@@ -191,6 +235,13 @@ fn is_refusal(status: u16) -> bool {
     matches!(status, 400..=407 | 410 | 411 | 413..=417 | 501)
 }
 
+fn get_options(unless: Option<&Token>) -> GetOptions {
+    let mut options =
+        GetOptions { if_none_match: unless.map(|token| token.poll().to_owned()), ..GetOptions::default() };
+    options.extensions.insert(OfRef);
+    options
+}
+
 fn store_path(path: &ObjectPath) -> Path {
     Path::from(path.as_str())
 }
@@ -198,25 +249,11 @@ fn store_path(path: &ObjectPath) -> Path {
 #[async_trait]
 impl RefStore for ObjectRefs {
     async fn load(&self, path: &ObjectPath) -> Result<Option<Loaded>> {
-        match self.reads.get_opts(&store_path(path), GetOptions::default()).await {
-            Ok(result) => self.receive(result, path).await.map(Some),
-            Err(error) if key_is_missing(&error) => Ok(None),
-            Err(error) => Err(self.error(&error, path)),
-        }
+        self.waiting.read(|| self.load_once(path)).await
     }
 
     async fn load_if_changed(&self, path: &ObjectPath, token: &Token) -> Result<Reloaded> {
-        let options = GetOptions { if_none_match: Some(token.poll().to_owned()), ..GetOptions::default() };
-        match self.reads.get_opts(&store_path(path), options).await {
-            Ok(result) => {
-                let loaded = self.receive(result, path).await?;
-                let same = loaded.token == *token;
-                Ok(if same { Reloaded::Unchanged } else { Reloaded::Changed(loaded) })
-            }
-            Err(StoreError::NotModified { .. }) => Ok(Reloaded::Unchanged),
-            Err(error) if key_is_missing(&error) => Ok(Reloaded::Absent),
-            Err(error) => Err(self.error(&error, path)),
-        }
+        self.waiting.read(|| self.load_if_changed_once(path, token)).await
     }
 
     async fn swap(&self, path: &ObjectPath, expected: Option<&Token>, bytes: Bytes) -> Result<Swap> {
@@ -233,17 +270,7 @@ impl RefStore for ObjectRefs {
     }
 
     async fn list(&self, kind: RefKind) -> Result<Vec<RefName>> {
-        let mut listing = self.reads.list(Some(&Path::from(kind.folder())));
-        let mut names = Vec::new();
-        while let Some(object) = listing.next().await {
-            match object {
-                Ok(object) => names.extend(kind.name_at(object.location.as_ref())),
-                Err(error) if key_is_missing(&error) => {}
-                Err(error) => return Err(store_error(&error, format!("{}/{}", self.place, kind.folder()))),
-            }
-        }
-        names.sort();
-        Ok(names)
+        self.waiting.read(|| self.list_once(kind)).await
     }
 
     async fn remove_scratch(&self, probe: Nonce, objects: u64) {

@@ -2,15 +2,18 @@
 //! failed. A lake that was copied into one can be read.
 
 use futures::TryStreamExt;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use strandline::storage::{Durability, Storage};
 use strandline::{Error, ErrorKind, Lake, Runtime};
 use strandline_format::{RefName, TableName};
-use strandline_testkit::wire::{Breach, StubBucket};
+use strandline_testkit::wire::{Breach, Proxy, StubBucket};
+use strandline_testkit::{PathClass, RequestKind};
 
 use crate::lake::{self, Place};
 use crate::runner::{Case, Outcome};
 use crate::servers::{self, Server};
+use crate::tables;
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "refused::rclone", run: || server(&servers::RCLONE, IGNORES) },
@@ -31,6 +34,8 @@ pub(crate) const CASES: &[Case] = &[
         // Of its two races a slow machine may miss the first.
         run: || stub(Breach::Races, RACES),
     },
+    Case { name: "refused::a_stub_behind_the_address_of_another", run: exchanged_stub },
+    Case { name: "refused::rclone_behind_the_address_of_minio", run: exchanged_server },
 ];
 
 const NO_CREATION: &str = "it refused to create an object because it is not there";
@@ -51,6 +56,62 @@ fn stub(breach: Breach, names: &str) -> Outcome {
     let options = format!("endpoint={} {options}", server.url());
     check(&Place { location: "s3://lake".to_owned(), options }, names);
     Outcome::Passed
+}
+
+fn exchanged_stub() -> Outcome {
+    let serve = |bucket: StubBucket, name| bucket.called(name).serve().unwrap();
+    let before = serve(StubBucket::s3(), "one that keeps conditions");
+    let after = serve(StubBucket::s3().that(Breach::Ignores), "one that does not");
+    let at = |url: String| {
+        let options =
+            format!("endpoint={url} access_key_id=id secret_access_key=key region=us-east-1 allow_http=true");
+        Place { location: "s3://lake/here".to_owned(), options }
+    };
+    exchange(&at(before.url()), &at(after.url()));
+    Outcome::Passed
+}
+
+fn exchanged_server() -> Outcome {
+    match (servers::MINIO.place(), servers::RCLONE.place()) {
+        (Ok(before), Ok(after)) => {
+            let folder = format!("test-{}", Runtime::system().nonce().unwrap());
+            exchange(&before.below(&folder), &after.below(&folder));
+            Outcome::Passed
+        }
+        (Err(why), _) | (_, Err(why)) => Outcome::Skipped(why),
+    }
+}
+
+/// Behind an address that was probed stands another server one day, with the same objects. Writers that were at work notice it before they
+/// swap, and so do those that come [STO-9].
+fn exchange(before: &Place, after: &Place) {
+    let endpoint = |place: &Place| place.words().find(|(name, _)| *name == "endpoint").unwrap().1.to_owned();
+    let (bucket, _) = before.location.trim_start_matches("s3://").split_once('/').unwrap();
+    let proxy = Proxy::start(&endpoint(before), Path::from(bucket)).unwrap();
+    let address =
+        Place { options: before.options.replace(&endpoint(before), &proxy.url()), ..before.clone() };
+    lake::run(async {
+        let writer = tables::create_at(&address, &["t"]).await;
+        writer.append("t", tables::batch(&[(1, 1)])).await.unwrap();
+        let version = writer.main().await.unwrap().version();
+        let (from, to) =
+            (lake::open_at(before, Durability::None).await, lake::open_at(after, Durability::None).await);
+        copy(&from, &to).await;
+        proxy.lead_to(&endpoint(after)).unwrap();
+        let swaps =
+            |proxy: &Proxy| proxy.counts().of_to(RequestKind::PutIfMatch, PathClass::Pointer).requests;
+        let swapped = swaps(&proxy);
+        let comes = Lake::open(&address.location).storage(address.how(Durability::None)).await.unwrap();
+        for lake in [&writer, &comes] {
+            // The keys of the server before are the same, or it would not be taken for it.
+            let refused = lake.append("t", tables::batch(&[(2, 2)])).await.unwrap_err();
+            is_refusal(&refused, &address, IGNORES);
+            assert_eq!(lake.main().await.unwrap().version(), version);
+            assert_eq!(tables::read(&lake.table("t").await.unwrap()).await.unwrap(), [(1, 1)]);
+            println!("  {refused}");
+        }
+        assert_eq!(swaps(&proxy), swapped, "{}", proxy.log());
+    });
 }
 
 fn check(place: &Place, names: &str) {

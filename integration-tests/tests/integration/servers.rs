@@ -76,15 +76,41 @@ pub(crate) fn missing<T>(why: String) -> Result<T, String> {
 
 /// A server that is started again whenever it was killed.
 pub(crate) struct Running {
-    /// Holds the id of its process.
+    /// Says which process it is.
     file: PathBuf,
+}
+
+/// A process: its id, and when it began as the system counts it. Ids are given again, such a pair is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Process {
+    id: u32,
+    /// `None`: the system does not tell.
+    began: Option<u64>,
+}
+
+impl Process {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let id = words.next()?.parse().ok()?;
+        Some(Self { id, began: words.next().and_then(|word| word.parse().ok()) })
+    }
+
+    /// Whether its id still is its own.
+    fn is_there(self) -> bool {
+        let Some(began) = self.began else { return true };
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id)).unwrap_or_default();
+        // What stands in parentheses is the name of the program, which may have anything in it.
+        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        fields.split_whitespace().nth(19).and_then(|field| field.parse().ok()) == Some(began)
+    }
 }
 
 impl Running {
     /// `kill -9`; gives as soon as another one has been started.
     pub(crate) fn kill(&self) {
         let killed = self.process();
-        signal::kill(killed);
+        assert!(killed.is_there(), "the server has ended by itself, and {killed:?} would be another process");
+        signal::kill(killed.id);
         let begun = Instant::now();
         while self.process() == killed {
             assert!(begun.elapsed() < PATIENCE, "nobody started the server again");
@@ -92,11 +118,11 @@ impl Running {
         }
     }
 
-    fn process(&self) -> u32 {
+    fn process(&self) -> Process {
         let begun = Instant::now();
         loop {
-            // It is empty for a moment.
-            if let Ok(process) = std::fs::read_to_string(&self.file).unwrap().trim().parse() {
+            // It is empty while none runs.
+            if let Some(process) = Process::parse(&std::fs::read_to_string(&self.file).unwrap()) {
                 return process;
             }
             assert!(begun.elapsed() < PATIENCE, "{} holds no process", self.file.display());

@@ -5,11 +5,17 @@
 //! put there; where there is none, that is a counted skip.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use strandline_testkit::wire::{HttpServer, Proxy, StubBucket, error};
+use strandline_testkit::{PathClass, RequestKind, Script};
+use tokio::time::Instant;
 
+use crate::access;
 use crate::conformance::Site;
 use crate::crash::check_folder;
 use crate::folder::Disk;
@@ -23,10 +29,17 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "strand::refuses_s3rver", run: || at(&servers::S3RVER, refuses) },
     Case { name: "strand::refuses_s3s_fs", run: || at(&servers::S3S_FS, refuses) },
     Case { name: "strand::is_refused_by_minio", run: || at(&servers::MINIO, is_refused) },
+    Case { name: "strand::is_refused_by_azurite", run: || at(&servers::AZURITE, is_refused) },
+    Case { name: "strand::is_refused_by_a_bucket_of_google", run: || with_program(is_refused_by_google) },
+    Case { name: "strand::asks_for_a_pointer_once", run: || with_program(few_requests) },
+    Case { name: "strand::says_what_is_wrong_with_an_address", run: || with_program(wrong_addresses) },
 ];
 
 /// What its own tests run in a folder, whatever a place is called.
 const SESSIONS: [&str; 3] = ["first-ten-minutes", "sql", "merge"];
+
+/// How long it may take to find out that an address is wrong.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// How the sessions call their lake.
 const LAKE: &str = "./lake";
@@ -56,28 +69,36 @@ fn at(server: &Server, check: fn(&Strand, &Place)) -> Outcome {
     Outcome::Passed
 }
 
-/// The sessions have the same text wherever the lake is, and the doctor finds nothing wrong.
+/// The sessions have the same text wherever the lake is, and the doctor finds nothing wrong. Each has a lake of its own, so they run side by
+/// side: most of their time is that of starting the program.
 pub(crate) fn sessions(site: &Site, program: &Path) {
-    let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/strandline-cli/tests/cmd/sessions");
-    for session in SESSIONS {
-        let strand = Strand::new(program);
-        let config = strand.know(&site.place.below(session).below("lake"));
-        trycmd::TestCases::new()
-            .register_bin("strand", program)
-            .case(sessions.join(format!("{session}.trycmd")))
-            .env("STRANDLINE_CONFIG", config.to_str().unwrap())
-            .env("STRANDLINE_LAKE", "")
-            .env("NO_COLOR", "1")
-            .env("COLUMNS", "100")
-            .run();
-        let found = strand.doctor(0);
-        // The clock of a stub stands still.
-        let passed = |check: &Value| check["verdict"] == "ok" || (site.at_once && check["check"] == "clock");
-        let wrong: Vec<_> = found.iter().filter(|check| !passed(check)).collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
-        for check in ["read", "list", "write", "delete", "conditions", "clock", "latency", "format", "lake"] {
-            assert!(found.iter().any(|found| found["check"] == check), "no {check} in {found:?}");
+    let (place, still) = (&site.place, site.at_once);
+    std::thread::scope(|scope| {
+        for name in SESSIONS {
+            scope.spawn(move || session(name, &place.below(name).below("lake"), program, still));
         }
+    });
+}
+
+fn session(name: &str, place: &Place, program: &Path, clock_stands_still: bool) {
+    let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/strandline-cli/tests/cmd/sessions");
+    let strand = Strand::new(program);
+    let config = strand.know(place);
+    trycmd::TestCases::new()
+        .register_bin("strand", program)
+        .case(sessions.join(format!("{name}.trycmd")))
+        .env("STRANDLINE_CONFIG", config.to_str().unwrap())
+        .env("STRANDLINE_LAKE", "")
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .run();
+    let found = strand.doctor(0);
+    let passed =
+        |check: &Value| check["verdict"] == "ok" || (clock_stands_still && check["check"] == "clock");
+    let wrong: Vec<_> = found.iter().filter(|check| !passed(check)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    for check in ["read", "list", "write", "delete", "conditions", "clock", "latency", "format", "lake"] {
+        assert!(found.iter().any(|found| found["check"] == check), "no {check} in {found:?}");
     }
 }
 
@@ -160,9 +181,10 @@ fn refuses(strand: &Strand, place: &Place) {
 
 /// So are credentials that a server refuses; none of them are repeated.
 fn is_refused(strand: &Strand, place: &Place) {
-    let secret = "not-the-secret-of-anybody";
+    // In base 64, as Azure has its keys.
+    let secret = "bm90LXRoZS1zZWNyZXQtb2YtYW55Ym9keQ==";
     let options = place.words().map(|(name, value)| match name {
-        "secret_access_key" => format!("{name}={secret}"),
+        "secret_access_key" | "account_key" => format!("{name}={secret}"),
         _ => format!("{name}={value}"),
     });
     let options = options.collect::<Vec<_>>().join(" ");
@@ -175,6 +197,76 @@ fn is_refused(strand: &Strand, place: &Place) {
     let found = strand.doctor(5);
     let read = found.iter().find(|check| check["check"] == "read").unwrap();
     assert_eq!(read["verdict"], "failed", "{found:?}");
+}
+
+/// The stub lets in nobody whose token it does not know.
+fn is_refused_by_google(strand: &Strand) -> Outcome {
+    let (place, _bucket, _folder) = access::closed();
+    is_refused(strand, &place);
+    Outcome::Passed
+}
+
+/// Whoever opens a lake for one thing has what stood there; who writes looks no more often than the rules of the format want.
+fn few_requests(strand: &Strand) -> Outcome {
+    let server = StubBucket::s3().serve().unwrap();
+    let proxy = Proxy::start(&server.url(), object_store::path::Path::from("lake/here")).unwrap();
+    strand.know(&stub_at(&proxy.url()));
+    strand.run(&["init"], 0);
+    strand.run(&["sql", "CREATE TABLE t (id BIGINT); INSERT INTO t VALUES (1)"], 0);
+    strand.run(&["branch", "create", "dev"], 0);
+    for (args, pointers, all) in [
+        (&["ls"][..], 1, 1),
+        (&["describe", "t"], 1, 1),
+        (&["head", "t"], 1, 2),
+        (&["log"], 1, 3),
+        (&["files", "t"], 1, 1),
+        (&["sql", "SELECT * FROM t"], 1, 2),
+        (&["sql", "SELECT count(*) FROM t"], 1, 1),
+        (&["sql", "SHOW TABLES"], 1, 1),
+        (&["sql", "INSERT INTO t VALUES (2)"], 1, 5),
+        (&["--ref", "dev", "sql", "INSERT INTO t VALUES (3)"], 2, 6),
+        (&["merge", "dev"], 4, 11),
+    ] {
+        let before = proxy.counts();
+        proxy.set_script(Script::empty());
+        strand.run(args, 0);
+        let counts = proxy.counts().since(&before);
+        let asked = counts.of_to(RequestKind::Get, PathClass::Pointer).requests;
+        println!("  {}: {asked} of pointers, {} in all", args.join(" "), counts.total().requests);
+        assert!(asked <= pointers && counts.total().requests <= all, "{args:?}\n{}", proxy.log());
+        assert_eq!(counts.of(RequestKind::List).requests, 0, "{args:?}");
+    }
+    Outcome::Passed
+}
+
+fn stub_at(url: &str) -> Place {
+    let options =
+        format!("endpoint={url} region=us-east-1 access_key_id=k secret_access_key=s allow_http=true");
+    Place { location: "s3://lake/here".to_owned(), options }
+}
+
+/// What to do about it, and nothing that has not happened; within seconds.
+fn wrong_addresses(strand: &Strand) -> Outcome {
+    let check = |place: &Place, args: &[&str], code, names: &str, says_no: &str| {
+        strand.know(place);
+        let begun = Instant::now();
+        let said = errors(&strand.run(args, code));
+        assert!(said.contains(names) && !said.contains(says_no), "{args:?}: {said}");
+        assert!(begun.elapsed() < AT_ONCE, "{args:?} took {:?}", begun.elapsed());
+    };
+    // Nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for args in [&["ls"][..], &["sql", "SELECT 1"], &["log"]] {
+        check(&stub_at(&format!("http://{nobody}")), args, 1, "try again", "committed");
+    }
+    let plain = StubBucket::s3().serve().unwrap();
+    let tls = plain.url().replace("http://", "https://");
+    check(&stub_at(&tls), &["ls"], 2, "does not speak TLS", "try again");
+    let refusal = HttpServer::start(|_| error(400, "BadRequest")).unwrap();
+    for args in [&["ls"][..], &["--ref", "main", "ls"], &["sql", "INSERT INTO t VALUES (1)"]] {
+        check(&stub_at(&refusal.url()), args, 1, "the store answered 400", "a reference is like");
+    }
+    Outcome::Passed
 }
 
 fn full_disk(strand: &Strand) -> Outcome {

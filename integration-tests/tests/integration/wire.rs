@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use strandline::storage::{
-    Change, DataKind, Loaded, ObjectOptions, Settled, Storage, StorageOptions, StoreLocation, StoreOptions,
-    settle,
+    Change, DataKind, Durability, Loaded, ObjectOptions, Settled, Storage, StorageOptions, StoreLocation,
+    StoreOptions, settle,
 };
-use strandline::{Deadline, Runtime};
+use strandline::{Deadline, ErrorKind, Lake, Runtime};
 use strandline_format::Era;
 use strandline_testkit::FixedEnvironment;
 use strandline_testkit::wire::{
-    HttpAnswer as Answer, HttpRequest as Request, HttpServer as Server, StubBucket, error,
+    HttpAnswer as Answer, HttpRequest as Request, HttpServer as Server, Proxy, StubBucket, error,
 };
+use tokio::time::Instant;
 
 use crate::attempt::{self, Tried};
 use crate::crash::noise;
-use crate::lake;
+use crate::lake::{self, Place};
 use crate::runner::{Case, Outcome};
+use crate::tables;
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "wire::a_bucket_that_keeps_its_conditions", run: honest },
@@ -28,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "wire::no_message_holds_a_credential", run: secrets },
     Case { name: "wire::no_body_is_read_without_bound", run: bounds },
     Case { name: "wire::a_body_that_is_cut_is_asked_for_again", run: cut_bodies },
+    Case { name: "wire::who_has_opened_a_lake_waits_for_its_store", run: waits },
     Case { name: "wire::a_swap_whose_answer_is_lost_is_sent_once_and_found_out", run: lost_answers },
 ];
 
@@ -35,6 +38,9 @@ pub(crate) const CASES: &[Case] = &[
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub(crate) const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJHMEU";
+
+/// No patience.
+const NONE: std::time::Duration = std::time::Duration::ZERO;
 
 fn serve(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
     Server::start(answer).unwrap()
@@ -50,7 +56,7 @@ async fn open(server: &Server) -> Storage {
         .with("session_token", TOKEN)
         .with("region", "us-east-1");
     // What one answer comes to is asked here, not whether a later one is better.
-    let objects = ObjectOptions { put_patience: std::time::Duration::ZERO, ..ObjectOptions::default() };
+    let objects = ObjectOptions { put_patience: NONE, get_patience: NONE, ..ObjectOptions::default() };
     let options = StorageOptions { store, objects, ..StorageOptions::default() };
     let runtime = Runtime::system().with_environment(FixedEnvironment::default());
     Storage::open(&StoreLocation::parse("s3://bucket/lake").unwrap(), &options, runtime).await.unwrap()
@@ -290,4 +296,43 @@ async fn settle_create(storage: &Storage) -> &'static str {
         Settled::NotApplied(_) => "not applied",
         Settled::Unknown(_) => "unknown",
     }
+}
+
+/// How long a store is away: longer than the client tries by itself.
+const AWAY: Duration = Duration::from_secs(9);
+
+/// Whoever has opened a lake reads on when its store comes back; whoever comes to an address where nothing answers is told so soon.
+fn waits() -> Outcome {
+    let server = StubBucket::s3().serve().unwrap();
+    let proxy = Proxy::start(&server.url(), object_store::path::Path::from("bucket/lake")).unwrap();
+    let options = format!(
+        "endpoint={} region=us-east-1 access_key_id=k secret_access_key=s allow_http=true",
+        proxy.url()
+    );
+    let place = Place { location: "s3://bucket/lake".to_owned(), options };
+    lake::run(async {
+        let opened = tables::create_at(&place, &["t"]).await;
+        opened.append("t", tables::batch(&[(1, 1)])).await.unwrap();
+        // Nobody listens there.
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        proxy.lead_to(&format!("http://{nobody}")).unwrap();
+        let begun = Instant::now();
+        let reads = async {
+            let rows = tables::read(&opened.table("t").await.unwrap()).await.unwrap();
+            (rows, begun.elapsed())
+        };
+        let comes = async {
+            let error = Lake::open(&place.location).storage(place.how(Durability::None)).await.unwrap_err();
+            (error.kind(), begun.elapsed())
+        };
+        let comes_back = async {
+            tokio::time::sleep(AWAY).await;
+            proxy.lead_to(&server.url()).unwrap();
+        };
+        let ((rows, read), (kind, told), ()) = tokio::join!(reads, comes, comes_back);
+        assert_eq!((rows, kind), (vec![(1, 1)], ErrorKind::Unavailable));
+        assert!(told < AWAY && read > AWAY && read < AWAY * 2, "told after {told:?}, read after {read:?}");
+        println!("  told after {:.1} s, read after {:.1} s", told.as_secs_f64(), read.as_secs_f64());
+    });
+    Outcome::Passed
 }

@@ -130,7 +130,8 @@ async fn go(place: &Place, work: Work) -> Result<usize, Error> {
         Work::Everything => {
             // What one answer comes to is asked, not whether a later one is better.
             let how = place.how(Durability::None);
-            let objects = ObjectOptions { put_patience: Duration::ZERO, ..how.objects };
+            let (put_patience, get_patience) = (Duration::ZERO, Duration::ZERO);
+            let objects = ObjectOptions { put_patience, get_patience, ..how.objects };
             let location = StoreLocation::parse(&place.location)?;
             let how = StorageOptions { objects, ..how };
             let storage = Storage::open(&location, &how, strandline::Runtime::system()).await?;

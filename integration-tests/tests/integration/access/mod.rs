@@ -6,7 +6,9 @@
 //! the business of `wire`.
 
 mod admin;
+mod azure;
 mod errand;
+mod google;
 mod host;
 mod policy;
 mod public;
@@ -16,6 +18,7 @@ mod tls;
 mod ways;
 
 pub(crate) use errand::run as run_errand;
+pub(crate) use google::closed;
 
 use crate::runner::Case;
 
@@ -33,5 +36,10 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "access::minio_behind_tls_is_trusted_by_a_named_authority", run: tls::minio },
     Case { name: "access::the_host_names_the_bucket", run: host::stub },
     Case { name: "access::the_host_names_the_bucket_of_minio", run: host::minio },
+    Case { name: "access::azurite_refuses_wrong_keys_and_signatures_that_only_read", run: azure::keys },
+    Case { name: "access::a_public_container_of_azurite_is_read_without_credentials", run: azure::public },
+    Case { name: "access::azurite_behind_tls_is_trusted_by_a_named_authority", run: azure::certificate },
+    Case { name: "access::accounts_of_google_are_known_or_refused", run: google::accounts },
+    Case { name: "access::a_bucket_of_google_is_trusted_by_a_named_authority", run: google::certificate },
     Case { name: "access::nothing_that_is_logged_holds_a_credential", run: secrets::logs },
 ];

@@ -27,6 +27,8 @@ pub(crate) struct Backend {
     /// How often each of several writers writes when they race: as often as shows something, on a place where each race takes so
     /// long.
     turns: u32,
+    /// How often all writers are killed, where that is tried.
+    kills: u32,
     /// Whether it answers at once, so that a test can try everything.
     at_once: bool,
     /// Whether that is tried twice in a row too: on one of those that differ in their tokens alone.
@@ -46,16 +48,46 @@ enum Origin {
 const fn server(server: Server, page: usize, turns: u32) -> Backend {
     let name = server.name;
     let origin = Origin::Server(server);
-    Backend { name, page: Some(page), shared: true, wire: true, turns, at_once: false, pairs: false, origin }
+    Backend {
+        name,
+        page: Some(page),
+        shared: true,
+        wire: true,
+        turns,
+        kills: 5,
+        at_once: false,
+        pairs: false,
+        origin,
+    }
 }
 
 const fn stub(name: &'static str, pairs: bool, bucket: fn() -> StubBucket) -> Backend {
     let origin = Origin::Stub(bucket);
-    Backend { name, page: Some(1_000), shared: true, wire: true, turns: 8, at_once: true, pairs, origin }
+    Backend {
+        name,
+        page: Some(1_000),
+        shared: true,
+        wire: true,
+        turns: 8,
+        kills: 5,
+        at_once: true,
+        pairs,
+        origin,
+    }
 }
 
 const fn local(name: &'static str, shared: bool, origin: Origin) -> Backend {
-    Backend { name, page: None, shared, wire: false, turns: 8, at_once: false, pairs: false, origin }
+    Backend {
+        name,
+        page: None,
+        shared,
+        wire: false,
+        turns: 8,
+        kills: 5,
+        at_once: false,
+        pairs: false,
+        origin,
+    }
 }
 
 /// All of them.
@@ -64,7 +96,8 @@ pub(crate) const BACKENDS: &[Backend] = &[
     local("folder", true, Origin::Folder),
     stub("s3_stub", true, StubBucket::s3),
     stub("gcs_stub", false, StubBucket::gcs),
-    server(servers::MINIO, 1_000, 8),
+    // The one that is most like those that people run, so it is tried the most.
+    Backend { kills: 10, ..server(servers::MINIO, 1_000, 8) },
     // Whoever loses a race there waits for a second or more.
     server(servers::SEAWEEDFS, 1_000, 4),
     server(servers::MINISTACK, 1_000, 8),
@@ -78,6 +111,7 @@ pub(crate) const OWN: Backend = Backend {
     shared: true,
     wire: false,
     turns: 4,
+    kills: 5,
     at_once: false,
     pairs: false,
     origin: Origin::Own,
@@ -89,6 +123,8 @@ pub(crate) struct Site {
     pub(crate) page: Option<usize>,
     /// How often each of several writers writes.
     pub(crate) turns: u32,
+    /// How often all writers are killed.
+    pub(crate) kills: u32,
     /// Whether it answers at once, so that a test can try everything.
     pub(crate) at_once: bool,
     /// What must live as long: a folder, a server.
@@ -116,7 +152,8 @@ impl Backend {
         let nonce = Runtime::system().nonce().unwrap();
         let stays = matches!(self.origin, Origin::Memory | Origin::Own);
         let place = place.below(&format!("test-{nonce}"));
-        Ok(Site { place, page: self.page, turns: self.turns, at_once: self.at_once, _owned: owned, stays })
+        let &Self { page, turns, kills, at_once, .. } = self;
+        Ok(Site { place, page, turns, kills, at_once, _owned: owned, stays })
     }
 
     /// Whether it is reached through a client of a store.

@@ -3,6 +3,7 @@
 use futures::future::LocalBoxFuture;
 use strandline::Lake;
 use strandline::filter::col;
+use strandline_datafusion::Session;
 use strandline_testkit::wire::Proxy;
 use strandline_testkit::{Counts, PathClass, RequestKind};
 
@@ -64,11 +65,12 @@ pub(super) fn requests(site: &Site) {
         assert!(connections * 5 <= requests, "{connections} connections for {requests} requests");
         lost_race(&proxy, &lake, &rows::open(&site.place).await).await;
         let reading = cost(&proxy, reads(&proxy, &place)).await.1;
+        let in_sql = cost(&proxy, Box::pin(statements(&proxy, &place))).await.1;
         let (made, branching) = cost(&proxy, async { lake.create_branch("dev").await }).await;
         made.unwrap();
         // Looked up twice, pinned, reserved, the source asked, made live, unpinned.
         assert!(branching.total().requests <= 8, "{branching}");
-        for counts in [writing, reading, branching] {
+        for counts in [writing, reading, in_sql, branching] {
             assert_eq!(counts.of(RequestKind::List).requests, 0, "nothing is ever listed: {counts}");
         }
     });
@@ -122,4 +124,22 @@ async fn reads(proxy: &Proxy, place: &Place) {
     assert!(counts.total().requests <= 3, "travelling: {counts}");
     // The version itself is at hand by then, and its five rows are.
     assert_eq!(read(&past.unwrap().table("t").await.unwrap()).await.len(), 5);
+}
+
+/// Statements cost what the calls do that they stand for.
+async fn statements(proxy: &Proxy, place: &Place) {
+    let session = Session::new(&rows::open(place).await).unwrap();
+    let run = async |text: &'static str| {
+        let session = session.clone();
+        let answer = Box::pin(async move { session.sql(text).await.unwrap().collect().await });
+        let (answer, counts) = cost(proxy, answer).await;
+        answer.unwrap();
+        counts
+    };
+    check("a count", &run("SELECT count(*) FROM t").await, &[POLL]);
+    let counts = run("SELECT who FROM t WHERE id = 3").await;
+    assert_eq!(counts.of_to(RequestKind::Get, PathClass::Pointer).requests, 1, "{counts}");
+    let data_alone = counts.to(PathClass::Data).requests;
+    assert!(data_alone <= 2 && counts.total().requests == 1 + data_alone, "{counts}");
+    check("an insert", &run("INSERT INTO t VALUES (400, 0)").await, &[POLL, data(1), nodes(2, 3), SWAP]);
 }

@@ -2,29 +2,32 @@
 
 use std::time::Duration;
 
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 use strandline::Runtime;
+use strandline::storage::Durability;
 use tokio::time::Instant;
 
-use super::Site;
 use super::writers::{Load, one, two};
+use super::{Site, rows};
 use crate::child::Process;
+use crate::lake::{self, Place};
+use crate::second_reader;
 use crate::servers::Running;
 
 const WRITERS: u32 = 4;
-/// How often all writers are killed.
-const KILLS: u32 = 5;
 /// How long the first commit may take after all writers were killed: none of them held anything.
 const AT_ONCE: Duration = Duration::from_secs(20);
 /// How long it may take until something is said.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Writers of two tables are killed; whatever is acknowledged stands there, whatever stands there is whole, and the next ones go
-/// on at once, where those were.
+/// on at once, where those were. In the end the second reader of the specification finds nothing wrong.
 pub(super) fn writers(site: &Site) {
     let load = Load { place: &site.place, writers: WRITERS, commits: 900, keyed: true, tables: two };
     load.prepare();
     let (mut said, mut landed) = (Vec::new(), 0);
-    for _ in 0..KILLS {
+    for _ in 0..site.kills {
         let started = Instant::now();
         let running: Vec<Process> = (0..WRITERS).map(|writer| load.start(writer)).collect();
         wait_for(&running, 1);
@@ -34,10 +37,31 @@ pub(super) fn writers(site: &Site) {
         said.extend(running.into_iter().flat_map(Process::kill));
         landed = load.check(&said);
     }
-    println!("  {landed} commits, {} of them acknowledged", said.len());
+    let killed = site.kills * WRITERS;
+    println!("  {killed} writers killed: {landed} commits, {} of them acknowledged", said.len());
+    if let Err(why) = check_copy(&site.place) {
+        println!("  without the second reader: {why}");
+    }
 }
 
-/// The server is killed while writers are at work: they wait, and go on, and nothing that was acknowledged is lost.
+/// Has the second reader look at all that lies there.
+fn check_copy(place: &Place) -> Result<(), String> {
+    let copy = tempfile::tempdir().unwrap();
+    lake::run(async {
+        let storage = lake::open_at(place, Durability::None).await;
+        let store = storage.objects().store();
+        let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
+        for object in objects.iter().filter(|object| !object.location.as_ref().starts_with("tmp/")) {
+            let path = copy.path().join(object.location.as_ref());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, store.get(&object.location).await.unwrap().bytes().await.unwrap()).unwrap();
+        }
+    });
+    second_reader::accepts(copy.path())
+}
+
+/// The server is killed while writers are at work: they wait, and go on, and nothing that was acknowledged is lost. Who reads then
+/// waits as well.
 pub(super) fn server(site: &Site, server: &Running) {
     let commits = site.turns;
     let load = Load { place: &site.place, writers: WRITERS, commits, keyed: false, tables: one };
@@ -45,7 +69,13 @@ pub(super) fn server(site: &Site, server: &Running) {
     let running: Vec<Process> = (0..WRITERS).map(|writer| load.start(writer)).collect();
     for kill in 0..2 {
         wait_for(&running, 1 + (kill * WRITERS * commits / 2) as usize);
-        server.kill();
+        lake::run(async {
+            let reader = rows::open(&site.place).await;
+            server.kill();
+            let begun = Instant::now();
+            let rows = rows::read(&reader.table(&one(0)[0]).await.unwrap()).await;
+            println!("  {} rows read {:.1} s after the kill", rows.len(), begun.elapsed().as_secs_f64());
+        });
         println!("  killed after {} acknowledged commits", said(&running));
     }
     let said: Vec<String> = running.into_iter().flat_map(Process::finish).collect();

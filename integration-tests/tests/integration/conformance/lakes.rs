@@ -35,7 +35,7 @@ pub(super) fn makes(site: &Site) {
         let made = create(site).await.unwrap();
         let found = open(site).await.unwrap();
         assert_eq!((found.id(), found.head().commit()), (made.id(), made.head().commit()));
-        assert_eq!(found.head().pointer().probed(), [found.storage().fingerprint()]);
+        assert_eq!(found.head().pointer().probed(), [found.storage().served()]);
         let none = TableName::new("orders").unwrap();
         assert_eq!(found.head().entry(&none).await.unwrap(), None);
         // The commit stands outside of the pointer as well.

@@ -78,6 +78,7 @@ const ON_THE_WIRE: &[Case] = &[
     ("makes_few_requests_on_few_connections", connections::economy),
     ("makes_few_requests_for_tables", economy::requests),
     ("tells_the_truth_of_transactions", network::outcomes),
+    ("tells_the_truth_of_transactions_beside_others", network::beside_others),
 ];
 
 /// What takes so many requests that it is tried on one backend only.

@@ -1,7 +1,9 @@
-//! A transaction over two tables through a proxy that fails: at each of its requests, in each way, and then again at its swap. What
-//! the transaction was told is the truth, at once, after requests that were thought lost have landed, and in the end.
+//! A transaction over two tables through a proxy that fails: at each of its requests, in each way, then again at its swap, and while
+//! somebody else commits. What the transaction was told is the truth, at once, after requests that were thought lost have landed, and
+//! in the end.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -9,8 +11,9 @@ use futures::future::join_all;
 use strandline::commit::Patience;
 use strandline::{Commit, Error, ErrorKind, Lake, Resolution, Result, Unresolved};
 use strandline_format::{Seq, TxnId};
-use strandline_testkit::wire::Proxy;
+use strandline_testkit::wire::{Moment, Proxy};
 use strandline_testkit::{Answer, Effect, PathClass, Release, Request, RequestKind, Script, Status, Target};
+use tokio::runtime::Handle;
 
 use super::Site;
 use super::rows::{self, Row, batch, read};
@@ -23,6 +26,10 @@ const PATIENCE: Patience = Patience { attempts: 20, timeout: Duration::from_secs
 const TIMEOUT: &str = " timeout=4s";
 /// How late what is late comes.
 const LATE: Duration = Duration::from_millis(300);
+/// What number the rows begin with that somebody else adds.
+const THEIRS: i64 = 1_000_000;
+/// How much arrives of a request that is torn off: less than any body has.
+const TORN: Effect = Effect::Tear { after: 10 };
 /// How many pairs of faults are tried at once, each on a lake of its own: most of their time goes by in waiting.
 const LANES: usize = 16;
 
@@ -82,7 +89,7 @@ impl Spot {
             effects.extend([Effect::Break { after: 100 }, Effect::Trickle(LATE)]);
         } else {
             effects.extend(TOLD.map(Effect::apply_then));
-            effects.push(Effect::Zombie(Release::ByHand));
+            effects.extend([Effect::Zombie(Release::ByHand), TORN]);
         }
         if self.is_swap() {
             let moved = Answer::Status(Status::PreconditionFailed);
@@ -97,7 +104,11 @@ impl Spot {
         match self.kind {
             RequestKind::PutIfMatch => self.effects(),
             kind if kind.is_read() => vec![Effect::Break { after: 100 }],
-            _ => vec![Effect::apply_then(Answer::Reset), Effect::fail(Answer::Status(Status::Unavailable))],
+            _ => vec![
+                Effect::apply_then(Answer::Reset),
+                Effect::fail(Answer::Status(Status::Unavailable)),
+                TORN,
+            ],
         }
     }
 }
@@ -119,6 +130,8 @@ struct Trial<'a> {
     /// The rows, and in which transaction each came.
     committed: BTreeMap<i64, TxnId>,
     tally: BTreeMap<&'static str, usize>,
+    /// What somebody else has committed while requests failed.
+    theirs: Arc<Mutex<Vec<(i64, TxnId)>>>,
 }
 
 pub(super) fn outcomes(site: &Site) {
@@ -140,6 +153,32 @@ pub(super) fn outcomes(site: &Site) {
             (of("committed"), of("unavailable"), trial.tally.values().sum::<usize>());
         // One fault is no reason to give up, but for a data file that could not be put.
         assert!(committed + refused == all && refused * 10 < all, "{:?}", trial.tally);
+    });
+}
+
+/// While a swap fails somebody else commits: before it takes effect, or upon it. Where each takes its time, that of both which changes
+/// what is found.
+pub(super) fn beside_others(site: &Site) {
+    let (proxy, place) = site.proxied();
+    crate::lake::run(async {
+        let mut trial = Trial::new(&proxy, &place, &site.place).await;
+        let swap = Spot::swap(0);
+        for effect in swap.effects().into_iter().filter(|effect| !matches!(effect, Effect::Hang { .. })) {
+            let telling = if matches!(effect, Effect::Fail { applied: true, .. }) {
+                Moment::After
+            } else {
+                Moment::Before
+            };
+            for moment in [Moment::Before, Moment::After] {
+                if site.at_once || moment == telling {
+                    trial.run_beside(Script::empty().and(swap.target(), effect), Some(moment)).await;
+                }
+            }
+        }
+        trial.check_all().await;
+        let theirs = trial.theirs.lock().unwrap().len();
+        println!("  {:?}, beside {theirs} of others", trial.tally);
+        assert!(theirs > 15 && trial.tally["committed"] == theirs, "{:?}", trial.tally);
     });
 }
 
@@ -188,7 +227,8 @@ impl<'a> Trial<'a> {
         let place = Place { options: format!("{}{TIMEOUT}", place.options), ..place.clone() };
         rows::create(&place, &TABLES).await;
         let direct = rows::open(direct).await;
-        Self { proxy, place, direct, committed: BTreeMap::new(), tally: BTreeMap::new() }
+        let (committed, tally, theirs) = Default::default();
+        Self { proxy, place, direct, committed, tally, theirs }
     }
 
     /// One after the other.
@@ -200,8 +240,16 @@ impl<'a> Trial<'a> {
 
     /// One transaction under a script.
     async fn run(&mut self, script: Script) {
+        self.run_beside(script, None).await;
+    }
+
+    /// The same while somebody else commits, at this moment of the first fault.
+    async fn run_beside(&mut self, script: Script, others: Option<Moment>) {
         let row = i64::try_from(self.tally.values().sum::<usize>()).unwrap();
         self.proxy.set_script(script.clone());
+        if let Some(moment) = others {
+            self.proxy.meanwhile(moment, self.other());
+        }
         let told = self.write(row).await;
         let log = self.proxy.log();
         // What comes second may find no occasion: the first was the end of it, or was found out without another try.
@@ -209,7 +257,20 @@ impl<'a> Trial<'a> {
         assert!(self.proxy.unfired().iter().all(|fault| Some(fault) != first), "{script}\n{log}");
         let word = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
         *self.tally.entry(word).or_default() += 1;
-        self.judge(&told).await.unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
+        self.committed.extend(self.theirs.lock().unwrap().iter().copied());
+        self.judge(&told)
+            .await
+            .unwrap_or_else(|why| panic!("{why}\n{script}, {others:?}\n{:?}\n{log}", told.outcome));
+    }
+
+    /// Somebody who adds a row to both tables, by a way that does not fail.
+    fn other(&self) -> impl Fn() + Send + Sync + 'static {
+        let (lake, theirs, runtime) = (self.direct.clone(), Arc::clone(&self.theirs), Handle::current());
+        move || {
+            let row = THEIRS + i64::try_from(theirs.lock().unwrap().len()).unwrap();
+            let txn = runtime.block_on(add_row(&lake, row)).unwrap();
+            theirs.lock().unwrap().push((row, txn));
+        }
     }
 
     /// Adds a row to both tables, from a handle that has nothing at hand.
@@ -264,10 +325,24 @@ impl<'a> Trial<'a> {
         let main = self.direct.main().await.unwrap();
         let commits: Vec<Commit> = main.log().forwards().from(Seq(2)).stream().try_collect().await.unwrap();
         let landed: Vec<TxnId> = commits.iter().map(Commit::txn).collect();
-        assert_eq!(landed, self.committed.values().copied().collect::<Vec<_>>());
+        let sorted = |mut txns: Vec<TxnId>| {
+            txns.sort_unstable();
+            txns
+        };
+        assert_eq!(sorted(landed), sorted(self.committed.values().copied().collect()));
         let expected: Vec<Row> = self.committed.keys().map(|row| (*row, *row)).collect();
         for table in TABLES {
             assert_eq!(read(&main.table(table).await.unwrap()).await, expected, "{table}");
         }
     }
+}
+
+async fn add_row(lake: &Lake, row: i64) -> Result<TxnId> {
+    let transaction = lake.begin().await?;
+    for table in TABLES {
+        transaction.append(table, batch(&[(row, row)])).await?;
+    }
+    let txn = transaction.id();
+    transaction.commit().patience(PATIENCE).await?;
+    Ok(txn)
 }

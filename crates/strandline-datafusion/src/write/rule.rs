@@ -15,9 +15,11 @@ use datafusion::logical_expr::logical_plan::{DmlStatement, EmptyRelation, Projec
 use datafusion::logical_expr::{Expr, LogicalPlan, WriteOp};
 use datafusion::optimizer::AnalyzerRule;
 use strandline::ErrorKind;
+use strandline::filter::Predicate;
 
 use crate::error::refused;
 use crate::table::LakeTable;
+use crate::table::predicate::Asked;
 use crate::write::assign::{check_assigned, inserted, named_cast};
 use crate::write::changes::Changes;
 use crate::write::merge::merging;
@@ -61,7 +63,7 @@ fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
     let (act, input) = match &dml.op {
         WriteOp::Insert(op) => (inserting(*op), inserted(&without_ids(&dml.input)?, &dml.target.schema())?),
         WriteOp::Truncate => (Act::Truncate, nothing()),
-        WriteOp::Delete => deleting(&dml.input)?,
+        WriteOp::Delete => deleting(&dml.input, table)?,
         WriteOp::Update => {
             let columns = dml.target.schema().fields().len();
             let changes = Changes { columns, kinds: Vec::new(), keys: Vec::new(), by: Vec::new() };
@@ -111,15 +113,30 @@ fn nothing() -> LogicalPlan {
     LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) })
 }
 
-/// The positions of the rows to delete; all rows need no query.
-fn deleting(input: &LogicalPlan) -> Result<(Act, LogicalPlan)> {
-    if matches!(input, LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none()) {
+/// The positions of the rows to delete; all rows need no query, nor do those of a condition that the SDK can be told as it is.
+fn deleting(input: &LogicalPlan, table: &LakeTable) -> Result<(Act, LogicalPlan)> {
+    if is_whole(input) {
         return Ok((Act::DeleteAll, nothing()));
+    }
+    if let Some(condition) = condition(input, table) {
+        return Ok((Act::DeleteWhere(condition), nothing()));
     }
     let found = with_positions(input, "DELETE")?;
     let columns = position_columns(&found);
     let positions = Projection::try_new(columns, Arc::new(found))?;
     Ok((Act::Delete, LogicalPlan::Projection(positions)))
+}
+
+/// Whether a plan is all of a table.
+fn is_whole(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none())
+}
+
+/// What rows of a table pass, if that is all that a plan says, and the SDK means the same by it.
+fn condition(plan: &LogicalPlan, table: &LakeTable) -> Option<Predicate> {
+    let LogicalPlan::Filter(filter) = plan else { return None };
+    let asked = Asked::of(std::slice::from_ref(&filter.predicate), table.table().schema());
+    asked.predicate.filter(|_| asked.exact && is_whole(&filter.input))
 }
 
 /// The updated rows, with the positions of those that they take the place of.

@@ -26,7 +26,7 @@ use crate::write::spill;
 use crate::write::target::Target;
 
 /// What is done with rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Act {
     /// They come into the table.
     Append,
@@ -38,6 +38,8 @@ pub(crate) enum Act {
     Truncate,
     /// There are none, and all rows go.
     DeleteAll,
+    /// There are none, and the rows that pass go.
+    DeleteWhere(Predicate),
     /// They are positions of rows that go.
     Delete,
     /// They take the place of those whose positions come with them.
@@ -54,7 +56,7 @@ impl Act {
             Self::Overwrite => "INSERT OVERWRITE",
             Self::Replace => "REPLACE INTO",
             Self::Truncate => "TRUNCATE",
-            Self::DeleteAll | Self::Delete => "DELETE FROM",
+            Self::DeleteAll | Self::DeleteWhere(_) | Self::Delete => "DELETE FROM",
             Self::Update(_) => "UPDATE",
             Self::Merge(_) => "MERGE INTO",
         };
@@ -122,7 +124,11 @@ struct LakeSink {
 
 impl DisplayAs for LakeSink {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.statement())
+        f.write_str(&self.statement())?;
+        match &self.act {
+            Act::DeleteWhere(condition) => write!(f, " WHERE {condition}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -159,6 +165,7 @@ impl LakeSink {
             }
             Act::Truncate => truncate(transaction, name).await,
             Act::DeleteAll => transaction.delete(name, Predicate::all()).await,
+            Act::DeleteWhere(condition) => self.delete_where(transaction, condition).await,
             Act::Delete => transaction.delete_rows(name, changes::positions(batches).await?).await,
             Act::Update(changes) | Act::Merge(changes) => {
                 Arc::clone(changes).carry_out(transaction, name, batches, &failure).await
@@ -169,6 +176,16 @@ impl LakeSink {
             }
         };
         failure.explain(outcome)
+    }
+
+    /// Unlike positions, a condition would find rows in another table of the name as well.
+    async fn delete_where(
+        &self,
+        transaction: &Transaction,
+        condition: &Predicate,
+    ) -> strandline::Result<u64> {
+        self.target.check_unaltered(transaction).await?;
+        transaction.delete(self.target.name(), condition.clone()).await
     }
 }
 

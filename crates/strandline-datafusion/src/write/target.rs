@@ -8,6 +8,7 @@ use strandline::{Error, ErrorKind, Result, Transaction};
 
 use crate::catalog::At;
 use crate::error::refused;
+use crate::pin::altered;
 use crate::table::LakeTable;
 
 /// A table to be written to.
@@ -35,6 +36,16 @@ impl Target {
     /// Its name in the lake.
     pub(crate) fn name(&self) -> &str {
         self.0.table().name()
+    }
+
+    /// Refuses a table that is another one by now, or has other columns, to a statement that names columns.
+    ///
+    /// # Errors
+    /// `Conflict`; those of finding it.
+    pub(crate) async fn check_unaltered(&self, transaction: &Transaction) -> Result<()> {
+        let (now, planned) = (transaction.table(self.name()).await?, self.0.table());
+        let is_same = now.id() == planned.id() && now.arrow_schema() == planned.arrow_schema();
+        if is_same { Ok(()) } else { Err(altered(planned)) }
     }
 
     /// Begins to write. Outside of an open transaction this begins one, at the head that the statement reads.

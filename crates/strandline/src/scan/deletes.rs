@@ -40,21 +40,27 @@ pub(crate) async fn deletion_vector(
 }
 
 /// Which rows are left of each of these row groups, which follow each other from the file's first row; `None` where all are.
-pub(super) fn left(deleted: &DeletionVector, groups: &[Range<usize>]) -> Vec<Option<BooleanBuffer>> {
-    let mut positions = deleted.positions().filter_map(|at| usize::try_from(at).ok()).peekable();
+pub(super) fn left(deleted: &DeletionVector, groups: &[Range<usize>]) -> Result<Vec<Option<BooleanBuffer>>> {
+    let rows = groups.last().map_or(0, |last| last.end);
+    // Whichever are fewer are gone through one by one.
+    let kept = usize::try_from(deleted.cardinality()).is_ok_and(|gone| gone > rows / 2);
+    let set = if kept { DeletionVector::below(rows as u64)?.added_since(deleted) } else { deleted.clone() };
+    let mut positions = set.positions().filter_map(|at| usize::try_from(at).ok()).peekable();
     let left = |rows: &Range<usize>| {
         let mut bits: Option<BooleanBufferBuilder> = None;
         while let Some(at) = positions.next_if(|at| *at < rows.end) {
-            let bits = bits.get_or_insert_with(|| {
-                let mut all = BooleanBufferBuilder::new(rows.len());
-                all.append_n(rows.len(), true);
-                all
-            });
-            bits.set_bit(at.saturating_sub(rows.start), false);
+            bits.get_or_insert_with(|| all(rows.len(), !kept)).set_bit(at.saturating_sub(rows.start), kept);
         }
-        bits.map(|mut bits| bits.finish())
+        let bits = bits.or_else(|| kept.then(|| all(rows.len(), false))).map(|mut bits| bits.finish());
+        bits.filter(|bits| bits.count_set_bits() < bits.len())
     };
-    groups.iter().map(left).collect()
+    Ok(groups.iter().map(left).collect())
+}
+
+fn all(rows: usize, left: bool) -> BooleanBufferBuilder {
+    let mut bits = BooleanBufferBuilder::new(rows);
+    bits.append_n(rows, left);
+    bits
 }
 
 #[cfg(test)]
@@ -65,7 +71,7 @@ mod tests {
     fn each_row_group_keeps_what_is_not_deleted() {
         let check = |deleted: &[u64], expected: [Option<&[bool]>; 3]| {
             let vector = DeletionVector::from_positions(deleted.iter().copied()).unwrap();
-            let found = left(&vector, &[0..2, 2..2, 2..5]);
+            let found = left(&vector, &[0..2, 2..2, 2..5]).unwrap();
             let found: Vec<Option<Vec<bool>>> =
                 found.iter().map(|bits| bits.as_ref().map(|bits| bits.iter().collect())).collect();
             assert_eq!(found, expected.map(|bits| bits.map(<[bool]>::to_vec)), "{deleted:?}");
@@ -73,5 +79,8 @@ mod tests {
         check(&[], [None, None, None]);
         check(&[1], [Some(&[true, false]), None, None]);
         check(&[0, 1, 2, 4], [Some(&[false, false]), None, Some(&[false, true, false])]);
+        check(&[0, 2, 3, 4], [Some(&[false, true]), None, Some(&[false, false, false])]);
+        check(&[2, 3, 4], [None, None, Some(&[false, false, false])]);
+        check(&[0, 1, 2, 3, 4], [Some(&[false, false]), None, Some(&[false, false, false])]);
     }
 }

@@ -224,7 +224,7 @@ impl Opening {
     fn row_groups(&self, kept: &Mask, columns: Option<&[Node]>) -> Result<Vec<Group>> {
         let ranges = self.ranges()?;
         let left = match &self.deletes {
-            Some(deletes) => left(deletes, &ranges),
+            Some(deletes) => left(deletes, &ranges)?,
             None => vec![None; ranges.len()],
         };
         let pruning = columns.map(|columns| self.pruning(columns)).transpose()?;
@@ -313,9 +313,13 @@ impl OpenFile {
         ProjectionMask::leaves(self.reader.parquet_schema(), leaves.iter().copied())
     }
 
-    /// How many rows of those that pass are wanted at most.
+    /// How many rows of those that pass are wanted at most, if they are few: for more than a batch nothing is gained by not asking for the rest
+    /// of a row group.
     pub(super) fn limit(&self) -> Option<usize> {
-        self.task.limit.and_then(|limit| usize::try_from(limit).ok())
+        self.task
+            .limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit <= self.task.batch_rows)
     }
 
     /// The error, said to be in this file.

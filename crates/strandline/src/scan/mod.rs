@@ -22,13 +22,15 @@
 //!
 //! What is needed of a row group and lies more than 1 MiB apart takes a request each. At most [`Scan::prefetch`] files are being
 //! opened, and as many pieces (a row group; a small file) read and decoded at once. So a scan holds the kept entries and at most
-//! `prefetch` × (2 footers with their indexes + 2 × 1 MiB or the needed chunks of a row group + 2 bits for each row of a file with deletes or a
-//! row group that a filter is asked for + 2 batches).
+//! `prefetch` × (2 footers with their indexes + 2 × 1 MiB or the needed chunks of a row group + 4 bits for each row of a file with deletes or a
+//! row group that a filter is asked for, and 32 bytes for each long gap between rows that are left or pass + 2 batches). For a batch no more
+//! rows are decoded than it may have: where many are gone in short gaps, batches are smaller.
 //!
 //! What does not belong here: SQL, joins and aggregates (a query engine takes [`Scan::plan`]), and writing.
 
 mod adapt;
 mod batches;
+mod cut;
 mod deletes;
 mod engine;
 mod file;

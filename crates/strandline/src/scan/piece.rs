@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -18,6 +19,7 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 
+use super::cut::{Cut, to_decode};
 use super::file::{Group, OpenFile, left_of};
 use super::footer::{corrupt, guarded};
 use super::late::Asked;
@@ -27,10 +29,6 @@ use crate::error::Result;
 
 /// So few bytes are read with the columns of a filter, before it is asked.
 const LITTLE: u64 = 1 << 20;
-
-/// Where runs of rows, left or gone, are shorter than this on average, all rows are decoded and what is gone is cut out of the batch: to read
-/// run by run takes longer then.
-const SHORT_RUN: usize = 96;
 
 /// Some row groups of a file, to be read together.
 #[derive(Debug)]
@@ -88,10 +86,12 @@ struct Reading {
     decoder: ParquetPushDecoder,
     /// The row group that is being decoded.
     reader: Option<ParquetRecordBatchReader>,
-    /// How many rows there are to be read.
+    /// How many rows there are to be decoded.
     rows: usize,
     /// How many have come.
     came: usize,
+    /// Which of them are left; `None` where all are, or the filter is asked first.
+    cut: Option<Cut>,
     /// What became of them, if the filter is asked first.
     asked: Option<Asked>,
     /// Whether bytes were asked for.
@@ -101,20 +101,24 @@ struct Reading {
 impl Reading {
     fn new(piece: Piece) -> Result<Box<Self>> {
         let Piece { file, groups } = piece;
-        let rows = groups.iter().map(Group::live).sum();
         let left = left_of(&groups);
+        let decoded = left.as_ref().map(to_decode);
+        let rows = match &decoded {
+            Some(decoded) => decoded.count_set_bits(),
+            None => groups.iter().map(|group| group.rows).sum(),
+        };
+        let cut = left.zip(decoded.as_ref()).map(|(left, decoded)| Cut::of(decoded, &left));
+        let (cut_first, cut) = if file.first.is_some() { (cut, None) } else { (None, cut) };
         let groups: Vec<usize> = groups.iter().map(|group| group.at).collect();
         let mut builder = ParquetPushDecoderBuilder::new_with_metadata(file.reader.clone())
             .with_projection(file.mask(&file.leaves))
             .with_batch_size(file.task.batch_rows)
-            .with_row_groups(groups.clone());
-        if let Some(left) = left {
-            builder = builder.with_row_selection(RowSelection::from_boolean_buffer(left));
+            .with_row_groups(groups.clone())
+            .with_row_selection_policy(RowSelectionPolicy::Selectors);
+        if let Some(decoded) = decoded.filter(|decoded| rows < decoded.len()) {
+            builder = builder.with_row_selection(RowSelection::from_boolean_buffer(decoded));
         }
-        let (filter, asked) = Asked::of(&file).unzip();
-        if asked.is_none() {
-            builder = builder.with_row_selection_policy(RowSelectionPolicy::Auto { threshold: SHORT_RUN });
-        }
+        let (filter, asked) = Asked::of(&file, cut_first).unzip();
         if let Some(filter) = filter {
             // What would be kept of decoded columns, to be given out again, has no small bound.
             builder = builder.with_row_filter(filter).with_max_predicate_cache_size(0);
@@ -129,7 +133,7 @@ impl Reading {
             }
             Ok(decoder)
         })?;
-        Ok(Box::new(Self { file, groups, decoder, reader: None, rows, came: 0, asked, begun: false }))
+        Ok(Box::new(Self { file, groups, decoder, reader: None, rows, came: 0, cut, asked, begun: false }))
     }
 
     /// The ranges, and if a filter is asked first and what it leaves is little, that too: a request takes longer.
@@ -194,27 +198,21 @@ impl Reading {
                 )));
             }
             Decoded::Needs(ranges) => Step::Bytes(ranges),
-            Decoded::Batch(batch) => {
-                self.came += batch.num_rows();
-                if self.came > self.expected() {
-                    return Err(corrupt("it has more rows than its footer says"));
-                }
-                Step::Batch(self.adapt(&batch)?)
-            }
+            Decoded::Batch(batch) => Step::Batch(self.batch(&batch)?),
         })
     }
 
     /// How many rows come out of the reader.
     fn expected(&self) -> usize {
         match &self.asked {
-            Some(asked) => asked.passed().min(self.file.limit().unwrap_or(usize::MAX)),
+            Some(asked) => asked.decoded().min(self.file.limit().unwrap_or(usize::MAX)),
             None => self.rows,
         }
     }
 
     /// All rows were read that there are by the footer, or as many as were wanted.
     fn end(&self) -> Result<Step> {
-        let enough = |asked: &Asked| self.file.limit().is_some_and(|limit| asked.passed() >= limit);
+        let enough = |asked: &Asked| self.file.limit().is_some_and(|limit| asked.decoded() >= limit);
         let unasked = match &self.asked {
             Some(asked) if !enough(asked) => self.rows.saturating_sub(asked.rows()),
             _ => 0,
@@ -238,16 +236,43 @@ impl Reading {
         }
     }
 
-    /// The rows that pass, as the table has them.
-    fn adapt(&self, found: &RecordBatch) -> Result<RecordBatch> {
+    /// What is wanted of the rows that came, as the table has them.
+    fn batch(&mut self, found: &RecordBatch) -> Result<RecordBatch> {
+        self.came += found.num_rows();
+        let more = || corrupt("it has more rows than its footer says");
+        if self.came > self.expected() {
+            return Err(more());
+        }
+        let left = match (&mut self.cut, &self.asked) {
+            (Some(cut), _) => Some(cut.next(found.num_rows()).ok_or_else(more)?),
+            (None, Some(asked)) => Some(asked.passed(found.num_rows()).ok_or_else(more)?),
+            (None, None) => None,
+        };
+        self.adapt(found, left)
+    }
+
+    /// Which rows pass, if the filter is asked with all columns at hand.
+    fn passing(&self, found: &RecordBatch) -> Result<Option<BooleanBuffer>> {
         let file = &*self.file;
-        let passed = match (&file.task.filter, &file.filter) {
+        match (&file.task.filter, &file.filter) {
             (Some((filter, _)), Some(adapter)) if self.asked.is_none() => {
                 let batch = adapter.adapt(found.columns(), found.num_rows())?;
-                let passes: BooleanArray = crate::filter::passes(filter, &batch)?;
-                filter_record_batch(found, &passes).map_err(|error| corrupt(error.to_string()))?
+                Ok(Some(crate::filter::passes(filter, &batch)?.values().clone()))
             }
-            _ => found.clone(),
+            _ => Ok(None),
+        }
+    }
+
+    fn adapt(&self, found: &RecordBatch, left: Option<BooleanBuffer>) -> Result<RecordBatch> {
+        let file = &*self.file;
+        let wanted = match (self.passing(found)?, left) {
+            (Some(passing), Some(left)) => Some(&passing & &left),
+            (one, other) => one.or(other),
+        };
+        let passed = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
+            Some(wanted) => filter_record_batch(found, &BooleanArray::new(wanted, None))
+                .map_err(|error| corrupt(error.to_string()))?,
+            None => found.clone(),
         };
         let batch = file.output.adapt(passed.columns(), passed.num_rows())?;
         if !file.task.row_ids {

@@ -257,7 +257,7 @@ impl Change {
     }
 
     /// Takes out what goes. Requests: a data file each that is not written yet; of files that are written anew, those of a scan; deletion
-    /// vectors that are objects.
+    /// vectors that are objects are read. New ones are put along with the commit, or when the table is read before.
     pub(super) async fn finish(mut self, going: Vec<Found>) -> Result<Changed> {
         let (updated, inserted) = self.written(&going).await?;
         let gone: u64 = going.iter().map(Found::count).sum();
@@ -269,11 +269,12 @@ impl Change {
                 _ => others.push(found),
             }
         }
-        self.draft.take_out(others, &self.objects).await?;
-        let (files, uploads) = match &mut self.writer {
+        let vectors = self.draft.take_out(others, &self.objects).await?;
+        let (files, mut uploads) = match &mut self.writer {
             Some(writer) => writer.finish().await?,
             None => Default::default(),
         };
+        uploads.extend(vectors);
         for file in &files {
             self.draft.add(file.clone(), RowIds::Stored)?;
         }

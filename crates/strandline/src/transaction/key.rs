@@ -7,8 +7,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
-use arrow::compute::{SortOptions, sort_to_indices};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{FilterBuilder, SortOptions, sort_to_indices};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema as ArrowSchema, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows as KeyRows, SortField};
@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::find_column;
 use crate::scan::ROW_ID;
 use crate::table::TableState;
+use crate::transaction::sieve::Sieve;
 use crate::write::weight;
 
 /// Up to so many keys of one column are looked for one by one; of more, what lies between the first and the last.
@@ -46,7 +47,10 @@ pub(crate) struct Portion {
 }
 
 /// The rows of a portion by their keys, counted through all of its batches.
-pub(super) type Index = HashMap<Box<[u8]>, usize>;
+pub(super) struct Index {
+    rows: HashMap<Box<[u8]>, usize>,
+    sieve: Option<Sieve>,
+}
 
 impl Portion {
     /// Adds rows in the table's own schema.
@@ -82,6 +86,18 @@ impl Portion {
             RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).map_err(|error| refused(&error))
         };
         self.batches.into_iter().map(with).collect()
+    }
+}
+
+impl Index {
+    /// The rows that may have one of the keys: their columns, and another one.
+    fn sifted(&self, arrays: Vec<ArrayRef>, other: &ArrayRef) -> Result<(Vec<ArrayRef>, ArrayRef)> {
+        let Some(passing) = self.sieve.as_ref().and_then(|sieve| sieve.passing(&arrays)) else {
+            return Ok((arrays, Arc::clone(other)));
+        };
+        let passing = FilterBuilder::new(&BooleanArray::new(passing, None)).optimize().build();
+        let sift = |array: &ArrayRef| passing.filter(array).map_err(|error| refused(&error));
+        Ok((arrays.iter().map(sift).collect::<Result<_>>()?, sift(other)?))
     }
 }
 
@@ -146,13 +162,14 @@ impl Key {
     /// # Errors
     /// `InvalidInput` for a null, and for a key that came before, naming it.
     pub(super) fn index(&mut self, portion: &Portion) -> Result<Index> {
-        let mut index = Index::with_capacity(portion.rows());
+        let mut index = HashMap::with_capacity(portion.rows());
+        let mut columns = Vec::with_capacity(portion.batches.len());
         let mut at = 0;
         for batch in &portion.batches {
             let (keys, arrays) = self.keys(batch)?;
             self.check_nulls(&arrays)?;
             for (row, key) in keys.iter().enumerate() {
-                match index.entry(key.as_ref().into()) {
+                match index.entry(Box::from(key.as_ref())) {
                     Entry::Vacant(free) if self.seen.insert(Hash::of(key.as_ref())) => drop(free.insert(at)),
                     _ => {
                         let key = self.shown(&arrays, row)?;
@@ -161,8 +178,9 @@ impl Key {
                 }
                 at += 1;
             }
+            columns.push(arrays);
         }
-        Ok(index)
+        Ok(Index { rows: index, sieve: Sieve::of(&columns) })
     }
 
     fn check_nulls(&self, arrays: &[ArrayRef]) -> Result<()> {
@@ -185,11 +203,12 @@ impl Key {
         batch: &RecordBatch,
         mut found: impl FnMut(u64, usize),
     ) -> Result<()> {
-        let (keys, _) = self.keys(batch)?;
-        let positions = batch.column_by_name(ROW_ID.0).and_then(|ids| ids.as_primitive_opt::<UInt64Type>());
-        let Some(positions) = positions else { return Ok(()) };
+        let Some(positions) = batch.column_by_name(ROW_ID.0) else { return Ok(()) };
+        let (arrays, positions) = index.sifted(self.arrays(batch)?, positions)?;
+        let Some(positions) = positions.as_primitive_opt::<UInt64Type>() else { return Ok(()) };
+        let keys = self.converter.convert_columns(&arrays).map_err(|error| refused(&error))?;
         for (key, position) in keys.iter().zip(positions.values()) {
-            if let Some(at) = index.get(key.as_ref()) {
+            if let Some(at) = index.rows.get(key.as_ref()) {
                 found(*position, *at);
             }
         }

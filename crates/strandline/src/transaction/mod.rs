@@ -18,6 +18,7 @@ pub(crate) mod reads;
 mod row_set;
 mod row_writer;
 mod rows;
+mod sieve;
 mod splits;
 mod touch;
 mod update;

@@ -17,7 +17,7 @@ use crate::table::TableState;
 use crate::transaction::rows::Rows;
 use crate::transaction::touch::{self, Found};
 use crate::transaction::{State, Transaction, splits};
-use crate::write::NewFile;
+use crate::write::{NewFile, Uploads};
 
 /// Rows that are about to take the place of others: `.await` it.
 ///
@@ -147,11 +147,12 @@ impl Transaction {
         let rows = files.iter().map(|file| file.rows).sum();
         let (kept, coming) = keep(&going, files);
         let mut draft = state.work.drafted(name).await?;
+        let mut uploads = Uploads::default();
         if kept.is_empty() && reach == Filter::True {
             draft.clear();
         } else {
             let going = going.into_iter().filter(|found| !kept.contains(&found.entry.id));
-            draft.take_out(going.collect(), self.objects()).await?;
+            uploads = draft.take_out(going.collect(), self.objects()).await?;
         }
         draft.overwrites.push(reach);
         let base: Vec<FileId> = kept.iter().copied().filter(|id| !draft.is_new(*id)).collect();
@@ -159,6 +160,7 @@ impl Transaction {
         let written: Vec<NewFile> = coming.iter().filter(|file| !file.reused).cloned().collect();
         super::rows::add_files(&mut draft, coming)?;
         state.work.put_draft(name, draft, Operation::Overwrite).await?;
+        state.pending.extend(uploads);
         state.written.reused += kept.len() as u64;
         state.count(&written);
         Ok(Overwritten { rows, files_kept: kept.len() as u64 })

@@ -7,8 +7,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use strandline_format::{
-    Constraint, Deletes, DeletionVector, Era, FileEntry, FileId, MAX_INLINE_DELETES, NumberMap, RowId,
-    RowIds, Schema, Table as TableNode, TableId,
+    Constraint, Deletes, DeletionVector, FileEntry, FileId, MAX_INLINE_DELETES, NumberMap, RowId, RowIds,
+    Schema, Table as TableNode, TableId,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +20,7 @@ use crate::table::TableState;
 use crate::transaction::RowSet;
 use crate::transaction::draft::Draft;
 use crate::tree::{All, FileFilter};
+use crate::write::Uploads;
 
 /// How many files are read at once.
 const FILES: usize = 8;
@@ -167,50 +168,51 @@ pub(crate) fn alone(state: &TableState, entry: &FileEntry) -> TableState {
 }
 
 impl Draft {
-    /// Takes the rows out, of several files at once. Requests: deletion vectors that are objects are read, and put where they are too
-    /// long for an entry.
-    pub(super) async fn take_out(&mut self, going: Vec<Found>, objects: &Objects) -> Result<()> {
+    /// Takes the rows out, of several files at once. Requests: deletion vectors that are objects are read; those that are too long for an entry
+    /// are put when it is waited for what is given.
+    pub(super) async fn take_out(&mut self, going: Vec<Found>, objects: &Objects) -> Result<Uploads> {
         let (table, era) = (self.table.id, self.era);
-        let less = |found| lessened(found, (table, era), objects);
+        let less = |found| lessened(found, table, objects);
         let mut all = std::pin::pin!(stream::iter(going).map(less).buffered(FILES));
+        let mut uploads = Uploads::default();
         while let Some((before, after)) = all.try_next().await? {
-            let Some(after) = after else {
+            let Some(deletes) = after else {
                 self.remove(&before);
                 continue;
             };
-            if let Some(Deletes::Stored { object, .. }) = &after.deletes {
-                self.uploads.insert(object.hash, (DataKind::DeletionVector, *object));
-            }
+            let (rows, blob) = (deletes.cardinality(), deletes.encode()?);
+            let deletes = if blob.len() <= MAX_INLINE_DELETES {
+                Deletes::Inline { rows, blob }
+            } else {
+                let object = Objects::meta_ref(&blob, era);
+                self.uploads.insert(object.hash, (DataKind::DeletionVector, object));
+                let objects = objects.clone();
+                uploads.add(async move {
+                    objects.put_data(DataKind::DeletionVector, table, blob.into(), era).await.map(drop)
+                });
+                Deletes::Stored { rows, object }
+            };
+            let after = FileEntry { deletes: Some(deletes), ..before.clone() };
             self.put(Some(&before), after);
         }
-        Ok(())
+        Ok(uploads)
     }
 }
 
-/// An entry, and what it is without the rows; `None`: nothing is left of it.
+/// An entry, and which of its rows are deleted then; `None`: nothing is left of it.
 async fn lessened(
     found: Found,
-    (table, era): (TableId, Era),
+    table: TableId,
     objects: &Objects,
-) -> Result<(FileEntry, Option<FileEntry>)> {
+) -> Result<(FileEntry, Option<DeletionVector>)> {
     let Found { entry, rows: Some(rows), deleted } = found else { return Ok((found.entry, None)) };
     let before = match deleted {
         Some(before) => before,
         None => deletion_vector(objects, table, &entry).await?.unwrap_or_default(),
     };
     let deletes = before.union(&rows);
-    if deletes.cardinality() >= entry.rows {
-        return Ok((entry, None));
-    }
-    let (rows, blob) = (deletes.cardinality(), deletes.encode()?);
-    let deletes = if blob.len() <= MAX_INLINE_DELETES {
-        Deletes::Inline { rows, blob }
-    } else {
-        let object = objects.put_data(DataKind::DeletionVector, table, blob.into(), era).await?;
-        Deletes::Stored { rows, object }
-    };
-    let after = FileEntry { deletes: Some(deletes), ..entry.clone() };
-    Ok((entry, Some(after)))
+    let some_left = deletes.cardinality() < entry.rows;
+    Ok((entry, some_left.then_some(deletes)))
 }
 
 /// Holds all rows of a table against constraints, under the schema that the constraints are of. Only files whose statistics leave

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -19,6 +20,9 @@ use crate::filter::{Literal, Predicate};
 use crate::scan::without;
 use crate::transaction::change::Needs;
 use crate::transaction::{RowChanges, Transaction, touch};
+
+/// How many row groups of a file are read at once. Each is in memory as it is stored, of all columns.
+const READ_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// An update that is about to be made: `.await` it.
 ///
@@ -129,7 +133,8 @@ impl Update {
                 Some(rows) => DeletionVector::below(found.entry.rows)?.added_since(rows),
                 None => touch::deleted(&now, found).await?,
             };
-            let mut batches = without(&now, &found.entry, &others)?.row_ids(true).await?;
+            let mut batches =
+                without(&now, &found.entry, &others)?.row_ids(true).prefetch(READ_AHEAD).await?;
             while let Some(batch) = batches.try_next().await? {
                 change.take(&setting.apply(&batch)?).await?;
             }

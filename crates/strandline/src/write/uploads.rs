@@ -23,6 +23,11 @@ impl Uploads {
         Self { tasks, failed: None }
     }
 
+    /// Adds a request that is of no use before somebody waits for it.
+    pub(crate) fn add(&mut self, put: impl Future<Output = Result<()>> + Send + 'static) {
+        self.tasks.push_back(Task::when_waited_for(put));
+    }
+
     /// Takes over those of another.
     pub(crate) fn extend(&mut self, other: Self) {
         self.tasks.extend(other.tasks);

@@ -13,7 +13,7 @@ use strandline_testkit::{PathClass, RequestKind};
 
 use crate::fixture::{Counted, open, paused};
 use crate::row_changes::{named, places, rows_of};
-use crate::work::{change, orders, race, shop};
+use crate::work::{change, ids, ids_of, orders, race, shop};
 
 /// Something that is done to one row of orders, which has the number of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +188,37 @@ fn an_update_commits_in_two_waves_after_its_last_row() {
         let (_, counts) = counted.store.measure(Box::pin(work)).await;
         assert_eq!(counts.depth(), 2, "{counts}");
         assert_eq!(counts.of_to(RequestKind::Put, PathClass::Data).requests, 1, "{counts}");
+    });
+}
+
+#[test]
+fn a_delete_commits_in_two_waves_however_long_its_vector_is() {
+    paused(async {
+        let (counted, lake) = shop(4_000).await;
+        let delete = async |on: &Transaction, positions: std::iter::StepBy<std::ops::Range<u64>>| {
+            let file = on.table("orders").await.unwrap().files().await.unwrap()[0].id;
+            let mut rows = RowSet::new();
+            positions.for_each(|position| assert!(rows.insert(file, position).unwrap()));
+            on.delete_rows("orders", rows).await.unwrap();
+        };
+        let on = lake.begin().await.unwrap();
+        let work = async {
+            delete(&on, (0..4_000).step_by(2)).await;
+            on.commit().await.unwrap()
+        };
+        let (_, counts) = counted.store.measure(Box::pin(work)).await;
+        assert_eq!(counts.depth(), 2, "{counts}");
+        assert_eq!(counts.of_to(RequestKind::Put, PathClass::Data).requests, 1, "{counts}");
+        // Whoever reads before the commit finds the vector all the same.
+        let on = lake.begin().await.unwrap();
+        delete(&on, (1..4_000).step_by(8)).await;
+        let left = |more: i64| {
+            (0..4_000).filter(move |id| id % 2 == 1 && id % 8 != 1 && (id % 8 != 3 || *id > more))
+        };
+        assert_eq!(ids(&on.table("orders").await.unwrap()).await, left(-1).collect::<Vec<_>>());
+        delete(&on, (3..1_000).step_by(8)).await;
+        on.commit().await.unwrap();
+        assert_eq!(ids_of(&lake, "orders").await, left(1_000).collect::<Vec<_>>());
     });
 }
 

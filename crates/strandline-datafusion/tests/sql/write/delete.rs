@@ -1,6 +1,7 @@
 //! Rows that go. DataFusion's own planning loses conditions that become joins, limits or nothing; each of its traps is here.
 
 use strandline::ErrorKind;
+use strandline_datafusion::lake_error;
 
 use super::{assert_kind, refused, run};
 use crate::fixture::{Counted, batch, longs, rows, session, table};
@@ -25,6 +26,43 @@ async fn plain_conditions() {
     check("WHERE id > 100", &["1", "2", "3", "4", "5", "6"]).await;
     check("", &[]).await;
     check("WHERE true", &[]).await;
+}
+
+#[tokio::test]
+async fn what_the_sdk_can_be_told_needs_no_query() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs([1, 2, 3])), ("n", longs([10, 20, 30]))]).await;
+    let ctx = session(&lake);
+    let explained = async |condition: &str| {
+        let text = format!("EXPLAIN DELETE FROM lake.public.t WHERE {condition}");
+        rows(&ctx, &text).await.join("\n")
+    };
+    let told = explained("t.id BETWEEN 2 AND 7 OR n IS NULL").await;
+    assert!(told.contains("DELETE FROM t WHERE id BETWEEN 2 AND 7 OR n IS NULL"), "{told}");
+    assert!(!told.contains("DataSource"), "{told}");
+    for asked in ["id % 2 = 0", "id > 1 AND n = id", "id IN (SELECT 2)"] {
+        let asked = explained(asked).await;
+        assert!(asked.contains("DataSource") && !asked.contains(" WHERE "), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_condition_is_never_asked_of_another_table() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs([1, 2, 3])), ("n", longs([10, 20, 30]))]).await;
+    let ctx = session(&lake);
+    let delete = ctx.state().create_logical_plan("DELETE FROM lake.public.t WHERE id = 2").await.unwrap();
+    let run = async || ctx.execute_logical_plan(delete.clone()).await.unwrap().collect().await;
+    run().await.unwrap();
+    lake.append("t", batch(&[("id", longs([2, 4])), ("n", longs([21, 40]))])).await.unwrap();
+    run().await.unwrap();
+    assert_eq!(rows(&ctx, "SELECT id FROM lake.public.t ORDER BY id").await, ["1", "3", "4"]);
+    let alter = lake.begin().await.unwrap();
+    alter.alter_table("t").rename_column("id", "old").await.unwrap();
+    alter.alter_table("t").rename_column("n", "id").await.unwrap();
+    alter.commit().await.unwrap();
+    let error = run().await.unwrap_err();
+    assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::Conflict), "{error}");
 }
 
 #[tokio::test]

@@ -71,6 +71,66 @@ async fn deleted_rows_do_not_come() {
     assert_eq!(ids(none.scan()).await, Vec::<i64>::new());
 }
 
+/// The rows of one file of 4000 with these left, and how many came in the largest batch of at most a hundred.
+async fn left(kept: impl Fn(i64) -> bool, written: Written) -> (Vec<i64>, usize) {
+    let mut lake = Lake::new(schema());
+    let deletes = (0..4000).filter(|id| !kept(*id)).map(i64::cast_unsigned).collect();
+    lake.add(&batch(0..4000), Written { deletes, ..written }).await;
+    let scan = lake.scan().batch_rows(NonZeroUsize::new(100).unwrap()).prefetch(NonZeroUsize::MIN);
+    let batches = scan.collect().await.unwrap();
+    (longs(&batches, 0), batches.iter().map(RecordBatch::num_rows).max().unwrap_or(0))
+}
+
+#[tokio::test]
+async fn no_more_rows_are_decoded_for_a_batch_than_it_may_have() {
+    for row_group_rows in [None, Some(700)] {
+        // What is decoded with it is cut out: a batch has what is left of a hundred rows, not a hundred of two thousand.
+        let written = Written { row_group_rows, ..Written::default() };
+        let (ids, most) = left(|id| id % 20 == 3, written.clone()).await;
+        assert_eq!(ids, (0..200).map(|at| at * 20 + 3).collect::<Vec<_>>());
+        assert!(most <= 6, "{most} rows of a batch are left where one in twenty is");
+        // Long gaps are passed over.
+        let (ids, most) = left(|id| id % 40 == 3, written.clone()).await;
+        assert_eq!(ids, (0..100).map(|at| at * 40 + 3).collect::<Vec<_>>());
+        assert!(most > 15, "{most}");
+        let (ids, most) = left(|id| id % 20 != 3 && !(500..1000).contains(&id), written).await;
+        let expected = (0..4000).filter(|id| id % 20 != 3 && !(500..1000).contains(id));
+        assert_eq!(ids, expected.collect::<Vec<_>>());
+        assert!((90..=96).contains(&most), "{most}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_rows_are_decoded_for_a_batch_of_those_that_pass() {
+    let mut lake = Lake::new(schema());
+    // Files of this writer are read by pages, small ones as a whole.
+    for page_rows in [None, Some(50)] {
+        let written = Written { deletes: vec![0, 2005], page_rows, ..Written::default() };
+        lake.add(&batch(0..4000), written).await;
+    }
+    let ends_in_five = |id: &i64| id % 20 == 5;
+    let literals: Vec<i64> = (0..4000).filter(ends_in_five).collect();
+    for small_file in [0, 1 << 20] {
+        for limit in [u64::MAX, 150, 20] {
+            let scan = lake
+                .scan()
+                .small_file(small_file)
+                .filter(col("id").is_in(literals.clone()))
+                .columns(["text"]);
+            let scan = scan.batch_rows(NonZeroUsize::new(100).unwrap()).prefetch(NonZeroUsize::MIN);
+            let batches = scan.limit(limit).collect().await.unwrap();
+            let found: Vec<String> = batches.iter().flat_map(|batch| texts(batch, 0)).collect();
+            let passing = literals.iter().filter(|id| **id != 2005).map(|id| format!("row {id}"));
+            let expected: Vec<String> =
+                passing.clone().chain(passing).take(limit.try_into().unwrap_or(usize::MAX)).collect();
+            assert_eq!(found, expected);
+            // A few more than five: gaps between the batches that the filter is asked for are not decoded.
+            let most = batches.iter().map(RecordBatch::num_rows).max().unwrap();
+            assert!(most <= 8 || limit == 20, "{most} of a batch's rows passed where one in twenty does");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_same_file_twice_is_its_rows_twice() {
     let mut lake = Lake::new(schema());

@@ -161,7 +161,8 @@ pub async fn settle(
     deadline: Deadline,
     runtime: &Runtime,
 ) -> Result<Settled> {
-    let mut attempts = Attempts { refs, change, mine, deadline, doubt: None, unread: false, trouble: None };
+    let mut attempts =
+        Attempts { refs, change, mine, deadline, doubt: None, unread: false, missed: false, trouble: None };
     let (mut pause, longest) = PAUSES;
     loop {
         if let Some(settled) = attempts.send().await? {
@@ -188,6 +189,8 @@ struct Attempts<'a> {
     /// Whether the ref was not read since the last sending. An answer of "moved" is then no proof that nothing was applied: a
     /// proxy may have sent the request twice, and passed on what its own success made of the second one.
     unread: bool,
+    /// Whether it could not be read since: then others may have changed it before it is [UNK-2].
+    missed: bool,
     /// What last kept us from an answer, where nothing is in doubt.
     trouble: Option<Error>,
 }
@@ -223,26 +226,31 @@ impl Attempts<'_> {
     async fn look(&mut self) -> Result<Option<Settled>> {
         let current = match self.deadline.run("reading it back", self.refs.load(&self.change.path)).await {
             Ok(Ok(current)) => current,
-            Ok(Err(error)) | Err(error) => return self.fail(error),
+            Ok(Err(error)) | Err(error) => return self.miss(error),
         };
         if let Some(loaded) = &current {
             match self.deadline.run("looking for the change", self.recognise(loaded)).await {
                 Ok(Ok(true)) => return Ok(current.map(Settled::Applied)),
                 Ok(Ok(false)) => {}
-                Ok(Err(error)) | Err(error) => return self.fail(error),
+                Ok(Err(error)) | Err(error) => return self.miss(error),
             }
         }
-        self.unread = false;
+        (self.unread, self.missed) = (false, false);
         let untouched = current.as_ref().map(|loaded| &loaded.token) == self.change.expected.as_ref();
         Ok((!untouched).then_some(Settled::NotApplied(current)))
     }
 
     async fn recognise(&self, current: &Loaded) -> Result<bool> {
-        if self.doubt.is_some() {
+        if self.doubt.is_some() || self.missed {
             self.mine.is_mine_in_doubt(current).await
         } else {
             self.mine.is_mine(current).await
         }
+    }
+
+    fn miss(&mut self, error: Error) -> Result<Option<Settled>> {
+        self.missed = true;
+        self.fail(error)
     }
 
     /// Something went wrong that did not apply anything by itself.
@@ -477,8 +485,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_others_can_bring_about_is_ours_only_in_doubt() {
-        for (act, expected) in [(Act::ApplyAndForget, true), (Act::ApplyAndSayMoved, false)] {
-            let store = Scripted::new(&[act]);
+        let away: &[ErrorKind] = &[ErrorKind::Unavailable];
+        for (act, reads, expected) in [
+            (Act::ApplyAndForget, &[][..], true),
+            (Act::ApplyAndSayMoved, &[], false),
+            (Act::ApplyAndSayMoved, away, true),
+        ] {
+            let store = Scripted::unreadable(&[act], reads);
             let change = Change {
                 path: ObjectPath::branch(&RefName::new("main").unwrap()),
                 expected: Some(Token::new("0")),
@@ -486,7 +499,7 @@ mod tests {
             };
             let deadline = Deadline::after(Duration::from_secs(5));
             let settled = settle(&store, &change, &InDoubt, deadline, &Runtime::system()).await.unwrap();
-            assert_eq!(matches!(settled, Settled::Applied(_)), expected, "{act:?}");
+            assert_eq!(matches!(settled, Settled::Applied(_)), expected, "{act:?} {reads:?}");
         }
     }
 

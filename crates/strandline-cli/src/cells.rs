@@ -41,7 +41,8 @@ fn text_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
     }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(column, &options)?;
-    let value = |row| column.is_valid(row).then(|| formatter.value(row).to_string());
+    let nothing = column.data_type().is_null();
+    let value = |row| (!nothing && column.is_valid(row)).then(|| formatter.value(row).to_string());
     Ok((0..column.len()).map(value).collect())
 }
 
@@ -49,7 +50,7 @@ fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
     let options = EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(Texts));
     let mut encoder = make_encoder(field, column, &options)?;
     let mut value = |row| {
-        if column.is_null(row) {
+        if column.is_null(row) || column.data_type().is_null() {
             return Ok(None);
         }
         let mut text = Vec::new();

@@ -170,6 +170,24 @@ impl Context {
         }
     }
 
+    /// Whether something stands under a name, whatever it is.
+    ///
+    /// # Errors
+    /// `NotFound`, offering the nearest name.
+    pub(crate) async fn stands(&self, at: &Ref, name: &str) -> Result<()> {
+        match at.table(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let (views, namespaces) = (at.views().await?, at.namespaces().await?);
+                let mut others = views.iter().chain(&namespaces);
+                if others.any(|other| other.name.as_str().eq_ignore_ascii_case(name)) {
+                    return Ok(());
+                }
+                Err(near_table(at, name, error.into()).await.of_arguments())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A transaction on the branch that is meant.
     pub(crate) async fn begin(&self, lake: &Lake) -> Result<Begin> {
         let Some(reference) = self.reference() else { return Ok(lake.begin()) };
@@ -203,6 +221,9 @@ pub(crate) async fn near_table(at: &Ref, name: &str, failure: Failure) -> Failur
         return failure;
     }
     let (tables, views) = (at.tables().await.unwrap_or_default(), at.views().await.unwrap_or_default());
+    if views.iter().any(|view| view.name.as_str().eq_ignore_ascii_case(name)) {
+        return failure.hint("`strand sql` reads views");
+    }
     let names = tables.iter().chain(&views).map(|listed| listed.name.as_str());
     failure.offer(name, names).hint("`strand ls` shows what there is")
 }

@@ -155,7 +155,8 @@ impl Failure {
         if self.0.unheard {
             return String::new();
         }
-        let kind = if self.0.exit == Exit::Usage { String::new() } else { format!("{}: ", self.0.kind) };
+        let said = self.0.exit == Exit::Usage || self.0.message.starts_with(&self.0.kind);
+        let kind = if said { String::new() } else { format!("{}: ", self.0.kind) };
         let mut text = format!("{} {kind}{}\n", style.error("error:"), self.0.message);
         text.push_str(&lines(&self.0.rows));
         if let Some(hint) = &self.0.hint {

@@ -25,6 +25,7 @@ mod version;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind as ClapError;
@@ -35,6 +36,9 @@ use context::Context;
 use exit::Exit;
 use failure::{Failure, Result};
 use output::Style;
+
+/// So long an interrupted process waits for its threads at most.
+const LET_GO: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let runtime = Runtime::system();
@@ -55,8 +59,12 @@ fn run(args: Args, runtime: Runtime) -> Result<Exit> {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
     let tokio = tokio.map_err(|error| Failure::io("the runtime", &error))?;
     let ended = tokio.block_on(commands::run(&context, args.command));
-    // A read of standard input that nobody waits for any more would hold the process up.
-    tokio.shutdown_background();
+    match &ended {
+        // What writes lets go of what it has staged.
+        Err(failure) if failure.exit() == Exit::Interrupted => tokio.shutdown_timeout(LET_GO),
+        // A read of standard input that nobody waits for any more would hold the process up.
+        _ => tokio.shutdown_background(),
+    }
     ended
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
-use strandline::Lake;
 use strandline::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use strandline::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use strandline::changes::{Diff, EntryDiff, RowChange, RowCounts, TableAspect, TableDiff};
 use strandline::format::{EntryType, ReferenceRange};
+use strandline::{Lake, Ref};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Which rows differ
     #[arg(long, conflicts_with_all = ["stat", "schema"])]
     rows: bool,
-    /// Ends with 7 if anything differs
+    /// Ends with 7 if anything differs of what is asked for
     #[arg(long)]
     exit_code: bool,
 }
@@ -96,30 +96,38 @@ impl Record for SchemaDifference {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     context.no_reference("diff")?;
     let lake = context.lake_of_refs().await?;
-    let diff = between(context, &lake, &args.range).await?;
+    let (diff, from, to) = between(context, &lake, &args.range).await?;
     let wanted = |entry: &&EntryDiff| match &args.table {
         Some(table) => name_of(entry).eq_ignore_ascii_case(table),
         None => true,
     };
     let entries: Vec<&EntryDiff> = diff.entries().iter().filter(wanted).collect();
+    if let (Some(table), true) = (&args.table, entries.is_empty())
+        && context.stands(&from, table).await.is_err()
+    {
+        context.stands(&to, table).await?;
+    }
+    let mut differs = !entries.is_empty();
     if args.rows {
         rows(context, &diff, &entries).await?;
     } else if args.schema {
-        context.out.list(&schema(&diff, &entries).await?)?;
+        let found = schema(&diff, &entries).await?;
+        differs = !found.is_empty();
+        context.out.list(&found)?;
     } else {
         let stats = stream::iter(entries.iter().copied()).map(|entry| stat(&diff, entry)).buffered(TABLES);
         context.out.list(&stats.try_collect::<Vec<_>>().await?)?;
     }
-    Ok(if args.exit_code && !entries.is_empty() { Exit::Differences } else { Exit::Ok })
+    Ok(if args.exit_code && differs { Exit::Differences } else { Exit::Ok })
 }
 
-async fn between(context: &Context, lake: &Lake, range: &str) -> Result<Diff> {
+async fn between(context: &Context, lake: &Lake, range: &str) -> Result<(Diff, Ref, Ref)> {
     let range: ReferenceRange = range.parse().map_err(|error: strandline::format::Error| {
         Failure::from(error).of_arguments().hint("two references with two dots between, as in main..dev")
     })?;
     let from = context.at_reference(lake, Some(&range.from.to_string())).await?;
     let to = context.at_reference(lake, Some(&range.to.to_string())).await?;
-    Ok(lake.diff(from, to).await?)
+    Ok((lake.diff(from.clone(), to.clone()).await?, from, to))
 }
 
 fn name_of(entry: &EntryDiff) -> &str {

@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use strandline::arrow::datatypes::{Field, Schema, SchemaRef};
+use strandline::format::FieldId;
 use strandline::transaction::Rows;
 use strandline::{ErrorKind, Report, Transaction};
 use tokio::task::spawn_blocking;
@@ -108,10 +109,11 @@ impl Record for Imported {
 /// How often rows are put in again, and for how long: as a commit is tried.
 const PATIENCE: (u32, Duration) = (100, Duration::from_secs(60));
 
-/// An upsert that collides with what others have committed meanwhile has done nothing, and is begun again if its files can be read again.
+/// What collides with what others have committed meanwhile, an upsert or a table that others have made too, has done nothing, and is begun
+/// again if its files can be read again.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let (begun, (times, patience)) = (Instant::now(), PATIENCE);
-    let may_repeat = args.mode == Mode::Upsert && args.files.iter().all(|file| is_kept(file));
+    let may_repeat = args.files.iter().all(|file| is_kept(file));
     for _ in 0..if may_repeat { times } else { 0 } {
         match Box::pin(import(context, &args)).await {
             Err(failure) if failure.collides() && begun.elapsed() < patience => {}
@@ -165,9 +167,15 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
         delimiter: args.delimiter,
         no_header: args.no_header,
     };
-    if reading.table.is_some() && !args.key.is_empty() && args.mode != Mode::Upsert {
+    let keyed_otherwise = match &reading.table {
+        Some(_) if args.mode != Mode::Upsert && !args.key.is_empty() => {
+            key_of(&transaction.table(&args.table).await?) != args.key
+        }
+        _ => false,
+    };
+    if keyed_otherwise {
         return Err(Failure::usage(format!(
-            "--key is for a table that is made and for --mode upsert, and {:?} is there",
+            "--key is for a table that is made and for --mode upsert, and {:?} is there with another key",
             args.table
         )));
     }
@@ -222,6 +230,12 @@ async fn open(
     let progress = progress.clone();
     let opened = spawn_blocking(move || Source::open(input, kind, &reading, &progress)).await;
     opened.map_err(|error| Failure::input(format!("{file}: the reader was stopped: {error}")))?
+}
+
+/// The columns of a table's key.
+fn key_of(table: &strandline::Table) -> Vec<String> {
+    let column = |id: &FieldId| table.schema().field(*id).map(|field| field.name.as_str().to_owned());
+    table.key().iter().filter_map(column).collect()
 }
 
 async fn create(transaction: &Transaction, args: &Args, source: &Source) -> Result<strandline::Table> {

@@ -48,6 +48,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let commits: Vec<Commit> =
         log.stream().try_collect().await.map_err(|error| Failure::from(error).of_arguments())?;
+    if let (Some(table), true) = (&args.table, commits.is_empty()) {
+        context.stands(&at, table).await?;
+    }
     let versions: Vec<Version> = commits.iter().map(Version::from).collect();
     context.out.list(&versions)
 }

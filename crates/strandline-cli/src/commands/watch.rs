@@ -29,9 +29,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let lake = context.lake().await?;
+    let at = context.at_reference(&lake, context.reference()).await?;
+    for table in &args.tables {
+        // It may come to be while it is waited for.
+        if let Err(failure) = context.stands(&at, table).await {
+            context.out.note(format!("by now {}", failure.message()));
+        }
+    }
     let since: Cursor = match &args.since {
         Some(cursor) => cursor.parse().map_err(|error| Failure::from(error).of_arguments())?,
-        None => Cursor::at(&context.at_reference(&lake, context.reference()).await?),
+        None => Cursor::at(&at),
     };
     let subscription = lake.subscribe(since, &args.tables).every(Duration::from_secs(args.every.max(1)));
     let mut events = subscription.stream();

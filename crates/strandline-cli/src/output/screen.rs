@@ -30,10 +30,25 @@ impl Pager {
 
     /// As a shell would run it, since it may have arguments.
     fn start(&self) -> io::Result<Child> {
+        if !self.is_there()? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
         // From here on Ctrl-C is the pager's, and must not end this process, which would leave it without a terminal.
         interrupt::listen();
         Command::new(shell).args([flag, &self.0]).stdin(Stdio::piped()).spawn()
+    }
+}
+
+impl Pager {
+    /// Whether the shell finds it, which would say so too late.
+    fn is_there(&self) -> io::Result<bool> {
+        if cfg!(windows) {
+            return Ok(true);
+        }
+        let command = self.0.split_whitespace().find(|word| !word.contains('='));
+        let find = ["-c", "command -v \"$1\" >/dev/null", "sh", command.unwrap_or_default()];
+        Command::new("sh").args(find).status().map(|status| status.success())
     }
 }
 

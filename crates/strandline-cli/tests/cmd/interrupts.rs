@@ -53,7 +53,7 @@ fn an_interrupted_statement_leaves_nothing() {
     let output = child.wait_with_output().unwrap();
     let said = errors(&output);
     assert_eq!(code(&output), 130, "{said}");
-    assert!(said.starts_with("error: interrupted: ") && said.contains("whole or not at all"), "{said}");
+    assert!(said.starts_with("error: interrupted; ") && said.contains("whole or not at all"), "{said}");
     assert_eq!(ok(folder.path(), &["export", "t", "-", "-f", "csv"]), "id\n0\n");
     assert_eq!(ok(folder.path(), &["sql", "-o", "csv", "INSERT INTO t VALUES (1)"]), "count\n1\n");
 }

@@ -17,7 +17,7 @@ fn wait(children: Vec<Child>) {
 }
 
 #[test]
-fn a_key_that_many_put_in_at_once_is_there_once_and_nobody_fails() {
+fn who_puts_in_the_same_at_once_is_there_once_and_nobody_fails() {
     let folder = lake();
     let at = folder.path();
     ok(at, &["sql", "CREATE TABLE c (id BIGINT PRIMARY KEY, v BIGINT)"]);
@@ -35,6 +35,17 @@ fn a_key_that_many_put_in_at_once_is_there_once_and_nobody_fails() {
             run(&["import", "c", &file, "--mode", "upsert"])
         };
         wait((0..RUNS).map(import).collect());
+    }
+    for key in [&[][..], &["--key", "id"]] {
+        let table = format!("made.by{}", key.len());
+        let import = |run_of: usize| {
+            let file = format!("new{run_of}.csv");
+            fs::write(at.join(&file), format!("id,v\n{run_of},1\n")).unwrap();
+            run(&[&["import", &table, &file], key].concat())
+        };
+        wait((0..RUNS).map(import).collect());
+        let count = format!("SELECT count(*) AS n FROM {table}");
+        assert_eq!(ok(at, &["sql", "-o", "csv", &count]), format!("n\n{RUNS}\n"), "{table}");
     }
     let found = ok(at, &["sql", "-o", "csv", "SELECT id, count(*) AS n FROM c GROUP BY id ORDER BY id"]);
     assert_eq!(

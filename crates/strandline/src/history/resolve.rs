@@ -268,7 +268,7 @@ fn kinds(word: &Word) -> String {
         Base::Commit(_) => "commit",
         Base::Word(_) => "word",
     };
-    word.readings().into_iter().map(kind).collect::<Vec<_>>().join(", ")
+    word.readings().into_iter().map(kind).collect::<Vec<_>>().join(" and no ")
 }
 
 fn at_version(line: Arc<Line>, version: Seq) -> Option<Spot> {

@@ -436,13 +436,13 @@ impl fmt::Display for KeyConflicts {
 
 impl fmt::Display for KeyConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (row {} there, row {} here)", self.key, self.ours, self.theirs)
+        write!(f, "{} (row {} on the branch, row {} of this)", self.key, self.ours, self.theirs)
     }
 }
 
 impl fmt::Display for RowConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {} ({} there, {} here)", self.row, fate(self.ours), fate(self.theirs))
+        write!(f, "row {} ({} on the branch, {} by this)", self.row, fate(self.ours), fate(self.theirs))
     }
 }
 

@@ -235,7 +235,7 @@ fn a_conflict_names_the_first_rows_and_says_how_many_there_are() {
         };
         let outcome = race(&lake, async |one| all(one, "one").await, async |two| all(two, "two").await).await;
         let error = outcome.unwrap_err();
-        assert!(error.message().contains("row 5 (updated there, updated here)"), "{error}");
+        assert!(error.message().contains("row 5 (updated on the branch, updated by this)"), "{error}");
         assert!(error.message().contains("and 25 more"), "{error}");
         let [conflict] = error.conflicts() else { panic!("{error}") };
         assert_eq!((conflict.code(), conflicting_rows(&error).len()), ("rows", 35));

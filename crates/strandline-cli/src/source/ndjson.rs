@@ -1,11 +1,16 @@
 //! JSON, an object on each line.
+//!
+//! A column of numbers and texts is one of texts, and so is one of numbers that no type has all digits of.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use strandline::arrow::array::RecordBatch;
-use strandline::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use strandline::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use strandline::arrow::error::ArrowError;
 use strandline::arrow::json::ReaderBuilder;
 use strandline::arrow::json::reader::infer_json_schema_from_iterator;
@@ -35,7 +40,7 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
 
 /// The columns of all objects, in the order in which they first come.
 fn infer(reader: impl Read) -> Result<Schema> {
-    let mut names: Vec<String> = Vec::new();
+    let (mut names, mut long) = (Vec::<String>::new(), BTreeSet::new());
     let values = lines(BufReader::new(reader)).map(|line| {
         let (number, text) = line.map_err(|failure| ArrowError::JsonError(failure.message().to_owned()))?;
         let value =
@@ -45,13 +50,37 @@ fn infer(reader: impl Read) -> Result<Schema> {
             let fresh: Vec<String> = keys(&text).into_iter().filter(|key| !names.contains(key)).collect();
             names.extend(fresh);
         }
+        let members = value.as_object().into_iter().flatten();
+        long.extend(members.filter(|(key, value)| is_long(value, key, &text)).map(|(key, _)| key.clone()));
         Ok(value)
     });
     let schema = infer_json_schema_from_iterator(values).map_err(|error| said(&error))?;
     let place = |field: &FieldRef| names.iter().position(|name| name == field.name());
-    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    let settled = |field: &FieldRef| match field.data_type() {
+        DataType::Float64 if long.contains(field.name()) => {
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8))
+        }
+        _ => Arc::clone(field),
+    };
+    let mut fields: Vec<FieldRef> = schema.fields().iter().map(settled).collect();
     fields.sort_by_key(place);
     Ok(Schema::new(fields))
+}
+
+/// Whether it is a whole number that a double may not have. Of one beyond 64 bits only the text of the line has the digits.
+fn is_long(value: &Value, key: &str, line: &str) -> bool {
+    let Value::Number(number) = value else { return false };
+    match (number.as_i64(), number.as_f64()) {
+        (Some(number), _) => number.unsigned_abs() > 1 << f64::MANTISSA_DIGITS,
+        (None, _) if number.is_u64() => true,
+        (None, Some(number)) if number.fract() == 0.0 => {
+            let texts: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).unwrap_or_default();
+            texts
+                .get(key)
+                .is_some_and(|text| text.get().bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9')))
+        }
+        _ => false,
+    }
 }
 
 /// The lines that hold something, with their numbers.
@@ -129,7 +158,9 @@ impl<R: BufRead> Batches<R> {
     }
 
     fn decode(&self, lines: &[u8]) -> Result<Option<RecordBatch>> {
-        let builder = ReaderBuilder::new(SchemaRef::clone(self.encoded.read())).with_strict_mode(true);
+        let builder = ReaderBuilder::new(SchemaRef::clone(self.encoded.read()))
+            .with_strict_mode(true)
+            .with_coerce_primitive(true);
         let read = builder.with_batch_size(BATCH_ROWS).build_decoder().and_then(|mut decoder| {
             decoder.decode(lines)?;
             decoder.flush()
@@ -174,4 +205,38 @@ fn said(error: &ArrowError) -> Failure {
     let text = error.to_string();
     let text = text.strip_prefix("Json error: ").unwrap_or(&text);
     Failure::input(text).hint("nothing was committed")
+}
+
+#[cfg(test)]
+mod tests {
+    use strandline::arrow::array::AsArray;
+
+    use super::*;
+
+    #[test]
+    fn no_digit_is_lost_by_a_type_that_nobody_gave() {
+        let check = |text: &str, expected: DataType| {
+            let schema = infer(text.as_bytes()).unwrap();
+            assert_eq!(schema.field(0).data_type(), &expected, "{text}");
+        };
+        check("{\"n\":9007199254740993}\n{\"n\":1}", DataType::Int64);
+        check("{\"n\":9007199254740992}\n{\"n\":0.5}", DataType::Float64);
+        check("{\"n\":9007199254740993}\n{\"n\":0.5}", DataType::Utf8);
+        check("{\"n\":18446744073709551615}", DataType::Utf8);
+        check("{\"n\":1}\n{\"n\":\"s\"}", DataType::Utf8);
+        check("{\"n\":18446744073709551616}", DataType::Utf8);
+        check("{\"n\":1e300}", DataType::Float64);
+    }
+
+    #[test]
+    fn numbers_become_texts_where_the_column_is_one() {
+        let schema =
+            SchemaRef::new(infer(&b"{\"n\":1}\n{\"n\":\"s\"}\n{\"n\":18446744073709551616}"[..]).unwrap());
+        let text: &[u8] = b"{\"n\":1}\n{\"n\":\"s\"}\n{\"n\":18446744073709551616}";
+        let encoded = Encoded::of(&schema, is_uuid);
+        let mut batches = Batches { reader: text, encoded, line: 0, over: false };
+        let batch = batches.next().unwrap().unwrap();
+        let found: Vec<_> = batch.column(0).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(found, ["1", "s", "18446744073709551616"]);
+    }
 }

@@ -88,6 +88,8 @@ struct Pair {
     states: [BTreeMap<u64, State>; 2],
     /// What was merged last, in either direction.
     base: State,
+    /// Which keys each branch put in by itself.
+    put: [BTreeSet<i64>; 2],
     /// The last row that was put in.
     last: i64,
     merges: usize,
@@ -113,7 +115,7 @@ impl Pair {
         let version = lake.at("main").await.unwrap().version().0;
         // Nobody goes back to where the table had no key.
         let states = [0, 1].map(|_| BTreeMap::from([(version, start.clone())]));
-        Self { lake, states, base: start, last: 100, merges: 0 }
+        Self { lake, states, base: start, put: Default::default(), last: 100, merges: 0 }
     }
 
     fn now(&self, at: usize) -> State {
@@ -146,19 +148,22 @@ impl Pair {
                 now.extend(new.iter().map(|row| (row.0, (row.1, row.2))));
             }
             Step::Delete(_, row) => {
-                let Some(u) = now.keys().nth(*row).copied() else { return };
+                let Some(u) = self.own(&now, *row) else { return };
                 delete(&self.lake, branch, u).await;
                 now.remove(&u);
             }
             Step::Set(_, row, a, value) => {
-                let Some(u) = now.keys().nth(*row).copied() else { return };
+                let Some(u) = self.own(&now, *row) else { return };
                 set(&self.lake, branch, u, if *a { "a" } else { "b" }, *value).await;
                 let row = now.get_mut(&u).unwrap();
                 *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
             }
             Step::Upsert(_, keys, value) => {
                 // A row that came back under its key has another id, which the model does not know.
-                let once = |key: &&i64| now.contains_key(key) || !self.stood(at, **key);
+                let once = |key: &&i64| match now.contains_key(key) {
+                    true => !self.is_of_both(**key),
+                    false => !self.stood(at, **key),
+                };
                 let put: Vec<_> = keys.iter().filter(once).map(|key| (*key, *value, *value)).collect();
                 if put.is_empty() {
                     return;
@@ -167,8 +172,11 @@ impl Pair {
                     on.upsert("t", rows(&put)).by(["u"]).await.map(drop).unwrap();
                 })
                 .await;
+                self.put[at].extend(put.iter().map(|row| row.0).filter(|key| !now.contains_key(key)));
                 now.extend(put.iter().map(|row| (row.0, (row.1, row.2))));
             }
+            // Of two rows with one key a merge keeps ours, whose id the other branch does not know.
+            Step::Reset(..) | Step::Revert(..) if !self.put[0].is_disjoint(&self.put[1]) => return,
             Step::Alter(_, more) => self.alter(branch, *more).await,
             Step::Merge(_) => now = self.merge(at).await,
             Step::Reset(_, back) => {
@@ -201,6 +209,15 @@ impl Pair {
     /// Whether a row with this key stood in a branch at any time, or in what was merged last.
     fn stood(&self, at: usize, key: i64) -> bool {
         self.base.contains_key(&key) || self.states[at].values().any(|state| state.contains_key(&key))
+    }
+
+    fn is_of_both(&self, key: i64) -> bool {
+        self.put.iter().all(|put| put.contains(&key))
+    }
+
+    /// The key of a row that is one row on both branches.
+    fn own(&self, now: &State, row: usize) -> Option<i64> {
+        now.keys().nth(row).copied().filter(|key| !self.is_of_both(*key))
     }
 
     /// Rows stay what they are, whatever columns stand beside.

@@ -247,6 +247,7 @@ impl<'a> Trial<'a> {
     async fn run_beside(&mut self, script: Script, others: Option<Moment>) {
         let row = i64::try_from(self.tally.values().sum::<usize>()).unwrap();
         self.proxy.set_script(script.clone());
+        let before = self.theirs.lock().unwrap().len();
         if let Some(moment) = others {
             self.proxy.meanwhile(moment, self.other());
         }
@@ -255,6 +256,15 @@ impl<'a> Trial<'a> {
         // What comes second may find no occasion: the first was the end of it, or was found out without another try.
         let first = script.faults().first();
         assert!(self.proxy.unfired().iter().all(|fault| Some(fault) != first), "{script}\n{log}");
+        if others.is_some() {
+            // A store that takes its time answers them after us.
+            let done = async {
+                while self.theirs.lock().unwrap().len() == before {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), done).await.expect("others did not commit");
+        }
         let word = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
         *self.tally.entry(word).or_default() += 1;
         self.committed.extend(self.theirs.lock().unwrap().iter().copied());

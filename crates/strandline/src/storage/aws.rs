@@ -38,6 +38,9 @@ const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// How long credentials that do not expire are kept: their profile may be edited.
 const KEEP: Duration = Duration::from_secs(15 * 60);
 
+/// How long after a failure credentials that are good for a while are not asked for again.
+const RETRY: Duration = Duration::from_secs(30);
+
 /// What the chain is told beforehand.
 #[derive(Clone, Default)]
 pub(crate) struct Hints {
@@ -158,13 +161,15 @@ impl CredentialProvider for AwsCredentials {
         if let Some(fresh) = kept.as_ref().filter(|kept| now < kept.refresh_at) {
             return Ok(Arc::clone(&fresh.credential));
         }
-        match (self.provide().await, kept.as_ref()) {
+        match (self.provide().await, kept.as_mut()) {
             (Ok(provided), _) => {
                 let credential = Arc::clone(&provided.credential);
                 *kept = Some(provided);
                 Ok(credential)
             }
             (Err(_), Some(old)) if old.expires_at.is_none_or(|expiry| now < expiry) => {
+                // Whoever comes next does not wait for the same failure.
+                old.refresh_at = (self.now() + RETRY).min(old.expires_at.unwrap_or(Duration::MAX));
                 Ok(Arc::clone(&old.credential))
             }
             (Err(error), _) => Err(error),
@@ -294,6 +299,15 @@ mod tests {
         let (provider, credentials) = credentials();
         assert_eq!(key(&credentials).await, "key0");
         provider.broken.store(true, Ordering::Relaxed);
+        provider.clock.set(3600 - 100);
+        assert_eq!(key(&credentials).await, "key0");
+        let calls = provider.calls.load(Ordering::Relaxed);
+        provider.clock.set(3600 - 71);
+        assert_eq!(key(&credentials).await, "key0");
+        assert_eq!(provider.calls.load(Ordering::Relaxed), calls, "the failure is a moment old");
+        provider.clock.set(3600 - 69);
+        assert_eq!(key(&credentials).await, "key0");
+        assert_eq!(provider.calls.load(Ordering::Relaxed), calls + 1);
         provider.clock.set(3600 - 10);
         assert_eq!(key(&credentials).await, "key0");
         provider.clock.set(3601);

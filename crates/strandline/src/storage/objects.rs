@@ -278,7 +278,7 @@ impl Objects {
     }
 
     /// Puts a data object that is in memory already. One request up to [`ObjectOptions::part_bytes`], else one for
-    /// each part and two more.
+    /// each part and two more; again while the store is away, as [`ObjectOptions::put_patience`] says.
     ///
     /// # Errors
     /// What the store refuses or cannot do. A dropped future may leave an unreferenced object.
@@ -290,7 +290,8 @@ impl Objects {
         era: Era,
     ) -> Result<ObjectRef> {
         let object = Self::meta_ref(&bytes, era);
-        self.upload(&kind.path(table, &object), bytes).await?;
+        let path = kind.path(table, &object);
+        self.patiently(|| self.upload(&path, bytes.clone())).await?;
         Ok(object)
     }
 

@@ -228,6 +228,12 @@ impl Attempts<'_> {
             Ok(Ok(current)) => current,
             Ok(Err(error)) | Err(error) => return self.miss(error),
         };
+        if current.is_none() && self.change.expected.is_some() && (self.doubt.is_some() || self.missed) {
+            // What was replaced is never gone: whoever answers so is not the store.
+            let error =
+                Error::new(ErrorKind::Unavailable, "read back, it is not there, though it was before");
+            return self.miss(error.at(&self.change.path));
+        }
         if let Some(loaded) = &current {
             match self.deadline.run("looking for the change", self.recognise(loaded)).await {
                 Ok(Ok(true)) => return Ok(current.map(Settled::Applied)),
@@ -312,7 +318,7 @@ mod tests {
     struct Scripted {
         value: Mutex<Option<(u64, Bytes)>>,
         script: Mutex<VecDeque<Act>>,
-        /// What becomes of the first reads; those after them are answered.
+        /// What becomes of the first reads; those after them are answered. One that is `NotFound` finds nothing.
         reads: Mutex<VecDeque<ErrorKind>>,
     }
 
@@ -349,6 +355,9 @@ mod tests {
     impl RefStore for Scripted {
         async fn load(&self, _: &ObjectPath) -> Result<Option<Loaded>> {
             if let Some(kind) = self.reads.lock().unwrap().pop_front() {
+                if kind == ErrorKind::NotFound {
+                    return Ok(None);
+                }
                 return Err(Error::new(kind, "not read"));
             }
             let value = self.value.lock().unwrap().clone();
@@ -463,6 +472,12 @@ mod tests {
             check(&[act, Act::Refuse], &[GONE], "unknown").await;
         }
         check(&[Act::ApplyAndSayMoved], &[GONE], "applied").await;
+        // Whoever stands in front of the store may know of nothing that it has.
+        const NOTHING: ErrorKind = ErrorKind::NotFound;
+        check(&[Act::ApplyAndForget], &[NOTHING], "applied").await;
+        check(&[Act::ApplyAndSayMoved], &[GONE, NOTHING], "applied").await;
+        check(&[Act::ApplyAndForget], &[NOTHING; 64], "unknown").await;
+        check(&[Act::Busy], &[NOTHING], "not applied").await;
         check(&[Act::Busy, Act::Busy, Act::Refuse], &[], "error").await;
         check(&[Act::Busy, Act::Refuse], &[], "error").await;
         check(&[Act::Full], &[GONE], "error").await;

@@ -130,6 +130,7 @@ async fn check(
             .await
             .unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
     }
+    check_versions(&inner).await;
     // Whatever happened, the next writer goes on.
     let next = open(storage(inner.clone(), 50)).await.unwrap();
     next.append(TABLES[0], one_row(-1)).await.unwrap();
@@ -155,7 +156,6 @@ async fn judge(inner: &Arc<InMemory>, store: &FaultyStore, told: &Told) -> std::
         Err(_) => 0,
     };
     store.release_zombies().await;
-    check_versions(inner).await;
     let after = truth(inner).await.get(&told.txn).copied().unwrap_or(0);
     if (told.outcome.is_ok() && before != 1) || after != resolved {
         return Err(format!("told {resolved}, was {before} times in the history and is {after} times"));

@@ -308,7 +308,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 impl Objects {
     /// Puts again what a store in trouble did not take: a server that is started anew costs a writer some time, and not its work.
-    async fn patiently<F: Future<Output = Result<()>>>(&self, put: impl Fn() -> F) -> Result<()> {
+    pub(super) async fn patiently<F: Future<Output = Result<()>>>(&self, put: impl Fn() -> F) -> Result<()> {
         let deadline = Deadline::after(self.0.options.put_patience);
         loop {
             match put().await {
@@ -361,7 +361,8 @@ impl Objects {
         let done = match sent {
             Ok(()) => upload.complete().await.map(drop).map_err(failed),
             Err(error) => Err(error),
-        };
+        }
+        .map_err(begun_anew);
         if done.is_err()
             && let Err(error) = upload.abort().await
         {
@@ -385,6 +386,18 @@ impl Objects {
     }
 }
 
+/// An upload that was begun, and that the store does not know any more, is begun again: a server was started anew, or has ended the upload and
+/// its answer was lost.
+fn begun_anew(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidInput => {
+            let message = format!("the upload in parts came to nothing: {}", error.message());
+            Error::new(ErrorKind::Unavailable, message)
+        }
+        _ => error,
+    }
+}
+
 fn read_part(file: &File, part: usize) -> io::Result<Bytes> {
     let mut bytes = Vec::with_capacity(part);
     file.take(part as u64).read_to_end(&mut bytes)?;
@@ -401,7 +414,7 @@ mod tests {
     use object_store::memory::InMemory;
     use std::num::NonZeroUsize;
     use std::path::Path;
-    use strandline_testkit::{Answer, Effect, FaultyStore, RequestKind, Script, Target};
+    use strandline_testkit::{Answer, Effect, FaultyStore, RequestKind, Script, Status, Target};
 
     const OPTIONS: ObjectOptions = ObjectOptions {
         cache_bytes: 1 << 20,
@@ -441,6 +454,21 @@ mod tests {
             let mut writer = objects.write_data(DataKind::File, table(), Era(2));
             writer.write(&data(size)).await.unwrap();
             assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+    }
+
+    /// A server that has ended an upload whose answer was lost, or that was started anew, knows of none.
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_the_store_does_not_know_is_begun_anew() {
+        for kind in [RequestKind::PutPart, RequestKind::CompleteMultipart] {
+            let store = Arc::new(FaultyStore::new(Arc::new(InMemory::new()), Script::empty()));
+            let objects = Objects::new(store.clone(), Arc::from("memory://test"), OPTIONS, None);
+            let gone = Effect::fail(Answer::Status(Status::NotFound));
+            store.set_script(Script::empty().and(Target::any().kind(kind), gone));
+            let object = objects.put_data(DataKind::File, table(), data(9000).into(), Era(1)).await.unwrap();
+            let found = objects.get_data(DataKind::File, table(), &object).await.unwrap();
+            assert_eq!(found, data(9000), "{kind:?}");
+            assert!(store.unfired().is_empty(), "{kind:?}: {}", store.log());
         }
     }
 

@@ -25,10 +25,10 @@ use crate::commit::Committers;
 use crate::error::Result;
 use crate::storage::Storage;
 
-/// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
 /// So many heads of branches are known at once, each with what its pointer packs.
 const HEADS: usize = 256;
 
+/// The features that this version knows: a lake that requires another one is refused by its name [VER-6].
 pub(crate) const KNOWN_FEATURES: &[Feature] = &[];
 
 /// The branch that a lake begins with.

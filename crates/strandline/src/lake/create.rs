@@ -20,9 +20,10 @@ use strandline_format::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::head::{Encoded, Found, Head};
 use crate::lake::open::Place;
+use crate::lake::settle_probed;
 use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
 use crate::runtime::{Deadline, Runtime};
-use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions, settle};
+use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions};
 
 /// How long an outcome is looked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -156,7 +157,7 @@ async fn ensure_file(storage: &Storage) -> Result<LakeFile> {
     };
     let change = Change { path: ObjectPath::lake(), expected: None, bytes: Bytes::from(file.to_json()?) };
     let mine = |loaded: &Loaded| Ok(parse_file(loaded)?.id == file.id);
-    match settle(storage.refs(), &change, &mine, Deadline::after(PATIENCE), runtime).await? {
+    match settle_probed(storage, &change, &[], &mine, Deadline::after(PATIENCE)).await? {
         Settled::Applied(_) => Ok(file),
         Settled::NotApplied(Some(theirs)) => parse_file(&theirs),
         Settled::NotApplied(None) => {
@@ -206,7 +207,7 @@ async fn point_main(storage: &Storage, main: &RefName, file: &LakeFile, root: &E
         Change { path: ObjectPath::branch(main), expected: None, bytes: Bytes::from(pointer.to_json()?) };
     let mine = BeginsWith { storage, main, root: root.object };
     let gone = || Error::new(ErrorKind::Unavailable, "branch \"main\" was removed while it was made");
-    match settle(storage.refs(), &change, &mine, Deadline::after(PATIENCE), storage.runtime()).await? {
+    match settle_probed(storage, &change, &[], &mine, Deadline::after(PATIENCE)).await? {
         Settled::Applied(loaded) => Found::of(storage, main, &loaded).await?.head(main),
         Settled::NotApplied(Some(_)) => Err(already_there()),
         Settled::NotApplied(None) => Err(gone()),

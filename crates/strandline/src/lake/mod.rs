@@ -19,7 +19,7 @@ pub use create::Create;
 pub(crate) use head::Found;
 pub use head::Head;
 pub use open::Open;
-pub(crate) use standing::{NextPointer, Standing, StandingTag};
+pub(crate) use standing::{NextPointer, Standing, StandingTag, settle_probed};
 
 use crate::commit::Committers;
 use crate::error::Result;

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use strandline_format::{
-    LakeId, Nonce, ObjectPath, ObjectRef, Pointer, PointerUpdate, RefName, RefState, Tag,
+    LakeId, Nonce, ObjectPath, ObjectRef, Pointer, PointerUpdate, RefName, RefState, StoreFingerprint, Tag,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -94,11 +94,24 @@ impl StandingTag {
     }
 }
 
-/// A change of a pointer that is sent to none but a store that was probed.
+/// A change of a ref that is sent to none but a store that was probed.
 struct Probed<'a> {
     storage: &'a Storage,
-    next: &'a Pointer,
+    /// For which the probe has passed, as far as pointers say.
+    before: &'a [StoreFingerprint],
     mine: &'a dyn Recognise,
+}
+
+/// Carries a change of a ref through, at servers of which the probe has passed in this process or before [STO-9].
+pub(crate) async fn settle_probed(
+    storage: &Storage,
+    change: &Change,
+    before: &[StoreFingerprint],
+    mine: &dyn Recognise,
+    deadline: Deadline,
+) -> Result<Settled> {
+    let mine = Probed { storage, before, mine };
+    settle(storage.refs(), change, &mine, deadline, storage.runtime()).await
 }
 
 #[async_trait]
@@ -113,7 +126,7 @@ impl Recognise for Probed<'_> {
 
     fn may_be_sent(&self) -> Result<()> {
         // The objects were put since the swap was prepared, and whoever took them takes the swap.
-        if self.storage.is_probed(self.next.probed()) {
+        if self.storage.is_probed(self.before) {
             return Ok(());
         }
         let text = "another server answers at this address than when the swap was prepared";
@@ -220,9 +233,7 @@ impl Lake {
         mine: &dyn Recognise,
         deadline: Deadline,
     ) -> Result<Settled> {
-        let storage = self.storage();
-        let mine = Probed { storage, next: &next.pointer, mine };
-        settle(storage.refs(), &next.change, &mine, deadline, storage.runtime()).await
+        settle_probed(self.storage(), &next.change, next.pointer.probed(), mine, deadline).await
     }
 
     /// Probes the store, unless the pointer that the lake was opened by says that it was [STO-9]: before a ref is put or

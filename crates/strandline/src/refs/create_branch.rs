@@ -16,12 +16,13 @@ use strandline_format::{BranchStart, Label, Nonce, ObjectPath, Pack, Pointer, Re
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Keeper, Ref, Revision};
+use crate::lake::settle_probed;
 use crate::lake::{Found, Head, Lake, Standing};
 use crate::refs::keeps::{Claim, Kept};
 use crate::refs::taking::{Depth, Source, Taking};
 use crate::refs::{PATIENCE, check_time, not_known, vanished};
 use crate::runtime::Deadline;
-use crate::storage::{Change, Loaded, Recognise, Settled, settle};
+use crate::storage::{Change, Loaded, Recognise, Settled};
 
 /// A branch that is about to be made: `.await` it for its head.
 ///
@@ -179,13 +180,17 @@ impl<'a> BranchMaker<'a> {
         let storage = self.lake.storage();
         let nonce = storage.runtime().nonce()?;
         // The source was swapped before in this very store, or the store was probed for it [STO-9]: so this makes no request.
-        storage.ensure_probed(self.lake.head().pointer().probed()).await?;
-        let pointer = Pointer::reserve(self.lake.id(), self.start(source, Pack::default()), nonce)
-            .probed_in(storage.served());
+        let head = self.lake.head();
+        let before = head.pointer().probed();
+        let passed = storage.ensure_probed(before).await?;
+        let present = storage.served();
+        let vouched = before.iter().chain(&passed).find(|store| **store == present).copied();
+        let reserved = Pointer::reserve(self.lake.id(), self.start(source, Pack::default()), nonce);
+        let pointer = vouched.into_iter().fold(reserved, Pointer::probed_in);
         let path = ObjectPath::branch(self.name);
         let change = Change { path, expected: None, bytes: Bytes::from(pointer.to_json()?) };
         let mine = |now: &Loaded| Ok(Pointer::parse(&now.bytes)?.nonce() == nonce);
-        match settle(storage.refs(), &change, &mine, self.deadline, storage.runtime())
+        match settle_probed(storage, &change, before, &mine, self.deadline)
             .await
             .map_err(|error| self.named(error))?
         {

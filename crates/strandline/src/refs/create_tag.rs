@@ -12,13 +12,14 @@ use strandline_format::{
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Ref, Revision};
+use crate::lake::settle_probed;
 use crate::lake::{KNOWN_FEATURES, Lake, StandingTag};
 use crate::refs::create_branch::{default_revision, reason};
 use crate::refs::list::Tag;
 use crate::refs::taking::{Source, Taking};
 use crate::refs::{PATIENCE, check_expected, check_time, not_known, vanished};
 use crate::runtime::Deadline;
-use crate::storage::{Change, Loaded, Recognise, Settled, settle};
+use crate::storage::{Change, Loaded, Recognise, Settled};
 
 /// A tag that is about to be set: `.await` it.
 ///
@@ -231,7 +232,7 @@ pub(super) async fn put(
         expected: base.map(|base| base.token.clone()),
         bytes: Bytes::from(next.to_json()?),
     };
-    settle(lake.storage().refs(), &change, mine, deadline, lake.storage().runtime()).await
+    settle_probed(lake.storage(), &change, lake.head().pointer().probed(), mine, deadline).await
 }
 
 /// Knows the tag that we set: by our nonce, and once a sending is in doubt, by its commit: a collection has swapped it since.

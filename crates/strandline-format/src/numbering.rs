@@ -239,6 +239,34 @@ impl Pieces {
         }
     }
 
+    /// This translation and then `next`: of the ids that both tell.
+    ///
+    /// # Errors
+    /// `Malformed` if a piece has no numbers on the other branch.
+    pub fn then(&self, next: &Self) -> Result<Self> {
+        let mut all = Vec::new();
+        for piece in &self.0 {
+            let there = |id: u64| {
+                let wrong = || {
+                    Error::malformed(format!(
+                        "the ids from {} cannot be greater by {}",
+                        piece.first, piece.by
+                    ))
+                };
+                id.checked_add_signed(piece.by).ok_or_else(wrong)
+            };
+            let (first, end) = (there(piece.first)?, there(piece.end)?);
+            let met = &next.0[next.0.partition_point(|next| next.end <= first)..];
+            for next in met.iter().take_while(|next| next.first < end) {
+                let back = |id: u64| piece.first + (id - first);
+                let by =
+                    piece.by.checked_add(next.by).ok_or_else(|| Error::malformed("ids beyond 64 bits"))?;
+                all.push(Piece { first: back(next.first.max(first)), end: back(next.end.min(end)), by });
+            }
+        }
+        Ok(Self::of(all.into_iter()))
+    }
+
     /// Both translations together; where both tell an id, this one's word counts.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
@@ -365,6 +393,22 @@ mod tests {
             ours.or(&theirs).as_slice(),
             [piece(0, 10, 0), piece(10, 20, 7), piece(20, 30, 1), piece(40, 50, 8)]
         );
+    }
+
+    #[test]
+    fn one_translation_after_another_tells_what_both_tell() {
+        let first = Pieces::of([piece(0, 10, 0), piece(20, 30, 100)].into_iter());
+        let next = Pieces::of(
+            [piece(5, 8, 1), piece(9, 15, -9), piece(110, 125, -20), piece(128, 200, 0)].into_iter(),
+        );
+        let both = first.then(&next).unwrap();
+        assert_eq!(
+            both.as_slice(),
+            [piece(5, 8, 1), piece(9, 10, -9), piece(20, 25, 80), piece(28, 30, 100)]
+        );
+        for id in 0..40 {
+            assert_eq!(both.get(id), first.get(id).and_then(|id| next.get(id)), "{id}");
+        }
     }
 
     #[test]

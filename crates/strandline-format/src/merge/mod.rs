@@ -15,7 +15,7 @@ mod rows;
 mod table;
 mod value;
 
-pub use ancestor::{Ancestry, CommonAncestor, Lineage, common_ancestor};
+pub use ancestor::Ancestry;
 pub use catalog::{
     CatalogConflict, CatalogConflictKind, CatalogMerge, MergedEntry, MergedNode, merge_catalogs,
 };

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use strandline_format::{
-    CatalogEntry, EntryType, Era, HistoryEntry, MergedCommit, ObjectRef, Operation, Seq, TableId, TxnId,
+    CatalogEntry, EntryType, Era, HistoryEntry, MergedCommit, Operation, Seq, TableId, TxnId,
 };
 
-use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
+use crate::merge::ancestry::origin;
 use crate::merge::choices::{Choices, Side};
-use crate::merge::kin::{Kin, Known};
-use crate::merge::theirs::{Theirs, unlisted, upon_schema};
+use crate::merge::kin::{Kin, Known, Stands};
+use crate::merge::theirs::{BaseNumbers, Own, Theirs, unlisted, upon_schema};
 use crate::merge::{Came, Disagreements, Rebase};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
@@ -59,12 +59,21 @@ pub(crate) enum Brought {
     Disagreed(Disagreements),
 }
 
+/// Where the base stands, and in whose numbers it counts.
+#[derive(Clone, Debug)]
+enum Base {
+    Ours,
+    Theirs,
+    /// On another line, of which both sides have it.
+    Elsewhere(Commit),
+}
+
 /// The ends of what is brought in, and how they are related to ours.
 struct Ends {
     base: Snapshot,
     theirs: Snapshot,
     kin: Option<Kin>,
-    base_is_ours: bool,
+    stands: Base,
     /// The last version that both sides count alike.
     shared: Seq,
     /// The first version of ours in which a table of theirs may have been dropped.
@@ -122,7 +131,7 @@ impl Bringing {
                     dropped_since: kin.shared().seq.next()?,
                     told: told(&kin),
                     kin: Some(kin),
-                    base_is_ours: false,
+                    stands: Base::Theirs,
                     operation: Operation::Merge,
                     mixes: true,
                 })
@@ -133,7 +142,7 @@ impl Bringing {
                     base: beside(commit, ours),
                     theirs: beside(before, ours),
                     kin: None,
-                    base_is_ours: true,
+                    stands: Base::Ours,
                     shared: commit.version(),
                     dropped_since: commit.version(),
                     told: Seq(0),
@@ -148,20 +157,29 @@ impl Bringing {
 
 async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
     let kin = Kin::of(ours, theirs).await?;
-    let common = kin.ancestor()?;
-    let commit = kin.commit(&common.base).await?;
-    refuse_third(&kin, &commit, (&common.ours_merged, &common.theirs_merged)).await?;
-    refuse_picked(&kin)?;
-    let base_is_ours = common.base.seq > kin.shared().seq && kin.is_ours(&common.base);
+    let base = one_base(&kin).await?;
+    let commit = kin.commit(&base).await?;
+    let stands = match kin.stands(&base) {
+        Stands::Ours => Base::Ours,
+        Stands::Theirs | Stands::Both => Base::Theirs,
+        Stands::Elsewhere => Base::Elsewhere(commit.clone()),
+    };
+    // By way of another line they may have in common what is older than where their own parted.
+    let mut shared = kin.shared().seq;
+    if let Base::Elsewhere(base) = &stands {
+        for side in [ours, theirs] {
+            shared = shared.min(kin.parted(side.commit(), base).await?);
+        }
+    }
     let snapshot = beside(theirs, ours);
     Ok(Ends {
         base: Snapshot { catalog: commit.node().catalog.clone(), ..snapshot.clone() },
         theirs: snapshot,
-        shared: kin.shared().seq,
-        dropped_since: kin.shared().seq.next()?,
+        shared,
+        dropped_since: shared.next()?,
         told: told(&kin),
         kin: Some(kin),
-        base_is_ours,
+        stands,
         operation: Operation::Merge,
         mixes: false,
     })
@@ -192,34 +210,42 @@ async fn refuse_stranger(ours: &Ref, commit: &Ref) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
-/// Refuses heads that have met through a third branch: rows from there would be listed twice [MRG-2].
-async fn refuse_third(
-    kin: &Kin,
-    base: &Commit,
-    (ours, theirs): (&[MergedCommit], &[MergedCommit]),
-) -> Result<()> {
-    for one in ours {
-        for other in theirs {
-            if !kin.met_within(base, (one, other)).await? {
-                let message = format!(
-                    "both branches have merged from elsewhere since they parted (commits {} and {}), and what came from there would be there twice: merge one of these commits into the other branch first",
-                    one.commit.hash, other.commit.hash
-                );
-                return Err(Error::new(ErrorKind::Conflict, message));
-            }
+/// The base of a merge: the one commit that both come from and no other such commit does [MRG-1, MRG-2]. Refused is also what cannot be told
+/// from copies of it [MRG-11].
+async fn one_base(kin: &Kin) -> Result<HistoryEntry> {
+    let ancestors = kin.ancestors().await?;
+    if let Some(lost) = ancestors.lost.first() {
+        let message = format!(
+            "commit {} (version {} of its branch) was merged since the branches last met and is not kept any more, so that nobody can tell what they have in common: pick the commits that are missing one by one",
+            lost.commit.hash, lost.seq
+        );
+        return Err(Error::new(ErrorKind::SnapshotExpired, message));
+    }
+    for (copy, of) in ancestors.copies() {
+        // Two jobs may have one key on two branches.
+        if copy.txn == of.txn && origin(&kin.commit(copy).await?).is_none() {
+            continue;
+        }
+        let message = format!(
+            "commit {} (version {}) was picked as {} (version {}), and what it brought would be there twice: pick the other commits one by one as well, or reset that branch to before the pick",
+            of.commit.hash, of.seq, copy.commit.hash, copy.seq
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    match &ancestors.bases[..] {
+        [base] => Ok(base.clone()),
+        [] => Err(Error::new(
+            ErrorKind::InvalidInput,
+            "the two versions share no history: they are not of one lake",
+        )),
+        [one, other, ..] => {
+            let message = format!(
+                "the branches have two last commits in common, {} (version {}) and {} (version {}), of which neither has what the other one has, so that a merge could take back what was done since: pick the commits that are missing one by one",
+                one.commit.hash, one.seq, other.commit.hash, other.seq
+            );
+            Err(Error::new(ErrorKind::Unsupported, message))
         }
     }
-    Ok(())
-}
-
-/// Refuses to merge where one side has picked commits of the other one: their rows would be listed twice [MRG-11].
-fn refuse_picked(kin: &Kin) -> Result<()> {
-    let Some(entry) = kin.picked() else { return Ok(()) };
-    let message = format!(
-        "commit {} (version {}) was picked into the other branch, and what it brought would be there twice: pick the other commits one by one as well, or reset that branch to before the pick",
-        entry.commit.hash, entry.seq
-    );
-    Err(Error::new(ErrorKind::Conflict, message))
 }
 
 impl Ends {
@@ -290,8 +316,16 @@ impl Ends {
             }
             (_, None) => Known::default(),
         };
-        let Self { base_is_ours, shared, told, mixes, .. } = *self;
-        Ok(Node::Theirs(Box::new(Theirs { base, theirs, gone, known, base_is_ours, shared, told, mixes })))
+        let numbers = match (&self.stands, &self.kin) {
+            (Base::Ours, _) => BaseNumbers::Ours,
+            (Base::Elsewhere(commit), Some(kin)) => {
+                let (to_ours, of_theirs) = kin.known_by(commit, after.id, after).await?;
+                BaseNumbers::Own(Box::new(Own { to_ours, of_theirs }))
+            }
+            (Base::Theirs | Base::Elsewhere(_), _) => BaseNumbers::Theirs,
+        };
+        let Self { shared, told, mixes, .. } = *self;
+        Ok(Node::Theirs(Box::new(Theirs { base, theirs, gone, known, numbers, shared, told, mixes })))
     }
 }
 
@@ -336,7 +370,7 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
         base: now.clone(),
         theirs: then.clone(),
         kin: None,
-        base_is_ours: true,
+        stands: Base::Ours,
         shared: to.version(),
         dropped_since: since,
         told: Seq(0),
@@ -385,32 +419,4 @@ pub(crate) async fn before(commit: &Ref) -> Result<Ref> {
         let message = "the first commit of the lake has nothing before it";
         Error::new(ErrorKind::InvalidInput, message)
     })
-}
-
-impl Kin {
-    /// Whether all that two merged commits have in common stands in the base already [MRG-2]. What nothing keeps any more tells
-    /// nothing, so then the answer is no.
-    async fn met_within(&self, base: &Commit, (one, other): (&MergedCommit, &MergedCommit)) -> Result<bool> {
-        let read = |object: ObjectRef| async move {
-            match read_commit(self.trees(), &object).await {
-                Ok(commit) => Ok(Some(commit)),
-                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        let (Some(one), Some(other)) = futures::try_join!(read(one.commit), read(other.commit))? else {
-            return Ok(false);
-        };
-        let Some(parting) = crate::merge::kin::parting_of(self.trees(), &one, &other).await? else {
-            return Ok(false);
-        };
-        if parting.has_merges {
-            return Ok(false);
-        }
-        let entry: Option<HistoryEntry> = match parting.shared.seq == base.version() {
-            true => Some(base.node().history_entry(base.object())),
-            false => self.trees().get(&base.node().history, &parting.shared.seq).await?,
-        };
-        Ok(entry.is_some_and(|entry| entry.commit.hash == parting.shared.commit.hash))
-    }
 }

@@ -1,21 +1,24 @@
-//! How two versions are related: the base of their merge, and which of their numbers are of the same files and rows
-//! [MRG-1..3].
+//! How two versions are related: where their lines parted, and which of their numbers are of the same files and rows [MRG-3].
 //!
 //! Invariants: numbers that are not known to be the same are of different things, never guessed at; what a translation needs and
 //! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: what a merge or diff makes
 //! of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use strandline_format::merge::{Ancestry, CommonAncestor, Lineage, common_ancestor};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use strandline_format::{
-    CatalogEntry, Hash, HistoryEntry, Pieces, Renumbering, Seq, Table as TableNode, TableId, TxnId,
+    CatalogEntry, Hash, HistoryEntry, MergedCommit, Pieces, Renumbering, Seq, Table as TableNode, TableId,
 };
+use tokio::sync::OnceCell;
 
 use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::Came;
+use crate::merge::ancestry::{Ancestors, Lines, last_meeting};
 use crate::tree::{KeyRange, Trees};
 
 /// Two versions, and what their histories have in common.
@@ -29,6 +32,10 @@ pub(crate) struct Kin {
     /// The versions above it, oldest first, the heads included; of one that the other one comes before, the head alone.
     our_past: Vec<HistoryEntry>,
     their_past: Vec<HistoryEntry>,
+    /// What both come from, once it was asked for.
+    ancestors: Arc<OnceCell<Ancestors>>,
+    /// The same with what they merged before they last met.
+    whole: Arc<OnceCell<Ancestors>>,
 }
 
 /// Which numbers of theirs are of the same files and rows as which of ours, in one table.
@@ -70,16 +77,44 @@ impl Known {
         Ok(Self { files: self.files.reversed()?, rows: self.rows.reversed()?, ..self.clone() })
     }
 
+    /// What a merge has recorded of what it merged [MRG-4].
+    fn recorded(numbers: &Renumbering, ends: Ends) -> Self {
+        let (files, rows) = (numbers.files.pieces(ends.file), numbers.rows.pieces(ends.row));
+        Self { files, rows, shared: Ends::default(), met: true }
+    }
+
+    /// These numbers and then others.
+    fn then(&self, next: &Self) -> Result<Self> {
+        Ok(Self { files: self.files.then(&next.files)?, rows: self.rows.then(&next.rows)?, ..next.clone() })
+    }
+
+    /// What is told elsewhere of numbers that are not told here.
+    fn add(&mut self, other: &Self) {
+        (self.files, self.rows) = (self.files.or(&other.files), self.rows.or(&other.rows));
+        self.met = true;
+    }
+
     fn below(shared: Ends) -> Self {
         let (files, rows) = (Pieces::shared(shared.file), Pieces::shared(shared.row));
         Self { files, rows, shared, met: false }
     }
 }
 
-/// One merge of a branch into another one: the commit that it is, and the commit that it brought in.
-struct Met {
-    by: HistoryEntry,
-    of: HistoryEntry,
+/// Two lines, and how they stand to each other.
+pub(super) struct Parted {
+    /// The last version that both have in the same place.
+    pub(super) shared: HistoryEntry,
+    /// The versions above it, oldest first, the heads included.
+    pub(super) ours: Vec<HistoryEntry>,
+    pub(super) theirs: Vec<HistoryEntry>,
+}
+
+/// One table whose numbers are followed from commit to commit.
+struct Numbers<'a> {
+    kin: &'a Kin,
+    table: TableId,
+    /// Its entry in a version that has it, by which it is found in others.
+    now: (&'a Commit, &'a CatalogEntry),
 }
 
 impl Kin {
@@ -101,39 +136,42 @@ impl Kin {
                 shared,
                 our_past,
                 their_past,
+                ancestors: Arc::default(),
+                whole: Arc::default(),
             });
         }
-        let (our_past, their_past) = pasts(&trees, ours.commit(), theirs.commit()).await?;
-        let shared = match parting(&our_past, &their_past) {
-            Some(seq) => entry_of(&trees, ours.commit(), seq).await?,
-            None => None,
-        };
-        let shared = shared.ok_or_else(unrelated)?;
-        let since = |past: BTreeMap<Seq, HistoryEntry>| -> Vec<HistoryEntry> {
-            past.into_values().filter(|entry| entry.seq > shared.seq).collect()
-        };
-        let (our_past, their_past) = (since(our_past), since(their_past));
-        Ok(Self { ours: ours.clone(), theirs: theirs.clone(), trees, shared, our_past, their_past })
+        let parted = parted(&trees, ours.commit(), theirs.commit()).await?.ok_or_else(unrelated)?;
+        let Parted { shared, ours: our_past, theirs: their_past } = parted;
+        Ok(Self {
+            ours: ours.clone(),
+            theirs: theirs.clone(),
+            trees,
+            shared,
+            our_past,
+            their_past,
+            ancestors: Arc::default(),
+            whole: Arc::default(),
+        })
     }
 
-    /// The base of a merge of theirs into ours.
-    pub(crate) fn ancestor(&self) -> Result<CommonAncestor> {
-        if self.our_past.is_empty() || self.their_past.is_empty() {
-            return Ok(CommonAncestor {
-                base: self.shared.clone(),
-                shared: Some(self.shared.seq),
-                ours_merged: Vec::new(),
-                theirs_merged: Vec::new(),
-            });
-        }
-        let lineage = |past: &[HistoryEntry]| -> Vec<HistoryEntry> {
-            std::iter::once(&self.shared).chain(past).cloned().collect()
-        };
-        let (ours, theirs) = (lineage(&self.our_past), lineage(&self.their_past));
-        match common_ancestor(Lineage::new(&ours), Lineage::new(&theirs)) {
-            Ancestry::Common(common) => Ok(*common),
-            Ancestry::NeedOlder(_) | Ancestry::Unrelated => Err(unrelated()),
-        }
+    /// What both come from, by way of whatever branches. Requests: as [`Ancestors::of`], the first time.
+    pub(crate) async fn ancestors(&self) -> Result<&Ancestors> {
+        self.ancestors.get_or_try_init(|| self.find(false)).await
+    }
+
+    async fn find(&self, whole: bool) -> Result<Ancestors> {
+        let lines = Lines { shared: &self.shared, pasts: [&self.our_past, &self.their_past], whole };
+        Ancestors::of(&self.trees, self.ours.commit(), self.theirs.commit(), lines).await
+    }
+
+    /// The last version that two commits count alike. Requests: the nodes in which their histories differ.
+    pub(crate) async fn parted(&self, one: &Commit, other: &Commit) -> Result<Seq> {
+        Ok(parted(&self.trees, one, other).await?.ok_or_else(unrelated)?.shared.seq)
+    }
+
+    /// Whether their head is among our first parents.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.their_past.is_empty()
     }
 
     /// The last version that both have in the same place.
@@ -146,59 +184,38 @@ impl Kin {
         self.our_past.iter().chain(&self.their_past).any(|entry| entry.merged.is_some())
     }
 
-    /// Where the nodes of both are read.
-    pub(crate) fn trees(&self) -> &Trees {
-        &self.trees
-    }
-
     /// Whether our head is among the first parents of theirs.
     pub(crate) fn is_behind(&self) -> bool {
         self.our_past.is_empty()
     }
 
-    /// A commit of one side since they parted that the other side has picked [MRG-11].
-    pub(crate) fn picked(&self) -> Option<&HistoryEntry> {
-        let picked = |by: &[HistoryEntry], of: &'_ [HistoryEntry]| {
-            let keyed: BTreeSet<TxnId> =
-                by.iter().filter(|entry| entry.keyed).map(|entry| entry.txn).collect();
-            if keyed.is_empty() {
-                return None;
-            }
-            of.iter().position(|entry| keyed.contains(&TxnId::of_key(&pick_key(entry.commit.hash))))
-        };
-        let theirs = picked(&self.our_past, &self.their_past).and_then(|at| self.their_past.get(at));
-        theirs.or_else(|| picked(&self.their_past, &self.our_past).and_then(|at| self.our_past.get(at)))
+    /// Which line a version stands on.
+    pub(crate) fn stands(&self, entry: &HistoryEntry) -> Stands {
+        let is_among = |past: &[HistoryEntry]| past.iter().any(|one| one.commit.hash == entry.commit.hash);
+        match () {
+            () if entry.commit.hash == self.shared.commit.hash => Stands::Both,
+            () if is_among(&self.our_past) => Stands::Ours,
+            () if is_among(&self.their_past) => Stands::Theirs,
+            () => Stands::Elsewhere,
+        }
     }
 
-    /// Whether a version is one of ours, counted on our line.
-    pub(crate) fn is_ours(&self, entry: &HistoryEntry) -> bool {
-        entry.seq <= self.shared.seq || self.our_past.iter().any(|ours| ours.commit.hash == entry.commit.hash)
-    }
-
-    /// A commit of either line. At most one request.
+    /// A commit of any line. At most one request.
     ///
     /// # Errors
-    /// `SnapshotExpired` if neither keeps it.
+    /// `SnapshotExpired` if nothing keeps it.
     pub(crate) async fn commit(&self, entry: &HistoryEntry) -> Result<Commit> {
-        let (mine, other) =
-            if self.is_ours(entry) { (&self.ours, &self.theirs) } else { (&self.theirs, &self.ours) };
         let line = |at: &Ref| at.line().clone();
-        match line(mine).commit(entry).await {
-            Err(error) if entry.seq <= self.shared.seq => line(other).commit(entry).await.map_err(|_| error),
-            found => found,
+        match self.stands(entry) {
+            Stands::Both => match line(&self.ours).commit(entry).await {
+                Err(error) => line(&self.theirs).commit(entry).await.map_err(|_| error),
+                found => found,
+            },
+            Stands::Ours => line(&self.ours).commit(entry).await,
+            Stands::Theirs => line(&self.theirs).commit(entry).await,
+            Stands::Elsewhere => read_commit(&self.trees, &entry.commit).await,
         }
-        .map_err(|error| match error.kind() {
-            ErrorKind::Corrupt | ErrorKind::SnapshotExpired => Error::new(
-                ErrorKind::SnapshotExpired,
-                format!(
-                    "the versions are compared by version {} ({}), which is not kept any more: {}",
-                    entry.seq,
-                    entry.commit.hash,
-                    error.message()
-                ),
-            ),
-            _ => error,
-        })
+        .map_err(|error| expired(entry.seq, entry.commit.hash, error))
     }
 
     /// Which of their numbers in a table are which of ours. No request if one version comes before the other; else a few for each
@@ -208,63 +225,185 @@ impl Kin {
         table: TableId,
         (ours, theirs): (&CatalogEntry, &CatalogEntry),
     ) -> Result<Known> {
-        let shared = self.shared_ends(table, ours, theirs).await?;
-        let mut known = Known::below(shared);
-        let forwards = meetings(&self.our_past, &self.their_past);
-        if let Some((numbers, ends)) =
-            self.latest(table, forwards, (&self.ours, &self.theirs, theirs)).await?
-        {
-            known.files = known.files.or(&numbers.files.pieces(ends.file));
-            known.rows = known.rows.or(&numbers.rows.pieces(ends.row));
-            known.met = true;
+        let older = match (self.our_past.is_empty(), self.their_past.is_empty()) {
+            (true, _) => Some(ours),
+            (_, true) => Some(theirs),
+            (false, false) => None,
+        };
+        let numbers = Numbers { kin: self, table, now: (self.theirs.commit(), theirs) };
+        match older {
+            Some(older) => Ok(Known::below(numbers.ends(Some(older)).await?)),
+            None => {
+                let lines = Parted {
+                    shared: self.shared.clone(),
+                    ours: self.our_past.clone(),
+                    theirs: self.their_past.clone(),
+                };
+                numbers.known(lines, (self.ours.commit(), self.theirs.commit())).await
+            }
         }
-        let backwards = meetings(&self.their_past, &self.our_past);
-        if let Some((numbers, ends)) = self.latest(table, backwards, (&self.theirs, &self.ours, ours)).await?
-        {
-            known.files = known.files.or(&numbers.files.pieces(ends.file).reversed()?);
-            known.rows = known.rows.or(&numbers.rows.pieces(ends.row).reversed()?);
-            known.met = true;
+    }
+
+    /// The numbers of a base that stands on neither line: in those of ours, and those of theirs in them.
+    pub(crate) async fn known_by(
+        &self,
+        base: &Commit,
+        table: TableId,
+        theirs: &CatalogEntry,
+    ) -> Result<(Known, Known)> {
+        let numbers = Numbers { kin: self, table, now: (self.theirs.commit(), theirs) };
+        let (ours, theirs) = (self.ours.commit(), self.theirs.commit());
+        Ok((numbers.between(ours, base).await?, numbers.between(base, theirs).await?))
+    }
+
+    /// A commit that was merged. At most one request.
+    async fn merged(&self, merged: &MergedCommit) -> Result<Commit> {
+        read_commit(&self.trees, &merged.commit)
+            .await
+            .map_err(|error| expired(merged.seq, merged.commit.hash, error))
+    }
+}
+
+fn expired(seq: Seq, commit: Hash, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Corrupt | ErrorKind::SnapshotExpired => Error::new(
+            ErrorKind::SnapshotExpired,
+            format!(
+                "the versions are compared by version {seq} ({commit}), which is not kept any more: {}",
+                error.message()
+            ),
+        ),
+        _ => error,
+    }
+}
+
+/// The line of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// It is the last one that both have.
+    Both,
+    Ours,
+    Theirs,
+    /// On none of the two.
+    Elsewhere,
+}
+
+impl Numbers<'_> {
+    /// The numbers of one commit in those of another one.
+    fn between<'b>(&'b self, to: &'b Commit, from: &'b Commit) -> BoxFuture<'b, Result<Known>> {
+        async move {
+            match parted(&self.kin.trees, to, from).await? {
+                Some(lines) => self.known(lines, (to, from)).await,
+                None => Ok(Known::default()),
+            }
+        }
+        .boxed()
+    }
+
+    /// What the merges on both lines have recorded. Each knew all that the lines had met in before, so that of those which merged of the other line
+    /// the latest tells all up to it; what was merged of other lines since is followed by itself.
+    async fn known(&self, lines: Parted, (to, from): (&Commit, &Commit)) -> Result<Known> {
+        let shared = self.kin.commit(&lines.shared).await?;
+        let mut known = Known::below(self.ends_at(&shared).await?);
+        let (mut since, mut told) = ([lines.shared.seq; 2], [lines.shared.seq; 2]);
+        let sides = [(&lines.ours, &lines.theirs), (&lines.theirs, &lines.ours)];
+        for (at, (by, of)) in sides.into_iter().enumerate() {
+            if let Some(met) = last_meeting(by, of) {
+                since[at] = since[at].max(met);
+            }
+            if let Some((pieces, met)) = self.latest(by, of).await? {
+                known.add(&if at == 0 { pieces } else { pieces.reversed()? });
+                told[at] = told[at].max(met.by.seq);
+                told[1 - at] = told[1 - at].max(met.of.seq);
+            }
+        }
+        let later: Vec<&HistoryEntry> = sides
+            .iter()
+            .zip(told)
+            .flat_map(|((by, of), told)| elsewhere(by, of).filter(move |entry| entry.seq > told))
+            .collect();
+        if later.is_empty() {
+            return Ok(known);
+        }
+        // A merge that did not change the table has recorded nothing of what was found before it.
+        let earlier = |(by, of, since): (&[HistoryEntry], &[HistoryEntry], Seq), told: Seq| {
+            elsewhere(by, of).any(|entry| entry.seq > told && entry.seq <= since)
+        };
+        let is_whole = (0..2).any(|at| earlier((sides[at].0, sides[at].1, since[at]), told[at]));
+        let ancestors = match is_whole {
+            true => self.kin.whole.get_or_try_init(|| self.kin.find(true)).await?,
+            false => self.kin.ancestors().await?,
+        };
+        for (at, (by, of)) in sides.into_iter().enumerate() {
+            let other = if at == 0 { from } else { to };
+            let counts = |entry: &&HistoryEntry| {
+                let meets = |merged: MergedCommit| {
+                    ancestors.meet_above(merged.commit.hash, other.hash(), lines.shared.commit.hash)
+                };
+                entry.seq > told[at] && entry.merged.is_some_and(meets)
+            };
+            for entry in elsewhere(by, of).rev().filter(counts) {
+                let Some(pieces) = self.by_way_of(entry, other).await? else { continue };
+                known.add(&if at == 0 { pieces } else { pieces.reversed()? });
+            }
         }
         Ok(known)
     }
 
-    async fn shared_ends(&self, table: TableId, ours: &CatalogEntry, theirs: &CatalogEntry) -> Result<Ends> {
-        let entry = match (self.our_past.is_empty(), self.their_past.is_empty()) {
-            (true, _) => Some(ours.clone()),
-            (_, true) => Some(theirs.clone()),
-            (false, false) => {
-                let shared = self.commit(&self.shared).await?;
-                entry_at(&self.trees, table, (&shared, &self.ours), Some(ours)).await?
-            }
-        };
-        self.ends(entry.as_ref()).await
+    /// What the latest merge of the other line has recorded that changed the table; one that did not found nothing that is not known from the
+    /// one before.
+    async fn latest(&self, by: &[HistoryEntry], of: &[HistoryEntry]) -> Result<Option<(Known, Met)>> {
+        for by in by.iter().rev() {
+            let Some(merged) = by.merged else { continue };
+            let Some(of) = of.iter().find(|other| other.commit.hash == merged.commit.hash) else { continue };
+            let Some(numbers) = self.recorded(by).await? else { continue };
+            let ends = self.ends_at(&self.kin.commit(of).await?).await?;
+            return Ok(Some((Known::recorded(&numbers, ends), Met { by: by.clone(), of: of.clone() })));
+        }
+        Ok(None)
+    }
+
+    /// The numbers of a commit in those of a merge, by way of what was merged.
+    async fn by_way_of(&self, by: &HistoryEntry, from: &Commit) -> Result<Option<Known>> {
+        let Some(merged) = by.merged else { return Ok(None) };
+        let Some(numbers) = self.recorded(by).await? else { return Ok(None) };
+        let merged = self.kin.merged(&merged).await?;
+        let recorded = Known::recorded(&numbers, self.ends_at(&merged).await?);
+        self.between(&merged, from).await?.then(&recorded).map(Some)
+    }
+
+    async fn recorded(&self, by: &HistoryEntry) -> Result<Option<Renumbering>> {
+        let commit = self.kin.commit(by).await?;
+        let change = commit.changes().iter().find(|change| change.table == self.table);
+        Ok(change.map(|change| change.renumbered.clone().unwrap_or_default()))
+    }
+
+    async fn ends_at(&self, commit: &Commit) -> Result<Ends> {
+        let (at, entry) = self.now;
+        let found = entry_at(&self.kin.trees, self.table, (commit, at), Some(entry)).await?;
+        self.ends(found.as_ref()).await
     }
 
     async fn ends(&self, entry: Option<&CatalogEntry>) -> Result<Ends> {
         let Some(entry) = entry else { return Ok(Ends::default()) };
-        let text = self.trees.text(&entry.node).await?;
+        let text = self.kin.trees.text(&entry.node).await?;
         Ok(Ends::of(&TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?))
     }
+}
 
-    /// The translation of the latest merge that changed the table, from the numbers of the branch that was merged to those of
-    /// the one that merged it, and where the former end.
-    async fn latest(
-        &self,
-        table: TableId,
-        meetings: Vec<Met>,
-        (by, of, now): (&Ref, &Ref, &CatalogEntry),
-    ) -> Result<Option<(Renumbering, Ends)>> {
-        for met in meetings {
-            let commit = by.line().commit(&met.by).await?;
-            // A merge that did not change the table found nothing that is not known from the one before.
-            let Some(change) = commit.changes().iter().find(|change| change.table == table) else { continue };
-            let numbers = change.renumbered.clone().unwrap_or_default();
-            let merged = self.commit(&met.of).await?;
-            let entry = entry_at(&self.trees, table, (&merged, of), Some(now)).await?;
-            return Ok(Some((numbers, self.ends(entry.as_ref()).await?)));
-        }
-        Ok(None)
-    }
+/// A merge of one line into another one: the commit that it is, and the commit that it brought in.
+struct Met {
+    by: HistoryEntry,
+    of: HistoryEntry,
+}
+
+/// The versions of a line that merged what is on neither.
+fn elsewhere<'a>(
+    by: &'a [HistoryEntry],
+    of: &'a [HistoryEntry],
+) -> impl DoubleEndedIterator<Item = &'a HistoryEntry> {
+    let on_either = move |hash: Hash| by.iter().chain(of).any(|other| other.commit.hash == hash);
+    by.iter().filter(move |entry| entry.merged.is_some_and(|merged| !on_either(merged.commit.hash)))
 }
 
 /// Where one version stands in the first-parent history of the other, the older one.
@@ -272,6 +411,37 @@ async fn direct(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<
     let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
     let found = entry_of(trees, new, old.version()).await?;
     Ok(found.filter(|entry| entry.commit.hash == old.hash()))
+}
+
+/// Two commits of any lines; `None` if they share nothing.
+pub(super) async fn parted(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<Parted>> {
+    if let Some(shared) = direct(trees, ours, theirs).await? {
+        // Also of a line that another one comes before all is wanted.
+        let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
+        let past = past_since(trees, new, old.version()).await?;
+        let (ours, theirs) = if old.hash() == ours.hash() { (Vec::new(), past) } else { (past, Vec::new()) };
+        return Ok(Some(Parted { shared, ours, theirs }));
+    }
+    let (our_past, their_past) = pasts(trees, ours, theirs).await?;
+    let shared = match parting(&our_past, &their_past) {
+        Some(seq) => entry_of(trees, ours, seq).await?,
+        None => None,
+    };
+    let Some(shared) = shared else { return Ok(None) };
+    let since = |past: Past| past.into_values().filter(|entry| entry.seq > shared.seq).collect();
+    let (ours, theirs) = (since(our_past), since(their_past));
+    Ok(Some(Parted { shared, ours, theirs }))
+}
+
+/// The versions of a line above one of them, its head included.
+async fn past_since(trees: &Trees, head: &Commit, since: Seq) -> Result<Vec<HistoryEntry>> {
+    if head.version() <= since {
+        return Ok(Vec::new());
+    }
+    let range = KeyRange::new(since.next()?..);
+    let mut entries = trees.collect(&head.node().history, &range).await?;
+    entries.push(own_entry(head));
+    Ok(entries)
 }
 
 type Past = BTreeMap<Seq, HistoryEntry>;
@@ -290,14 +460,14 @@ async fn pasts(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<(Past, P
 }
 
 /// Where two commits parted.
-pub(super) struct Parting {
-    pub(super) shared: HistoryEntry,
+struct Parting {
+    shared: HistoryEntry,
     /// Whether either has merged anything since.
-    pub(super) has_merges: bool,
+    has_merges: bool,
 }
 
 /// Where two commits of any branches parted; `None` if they share nothing.
-pub(super) async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> Result<Option<Parting>> {
+async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> Result<Option<Parting>> {
     let (one_past, other_past) = pasts(trees, one, other).await?;
     let Some(seq) = parting(&one_past, &other_past) else { return Ok(None) };
     let since = one_past.values().chain(other_past.values()).filter(|entry| entry.seq > seq);
@@ -308,9 +478,7 @@ pub(super) async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> R
 /// What came into a line from others after one of its commits, up to another one. Requests: the nodes of the history that hold these
 /// versions; for each merge among them what tells where its branch parted.
 pub(crate) async fn came_since(trees: &Trees, since: &Commit, tip: &Commit) -> Result<Came> {
-    let range = KeyRange::new(since.version().next()?..);
-    let mut entries = trees.collect(&tip.node().history, &range).await?;
-    entries.push(own_entry(tip));
+    let entries = past_since(trees, tip, since.version()).await?;
     let mut came = Came { picks: entries.iter().any(|entry| entry.keyed), ..Came::NOTHING };
     for merged in entries.iter().filter_map(|entry| entry.merged.as_ref()) {
         let parting = match read_commit(trees, &merged.commit).await {
@@ -351,24 +519,14 @@ fn own_entry(at: &Commit) -> HistoryEntry {
     at.node().history_entry(at.object())
 }
 
-/// The merges of one line's commits into the other one, the newest first.
-fn meetings(by: &[HistoryEntry], of: &[HistoryEntry]) -> Vec<Met> {
-    let met = |entry: &HistoryEntry| {
-        let merged = entry.merged?;
-        let of = of.iter().find(|other| other.commit.hash == merged.commit.hash)?;
-        Some(Met { by: entry.clone(), of: of.clone() })
-    };
-    by.iter().rev().filter_map(met).collect()
-}
-
-/// A table's entry in the catalog of an earlier commit of a line, if it was there.
+/// A table's entry in the catalog of a commit, if it was there, by that of another one.
 async fn entry_at(
     trees: &Trees,
     table: TableId,
-    (commit, line): (&Commit, &Ref),
+    (commit, at): (&Commit, &Commit),
     now: Option<&CatalogEntry>,
 ) -> Result<Option<CatalogEntry>> {
-    let changes = trees.changes(&commit.node().catalog, &line.commit().node().catalog).await?;
+    let changes = trees.changes(&commit.node().catalog, &at.node().catalog).await?;
     let is_it = |entry: &&CatalogEntry| entry.id == table;
     if let Some(before) = changes.iter().filter_map(|change| change.before.as_ref()).find(is_it) {
         return Ok(Some(before.clone()));

@@ -5,6 +5,7 @@
 //! both sides touched the same ones [REB-8], and keys only where both sides may have the same ones [REB-17]; it rewrites metadata only; all conflicts of all tables are found, not the first one. What does not belong here: the loop that
 //! tries again (`commit`), and which commit on the other side it was (looked for once there is a conflict).
 
+mod ancestry;
 mod bring;
 mod cells;
 mod choices;
@@ -27,6 +28,7 @@ use strandline_format::{
     Catalog, CatalogEntry, EntryType, Era, Hash, NameKey, ObjectRef, Operation, Seq, TableId, TxnId,
 };
 
+pub(crate) use ancestry::{PICKED, origin};
 pub(crate) use bring::{Act, Bringing, Brought, Upon, before};
 pub use cells::ContestedRows;
 pub(crate) use choices::Choices;

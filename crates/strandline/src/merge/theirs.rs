@@ -34,14 +34,34 @@ pub(crate) struct Theirs {
     pub(crate) gone: Option<TableState>,
     /// The numbers of theirs in those of ours.
     pub(crate) known: Known,
-    /// Whether the base is a version of ours, counted in our numbers, and not one of theirs.
-    pub(crate) base_is_ours: bool,
+    /// In whose numbers the base counts.
+    pub(crate) numbers: BaseNumbers,
     /// The last version that both sides count alike.
     pub(crate) shared: Seq,
     /// The last one whose number means the same in all rows of both: none after merges, which bring in numbers of other lines.
     pub(crate) told: Seq,
     /// Whether it comes from elsewhere and is not merged with all that it follows from.
     pub(crate) mixes: bool,
+}
+
+/// In whose numbers the base of a merge counts.
+#[derive(Clone, Debug)]
+pub(crate) enum BaseNumbers {
+    /// It is a version of ours.
+    Ours,
+    /// It is a version of theirs.
+    Theirs,
+    /// It is on another line, and has its own.
+    Own(Box<Own>),
+}
+
+/// How the numbers of a base stand that is on another line.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    /// Its numbers in those of ours.
+    pub(crate) to_ours: Known,
+    /// The numbers of theirs in those of it.
+    pub(crate) of_theirs: Known,
 }
 
 /// The same, in the numbers of one state of ours.
@@ -79,13 +99,18 @@ impl Theirs {
         // What it took from elsewhere since the branches parted may stand in files by now that it added itself.
         let mut restores = self.mixes || their_table.restored > self.shared;
         let on_one_line = Known::on_one_line(&base.table, their_table);
-        let known = if self.base_is_ours { &self.known } else { &on_one_line };
+        let known = match &self.numbers {
+            BaseNumbers::Ours => &self.known,
+            BaseNumbers::Theirs => &on_one_line,
+            BaseNumbers::Own(own) => &own.of_theirs,
+        };
+        let of_base = self.of_base((&base, ours), &numbers)?;
+        let shared = self.shared_files();
         let sides_of = Sides { trees, before: &base.table, after: their_table, known };
         for change in sides_of.files().await? {
             let is_known = |entry: &FileEntry| self.known.files.get(entry.id.0).is_some();
-            if !self.base_is_ours {
-                strangers.extend(change.before.iter().filter(|entry| !is_known(entry)).map(|entry| entry.id));
-            }
+            strangers
+                .extend(change.before.iter().filter(|entry| !self.has_come(entry)).map(|entry| entry.id));
             if let Some(Part { entry, is_fresh }) = came_with(&change, (&base, &self.theirs), known).await? {
                 let renumbered = numbers.renumber(&entry)?;
                 if !is_fresh {
@@ -94,17 +119,14 @@ impl Theirs {
                 }
                 came.push(renumbered);
             }
-            let before = match change.before {
-                Some(entry) if !self.base_is_ours => Some(numbers.renumber(&entry)?),
-                entry => entry,
-            };
+            let before = change.before.map(|entry| of_base.renumber(&entry)).transpose()?;
             let after = change.after.map(|entry| numbers.renumber(&entry)).transpose()?;
             sides.0.edit(before.into_iter().map(|entry| (entry.id, Some(entry))));
             sides.1.edit(after.into_iter().map(|entry| (entry.id, Some(entry))));
         }
         let only = |table: &TableNode, files: Root<Files>| TableNode {
             files,
-            next_file: FileId(self.known.shared.file),
+            next_file: FileId(shared),
             next_row: our_table.next_row,
             ..table.clone()
         };
@@ -116,6 +138,36 @@ impl Theirs {
             era,
         );
         Ok(Translated { base, draft, numbers, next, strangers, places, came, restores })
+    }
+
+    /// The numbers of the base in those of ours.
+    fn of_base(&self, (base, ours): (&TableState, &TableState), theirs: &Renumbering) -> Result<Renumbering> {
+        let (base, ours) = (Ends::of(&base.table), Ends::of(&ours.table));
+        Ok(match &self.numbers {
+            BaseNumbers::Ours => Renumbering::default(),
+            BaseNumbers::Theirs => theirs.clone(),
+            BaseNumbers::Own(own) => Renumbering {
+                files: own.to_ours.files.complete(base.file, ours.file)?.0,
+                rows: own.to_ours.rows.complete(base.row, ours.row)?.0,
+            },
+        })
+    }
+
+    /// Whether ours has ever had a file of the base.
+    fn has_come(&self, entry: &FileEntry) -> bool {
+        match &self.numbers {
+            BaseNumbers::Ours => true,
+            BaseNumbers::Theirs => self.known.files.get(entry.id.0).is_some(),
+            BaseNumbers::Own(own) => own.to_ours.files.get(entry.id.0).is_some(),
+        }
+    }
+
+    /// Below this the ids of files are of the same files on all sides.
+    fn shared_files(&self) -> u64 {
+        match &self.numbers {
+            BaseNumbers::Own(own) => self.known.shared.file.min(own.to_ours.shared.file),
+            BaseNumbers::Ours | BaseNumbers::Theirs => self.known.shared.file,
+        }
     }
 
     /// The places that a state of ours has and the base has not, if it took rows from another version since: else all of them are in
@@ -143,9 +195,10 @@ impl Theirs {
 
     /// The numbers of ours in those of the base.
     fn known_of_ours(&self, base: &TableState, ours: &TableState) -> Result<Known> {
-        match self.base_is_ours {
-            true => Ok(Known::on_one_line(&base.table, &ours.table)),
-            false => self.known.reversed(),
+        match &self.numbers {
+            BaseNumbers::Ours => Ok(Known::on_one_line(&base.table, &ours.table)),
+            BaseNumbers::Theirs => self.known.reversed(),
+            BaseNumbers::Own(own) => own.to_ours.reversed(),
         }
     }
 
@@ -178,7 +231,7 @@ impl Theirs {
         mut draft: Draft,
         trees: &Trees,
     ) -> Result<(Draft, Renumbering)> {
-        let everything = Self { base: None, base_is_ours: false, ..self.clone() };
+        let everything = Self { base: None, numbers: BaseNumbers::Theirs, ..self.clone() };
         let translated = everything.upon(ours, trees, draft.era).await?;
         let mut table = (*self.theirs.table).clone();
         let schema;

@@ -52,8 +52,8 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 /// ```
 ///
 /// # Errors
-/// `NotFound` and `InvalidInput` for names, those that something is decided for among them; `SnapshotExpired` if the common ancestor is not kept any more; `Conflict` if the branches
-/// have met through a third one, or one has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
+/// `NotFound` and `InvalidInput` for names, those that something is decided for among them; `SnapshotExpired` if the common ancestor, or what a branch
+/// has merged since the two met, is not kept any more; `Unsupported` if there are several last common ancestors, or one side has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
 /// as of a commit; `Corrupt` and the store's errors.
 #[derive(Clone, Debug)]
 #[must_use = "a version is merged when this is awaited"]
@@ -214,14 +214,15 @@ struct Ready {
 impl Ready {
     async fn relation(&self, ours: &Ref) -> Result<Relation> {
         let kin = Kin::of(ours, &self.theirs).await?;
-        let base = kin.ancestor()?.base.commit.hash;
-        Ok(if base == self.theirs.commit().hash() {
-            Relation::Behind
-        } else if kin.is_behind() {
-            Relation::Ahead
-        } else {
-            Relation::Parted
-        })
+        if kin.is_ahead() {
+            return Ok(Relation::Behind);
+        }
+        if kin.is_behind() {
+            return Ok(Relation::Ahead);
+        }
+        // It may have come by way of other branches.
+        let has_come = kin.ancestors().await?.reaches(ours.commit().hash(), self.theirs.commit().hash());
+        Ok(if has_come { Relation::Behind } else { Relation::Parted })
     }
 
     fn carrying(&self) -> Carrying<'_> {

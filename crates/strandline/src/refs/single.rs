@@ -13,12 +13,9 @@ use crate::commit::build::Label;
 use crate::error::Result;
 use crate::history::{Ref, Revision};
 use crate::lake::Lake;
-use crate::merge::{Act, Bringing, Choices, Side, before, pick_key};
+use crate::merge::{Act, Bringing, Choices, Kin, PICKED, Side, before, origin, pick_key};
 use crate::refs::carry::{Carrying, Merged};
 use crate::refs::check_expected;
-
-/// The property that says which commit was picked [MRG-9].
-const PICKED: &str = "strandline.picked";
 
 /// Which of the acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +157,18 @@ impl Single {
             }
             Act::Merge(_) | Act::Reset(_) => choices.check_names(&[&now, of.snapshot()]).await?,
         }
-        let picked = (self.what == What::Pick).then(|| of.commit().hash());
+        let picked = match self.what {
+            // A pick is a copy of what it was picked from, and picked again another one of that.
+            What::Pick => Some(origin(of.commit()).unwrap_or_else(|| of.commit().hash())),
+            What::Revert | What::Reset => None,
+        };
+        if let Some(origin) = picked.filter(|origin| *origin != of.commit().hash()) {
+            let ours = Ref::of_head(self.lake.clone(), Arc::clone(&head));
+            let kin = Kin::of(&ours, &of).await?;
+            if kin.ancestors().await?.reaches(ours.commit().hash(), origin) {
+                return Ok(Merged::UpToDate(ours));
+            }
+        }
         let carrying = Carrying {
             lake: &self.lake,
             branch: &branch,
@@ -182,8 +190,8 @@ impl Single {
             (None, What::Reset) => format!("reset to version {} ({})", of.version(), &hash[..12]),
         };
         let mut properties = CommitProperties::default();
-        if picked.is_some() {
-            properties.set(PropertyKey::new(PICKED)?, PropertyValue::new(hash)?)?;
+        if let Some(origin) = picked {
+            properties.set(PropertyKey::new(PICKED)?, PropertyValue::new(origin.to_string())?)?;
         }
         let author = match (self.author.is_empty(), self.what) {
             (true, What::Pick) => of.commit().author().to_owned(),

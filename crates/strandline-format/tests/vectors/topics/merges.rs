@@ -8,15 +8,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use strandline_format::merge::{
-    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, KeyedRow, Lineage, ListMap, MergedNode,
-    RowFate, RowMerge, TableConflict, TableSide, TouchedTwice, common_ancestor, merge_catalogs, merge_tables,
-    same_keys,
+    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, KeyedRow, ListMap, MergedNode, RowFate,
+    RowMerge, TableConflict, TableSide, TouchedTwice, merge_catalogs, merge_tables, same_keys,
 };
 use strandline_format::tree::{Columns, Node, TreeKind};
 use strandline_format::{
-    CatalogEntry, DeletionVector, EntryType, Era, FileEntry, FileId, Files, Hash, HistoryEntry, MergedCommit,
-    NumberMap, ObjectRef, Pieces, Renumbering, RowId, RowIds, Seq, Stats, Step, Table, TableId, TableName,
-    TableSchema, Timestamp, TxnId,
+    CatalogEntry, DeletionVector, EntryType, Era, FileEntry, FileId, Files, Hash, NumberMap, ObjectRef,
+    Pieces, Renumbering, RowId, RowIds, Seq, Stats, Step, Table, TableId, TableName, TableSchema,
 };
 
 use super::deletes::{Range, of, ranges};
@@ -361,66 +359,33 @@ pub(crate) fn translation(input: &RawValue) -> Outcome {
     super::trees::member(&text, "entries")
 }
 
-/// A word for the commit, and what it merged: a version and a word.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CommitInput {
-    commit: String,
-    merged: Option<(u64, String)>,
-    /// Seconds.
-    #[serde(default)]
-    time: i64,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AncestorInput {
-    ours: LineageInput,
-    theirs: LineageInput,
+    /// Lines of words, the oldest first; a word is a commit, or `commit<merged`.
+    lines: Vec<String>,
+    ours: String,
+    theirs: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineageInput {
-    first: u64,
-    commits: Vec<CommitInput>,
-}
-
-impl LineageInput {
-    fn entries(&self) -> Result<Vec<HistoryEntry>, Failure> {
-        let entry = |(seq, commit): (u64, &CommitInput)| {
-            let merged =
-                |(seq, word): &(u64, String)| MergedCommit { seq: Seq(*seq), commit: object_of(word) };
-            Ok(HistoryEntry {
-                seq: Seq(seq),
-                commit: object_of(&commit.commit),
-                time: Timestamp::from_micros(commit.time * 1_000_000)?,
-                txn: TxnId::from_bytes([0; 16]),
-                keyed: false,
-                merged: commit.merged.as_ref().map(merged),
-            })
-        };
-        (self.first..).zip(&self.commits).map(entry).collect()
-    }
-}
-
-/// `{"ours", "theirs"}`, the newest parts of two histories with their heads, to the base of a merge and the last shared version.
+/// `{"lines", "ours", "theirs"}`, commits of one lake and two heads, to their last common ancestors, of which a merge needs one.
 pub(crate) fn ancestor(input: &RawValue) -> Outcome {
-    let AncestorInput { ours, theirs } = read(input)?;
-    let (our_entries, their_entries) = (ours.entries()?, theirs.entries()?);
-    outcome(match common_ancestor(Lineage::new(&our_entries), Lineage::new(&their_entries)) {
-        Ancestry::Unrelated => json!("unrelated"),
-        Ancestry::NeedOlder(seq) => json!({ "older than": seq.0 }),
-        Ancestry::Common(found) => {
-            let all = ours.commits.iter().chain(&theirs.commits);
-            let base =
-                all.map(|commit| &commit.commit).find(|word| object_of(word).hash == found.base.commit.hash);
-            let merged = |list: &[MergedCommit]| list.iter().map(|merged| merged.seq.0).collect::<Vec<_>>();
-            json!({
-                "base": base,
-                "shared": found.shared.map(|seq| seq.0),
-                "merged elsewhere": [merged(&found.ours_merged), merged(&found.theirs_merged)],
-            })
+    let input: AncestorInput = read(input)?;
+    let mut graph = Ancestry::default();
+    let mut words = BTreeMap::new();
+    for line in &input.lines {
+        let mut before = None;
+        for word in line.split(' ') {
+            let (commit, merged) =
+                word.split_once('<').map_or((word, None), |(commit, of)| (commit, Some(of)));
+            let hash = |word: &str| object_of(word).hash;
+            graph.add(hash(commit), before.into_iter().chain(merged.map(hash)));
+            words.insert(hash(commit), commit);
+            before = Some(hash(commit));
         }
-    })
+    }
+    let found = graph.common(object_of(&input.ours).hash, object_of(&input.theirs).hash);
+    let mut bases: Vec<&str> = found.iter().filter_map(|hash| words.get(hash).copied()).collect();
+    bases.sort_unstable();
+    outcome(json!({ "bases": bases }))
 }

@@ -50,7 +50,7 @@ fn steps() -> impl Strategy<Value = Step> {
 const BRANCHES: [&str; 2] = ["main", "dev"];
 
 /// What three states come to, and the rows that the sides disagree on.
-fn expected(base: &State, ours: &State, theirs: &State) -> (State, Vec<i64>) {
+pub(super) fn expected(base: &State, ours: &State, theirs: &State) -> (State, Vec<i64>) {
     let (mut merged, mut contested) = (State::new(), Vec::new());
     let keys: BTreeSet<i64> = base.keys().chain(ours.keys()).chain(theirs.keys()).copied().collect();
     for u in keys {
@@ -298,7 +298,7 @@ async fn run(history: &[Step], copies: bool) -> usize {
 }
 
 /// The rows that a merge says the sides disagree on; one that came back, or that both have put in, is not among those of the base.
-fn told(found: &MergeConflicts) -> Vec<i64> {
+pub(super) fn told(found: &MergeConflicts) -> Vec<i64> {
     let rows = found.rows.iter().flat_map(|rows| [&rows.base, &rows.ours, &rows.theirs]);
     let keys = found.keys.iter().flat_map(|keys| [&keys.ours, &keys.theirs]);
     let told: BTreeSet<i64> = rows.chain(keys).flat_map(triples).map(|row| row.0).collect();

@@ -1,0 +1,380 @@
+//! Branches that met by way of others: what is there comes once, and what was done since stays done, whichever way it came [MRG-1..4].
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::random::{expected, told};
+use super::*;
+use crate::histories::cases;
+
+async fn append(lake: &Lake, branch: &str, u: i64) {
+    on(lake, branch, async |on| on.append("t", rows(&[(u, 1, 1)])).await.map(drop).unwrap()).await;
+}
+
+/// Branches with a row each of their own; `state` sees to it that none stands twice.
+async fn branches(names: &[(&str, i64)]) -> Lake {
+    let (_, lake) = tens().await;
+    for (name, _) in names {
+        if !["main", "dev"].contains(name) {
+            lake.create_branch(*name).await.unwrap();
+        }
+    }
+    for (name, u) in names {
+        append(&lake, name, *u).await;
+    }
+    lake
+}
+
+async fn keys(lake: &Lake, branch: &str) -> Vec<i64> {
+    state(lake, branch).await.into_keys().filter(|u| *u >= 10).collect()
+}
+
+#[test]
+fn what_came_by_way_of_another_branch_does_not_come_again() {
+    paused(async {
+        let lake = branches(&[("main", 10), ("x", 11), ("dev", 12)]).await;
+        merge(&lake, "x", "main").await;
+        merge(&lake, "main", "dev").await;
+        // All of it is there.
+        assert!(matches!(lake.merge("x").into("dev").await.unwrap(), Merged::UpToDate(_)));
+        assert_eq!(keys(&lake, "dev").await, [10, 11, 12]);
+        // What is there of it is known again, from either end.
+        set(&lake, "x", 11, "a", 5).await;
+        append(&lake, "x", 13).await;
+        delete(&lake, "dev", 12).await;
+        merge(&lake, "x", "dev").await;
+        assert_eq!(keys(&lake, "dev").await, [10, 11, 13]);
+        assert_eq!(state(&lake, "dev").await[&11], (5, 1));
+        merge(&lake, "dev", "x").await;
+        assert_eq!(state(&lake, "x").await, state(&lake, "dev").await);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn an_older_version_of_what_was_merged_is_there_already() {
+    paused(async {
+        let lake = branches(&[("main", 10), ("dev", 11)]).await;
+        append(&lake, "dev", 12).await;
+        merge(&lake, "dev", "main").await;
+        assert!(matches!(lake.merge("dev~").into("main").await.unwrap(), Merged::UpToDate(_)));
+        // What the two have is compared by that as well.
+        let diff = lake.diff("dev~", "main").await.unwrap();
+        let counts = diff.table("t").await.unwrap().counts().await.unwrap();
+        assert_eq!((counts.inserted, counts.deleted, counts.updated), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_branch_that_was_made_of_another_one_brings_what_it_was_made_of_once() {
+    paused(async {
+        let lake = branches(&[("main", 20), ("dev", 10)]).await;
+        lake.create_branch("feature").from("dev").await.unwrap();
+        append(&lake, "feature", 11).await;
+        append(&lake, "dev", 12).await;
+        merge(&lake, "feature", "main").await;
+        delete(&lake, "main", 10).await;
+        set(&lake, "dev", 11 - 10, "a", 7).await;
+        merge(&lake, "dev", "main").await;
+        assert_eq!(keys(&lake, "main").await, [11, 12, 20], "what main has deleted stays so");
+        assert_eq!(state(&lake, "main").await[&1], (7, 100));
+        merge(&lake, "main", "feature").await;
+        assert_eq!(state(&lake, "feature").await, state(&lake, "main").await);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn what_one_branch_did_to_what_came_from_another_one_stays_done() {
+    paused(async {
+        let lake = branches(&[("main", 20), ("x", 10), ("dev", 30)]).await;
+        set(&lake, "x", 1, "a", 9).await;
+        merge(&lake, "x", "main").await;
+        delete(&lake, "main", 10).await;
+        set(&lake, "main", 1, "a", 1).await;
+        merge(&lake, "main", "dev").await;
+        append(&lake, "x", 11).await;
+        merge(&lake, "x", "dev").await;
+        assert_eq!(keys(&lake, "dev").await, [11, 20, 30]);
+        assert_eq!(state(&lake, "dev").await[&1], (1, 100));
+    });
+}
+
+#[test]
+fn branches_that_merged_one_branch_are_merged_by_what_they_have_of_it() {
+    paused(async {
+        let lake = branches(&[("main", 20), ("x", 10), ("dev", 30)]).await;
+        merge(&lake, "x", "main").await;
+        append(&lake, "x", 11).await;
+        merge(&lake, "x", "dev").await;
+        delete(&lake, "main", 10).await;
+        set(&lake, "dev", 10, "b", 8).await;
+        let found = conflicts(&lake, "dev", "main").await;
+        assert_eq!(told(&found), [10], "deleted on one side and changed on the other");
+        let merged = lake.merge("dev").into("main").rows("t", Side::Ours).await.unwrap();
+        merged.committed().unwrap();
+        assert_eq!(keys(&lake, "main").await, [11, 20, 30]);
+        merge(&lake, "main", "x").await;
+        assert_eq!(keys(&lake, "x").await, [11, 20, 30]);
+        check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn merges_over_two_last_common_commits_are_refused_for_good() {
+    paused(async {
+        let lake = branches(&[("main", 20), ("dev", 30)]).await;
+        let main = lake.at("main").await.unwrap();
+        merge(&lake, "dev", "main").await;
+        lake.merge(&main).into("dev").await.unwrap().committed().unwrap();
+        // Neither of the two has the row that the other one has, and that was deleted since.
+        delete(&lake, "main", 30).await;
+        for (from, into) in [("dev", "main"), ("main", "dev")] {
+            let error = lake.merge(from).into(into).await.unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unsupported, false), "{error}");
+        }
+        assert_eq!(keys(&lake, "main").await, [20]);
+    });
+}
+
+#[test]
+fn a_pick_is_known_whatever_way_it_came() {
+    paused(async {
+        let refused = async |lake: &Lake, from: &str, into: &str| {
+            let error = lake.merge(from).into(into).await.unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unsupported, false), "{error}");
+        };
+        let pick = async |lake: &Lake, of: &str, on: &str| {
+            lake.cherry_pick(of).on(on).await.unwrap().committed().unwrap();
+        };
+        let all = [("main", 20), ("x", 10), ("dev", 30)];
+        // The branch of the commit is merged into one that has the pick of another one.
+        let lake = branches(&all).await;
+        pick(&lake, "x", "main").await;
+        merge(&lake, "main", "dev").await;
+        refused(&lake, "x", "dev").await;
+        // The other way round.
+        let lake = branches(&all).await;
+        merge(&lake, "x", "dev").await;
+        pick(&lake, "x", "main").await;
+        refused(&lake, "dev", "main").await;
+        // Two have picked one commit.
+        let lake = branches(&all).await;
+        pick(&lake, "x", "main").await;
+        pick(&lake, "x", "dev").await;
+        refused(&lake, "dev", "main").await;
+        // A pick is the pick of what it was picked from.
+        let lake = branches(&all).await;
+        pick(&lake, "x", "main").await;
+        pick(&lake, "main", "dev").await;
+        refused(&lake, "x", "dev").await;
+        refused(&lake, "main", "dev").await;
+        assert!(matches!(lake.cherry_pick("dev").on("x").await.unwrap(), Merged::UpToDate(_)));
+        assert!(lake.cherry_pick("x").on("dev").await.unwrap().committed().unwrap().already);
+        assert!(
+            matches!(lake.cherry_pick("dev").on("main").await.unwrap(), Merged::Committed(report) if report.already)
+        );
+        for branch in ["main", "dev", "x"] {
+            assert!(keys(&lake, branch).await.contains(&10), "{branch}");
+        }
+    });
+}
+
+#[test]
+fn two_jobs_under_one_key_are_no_picks() {
+    paused(async {
+        let (_, lake) = tens().await;
+        for (branch, u) in [("main", 20), ("dev", 30)] {
+            let job = lake.begin().branch(branch).key("nightly").await.unwrap();
+            job.append("t", rows(&[(u, 1, 1)])).await.unwrap();
+            job.commit().await.unwrap();
+        }
+        merge(&lake, "dev", "main").await;
+        assert_eq!(keys(&lake, "main").await, [20, 30]);
+    });
+}
+
+/// A step of a random history of several branches.
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize),
+    Set(usize, usize, bool, i64),
+    Delete(usize, usize),
+    /// A branch more, made of another one.
+    Branch(usize),
+    /// The first into the second, at so many versions back.
+    Merge(usize, usize, usize),
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let any_branch = 0..8_usize;
+    prop_oneof![
+        3 => any_branch.clone().prop_map(Step::Append),
+        3 => (any_branch.clone(), 0..20_usize, any::<bool>(), 0..3_i64)
+            .prop_map(|(on, row, a, value)| Step::Set(on, row, a, value)),
+        2 => (any_branch.clone(), 0..20_usize).prop_map(|(on, row)| Step::Delete(on, row)),
+        1 => any_branch.clone().prop_map(Step::Branch),
+        5 => (any_branch.clone(), any_branch, prop_oneof![3 => Just(0_usize), 1 => 1..4_usize])
+            .prop_map(|(from, into, back)| Step::Merge(from, into, back)),
+    ]
+}
+
+/// A commit, and what its rows are.
+struct Node {
+    parents: Vec<usize>,
+    state: State,
+}
+
+/// Several branches, and all their commits.
+struct Web {
+    lake: Lake,
+    nodes: Vec<Node>,
+    heads: Vec<usize>,
+    last: i64,
+    /// How many merges were committed, and how many refused.
+    merges: (usize, usize),
+}
+
+impl Web {
+    async fn new() -> Self {
+        let (_, lake) = tens().await;
+        for name in ["b0", "b1", "b2"] {
+            lake.create_branch(name).await.unwrap();
+        }
+        let state = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
+        let nodes = vec![Node { parents: Vec::new(), state }];
+        Self { lake, nodes, heads: vec![0; 3], last: 100, merges: (0, 0) }
+    }
+
+    fn ancestors(&self, head: usize) -> BTreeSet<usize> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![head]);
+        while let Some(node) = open.pop() {
+            if found.insert(node) {
+                open.extend(&self.nodes[node].parents);
+            }
+        }
+        found
+    }
+
+    /// The common ancestors that no other one has as an ancestor.
+    fn bases(&self, ours: usize, theirs: usize) -> Vec<usize> {
+        let common: BTreeSet<usize> = &self.ancestors(ours) & &self.ancestors(theirs);
+        let is_last =
+            |node: &usize| common.iter().all(|other| other == node || !self.ancestors(*other).contains(node));
+        common.iter().copied().filter(is_last).collect()
+    }
+
+    fn commit(&mut self, branch: usize, merged: Option<usize>, state: State) {
+        let parents = std::iter::once(self.heads[branch]).chain(merged).collect();
+        self.heads[branch] = self.nodes.len();
+        self.nodes.push(Node { parents, state });
+    }
+
+    async fn step(&mut self, step: &Step) {
+        let count = self.heads.len();
+        let (Step::Append(at)
+        | Step::Set(at, ..)
+        | Step::Delete(at, _)
+        | Step::Branch(at)
+        | Step::Merge(_, at, _)) = *step;
+        let at = at % count;
+        let name = format!("b{at}");
+        let mut now = self.nodes[self.heads[at]].state.clone();
+        match step {
+            Step::Append(_) => {
+                self.last += 1;
+                append(&self.lake, &name, self.last).await;
+                now.insert(self.last, (1, 1));
+                self.commit(at, None, now);
+            }
+            Step::Set(_, row, a, value) => {
+                let Some(u) = now.keys().nth(*row).copied() else { return };
+                set(&self.lake, &name, u, if *a { "a" } else { "b" }, *value).await;
+                let row = now.get_mut(&u).unwrap();
+                *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
+                self.commit(at, None, now);
+            }
+            Step::Delete(_, row) => {
+                let Some(u) = now.keys().nth(*row).copied() else { return };
+                delete(&self.lake, &name, u).await;
+                now.remove(&u);
+                self.commit(at, None, now);
+            }
+            Step::Branch(_) if count < 5 => {
+                self.lake.create_branch(format!("b{count}").as_str()).from(name.as_str()).await.unwrap();
+                self.heads.push(self.heads[at]);
+            }
+            Step::Branch(_) => {}
+            Step::Merge(from, _, back) => self.merge((from % count, *back), at).await,
+        }
+        let head = &self.nodes[self.heads[at]];
+        assert_eq!(state(&self.lake, &name).await, head.state, "{name} after {step:?}");
+    }
+
+    async fn merge(&mut self, (from, back): (usize, usize), into: usize) {
+        let (ours, mut theirs) = (self.heads[into], self.heads[from]);
+        let mut source = format!("b{from}");
+        for _ in 0..back {
+            let Some(before) = self.nodes[theirs].parents.first() else { break };
+            theirs = *before;
+            source.push('~');
+        }
+        let target = format!("b{into}");
+        let bases = self.bases(ours, theirs);
+        let merge = || self.lake.merge(source.as_str()).into(target.as_str());
+        let outcome = match merge().await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                assert!(error.kind() == ErrorKind::Unsupported && bases.len() > 1, "{error}: {bases:?}");
+                self.merges.1 += 1;
+                return;
+            }
+        };
+        let [base] = bases[..] else { panic!("{source} into {target}: {bases:?}") };
+        let of = |node: usize| &self.nodes[node].state;
+        let (mut merged, contested) = expected(of(base), of(ours), of(theirs));
+        match outcome {
+            Merged::UpToDate(_) => assert_eq!(base, theirs),
+            Merged::Forwarded(_) => {
+                assert_eq!(base, ours);
+                self.heads[into] = theirs;
+            }
+            Merged::Committed(_) => {
+                assert!(contested.is_empty(), "{contested:?}");
+                self.merges.0 += 1;
+                self.commit(into, Some(theirs), merged);
+            }
+            Merged::Conflicts(found) => {
+                assert_eq!(told(&found), contested);
+                merge().rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+                merged.extend(contested.iter().filter_map(|u| Some((*u, *of(theirs).get(u)?))));
+                self.merges.0 += 1;
+                self.commit(into, Some(theirs), merged);
+            }
+        }
+        assert!(matches!(
+            self.lake.merge(source.as_str()).into(target.as_str()).await.unwrap(),
+            Merged::UpToDate(_)
+        ));
+    }
+}
+
+#[test]
+fn random_webs_of_branches_come_to_what_their_last_common_commits_say() {
+    let merges = std::cell::Cell::new((0, 0));
+    proptest!(cases(30), |(history in prop::collection::vec(steps(), 5..40))| {
+        let (done, refused) = paused(async {
+            let mut web = Web::new().await;
+            for step in &history {
+                web.step(step).await;
+            }
+            check_whole(&web.lake, "after the history").await;
+            web.merges
+        });
+        let (all_done, all_refused) = merges.get();
+        merges.set((all_done + done, all_refused + refused));
+    });
+    let (done, refused) = merges.get();
+    assert!(done > 30 && refused < done, "{done} merges, {refused} refused");
+}

@@ -4,7 +4,7 @@
 //! here: which id a row has, which only the file itself says where it stores ids [READ-4].
 
 use crate::file::entry::{FileEntry, RowIds};
-use crate::id::FieldId;
+use crate::id::{FieldId, RowId, Seq};
 use crate::stats::{Bound, FieldStats};
 use crate::value::Value;
 
@@ -40,6 +40,19 @@ impl FileEntry {
         }
     }
 
+    /// Whether a later state of a table holds nothing in this file but rows of an earlier one that only moved there since, by the first row id
+    /// that was left then, and the last version on the same line; `false` where statistics do not tell [REB-16].
+    #[must_use]
+    pub fn only_moved(&self, next_row: RowId, version: Seq) -> bool {
+        // Where it is null, the id or the version is a later one.
+        let stored = |field: FieldId| self.stats.0.get(&field).filter(|stats| stats.nulls == Some(0));
+        let known = |(_, last): (u64, u64)| last < next_row.0;
+        let unchanged = |(_, last): (u64, u64)| last <= version.0;
+        stored(ROW_ID_FIELD).is_some()
+            && self.row_id_bounds().is_some_and(known)
+            && stored(LAST_UPDATED_FIELD).and_then(bounds).is_some_and(unchanged)
+    }
+
     /// Bounds of ids as they are stored, as bounds of what they are read as.
     fn shifted(&self, (min, max): (u64, u64)) -> (u64, u64) {
         if self.shifts.is_identity() {
@@ -72,7 +85,7 @@ mod tests {
     use crate::numbering::{NumberMap, Step};
     use crate::stats::Stats;
     use crate::value::PrimitiveType;
-    use crate::{Era, FileId, Hash, RowId, Seq};
+    use crate::{Era, FileId, Hash};
 
     fn entry(row_ids: RowIds, stored: Option<(i64, i64, u64)>, shifts: &[(u64, i64)]) -> FileEntry {
         let bound = |id| Some(Bound::exact(Value::Long(id)));

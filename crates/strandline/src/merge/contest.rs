@@ -146,6 +146,7 @@ impl TableBringing<'_> {
             theirs: &translated.draft,
             our_places: sides.our_places.as_deref(),
             told: sides.told,
+            start: None,
             brought: Some(Brought {
                 places: &translated.places,
                 came: &translated.came,

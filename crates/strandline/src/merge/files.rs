@@ -11,6 +11,7 @@ use strandline_format::{
 
 use crate::error::{Error, Result};
 use crate::merge::conflict::{Conflict, ConflictKind};
+use crate::merge::moves::Moves;
 use crate::merge::rows::Twice;
 use crate::merge::table::TableRebase;
 use crate::scan::deletion_vector;
@@ -66,7 +67,7 @@ impl FilesMerged {
 }
 
 /// What the walk over the changes has come to.
-struct Found {
+struct Found<'a> {
     /// By the id of the entry: each is edited once.
     edits: BTreeMap<FileId, FileEdit>,
     /// The first number that is left.
@@ -75,6 +76,8 @@ struct Found {
     again: BTreeMap<FileId, FileId>,
     /// Files that the sides disagree on as a whole.
     collisions: Vec<FileId>,
+    /// What our side moved; looked for where theirs overwrites.
+    our_moves: Moves<'a>,
     /// Deletion vectors that were put.
     stored: Vec<ObjectRef>,
     /// The places that our side has and the base has not, once they were asked for.
@@ -88,11 +91,14 @@ impl FilesMerge<'_> {
     /// changed, and deletion vectors of entries that both sides changed.
     pub(super) async fn run(&self, next_file: FileId, conflicts: &mut Vec<Conflict>) -> Result<FilesMerged> {
         let TableRebase { base, ours, theirs, .. } = *self.table;
+        let overwrites = !theirs.overwrites.is_empty();
         let mut found = Found {
             edits: BTreeMap::new(),
             next_file,
             again: BTreeMap::new(),
             collisions: Vec::new(),
+            our_moves: Moves::between(&ours.trees, (base, ours), self.table.start.filter(|_| overwrites))
+                .await?,
             stored: Vec::new(),
             our_places: None,
             twice: Vec::new(),
@@ -114,7 +120,7 @@ impl FilesMerge<'_> {
         Ok(FilesMerged { edits, again, stored, next_file })
     }
 
-    async fn merge_chunk(&self, chunk: Vec<Change<Files>>, found: &mut Found) -> Result<()> {
+    async fn merge_chunk(&self, chunk: Vec<Change<Files>>, found: &mut Found<'_>) -> Result<()> {
         let (added, changed): (Vec<_>, Vec<_>) =
             chunk.into_iter().partition(|change| self.table.theirs.is_new(change.key));
         for entry in added.into_iter().filter_map(|change| change.after) {
@@ -133,11 +139,12 @@ impl FilesMerge<'_> {
         &self,
         change: Change<Files>,
         ours: Option<FileEntry>,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<()> {
         let id = change.key;
         // An overwrite that removed what the other side removed as well would leave what both put in its place.
-        if change.after.is_none() && ours.is_none() && !self.table.theirs.overwrites.is_empty() {
+        let overwritten = !self.table.theirs.overwrites.is_empty() && !found.our_moves.are_moved();
+        if change.after.is_none() && ours.is_none() && overwritten {
             found.collisions.push(id);
             return Ok(());
         }
@@ -153,7 +160,7 @@ impl FilesMerge<'_> {
         merged: FileMerge,
         (ours, theirs): (Option<FileEntry>, Option<FileEntry>),
         id: FileId,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<()> {
         match merged {
             FileMerge::Ours => {}
@@ -188,7 +195,7 @@ impl FilesMerge<'_> {
     async fn merge_sides(
         &self,
         (base, ours, theirs): (Option<&FileEntry>, Option<&FileEntry>, Option<&FileEntry>),
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<FileMerge> {
         let load = |entry: Option<&FileEntry>| self.deletes(entry.cloned());
         let (base_deletes, our_deletes, their_deletes) =
@@ -245,7 +252,7 @@ impl FilesMerge<'_> {
     }
 
     /// Tells rows that both sides touched apart by their ids, and takes away the places that lose theirs.
-    async fn merge_twice(&self, found: &mut Found, conflicts: &mut Vec<Conflict>) -> Result<()> {
+    async fn merge_twice(&self, found: &mut Found<'_>, conflicts: &mut Vec<Conflict>) -> Result<()> {
         if found.twice.is_empty() && !self.table.restores_on_both() {
             return Ok(());
         }
@@ -261,7 +268,7 @@ impl FilesMerge<'_> {
     }
 
     /// Takes rows out of places of both sides, those of theirs under the ids that theirs has.
-    async fn lose_all(&self, (ours, theirs): (Places, Places), found: &mut Found) -> Result<()> {
+    async fn lose_all(&self, (ours, theirs): (Places, Places), found: &mut Found<'_>) -> Result<()> {
         self.ours_lose(ours, found).await?;
         for (file, lost) in theirs {
             let again = found.again.get(&file).copied();
@@ -273,7 +280,7 @@ impl FilesMerge<'_> {
     }
 
     /// Takes rows out of our places, whatever else is done to their files.
-    async fn ours_lose(&self, lose: Places, found: &mut Found) -> Result<()> {
+    async fn ours_lose(&self, lose: Places, found: &mut Found<'_>) -> Result<()> {
         let ids: Vec<FileId> = lose.keys().copied().collect();
         let entries = self.table.ours.trees.get_many(&self.table.ours.table.files, &ids).await?;
         for ((id, lost), entry) in lose.into_iter().zip(entries) {
@@ -290,7 +297,7 @@ impl FilesMerge<'_> {
         id: FileId,
         mut edit: FileEdit,
         lost: &DeletionVector,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<()> {
         if let Some(after) = edit.after.take() {
             edit.after = self.losing(&after, lost, found).await?;
@@ -306,7 +313,7 @@ impl FilesMerge<'_> {
         &self,
         entry: &FileEntry,
         lost: &DeletionVector,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<Option<FileEntry>> {
         let deletes = self.deletes(Some(entry.clone())).await?.union(lost);
         self.with_deletes(entry, &deletes, found).await
@@ -316,7 +323,7 @@ impl FilesMerge<'_> {
         &self,
         entry: &FileEntry,
         deletes: &DeletionVector,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<Option<FileEntry>> {
         if deletes.cardinality() >= entry.rows {
             return Ok(None);
@@ -347,7 +354,7 @@ impl FilesMerge<'_> {
 
     /// What the other side wrote since, where theirs replaces everything, collides, and what it did to a file that theirs would
     /// have replaced by itself [REB-16].
-    async fn check_overwrites(&self, found: &mut Found) -> Result<()> {
+    async fn check_overwrites(&self, found: &mut Found<'_>) -> Result<()> {
         let TableRebase { base, ours, theirs, .. } = *self.table;
         if theirs.overwrites.is_empty() {
             return Ok(());
@@ -357,7 +364,8 @@ impl FilesMerge<'_> {
         let mut changes = std::pin::pin!(ours.trees.diff(&base.table.files, &ours.table.files));
         while let Some(change) = changes.try_next().await? {
             let collides = match (&change.before, &change.after) {
-                (None, Some(written)) => reaches(&reach, written),
+                (None, Some(written)) => reaches(&reach, written) && !found.our_moves.is_moved(written),
+                (_, None) if theirs.kept.contains(&change.key) => !found.our_moves.are_all(),
                 _ if theirs.kept.contains(&change.key) => true,
                 (Some(before), Some(after)) if reaches(&reach, after) => {
                     brings_back((base, before), (ours, after)).await?

@@ -479,7 +479,8 @@ async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> Result<Optio
 /// versions; for each merge among them what tells where its branch parted.
 pub(crate) async fn came_since(trees: &Trees, since: &Commit, tip: &Commit) -> Result<Came> {
     let entries = past_since(trees, tip, since.version()).await?;
-    let mut came = Came { picks: entries.iter().any(|entry| entry.keyed), ..Came::NOTHING };
+    let picks = entries.iter().any(|entry| entry.keyed);
+    let mut came = Came { start: Some(since.version()), picks, ..Came::NOTHING };
     for merged in entries.iter().filter_map(|entry| entry.merged.as_ref()) {
         let parting = match read_commit(trees, &merged.commit).await {
             Ok(theirs) => parting_of(trees, since, &theirs).await?,

@@ -14,6 +14,7 @@ mod contest;
 mod files;
 mod keys;
 mod kin;
+mod moves;
 mod places;
 mod rows;
 mod table;
@@ -38,6 +39,7 @@ pub use conflict::{
 };
 pub(crate) use files::reaches;
 pub(crate) use kin::{Ends, Kin, Known, came_since, pick_key};
+pub(crate) use moves::Moves;
 pub(crate) use theirs::Theirs;
 pub use twins::ContestedKeys;
 
@@ -80,6 +82,8 @@ pub(crate) struct Rebase<'a> {
 /// What came into a line from others between two of its versions: rows may stand there that store versions of those lines [REB-7].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Came {
+    /// The first of the two versions; `None` where they are not of one line.
+    pub(crate) start: Option<Seq>,
     /// The last version that all of them count alike.
     pub(crate) told: Seq,
     /// Whether commits may have been picked, which only a table's node tells then.
@@ -88,7 +92,13 @@ pub(crate) struct Came {
 
 impl Came {
     /// Nothing.
-    pub(crate) const NOTHING: Self = Self { told: Seq(u64::MAX), picks: false };
+    pub(crate) const NOTHING: Self = Self { start: None, told: Seq(u64::MAX), picks: false };
+
+    /// The first version, if nothing of a table came from other lines since: versions of all its rows can be compared with it then.
+    pub(crate) fn start_of(&self, base: &TableState, ours: &TableState) -> Option<Seq> {
+        let one_line = self.told == Self::NOTHING.told && base.table.restored == ours.table.restored;
+        self.start.filter(|_| one_line)
+    }
 
     /// Up to which version equal numbers of a row say that it has not changed.
     pub(crate) fn told_of(&self, base: &TableState, ours: &TableState) -> Seq {
@@ -132,6 +142,7 @@ impl Rebase<'_> {
         }
         let mut sides = self.sides(&onto, changes).await?;
         sides.prefer_theirs(&self.choices.whole);
+        self.overlook_moves(&onto, &mut sides).await?;
         let merge = merge_catalogs(&sides.base, &sides.ours, &sides.theirs);
         found.conflicts.extend(merge.conflicts.iter().map(Conflict::of_catalog));
         self.carry_over(&onto, &sides, merge, found).await
@@ -294,6 +305,7 @@ impl Rebase<'_> {
                     theirs: draft,
                     our_places: came.as_deref(),
                     told: self.since.told_of(&base, &ours),
+                    start: self.since.start_of(&base, &ours),
                     brought: None,
                     choices: &RowChoices::default(),
                     version: self.version,

@@ -33,6 +33,8 @@ pub(super) struct TableRebase<'a> {
     /// Up to this version a row of ours that has its number in the base has not changed; others count as changed. In theirs the same, if it is a
     /// version: a transaction's rows are of the base's line.
     pub(super) told: Seq,
+    /// The base's version, where versions of all rows of ours can be compared with it.
+    pub(super) start: Option<Seq>,
     /// What more is known of theirs, if it is a version and not a transaction's.
     pub(super) brought: Option<Brought<'a>>,
     /// What is decided of rows that both sides changed.

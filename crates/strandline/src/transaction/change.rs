@@ -6,7 +6,7 @@
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use strandline_format::{DeletionVector, FieldId, FileEntry, Operation, RowIds, TableName};
+use strandline_format::{DeletionVector, FieldId, FileEntry, Operation, RowIds, Seq, TableName};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Predicate;
@@ -52,7 +52,7 @@ pub struct RowChanges {
 /// A change that is under way.
 pub(super) struct Change {
     pub(super) now: TableState,
-    draft: Draft,
+    pub(super) draft: Draft,
     objects: Objects,
     removal: RowRemoval,
     /// `None` where rows cannot be written, and then only go.
@@ -63,9 +63,10 @@ pub(super) struct Change {
 
 /// A change that only has to be entered.
 pub(super) struct Changed {
-    draft: Draft,
-    files: Vec<NewFile>,
-    uploads: Uploads,
+    pub(super) operation: Operation,
+    pub(super) draft: Draft,
+    pub(super) files: Vec<NewFile>,
+    pub(super) uploads: Uploads,
     pub(super) changes: RowChanges,
 }
 
@@ -211,15 +212,10 @@ impl Transaction {
         name: &TableName,
         changed: Changed,
     ) -> Result<RowChanges> {
-        let Changed { draft, files, uploads, changes } = changed;
+        let Changed { operation, draft, files, uploads, changes } = changed;
         if changes == RowChanges::default() {
             return Ok(changes);
         }
-        let operation = match changes {
-            RowChanges { inserted: 0, updated: 0, .. } => Operation::Delete,
-            RowChanges { updated: 0, deleted: 0, .. } => Operation::Append,
-            _ => Operation::Update,
-        };
         state.work.put_draft(name, draft, operation).await?;
         state.pending.extend(uploads);
         state.count(&files);
@@ -236,7 +232,7 @@ pub(super) enum Needs {
     Rows,
 }
 
-fn of(name: &TableName, error: Error) -> Error {
+pub(super) fn of(name: &TableName, error: Error) -> Error {
     error.at(format_args!("table {:?}", name.as_str()))
 }
 
@@ -289,10 +285,15 @@ impl Change {
             files_written: files.len() as u64,
             bytes_written: files.iter().map(|file| file.object.size).sum(),
         };
-        Ok(Changed { draft: self.draft, files, uploads, changes })
+        let operation = match changes {
+            RowChanges { inserted: 0, updated: 0, .. } => Operation::Delete,
+            RowChanges { updated: 0, deleted: 0, .. } => Operation::Append,
+            _ => Operation::Update,
+        };
+        Ok(Changed { operation, draft: self.draft, files, uploads, changes })
     }
 
-    fn writer(&mut self) -> Result<&mut RowWriter> {
+    pub(super) fn writer(&mut self) -> Result<&mut RowWriter> {
         let none = || Error::new(ErrorKind::InvalidInput, "no rows can be written here");
         self.writer.as_mut().ok_or_else(none)
     }
@@ -329,10 +330,15 @@ impl Change {
         Ok(())
     }
 
+    /// A file whose rows are to be written anew: of those that came in the same transaction the version stays open.
+    pub(super) fn unsettled(&self, entry: FileEntry) -> FileEntry {
+        let added = if self.draft.is_new(entry.id) { Seq(UNSETTLED) } else { entry.added };
+        FileEntry { added, ..entry }
+    }
+
     /// Writes the rows of a file anew that are not deleted. They are the same rows, of the same version.
     async fn keep(&mut self, entry: &FileEntry, deleted: &DeletionVector) -> Result<()> {
-        let added = if self.draft.is_new(entry.id) { strandline_format::Seq(UNSETTLED) } else { entry.added };
-        let entry = FileEntry { added, ..entry.clone() };
+        let entry = self.unsettled(entry.clone());
         let mut batches = without(&self.now, &entry, deleted)?.row_ids(true).await?;
         while let Some(batch) = batches.try_next().await? {
             self.writer()?.keep(&batch).await?;

@@ -14,7 +14,7 @@ use strandline_format::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::merge::{Came, Conflict, ReadConflict, reaches};
+use crate::merge::{Came, Conflict, Moves, ReadConflict, reaches};
 use crate::scan::{Batches, LAST_UPDATED, ROW_ID, deletion_vector, without};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
@@ -141,9 +141,8 @@ impl ReadSet {
             let read = ReadConflict::Schema;
             conflicts.push(Conflict::of_read(Some(after.table.id), after.name.as_str(), read));
         }
-        let told = since.told_of(&before, &after);
         for (filter, text) in scans.into_iter().flatten() {
-            if touches(&before, &after, onto, told, filter).await? {
+            if touches(&before, &after, onto, since, filter).await? {
                 let read = ReadConflict::Scan(text.clone());
                 conflicts.push(Conflict::of_read(Some(after.table.id), after.name.as_str(), read));
             }
@@ -161,9 +160,10 @@ async fn touches(
     before: &TableState,
     after: &TableState,
     onto: &Snapshot,
-    told: Seq,
+    since: &Came,
     filter: &Filter,
 ) -> Result<bool> {
+    let mut moves = Moves::since(before, since.start_of(before, after));
     let (old, new) = (
         FileFilter::new(filter.clone(), &before.table, &before.schema),
         FileFilter::new(filter.clone(), &after.table, &after.schema),
@@ -171,6 +171,7 @@ async fn touches(
     let (mut gone, mut came) = (Vec::new(), Vec::new());
     let mut changes = std::pin::pin!(onto.trees.diff(&before.table.files, &after.table.files));
     while let Some(change) = changes.try_next().await? {
+        moves.note(&change);
         let touched = match (change.before, change.after) {
             (Some(entry), Some(after)) if entry.hash == after.hash => {
                 reaches(&old, &entry) && deleted_between(before, &entry, &after, filter).await?
@@ -189,7 +190,9 @@ async fn touches(
     }
     match (gone.is_empty(), came.is_empty()) {
         (true, true) => Ok(false),
+        _ if moves.are_all() => Ok(false),
         (false, false) if before.schema.has_same_fields(&after.schema) => {
+            let told = since.told_of(before, after);
             Ok(!only_moved((before, &gone), (after, &came), told, filter).await?)
         }
         _ => Ok(true),

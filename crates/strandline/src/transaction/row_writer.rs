@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{ROW_ID, stored_schema};
 use crate::storage::Objects;
 use crate::transaction::rows::{Intake, after};
-use crate::write::{NewFile, TableWriter, Uploads, WriteOptions};
+use crate::write::{FileSpec, NewFile, TableWriter, Uploads, WriteOptions};
 
 /// The version of a row that has none yet: it becomes that of the commit.
 pub(super) const UNSETTLED: u64 = u64::MAX;
@@ -41,6 +41,11 @@ impl RowWriter {
         let schema = stored_schema(&intake.spec.arrow)?;
         let (writer, conform, updated) = (None, None, DeletionVector::new());
         Ok(Self { intake, objects, schema, writer, conform, updated, inserted: 0, taken: 0 })
+    }
+
+    /// How files are written.
+    pub(super) fn spec(&self) -> &FileSpec {
+        &self.intake.spec
     }
 
     /// Takes rows with new values, whose last column says which rows they are.

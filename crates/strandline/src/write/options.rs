@@ -210,7 +210,7 @@ impl WriteOptions {
     }
 
     /// Runs to be sorted, as far as memory allows.
-    pub(super) fn run_limit(&self) -> u64 {
+    pub(crate) fn run_limit(&self) -> u64 {
         self.sort_run_bytes.min(self.waiting_limit())
     }
 

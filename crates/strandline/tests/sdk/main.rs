@@ -11,6 +11,8 @@ mod commit_counts;
 #[cfg(test)]
 mod committers;
 #[cfg(test)]
+mod compaction;
+#[cfg(test)]
 mod diffs;
 #[cfg(test)]
 mod evolution;

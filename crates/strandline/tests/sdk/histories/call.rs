@@ -58,6 +58,10 @@ pub(crate) enum Call {
         table: String,
         rows: Vec<Row>,
     },
+    Compact {
+        table: String,
+        all: bool,
+    },
     Read(String, Reach),
     List,
 }
@@ -255,6 +259,10 @@ impl Call {
                 let changes = transaction.upsert(table, batch(&columns, &rows)).by(["u"]).await?;
                 return Ok(Answer::Put(changes.inserted, changes.updated));
             }
+            Self::Compact { table, all } => {
+                let compact = transaction.compact(table);
+                _ = if all { compact.all() } else { compact }.await?;
+            }
             Self::Read(table, reach) => {
                 return seen(&transaction.table(&table).await?, &reach).await.map(Answer::Seen);
             }
@@ -413,6 +421,8 @@ impl Call {
                 put(table, &new, numbers);
                 return Ok(Answer::Put(new.len() as u64, old.len() as u64));
             }
+            // Rows stay what they are.
+            Self::Compact { table, .. } => _ = table_id(work, table)?,
             Self::Read(name, reach) => {
                 let id = table_id(work, name)?;
                 work.reads.schemas.insert(id);

@@ -106,7 +106,7 @@ fn acts(kinds: impl Strategy<Value = u8>) -> impl Strategy<Value = Act> {
 
 /// Steps of transactions that change rows, some of which read others as well.
 pub(crate) fn row_steps() -> impl Strategy<Value = Step> {
-    let kinds = prop_oneof![1 => 13_u8..16, 1 => 24_u8..26, 2 => 30_u8..32, 1 => 35_u8..37, 12 => 40_u8..52];
+    let kinds = prop_oneof![1 => 13_u8..16, 1 => 24_u8..26, 2 => 30_u8..32, 1 => 35_u8..37, 12 => 40_u8..52, 2 => 52_u8..54];
     let serializable = prop::bool::weighted(0.2);
     let begin = (0_usize..2, serializable).prop_map(|(process, serializable)| Step::Begin {
         process,
@@ -141,7 +141,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     let act_fates = prop_oneof![12 => Just(Fate::Run), 1 => fates()];
     prop_oneof![
         8 => begin.prop_map(|(process, branch, serializable, key)| Step::Begin { process, branch, serializable, key }),
-        24 => (transaction.clone(), acts(0_u8..52), act_fates).prop_map(|(transaction, act, fate)| Step::Act { transaction, act, fate }),
+        24 => (transaction.clone(), acts(0_u8..54), act_fates).prop_map(|(transaction, act, fate)| Step::Act { transaction, act, fate }),
         10 => (transaction.clone(), any::<bool>(), fates())
             .prop_map(|(transaction, together, fate)| Step::Commit { transaction, together, fate }),
         1 => (transaction, any::<bool>()).prop_map(|(transaction, silently)| Step::Abandon { transaction, silently }),
@@ -202,6 +202,7 @@ impl Act {
             40..=43 => self.update(table),
             44..=46 => Call::DeleteRows { table: table.name.clone(), numbers: self.some(table) },
             47..=51 => self.upsert(table, next),
+            52 | 53 => Call::Compact { table: table.name.clone(), all: self.kind == 53 },
             _ => Call::Read(table.name.clone(), self.reach()),
         })
     }

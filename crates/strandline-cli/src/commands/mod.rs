@@ -2,6 +2,7 @@
 
 mod branch;
 mod changes;
+mod compact;
 mod completions;
 pub(crate) mod describe;
 mod diff;
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Tag(tag::Args),
     Diff(diff::Args),
     Merge(merge::Args),
+    Compact(compact::Args),
     Changes(changes::Args),
     Watch(watch::Args),
     Completions(completions::Args),
@@ -70,6 +72,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit> {
         Command::Tag(args) => tag::run(context, args).boxed_local(),
         Command::Diff(args) => return interrupt::run(Box::pin(diff::run(context, args))).await,
         Command::Merge(args) => return merge::run(context, args).await.map(|()| Exit::Ok),
+        Command::Compact(args) => return compact::run(context, args).await.map(|()| Exit::Ok),
         Command::Changes(args) => changes::run(context, args).boxed_local(),
         Command::Watch(args) => watch::run(context, args).boxed_local(),
         Command::Completions(args) => return completions::run(&args).map(|()| Exit::Ok),

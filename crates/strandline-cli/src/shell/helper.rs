@@ -9,11 +9,11 @@ use super::word::WORDS;
 use crate::statements::split;
 
 /// What SQL has words for, as far as people complete them.
-const KEYWORDS: [&str; 40] = [
-    "ALTER", "AND", "AS", "BEGIN", "BETWEEN", "BRANCH", "BY", "COMMIT", "CREATE", "DELETE", "DESCRIBE",
-    "DROP", "EXPLAIN", "FROM", "GROUP", "HAVING", "IN", "INSERT", "INTO", "IS", "JOIN", "LEFT", "LIKE",
-    "LIMIT", "MERGE", "NOT", "NULL", "ON", "ORDER", "ROLLBACK", "SELECT", "SET", "SHOW", "TABLE", "TAG",
-    "UPDATE", "USE", "VALUES", "VERSION", "WHERE",
+const KEYWORDS: [&str; 41] = [
+    "ALTER", "AND", "AS", "BEGIN", "BETWEEN", "BRANCH", "BY", "COMMIT", "COMPACT", "CREATE", "DELETE",
+    "DESCRIBE", "DROP", "EXPLAIN", "FROM", "GROUP", "HAVING", "IN", "INSERT", "INTO", "IS", "JOIN", "LEFT",
+    "LIKE", "LIMIT", "MERGE", "NOT", "NULL", "ON", "ORDER", "ROLLBACK", "SELECT", "SET", "SHOW", "TABLE",
+    "TAG", "UPDATE", "USE", "VALUES", "VERSION", "WHERE",
 ];
 
 /// After these words a table is named.

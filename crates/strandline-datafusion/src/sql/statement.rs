@@ -38,6 +38,11 @@ pub(crate) enum Statement {
         if_exists: bool,
         acts: Vec<Act>,
     },
+    /// Small files, and those with many deletes, written anew; or all of them.
+    Compact {
+        name: Name,
+        all: bool,
+    },
     /// Of a column, or of a field within one: which part of the name is the table's shows when it is looked up.
     CommentOnColumn {
         name: Name,

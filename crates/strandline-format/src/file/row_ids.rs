@@ -138,4 +138,33 @@ mod tests {
         check(Some((30, 50, 0)), &[(10, -5), (40, 5)], (25, 55));
         check(Some((30, 50, 0)), &[(10, 100), (40, -40)], (0, 139));
     }
+
+    #[test]
+    fn a_file_holds_moved_rows_alone_if_all_ids_and_versions_are_stored_and_old() {
+        type Stored = Option<(i64, i64, u64)>;
+        let check = |row_ids, ids: Stored, versions: Stored, shifts: &[(u64, i64)], expected| {
+            let mut file = entry(row_ids, ids, shifts);
+            let mut stats = Stats::clone(&file.stats);
+            let versions = entry(row_ids, versions, &[]).stats.0.get(&ROW_ID_FIELD).cloned();
+            stats.0.extend(versions.map(|versions| (LAST_UPDATED_FIELD, versions)));
+            file.stats = stats.into();
+            assert_eq!(
+                file.only_moved(RowId(50), Seq(7)),
+                expected,
+                "{ids:?} {versions:?} {shifts:?}",
+                versions = file.stats
+            );
+        };
+        let (ids, versions) = (Some((3, 49, 0)), Some((2, 7, 0)));
+        check(RowIds::Stored, ids, versions, &[], true);
+        check(RowIds::Derived, ids, versions, &[], false);
+        check(RowIds::Stored, None, versions, &[], false);
+        check(RowIds::Stored, ids, None, &[], false);
+        check(RowIds::Stored, Some((3, 50, 0)), versions, &[], false);
+        check(RowIds::Stored, Some((3, 49, 1)), versions, &[], false);
+        check(RowIds::Stored, ids, Some((2, 8, 0)), &[], false);
+        check(RowIds::Stored, ids, Some((2, 7, 1)), &[], false);
+        check(RowIds::Stored, ids, versions, &[(40, 10)], false);
+        check(RowIds::Stored, Some((3, 59, 0)), versions, &[(50, -10)], true);
+    }
 }

@@ -127,6 +127,8 @@ fn own(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
         refs::bring(parser)
     } else if is("COPY") {
         copy(parser)
+    } else if is("COMPACT") {
+        compact(parser).map(Some)
     } else {
         Ok(None)
     }
@@ -190,6 +192,13 @@ fn drop_something(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
         }
     }
     Ok(None)
+}
+
+/// `COMPACT [TABLE] t [ALL]`.
+fn compact(parser: &mut Parser<'_>) -> Parsed<Statement> {
+    words::expect(parser, &["COMPACT"])?;
+    take(parser, &["TABLE"]);
+    Ok(Statement::Compact { name: words::name(parser)?, all: take(parser, &["ALL"]) })
 }
 
 /// `COPY t FROM 'files'`; `COPY … TO` is DataFusion's.

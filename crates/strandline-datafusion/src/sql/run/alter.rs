@@ -1,4 +1,4 @@
-//! `ALTER TABLE`.
+//! `ALTER TABLE`, and `COMPACT`, which alters nothing that is seen.
 //!
 //! Invariant: all changes of a statement are made together, in one commit. What does not belong here: which changes old files can
 //! be read under, which is the SDK's to say.
@@ -21,6 +21,14 @@ impl Run<'_> {
             Err(error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         };
+        acting.end(outcome, std::convert::identity).await
+    }
+
+    pub(super) async fn compact(&self, name: &Name, all: bool) -> Result<()> {
+        let name = self.own_name(name)?;
+        let acting = self.acting(format!("COMPACT {name}")).await?;
+        let compact = acting.transaction().compact(name);
+        let outcome = if all { compact.all() } else { compact }.await.map(drop);
         acting.end(outcome, std::convert::identity).await
     }
 

@@ -85,6 +85,7 @@ impl Run<'_> {
             Statement::CreateView(view) => self.create_view(*view).await,
             Statement::Drop { kind, names, if_exists } => self.drop(kind, &names, if_exists).await,
             Statement::AlterTable { name, if_exists, acts } => self.alter(&name, if_exists, acts).await,
+            Statement::Compact { name, all } => self.compact(&name, all).await,
             Statement::CommentOnColumn { name, comment } => self.comment_on_column(&name, comment).await,
             Statement::Rename { kind, name, to, if_exists } => self.rename(kind, &name, &to, if_exists).await,
             Statement::CreateBranch { name, from, if_absent } => {

@@ -24,6 +24,8 @@ enum Step {
     Upsert(usize, [i64; 2], i64),
     /// A column more, or one that came so less.
     Alter(usize, bool),
+    /// Files are written anew, and rows stay what they are.
+    Compact(usize),
     Merge(usize),
     /// To so many versions back.
     Reset(usize, u64),
@@ -41,6 +43,7 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => (branch.clone(), 195..205_i64, 1..3_i64, 0..2_i64)
             .prop_map(|(on, key, step, value)| Step::Upsert(on, [key, key + step], value)),
         2 => (branch.clone(), any::<bool>()).prop_map(|(on, more)| Step::Alter(on, more)),
+        2 => branch.clone().prop_map(Step::Compact),
         3 => branch.clone().prop_map(Step::Merge),
         1 => (branch.clone(), 1..4_u64).prop_map(|(on, back)| Step::Reset(on, back)),
         1 => (branch, 0..3_u64).prop_map(|(on, back)| Step::Revert(on, back)),
@@ -135,6 +138,7 @@ impl Pair {
         | Step::Set(at, ..)
         | Step::Upsert(at, ..)
         | Step::Alter(at, _)
+        | Step::Compact(at)
         | Step::Merge(at)
         | Step::Reset(at, _)
         | Step::Revert(at, _)) = *step;
@@ -178,6 +182,9 @@ impl Pair {
             // Of two rows with one key a merge keeps ours, whose id the other branch does not know.
             Step::Reset(..) | Step::Revert(..) if !self.put[0].is_disjoint(&self.put[1]) => return,
             Step::Alter(_, more) => self.alter(branch, *more).await,
+            Step::Compact(_) => {
+                on(&self.lake, branch, async |on| on.compact("t").all().await.map(drop).unwrap()).await;
+            }
             Step::Merge(_) => now = self.merge(at).await,
             Step::Reset(_, back) => {
                 let head = *self.states[at].last_key_value().unwrap().0;

@@ -11,12 +11,15 @@ use crate::request::Request;
 pub(crate) struct Running {
     /// The faults, each with how many requests have matched its target.
     faults: Vec<(Fault, usize)>,
+    /// Those that could not be carried out.
+    misfired: Vec<Fault>,
     run: Vec<(Request, Option<Effect>)>,
 }
 
 impl From<Script> for Running {
     fn from(script: Script) -> Self {
-        Self { faults: script.faults().iter().map(|fault| (fault.clone(), 0)).collect(), run: Vec::new() }
+        let faults = script.faults().iter().map(|fault| (fault.clone(), 0)).collect();
+        Self { faults, ..Self::default() }
     }
 }
 
@@ -37,10 +40,16 @@ impl Running {
         self.run.iter().map(|(request, _)| request.clone()).collect()
     }
 
-    /// The faults that have not fired.
+    /// Notes that what should have become of a request did not.
+    pub(crate) fn misfire(&mut self, request: &Request, effect: Effect) {
+        let meant = |fault: &&Fault| fault.effect == effect && fault.target.matches(request);
+        self.misfired.extend(self.faults.iter().map(|(fault, _)| fault).filter(meant).cloned());
+    }
+
+    /// The faults that have not fired, or not as they should.
     pub(crate) fn unfired(&self) -> Vec<Fault> {
         let unfired = self.faults.iter().filter(|(fault, seen)| !(0..*seen).any(|n| fault.target.covers(n)));
-        unfired.map(|(fault, _)| fault.clone()).collect()
+        unfired.map(|(fault, _)| fault).chain(&self.misfired).cloned().collect()
     }
 
     /// A line for each request, with its fault.

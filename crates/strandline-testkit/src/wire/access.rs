@@ -20,13 +20,15 @@ pub struct Rights {
     /// Prefixes of the keys that may be written and removed.
     writes: Vec<String>,
     everything: bool,
+    /// Who may not list is not told what is there.
+    unlisting: bool,
 }
 
 impl Rights {
     /// Everything.
     #[must_use]
     pub fn all() -> Self {
-        Self { writes: Vec::new(), everything: true }
+        Self { everything: true, ..Self::default() }
     }
 
     /// To read and to list.
@@ -42,8 +44,17 @@ impl Rights {
         self
     }
 
+    /// The same without the right to list: of what is not there it is told, as at S3, that it may not be read.
+    #[must_use]
+    pub fn unlisting(self) -> Self {
+        Self { unlisting: true, ..self }
+    }
+
     fn allow(&self, request: &HttpRequest, key: &str) -> bool {
         let reads = matches!(request.method.as_str(), "GET" | "HEAD");
+        if self.unlisting && request.parameter("list-type").is_some() {
+            return false;
+        }
         self.everything || reads || self.writes.iter().any(|prefix| key.starts_with(prefix))
     }
 }
@@ -111,6 +122,12 @@ impl Access {
 
     fn add(&self, key: &str, user: User) {
         self.0.with(|users| users.insert(key.to_owned(), user));
+    }
+
+    /// Whether whoever asks is told that something is not there.
+    pub(super) fn may_know(&self, request: &HttpRequest) -> bool {
+        let signer = request.signer().unwrap_or_else(|| NOBODY.to_owned());
+        self.0.with(|users| users.get(&signer).is_none_or(|user| !user.rights.unlisting))
     }
 
     /// Lets a request for a key of the bucket in, or says why not.

@@ -176,7 +176,8 @@ impl StubBucket {
 
     fn read(&self, key: &str, request: &HttpRequest) -> HttpAnswer {
         let Some(stored) = self.state.with(|state| state.objects.get(key).cloned()) else {
-            return error(404, "NoSuchKey");
+            let may_know = self.access.as_ref().is_none_or(|access| access.may_know(request));
+            return if may_know { error(404, "NoSuchKey") } else { error(403, "AccessDenied") };
         };
         let mut headers = self.headers(&stored);
         if request.header("if-none-match") == Some(&etag(&stored.body)) {

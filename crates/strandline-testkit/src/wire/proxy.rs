@@ -150,7 +150,8 @@ impl Proxy {
         });
     }
 
-    /// The faults of the script that have not fired: a test with one of them has not tested it.
+    /// The faults of the script that have not fired, or whose request was to be applied and did not get through to the server: a test with
+    /// one of them has not tested it.
     #[must_use]
     pub fn unfired(&self) -> Vec<Fault> {
         self.relay.state.with(|state| state.running.unfired())
@@ -208,12 +209,13 @@ impl Relay {
     }
 
     fn suffer(&self, request: &Request, message: &HttpRequest, effect: Option<Effect>) -> HttpAnswer {
-        let apply = |applied: bool| {
-            if applied {
-                // Nobody learns how it went.
-                drop(self.forward(message));
+        let reached = |went: bool| {
+            if let (false, Some(effect)) = (went, effect) {
+                self.state.with(|state| state.running.misfire(request, effect));
             }
         };
+        // Whether the server has taken it is what nobody learns; it must have seen it.
+        let apply = |applied: bool| reached(!applied || self.forward(message).is_ok());
         match effect {
             None => self.pass(request, message, whole),
             Some(Effect::Fail { applied: was, answer }) => {
@@ -238,8 +240,7 @@ impl Relay {
                 HttpAnswer::Cut(status, headers, body.len(), damage::first(&body, after).into())
             }),
             Some(Effect::Tear { after }) => {
-                // Whether the server answers or closes is nothing to who has broken off.
-                drop(self.tear(message, after));
+                reached(self.tear(message, after).is_ok());
                 HttpAnswer::Close
             }
             Some(Effect::Slow(time)) => {
@@ -275,13 +276,15 @@ impl Relay {
     }
 
     /// Sends the beginning of a request, and waits until the server has done with it.
-    fn tear(&self, message: &HttpRequest, after: u64) -> io::Result<u64> {
+    fn tear(&self, message: &HttpRequest, after: u64) -> io::Result<()> {
         let stream = self.connect()?;
         let sent = damage::first(&message.body, after);
         (&stream).write_all(&[encoded_head(message).as_bytes(), &sent].concat())?;
         stream.shutdown(Shutdown::Write)?;
         stream.set_read_timeout(Some(TORN))?;
-        io::copy(&mut &stream, &mut io::sink())
+        // Whether it answers or closes is nothing to who has broken off.
+        drop(io::copy(&mut &stream, &mut io::sink()));
+        Ok(())
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
@@ -375,7 +378,7 @@ fn kept(said: &Said, head_only: bool) -> Vec<String> {
 }
 
 /// Host and port of a URL.
-fn host_of(url: &str) -> io::Result<String> {
+pub(super) fn host_of(url: &str) -> io::Result<String> {
     let host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
     host.map(ToOwned::to_owned)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an http:// URL"))

@@ -323,3 +323,21 @@ async fn a_server_that_is_gone_closes_the_connection() {
     assert!(put(&through, PutMode::Create, "one").await.is_err());
     assert_eq!(proxy.counts().total().requests, 1);
 }
+
+/// A request that was to be applied and met no server was not tried.
+#[tokio::test]
+async fn a_fault_whose_request_reaches_nobody_has_not_fired() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy = Proxy::start(&format!("http://{nobody}"), Path::from("b")).unwrap();
+    let store = s3(&proxy.url());
+    let failure = Answer::Status(Status::InternalError);
+    for (effect, fires) in [
+        (Effect::fail(failure), true),
+        (Effect::apply_then(failure), false),
+        (Effect::Tear { after: 1 }, false),
+    ] {
+        proxy.set_script(Script::empty().and(Target::any(), effect));
+        put(&store, PutMode::Create, "one").await.unwrap_err();
+        assert_eq!(proxy.unfired().is_empty(), fires, "{effect}");
+    }
+}

@@ -25,6 +25,9 @@ use crate::storage::{Loaded, Recognise, Settled, Storage};
 /// How long a fence may take.
 const FENCE: Duration = Duration::from_secs(5);
 
+/// How long a probe may take, where another server answers by then than when the swap was prepared.
+const PROBE: Duration = Duration::from_secs(30);
+
 /// What a group was sent as.
 struct Sent {
     members: Vec<(Waiting, Commit)>,
@@ -190,9 +193,7 @@ impl Group<'_> {
 
     async fn fence(&mut self, head: &Head, last: &Commit) -> Fenced {
         self.requests.swaps += 1;
-        let nonce_stands = |nonce| move |loaded: &Loaded| Ok(Pointer::parse(&loaded.bytes)?.nonce() == nonce);
-        let fenced = self.lake.swap(head, Ok, nonce_stands, Deadline::after(FENCE)).await;
-        let standing = match fenced {
+        let standing = match self.swap_of_nothing(head).await {
             Ok(Settled::Applied(loaded) | Settled::NotApplied(Some(loaded))) => loaded,
             // What stands there cannot be read, and will not be by waiting.
             Ok(Settled::Unknown(error)) if !error.is_retryable() => return Fenced::Lost(error),
@@ -211,6 +212,15 @@ impl Group<'_> {
             Err(error) if error.is_retryable() => Fenced::InDoubt,
             Err(error) => Fenced::Lost(error),
         }
+    }
+
+    /// The time that a fence has begins when it can be sent.
+    async fn swap_of_nothing(&self, head: &Head) -> Result<Settled> {
+        let at = (head.pointer(), head.token());
+        let next = self.lake.prepare(at, Ok, Deadline::after(PROBE)).await?;
+        let nonce = next.pointer.nonce();
+        let stands = move |loaded: &Loaded| Ok(Pointer::parse(&loaded.bytes)?.nonce() == nonce);
+        self.lake.put(&next, &stands, Deadline::after(FENCE)).await
     }
 }
 
@@ -340,4 +350,85 @@ fn unknown(members: Vec<Waiting>, branch: &RefName, doubt: &Error) -> Attempt {
         waiting.answer(Err(Error::of_unresolved(unresolved, doubt.message())));
     }
     Attempt::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::Patience;
+    use crate::storage::{ObjectOptions, StoreLocation};
+    use crate::{Lake, Runtime};
+    use arrow::array::{Int64Array, RecordBatch};
+    use object_store::memory::InMemory;
+    use strandline_testkit::{Answer, Effect, FaultyStore, PathClass, RequestKind, Script, Status, Target};
+
+    fn batch(id: i64) -> RecordBatch {
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![id])) as _)]).unwrap()
+    }
+
+    /// A lake with a table, in a store that fails by script.
+    async fn faulty() -> (Arc<FaultyStore>, Lake) {
+        let store = Arc::new(FaultyStore::new(Arc::new(InMemory::new()), Script::empty()));
+        let location = StoreLocation::parse("memory://faulty").unwrap();
+        let (objects, runtime) = (ObjectOptions::default(), Runtime::system());
+        let storage = Storage::from_stores(location, store.clone(), store.clone(), objects, runtime);
+        let lake = Lake::create_in(storage).await.unwrap();
+        let transaction = lake.begin().await.unwrap();
+        transaction.create_table("t").like(&batch(0).schema()).await.unwrap();
+        transaction.commit().await.unwrap();
+        (store, lake)
+    }
+
+    fn swaps() -> Target {
+        Target::any().kind(RequestKind::PutIfMatch).class(PathClass::Pointer)
+    }
+
+    /// While a swap is in doubt another server comes to answer, slowly, and is to be probed before the fence is sent to it. That is not
+    /// taken from the time of the fence.
+    #[tokio::test(start_paused = true)]
+    async fn a_fence_has_its_time_beside_the_probe() {
+        let (store, lake) = faulty().await;
+        let slow = Effect::Slow(Duration::from_millis(600));
+        let script = Script::empty().and(swaps(), Effect::Hang { applied: false });
+        store.set_script(script.and(Target::any().class(PathClass::Scratch).always(), slow));
+        let transaction = lake.begin().await.unwrap();
+        transaction.append("t", batch(1)).await.unwrap();
+        let patience = Patience { timeout: Duration::from_secs(2), ..Patience::default() };
+        let commit = async { transaction.commit().patience(patience).await.unwrap_err() };
+        let another_answers = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                lake.storage().hear("another");
+            }
+        };
+        let begun = Instant::now();
+        let error = tokio::select! { error = commit => error, () = another_answers => unreachable!() };
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}\n{}", store.log());
+        assert!(error.message().contains("for certain"), "{error}");
+        assert!(begun.elapsed() > patience.timeout + FENCE, "the probe took no time: {:?}", begun.elapsed());
+        assert!(store.unfired().is_empty(), "{}", store.log());
+    }
+
+    /// What stood in the way is said, be it others who were faster or a store that did not take it.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_no_patience_left_is_told_what_stood_in_his_way() {
+        let (store, lake) = faulty().await;
+        let patience = Patience { attempts: 3, ..Patience::default() };
+        let refused = async |script: Script| {
+            let transaction = lake.begin().await.unwrap();
+            transaction.append("t", batch(1)).await.unwrap();
+            store.set_script(script);
+            let error = transaction.commit().patience(patience).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            assert!(error.unresolved().is_none(), "{error:?}");
+            error.message().to_owned()
+        };
+        let nodes = Target::any().kind(RequestKind::Put).class(PathClass::Meta).always();
+        let said =
+            refused(Script::empty().and(nodes, Effect::fail(Answer::Status(Status::Unavailable)))).await;
+        assert!(said.starts_with("not committed in 3 attempts: ") && said.contains("503"), "{said}");
+        assert!(!said.contains("other writers"), "{said}");
+        store.set_script(Script::empty());
+        assert_eq!(lake.table("t").await.unwrap().rows(), 0);
+    }
 }

@@ -155,3 +155,33 @@ impl Lake {
         Ok((*self.newest(name).await?).clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever goes over the branches of a large lake does not keep all of their heads.
+    #[tokio::test]
+    async fn so_many_heads_are_remembered_and_no_more() {
+        let lake = Lake::create("memory://heads").await.unwrap();
+        let main = lake.default_branch().clone();
+        let names: Vec<RefName> = (0..HEADS + 10).map(|n| RefName::new(&format!("b{n}")).unwrap()).collect();
+        let learn = async |name: &RefName| {
+            lake.create_branch(name.as_str()).await.unwrap();
+            lake.newest(name).await.unwrap();
+            assert!(lake.heads().len() <= HEADS, "{}", lake.heads().len());
+            assert!(lake.known(name).is_some() && lake.known(&main).is_some(), "{name}");
+        };
+        for name in &names[..HEADS - 1] {
+            learn(name).await;
+        }
+        assert_eq!(lake.heads().len(), HEADS);
+        // What is known already takes no room of another one.
+        lake.newest(&names[0]).await.unwrap();
+        assert_eq!(lake.heads().len(), HEADS);
+        learn(&names[HEADS - 1]).await;
+        assert!(lake.known(&names[0]).is_none() && lake.heads().len() == 2);
+        // What was forgotten is only asked for again.
+        assert_eq!(lake.newest(&names[0]).await.unwrap().pointer().branch(), &names[0]);
+    }
+}

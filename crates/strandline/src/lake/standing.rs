@@ -12,7 +12,7 @@ use strandline_format::{
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::head::{Found, Head};
-use crate::lake::{KNOWN_FEATURES, Lake};
+use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
 use crate::runtime::Deadline;
 use crate::storage::{Change, Loaded, Recognise, Reloaded, Settled, Storage, Token, settle};
 
@@ -214,7 +214,7 @@ impl Lake {
         pointer.features().check_write(KNOWN_FEATURES)?;
         let storage = self.storage();
         let mut next = update(pointer.next(storage.runtime().nonce()?)?.drop_outdated_pins())?;
-        for store in deadline.run("the probe", storage.ensure_probed(pointer.probed())).await?? {
+        for store in self.probed_since(pointer.branch(), pointer.probed(), deadline).await? {
             next = next.probed(store);
         }
         let pointer = next.finish();
@@ -239,7 +239,50 @@ impl Lake {
     /// Probes the store, unless the pointer that the lake was opened by says that it was [STO-9]: before a ref is put or
     /// swapped that has no such member itself.
     pub(crate) async fn ensure_probed(&self, deadline: Deadline) -> Result<()> {
-        let before = self.head().pointer().probed();
-        deadline.run("the probe", self.storage().ensure_probed(before)).await?.map(drop)
+        let head = self.head();
+        self.probed_since(self.default_branch(), head.pointer().probed(), deadline).await.map(drop)
     }
+
+    /// The stores for which the probe has passed and that are not among these of a branch's pointer. Whoever answers is among both when it
+    /// returns, unless the servers take turns.
+    ///
+    /// No request if he was before. Else `main` is asked whether he has passed since: a server's new version is then probed once in a lake, and
+    /// not by users who may not write below `tmp/`.
+    pub(crate) async fn probed_since(
+        &self,
+        branch: &RefName,
+        before: &[StoreFingerprint],
+        deadline: Deadline,
+    ) -> Result<Vec<StoreFingerprint>> {
+        let storage = self.storage();
+        let probed = async {
+            if !storage.is_probed(before) && branch.as_str() != DEFAULT_BRANCH {
+                storage.believe(&self.probed_for_main().await);
+            }
+            storage.ensure_probed(before).await.map_err(explain_probe)
+        };
+        deadline.run("the probe", probed).await?
+    }
+
+    /// Nothing if `main` cannot be read, for whatever reason: then the store is probed.
+    async fn probed_for_main(&self) -> Vec<StoreFingerprint> {
+        let Ok(main) = RefName::new(DEFAULT_BRANCH) else { return Vec::new() };
+        match self.standing(&main).await {
+            Ok(Some(main)) => main.pointer.probed().to_vec(),
+            Ok(None) | Err(_) => Vec::new(),
+        }
+    }
+}
+
+/// A user may write a branch and not `tmp/`, where the store is probed.
+fn explain_probe(error: Error) -> Error {
+    if error.kind() != ErrorKind::PermissionDenied {
+        return error;
+    }
+    let text = format!(
+        "the server of this store is to be probed before anything is swapped there, which takes the right to put and get objects below tmp/; \
+         whoever has it does that by a commit to {DEFAULT_BRANCH:?} or to this branch: {}",
+        error.message()
+    );
+    Error::new(ErrorKind::PermissionDenied, text).with_source(error)
 }

@@ -182,7 +182,7 @@ impl<'a> BranchMaker<'a> {
         // The source was swapped before in this very store, or the store was probed for it [STO-9]: so this makes no request.
         let head = self.lake.head();
         let before = head.pointer().probed();
-        let passed = storage.ensure_probed(before).await?;
+        let passed = self.lake.probed_since(self.lake.default_branch(), before, self.deadline).await?;
         let present = storage.served();
         let vouched = before.iter().chain(&passed).find(|store| **store == present).copied();
         let reserved = Pointer::reserve(self.lake.id(), self.start(source, Pack::default()), nonce);

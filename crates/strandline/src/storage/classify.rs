@@ -40,14 +40,27 @@ pub(crate) fn bucket_is_missing(error: &object_store::Error) -> bool {
     matches!(Answer::of(&text).code, Some("NoSuchBucket" | "ContainerNotFound" | "FilesystemNotFound"))
 }
 
-/// Whether the error says that the key is not there, in a bucket that is.
+/// Whether the error says that the key is not there, in a bucket that is. A 404 without a word of the store is somebody else's: of a
+/// proxy that has lost its way, or of a server that is no store [STO-18].
 pub(crate) fn key_is_missing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. }) && !bucket_is_missing(error)
+    matches!(error, object_store::Error::NotFound { .. })
+        && !bucket_is_missing(error)
+        && !is_bare(&Answer::of(&error.to_string()))
+}
+
+/// Whether the store denies access to an object, whether or not it is there.
+pub(crate) fn is_denied(error: &object_store::Error) -> bool {
+    Answer::of(&error.to_string()).code == Some("AccessDenied")
+}
+
+/// Whether a status came alone.
+fn is_bare(answer: &Answer<'_>) -> bool {
+    (answer.status, answer.code) == (Some(404), None)
 }
 
 /// Whether the error says that the key is not there, in so many words: a path that is not served at all is another thing.
 pub(crate) fn says_that_key_is_missing(error: &object_store::Error) -> bool {
-    key_is_missing(error) && matches!(Answer::of(&error.to_string()).code, Some("NoSuchKey" | "BlobNotFound"))
+    matches!(Answer::of(&error.to_string()).code, Some("NoSuchKey" | "BlobNotFound"))
 }
 
 /// Whether a read went beyond the end of its object.
@@ -96,6 +109,7 @@ fn kind_of(error: &object_store::Error, answer: &Answer<'_>, text: &str) -> Erro
         return ErrorKind::NotFound;
     }
     match error {
+        Store::NotFound { .. } if is_bare(answer) => ErrorKind::Unavailable,
         Store::NotFound { .. } => ErrorKind::NotFound,
         // This is what any request gets that is told of a conflict (409): another one for the same object was under way. Whoever
         // puts on condition that nothing is there judges by the error itself.
@@ -131,6 +145,7 @@ fn status_kind(answer: &Answer<'_>, text: &str) -> Option<ErrorKind> {
     match answer.status? {
         400..=403 if refused => Some(ErrorKind::PermissionDenied),
         401 | 403 => Some(ErrorKind::PermissionDenied),
+        404 if is_bare(answer) => Some(ErrorKind::Unavailable),
         404 => Some(ErrorKind::NotFound),
         // S3 sends 400 RequestTimeout when a body arrives too slowly.
         400 if answer.code == Some("RequestTimeout") => Some(ErrorKind::Unavailable),
@@ -184,6 +199,9 @@ fn reason(kind: ErrorKind, answer: &Answer<'_>, error: &object_store::Error) -> 
         (Some(400), None) if SPEAKS_TLS.iter().any(|words| error.to_string().contains(words)) => {
             "the server speaks TLS on this port: it is reached by https://".to_owned()
         }
+        _ if is_bare(answer) => "the answer was 404, which is not how a store says that something is not there: whoever answers at \
+                                 this address may be something else"
+            .to_owned(),
         (Some(status), None) => format!("the store answered {status}"),
         _ if kind == ErrorKind::NotFound => "it is not there".to_owned(),
         _ => redact(&innermost(error)),
@@ -363,6 +381,11 @@ mod tests {
         assert!(bucket_is_missing(&answer("NoSuchBucket")) && !key_is_missing(&answer("NoSuchBucket")));
         assert!(bucket_is_missing(&answer("ContainerNotFound")));
         assert!(key_is_missing(&answer("NoSuchKey")) && !bucket_is_missing(&answer("NoSuchKey")));
+        let bare = object_store::Error::NotFound {
+            path: "refs/branches/main.json".into(),
+            source: "status code: 404 Not Found: <html><code>404</code></html>".into(),
+        };
+        assert!(!key_is_missing(&bare) && store_error(&bare, "here").kind() == ErrorKind::Unavailable);
         let error = store_error(&answer("NoSuchBucket"), "s3://lost/lake");
         assert_eq!(error.to_string(), "not found: s3://lost/lake: the bucket or container is not there");
     }

@@ -1,7 +1,7 @@
 //! The clients of a bucket: one for objects, whose retries are bounded, and one for swaps, which never retries.
 //!
 //! Invariants: no request is made here (but the region of an instance may be looked up); a store that does not answer is
-//! given up within seconds, not minutes; an error of the configuration repeats none of the values that it was given.
+//! given up within seconds, or the time that what goes up may take (`pace`); an error of the configuration repeats none of the values that it was given.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use super::http::ObservingConnector;
 use super::identity::Server;
 use super::location::Place;
 use super::options::{Family, Resolved, Rule, StoreOptions};
+use super::pace::Link;
 use super::refs::TokenKind;
 use super::trust::Authorities;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,8 +29,6 @@ use crate::runtime::Runtime;
 
 /// How long a connection may take to be made.
 const CONNECT: (ClientConfigKey, &str) = (ClientConfigKey::ConnectTimeout, "3 seconds");
-/// How long one swap may take before its outcome is looked up: it is one small PUT.
-const SWAP: (ClientConfigKey, &str) = (ClientConfigKey::Timeout, "10 seconds");
 
 /// What one bucket is reached by.
 pub(crate) struct Clients {
@@ -124,7 +123,7 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
     use AmazonS3ConfigKey as Key;
     check_bucket(bucket)?;
     let resolved: Resolved<Key> = options.resolve(Family::Aws, runtime.environment())?;
-    let seen = configured(AmazonS3Builder::default(), &[], &resolved);
+    let seen = configured(AmazonS3Builder::default(), &resolved);
     let endpoint = seen.get_config_value(&Key::S3Endpoint).or(seen.get_config_value(&Key::Endpoint));
     check_endpoint(
         endpoint.as_deref(),
@@ -143,9 +142,10 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
         // A profile's is as its file says.
         region.iter().try_for_each(|region| Rule::Region.check("region", region))?;
     }
-    let server = Server::default();
+    let (server, link) = (Server::default(), Link::default());
     let complete = |builder: AmazonS3Builder| {
-        let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server));
+        let builder =
+            builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server, &link));
         let builder = region.iter().fold(builder, AmazonS3Builder::with_region);
         credentials.iter().fold(builder, |builder, found| builder.with_credentials(found.clone()))
     };
@@ -182,12 +182,13 @@ async fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<
     if let Some(path) = runtime.environment().variable("SERVICE_ACCOUNT") {
         resolved.from_environment.insert(0, (Key::ServiceAccount, path));
     }
-    let seen = configured(GoogleCloudStorageBuilder::default(), &[], &resolved);
+    let seen = configured(GoogleCloudStorageBuilder::default(), &resolved);
     let endpoint = seen.get_config_value(&Key::BaseUrl);
-    let server = Server::default();
+    let (server, link) = (Server::default(), Link::default());
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let complete = |builder: GoogleCloudStorageBuilder| {
-        let builder = builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server));
+        let builder =
+            builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server, &link));
         if unsigned { builder.with_credentials(Arc::new(nobody())) } else { builder }
     };
     let keys = [Key::ServiceAccount, Key::ServiceAccountKey, Key::ApplicationCredentials];
@@ -214,15 +215,15 @@ async fn azure(
     if let Some(endpoint) = runtime.environment().variable("IDENTITY_ENDPOINT") {
         resolved.from_environment.push((Key::MsiEndpoint, endpoint));
     }
-    let seen = configured(MicrosoftAzureBuilder::default(), &[], &resolved);
+    let seen = configured(MicrosoftAzureBuilder::default(), &resolved);
     let endpoint = seen.get_config_value(&Key::Endpoint);
     let allows_http = is_true(seen.get_config_value(&Key::Client(ClientConfigKey::AllowHttp)));
     let emulated = is_true(seen.get_config_value(&Key::UseEmulator));
     check_endpoint(endpoint.as_deref(), allows_http || emulated)?;
     let account = host.map(ToOwned::to_owned).or(seen.get_config_value(&Key::AccountName));
-    let server = Server::default();
+    let (server, link) = (Server::default(), Link::default());
     let complete = |builder: MicrosoftAzureBuilder| {
-        let builder = builder.with_http_connector(ObservingConnector::of(&server));
+        let builder = builder.with_http_connector(ObservingConnector::of(&server, &link));
         match host {
             Some(host) => builder.with_url(format!("abfss://{container}@{host}")),
             None => builder.with_container_name(container),
@@ -269,9 +270,10 @@ builder!(AmazonS3Builder, AmazonS3ConfigKey);
 builder!(GoogleCloudStorageBuilder, GoogleConfigKey);
 builder!(MicrosoftAzureBuilder, AzureConfigKey);
 
-/// A builder with our own limits first, so that whatever is set wins over them.
-fn configured<B: Builder>(begun: B, limits: &[(ClientConfigKey, &str)], resolved: &Resolved<B::Key>) -> B {
-    let limited = limits.iter().fold(begun, |builder, (key, value)| builder.set(B::client_key(*key), value));
+/// A builder with our own limit first, so that whatever is set wins over it.
+fn configured<B: Builder>(begun: B, resolved: &Resolved<B::Key>) -> B {
+    let (key, value) = CONNECT;
+    let limited = begun.set(B::client_key(key), value);
     resolved.in_order().fold(limited, |builder, (key, value)| builder.set(key.clone(), value))
 }
 
@@ -289,14 +291,14 @@ fn both<B: Builder>(
     tokens: TokenKind,
     endpoint: String,
 ) -> Result<Clients> {
-    let build = |limits: &[(ClientConfigKey, &str)], retry| {
+    let build = |retry| {
         let begun = B::default().over(given.authorities.client_options());
-        let built = complete(configured(begun, limits, given.resolved)).finish(retry);
+        let built = complete(configured(begun, given.resolved)).finish(retry);
         built.map_err(|error| misconfigured(&error, given.options))
     };
     Ok(Clients {
-        objects: build(&[CONNECT], bounded_retries())?,
-        swaps: build(&[CONNECT, SWAP], no_retries())?,
+        objects: build(bounded_retries())?,
+        swaps: build(no_retries())?,
         tokens,
         endpoint,
         server: given.server.clone(),

@@ -1,5 +1,5 @@
 //! The wire under a bucket's clients: what really happened to one conditional put, which the stores' errors do not say, what
-//! the server calls itself, and bounds on how long an answer is waited for and how much of it `object_store` reads whole.
+//! the server calls itself, and bounds on how much of an answer `object_store` reads whole. How long one is waited for is in `pace`.
 //!
 //! Invariants: [`Attempt`] is written by the transport alone, so what it holds is a fact about the last request that
 //! carried it; it is only meaningful for a client that was built with [`ObservingConnector`] and does not retry. No answer
@@ -8,7 +8,6 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,14 +19,10 @@ use object_store::client::{
 };
 use object_store::{ClientConfigKey, ClientOptions};
 
-use super::identity::Server;
+use super::identity::{Deed, Server};
+use super::pace::Link;
 use super::trust::Untrusted;
 
-/// How long the head of an answer may take. The client's own timeout is for all of a transfer, so it is too long to notice a
-/// server that says nothing and leaves no time to ask again.
-const HEAD: Duration = Duration::from_secs(8);
-/// How fast a body goes up at the least, before its answer is waited for.
-const UPLOAD_BYTES_A_SECOND: usize = 128 << 10;
 /// How much of an error's text is read.
 const ERROR_BYTES: usize = 64 << 10;
 /// How long the answer to anything but a read may be: a page of a listing has a thousand keys of at most a KiB each.
@@ -68,34 +63,33 @@ pub(crate) struct OfRef;
 
 /// Makes clients that tell the [`Attempt`] of a request how it went, and who answers.
 #[derive(Debug)]
-pub(crate) struct ObservingConnector(Server);
+pub(crate) struct ObservingConnector {
+    server: Server,
+    link: Link,
+}
 
 impl ObservingConnector {
-    /// Clients that tell this one who answers.
-    pub(crate) fn of(server: &Server) -> Self {
-        Self(server.clone())
+    /// Clients that tell this one who answers, over this link.
+    pub(crate) fn of(server: &Server, link: &Link) -> Self {
+        Self { server: server.clone(), link: link.clone() }
     }
 }
 
 impl HttpConnector for ObservingConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        let (impatient, server) = (has_default_timeout(options), self.0.clone());
-        Ok(HttpClient::new(Observing { inner, impatient, server }))
+        // Who sets a timeout knows how slow the store is, and the client keeps to it.
+        let paced = options.get_config_value(&ClientConfigKey::Timeout).is_none();
+        let link = paced.then(|| self.link.clone());
+        Ok(HttpClient::new(Observing { inner, link, server: self.server.clone() }))
     }
-}
-
-/// Who sets a timeout knows how slow the store is.
-fn has_default_timeout(options: &ClientOptions) -> bool {
-    let timeout = |options: &ClientOptions| options.get_config_value(&ClientConfigKey::Timeout);
-    timeout(options) == timeout(&ClientOptions::default())
 }
 
 #[derive(Debug)]
 struct Observing {
     inner: HttpClient,
-    /// Whether an answer is given up that takes long to begin.
-    impatient: bool,
+    /// By which it is judged whether an answer takes too long; `None`: the client has a timeout of its own.
+    link: Option<Link>,
     server: Server,
 }
 
@@ -107,9 +101,9 @@ impl HttpService for Observing {
         attempt.reach(Progress::Sent);
         match self.execute(request).await {
             Ok(response) => {
-                if asks.is_answered_by_the_store(&response) {
+                if let Some(deed) = asks.deed(&response) {
                     let name = response.headers().get("server").and_then(|name| name.to_str().ok());
-                    self.server.hear(name.unwrap_or_default());
+                    self.server.hear(name.unwrap_or_default(), deed);
                 }
                 attempt.reach(Progress::Answered(response.status().as_u16()));
                 Ok(bounded(response, bound).await)
@@ -125,22 +119,21 @@ impl HttpService for Observing {
 }
 
 impl Observing {
-    /// The head of the answer, in time.
+    /// The answer, if it begins in time and does not stall.
     async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        if !self.impatient {
-            return self.inner.execute(request).await;
+        match &self.link {
+            Some(link) => link.execute(&self.inner, request).await,
+            None => self.inner.execute(request).await,
         }
-        let upload = (request.body().content_length() / UPLOAD_BYTES_A_SECOND) as u64;
-        let answered =
-            tokio::time::timeout(HEAD + Duration::from_secs(upload), self.inner.execute(request)).await;
-        answered.unwrap_or_else(|elapsed| Err(HttpError::new(HttpErrorKind::Timeout, elapsed)))
     }
 }
 
 /// Whether a request can only be one of the store itself. The same client also asks for credentials, elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asks {
-    Ref,
+    ReadRef,
+    CreateRef,
+    SwapRef,
     Put,
     Other,
 }
@@ -148,8 +141,10 @@ enum Asks {
 impl Asks {
     fn of(request: &HttpRequest) -> Self {
         let extensions = request.extensions();
-        if extensions.get::<OfRef>().is_some() || extensions.get::<Attempt>().is_some() {
-            Self::Ref
+        if extensions.get::<OfRef>().is_some() {
+            Self::ReadRef
+        } else if extensions.get::<Attempt>().is_some() {
+            if creates(request) { Self::CreateRef } else { Self::SwapRef }
         } else if request.method() == "PUT" {
             Self::Put
         } else {
@@ -157,16 +152,29 @@ impl Asks {
         }
     }
 
-    /// Whether the answer comes from the store and not from something before it that is in trouble. Who hands out a token of an
-    /// instance is asked by a PUT too, but gives nothing an ETag.
-    fn is_answered_by_the_store(self, response: &HttpResponse) -> bool {
+    /// What the store has done, if the answer comes from it and not from something before it that is in trouble. Who hands out a token of
+    /// an instance is asked by a PUT too, but gives nothing an ETag.
+    fn deed(self, response: &HttpResponse) -> Option<Deed> {
         let status = response.status();
-        match self {
-            Self::Ref => status.is_success() || matches!(status.as_u16(), 304 | 412),
-            Self::Put => status.is_success() && response.headers().contains_key("etag"),
-            Self::Other => false,
+        match (self, status.as_u16()) {
+            (Self::ReadRef, 304) => Some(Deed::Read),
+            (Self::ReadRef, _) if status.is_success() => Some(Deed::Read),
+            // Azure says of what is there already that it conflicts.
+            (Self::CreateRef, 409 | 412) => Some(Deed::RefusedCreation),
+            (Self::SwapRef, 412) => Some(Deed::RefusedSwap),
+            (Self::CreateRef | Self::SwapRef, _) if status.is_success() => Some(Deed::Put),
+            (Self::Put, _) if status.is_success() && response.headers().contains_key("etag") => {
+                Some(Deed::Put)
+            }
+            _ => None,
         }
     }
+}
+
+/// Whether a conditional put is on condition that nothing is there: S3 and Azure say `*`, Google generation 0.
+fn creates(request: &HttpRequest) -> bool {
+    let is = |name, value| request.headers().get(name).is_some_and(|found| found == value);
+    is("if-none-match", "*") || is("x-goog-if-generation-match", "0")
 }
 
 /// How many bytes a successful answer may have; `None`: as many as the object that is read.

@@ -17,6 +17,7 @@ mod location;
 mod nodes;
 mod objects;
 mod options;
+mod pace;
 mod probe;
 mod refs;
 mod settle;
@@ -51,6 +52,9 @@ use identity::Identity;
 use location::Place;
 use refs::{LocalRefs, ObjectRefs, Transport};
 use waiting::Waiting;
+
+/// How often the store is probed at once, where another server answers at the end than those that were tried.
+const PROBES: usize = 3;
 
 /// How a place is opened.
 ///
@@ -192,16 +196,30 @@ impl Storage {
     /// Probes the store, unless it is among these that were probed before, or has passed in this process [STO-9]; gives those that
     /// have passed here and are not among these.
     pub(crate) async fn ensure_probed(&self, before: &[StoreFingerprint]) -> Result<Vec<StoreFingerprint>> {
-        if !self.is_probed(before) {
+        for _ in 0..PROBES {
+            if self.is_probed(before) {
+                break;
+            }
             self.probe().await?;
         }
         Ok(self.0.identity.passed().into_iter().filter(|store| !before.contains(store)).collect())
+    }
+
+    /// Takes somebody else's word that the probe has passed for these.
+    pub(crate) fn believe(&self, stores: &[StoreFingerprint]) {
+        self.0.identity.believe(stores);
     }
 
     /// Whether whoever answered last is among these, or has passed the probe in this process.
     pub(crate) fn is_probed(&self, before: &[StoreFingerprint]) -> bool {
         let present = self.served();
         before.contains(&present) || self.0.identity.passed().contains(&present)
+    }
+
+    /// Somebody of this name answers.
+    #[cfg(test)]
+    pub(crate) fn hear(&self, name: &str) {
+        self.0.identity.hear(name);
     }
 
     /// How it is reached, by name: endpoint, region, and where credentials come from; nothing for a folder and memory. No
@@ -229,7 +247,10 @@ impl Storage {
     pub(crate) async fn try_conditions(&self) -> Result<Conditions> {
         self.0.identity.listen();
         let kept = probe(self.refs(), self.runtime()).await?;
-        self.0.identity.pass();
+        let untried = self.0.identity.pass();
+        if !untried.is_empty() {
+            tracing::debug!(servers = ?untried, "they answered within the probe and were not tried by it");
+        }
         Ok(kept)
     }
 }

@@ -60,7 +60,7 @@ pub struct ObjectOptions {
     pub parallel_parts: NonZeroUsize,
     /// The zstd level of metadata.
     pub compression: i32,
-    /// For how long a data file is put again whenever the store is in trouble: about as long as a server takes to start.
+    /// For how long a data file is put again since the store came into trouble: about as long as a server takes to start.
     pub put_patience: Duration,
     /// For how long a read of a bucket is repeated, be it of a pointer, of metadata or of data, while a store that has answered
     /// before is in trouble.

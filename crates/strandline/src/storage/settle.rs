@@ -161,8 +161,17 @@ pub async fn settle(
     deadline: Deadline,
     runtime: &Runtime,
 ) -> Result<Settled> {
-    let mut attempts =
-        Attempts { refs, change, mine, deadline, doubt: None, unread: false, missed: false, trouble: None };
+    let mut attempts = Attempts {
+        refs,
+        change,
+        mine,
+        deadline,
+        doubt: None,
+        unread: false,
+        missed: false,
+        absent: false,
+        trouble: None,
+    };
     let (mut pause, longest) = PAUSES;
     loop {
         if let Some(settled) = attempts.send().await? {
@@ -191,6 +200,8 @@ struct Attempts<'a> {
     unread: bool,
     /// Whether it could not be read since: then others may have changed it before it is [UNK-2].
     missed: bool,
+    /// Whether the last sending was told that nothing is there to be replaced.
+    absent: bool,
     /// What last kept us from an answer, where nothing is in doubt.
     trouble: Option<Error>,
 }
@@ -205,7 +216,10 @@ impl Attempts<'_> {
         let Change { path, expected, bytes } = self.change;
         let swap = self.refs.swap(path, expected.as_ref(), bytes.clone());
         let unread = std::mem::replace(&mut self.unread, true);
-        match self.deadline.run("the swap", swap).await {
+        let sent = self.deadline.run("the swap", swap).await;
+        self.absent =
+            matches!(&sent, Ok(Ok(Swap::Moved(Some(reason)))) if reason.kind() == ErrorKind::NotFound);
+        match sent {
             Ok(Ok(Swap::Swapped(token))) => {
                 return Ok(Some(Settled::Applied(Loaded { bytes: bytes.clone(), token })));
             }
@@ -228,8 +242,8 @@ impl Attempts<'_> {
             Ok(Ok(current)) => current,
             Ok(Err(error)) | Err(error) => return self.miss(error),
         };
-        if current.is_none() && self.change.expected.is_some() && (self.doubt.is_some() || self.missed) {
-            // What was replaced is never gone: whoever answers so is not the store.
+        if current.is_none() && self.change.expected.is_some() && (self.doubt.is_some() || !self.absent) {
+            // What was replaced is never gone: whoever answers so is not the store, unless the sending was told the same.
             let error =
                 Error::new(ErrorKind::Unavailable, "read back, it is not there, though it was before");
             return self.miss(error.at(&self.change.path));
@@ -310,6 +324,7 @@ mod tests {
         Busy,
         Refuse,
         Immutable,
+        Gone,
         Full,
         Overtaken,
     }
@@ -383,6 +398,7 @@ mod tests {
                 Act::Drop => Ok(Swap::Unknown(lost())),
                 Act::Busy => Ok(Swap::Moved(None)),
                 Act::Immutable => Ok(Swap::Moved(Some(Error::new(ErrorKind::AlreadyExists, "immutable")))),
+                Act::Gone => Ok(Swap::Moved(Some(Error::new(ErrorKind::NotFound, "it is not there")))),
                 Act::Full => Err(Error::new(ErrorKind::StoreFull, "no space")),
                 Act::Refuse => Err(Error::new(ErrorKind::PermissionDenied, "no")),
                 Act::Overtaken => {
@@ -477,7 +493,12 @@ mod tests {
         check(&[Act::ApplyAndForget], &[NOTHING], "applied").await;
         check(&[Act::ApplyAndSayMoved], &[GONE, NOTHING], "applied").await;
         check(&[Act::ApplyAndForget], &[NOTHING; 64], "unknown").await;
-        check(&[Act::Busy], &[NOTHING], "not applied").await;
+        check(&[Act::ApplyAndSayMoved], &[NOTHING], "applied").await;
+        check(&[Act::ApplyAndSayMoved; 64], &[NOTHING; 64], "unknown").await;
+        check(&[Act::Busy], &[NOTHING], "applied").await;
+        // Only if both say the same is it gone.
+        check(&[Act::Gone], &[NOTHING], "not applied").await;
+        check(&[Act::ApplyAndForget, Act::Gone], &[GONE, NOTHING, NOTHING], "applied").await;
         check(&[Act::Busy, Act::Busy, Act::Refuse], &[], "error").await;
         check(&[Act::Busy, Act::Refuse], &[], "error").await;
         check(&[Act::Full], &[GONE], "error").await;

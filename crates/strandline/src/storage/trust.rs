@@ -38,10 +38,10 @@ impl Authorities {
         Ok(Self { pem: Some(pem), certificates })
     }
 
-    /// The options of a client that trusts them.
+    /// The options of a client that trusts them, and has no timeout but what is set.
     pub(crate) fn client_options(&self) -> ClientOptions {
-        let certificates = self.certificates.iter().cloned();
-        certificates.fold(ClientOptions::default(), ClientOptions::with_root_certificate)
+        let options = ClientOptions::default().with_timeout_disabled();
+        self.certificates.iter().cloned().fold(options, ClientOptions::with_root_certificate)
     }
 
     /// The file as it is, for clients of others.

@@ -35,9 +35,12 @@ impl Waiting {
     /// Reads until there is an answer, or an error that no waiting will mend, or the time is up.
     pub(crate) async fn read<T, F: Future<Output = Result<T>>>(&self, read: impl Fn() -> F) -> Result<T> {
         let patience = if self.has_answered.load(Ordering::Relaxed) { self.known } else { self.unknown };
-        let deadline = Deadline::after(patience);
+        let mut deadline = None;
         loop {
-            match read().await {
+            let answer = read().await;
+            // What takes long over a slow link is in no trouble yet.
+            let deadline: &mut Deadline = deadline.get_or_insert_with(|| Deadline::after(patience));
+            match answer {
                 Err(error) if error.kind() == ErrorKind::Unavailable && !deadline.passed() => {
                     tracing::debug!(%error, "a read is repeated");
                 }
@@ -84,6 +87,21 @@ mod tests {
         assert!(late.unwrap() == 50 && took > UNKNOWN * 2, "{took:?}");
         let (never, took) = read(&waiting.clone(), u32::MAX, ErrorKind::Unavailable).await;
         assert!(never.is_err() && took >= KNOWN && took < KNOWN * 2, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_begins_with_the_first_failure() {
+        let waiting = Waiting::new(KNOWN, UNKNOWN);
+        read(&waiting, 0, ErrorKind::Unavailable).await.0.unwrap();
+        let asked = AtomicU32::new(0);
+        let slow = || async {
+            tokio::time::sleep(KNOWN * 2).await;
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(Error::new(ErrorKind::Unavailable, "it broke off")),
+                _ => Ok(()),
+            }
+        };
+        waiting.read(slow).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -307,11 +307,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 impl Objects {
-    /// Puts again what a store in trouble did not take: a server that is started anew costs a writer some time, and not its work.
+    /// Puts again what a store in trouble did not take: a server that is started anew costs a writer some time, and not its work. The
+    /// time begins with the first failure, since a large file may take longer than that over a slow link.
     pub(super) async fn patiently<F: Future<Output = Result<()>>>(&self, put: impl Fn() -> F) -> Result<()> {
-        let deadline = Deadline::after(self.0.options.put_patience);
+        let mut deadline = None;
         loop {
-            match put().await {
+            let done = put().await;
+            let deadline: &mut Deadline =
+                deadline.get_or_insert_with(|| Deadline::after(self.0.options.put_patience));
+            match done {
                 Err(error) if error.kind() == ErrorKind::Unavailable && !deadline.passed() => {
                     tracing::debug!(%error, "a data file is put again");
                 }

@@ -100,7 +100,8 @@ impl LocalRefs {
         let _lock = Lock::take(target, self.lock_wait)?;
         let current = self.read(target)?;
         if current.as_ref().map(|loaded| &loaded.token) != expected {
-            return Ok(Swap::Moved(None));
+            let absent = || Error::new(ErrorKind::NotFound, "it is not there").at(target.display());
+            return Ok(Swap::Moved(current.is_none().then(absent)));
         }
         let ready = self.ready.files().remove(&Hash::of(bytes));
         let staged = ready.map_or_else(|| self.folder.stage_whole(bytes), Ok).map_err(failed)?;

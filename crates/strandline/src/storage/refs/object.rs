@@ -20,7 +20,7 @@ use strandline_format::{MAX_REF_BYTES, Nonce, ObjectPath, RefName};
 use super::{Loaded, RefKind, RefStore, Reloaded, Swap, Token, check_length};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::classify::{
-    body_came_too_slowly, bucket_is_missing, key_is_missing, says_that_key_is_missing, store_error,
+    body_came_too_slowly, bucket_is_missing, is_denied, key_is_missing, says_that_key_is_missing, store_error,
 };
 use crate::storage::http::{Attempt, OfRef, Progress};
 use crate::storage::waiting::Waiting;
@@ -94,6 +94,20 @@ impl ObjectRefs {
         store_error(error, self.at(path))
     }
 
+    /// The same of a read. Who may not list is told of what is not there that he may not read it.
+    fn read_error(&self, error: &StoreError, path: &ObjectPath) -> Error {
+        let explained = self.error(error, path);
+        if !is_denied(error) {
+            return explained;
+        }
+        let text = format!(
+            "{}: it may not be read, or it is not there, which stores tell nobody without the right to list (s3:ListBucket, \
+             storage.objects.list)",
+            explained.message()
+        );
+        Error::new(explained.kind(), text).with_source(explained)
+    }
+
     fn token(&self, e_tag: Option<&str>, version: Option<&str>, path: &ObjectPath) -> Result<Token> {
         let refuse = |why: &str| Err(Error::new(ErrorKind::StoreUnsuitable, why).at(self.at(path)));
         match (self.tokens, e_tag, version) {
@@ -155,7 +169,7 @@ impl ObjectRefs {
         match self.reads.get_opts(&store_path(path), get_options(None)).await {
             Ok(result) => self.receive(result, path).await.map(Some),
             Err(error) if key_is_missing(&error) => Ok(None),
-            Err(error) => Err(self.error(&error, path)),
+            Err(error) => Err(self.read_error(&error, path)),
         }
     }
 
@@ -169,7 +183,7 @@ impl ObjectRefs {
             }
             Err(StoreError::NotModified { .. }) => Ok(Reloaded::Unchanged),
             Err(error) if key_is_missing(&error) => Ok(Reloaded::Absent),
-            Err(error) => Err(self.error(&error, path)),
+            Err(error) => Err(self.read_error(&error, path)),
         }
     }
 
@@ -198,6 +212,10 @@ impl ObjectRefs {
             return Err(Error::new(ErrorKind::StoreUnsuitable, text)
                 .at(self.at(path))
                 .with_source(explained));
+        }
+        if says_that_key_is_missing(error) {
+            let absent = Error::new(ErrorKind::NotFound, "there is nothing to be replaced");
+            return Ok(Swap::Moved(Some(absent.at(self.at(path)).with_source(explained))));
         }
         match error {
             // Also S3's 409 (somebody is at it now) and its 404 for a condition on an absent key.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use strandline_format::{ObjectPath, RefName};
+use strandline_format::{Era, ObjectPath, RefName};
 
 use crate::error::{ErrorKind, Result};
 use crate::runtime::{Environment, Runtime};
-use crate::storage::refs::{Reloaded, Swap, Token};
-use crate::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
+use crate::storage::refs::{RefKind, Reloaded, Swap, Token};
+use crate::storage::{Objects, Storage, StorageOptions, StoreLocation, StoreOptions};
 
 #[derive(Clone, Copy, Debug)]
 enum Answer {
@@ -133,7 +133,7 @@ async fn each_answer_to_a_swap_is_judged_and_none_is_repeated() {
         (Status(412, "", "PreconditionFailed"), "moved", "moved"),
         (Status(409, "", "ConditionalRequestConflict"), "moved", "moved"),
         (Status(404, "", "NoSuchKey"), "moved", ErrorKind::StoreUnsuitable.as_str()),
-        (Status(404, "", ""), "moved", "not found"),
+        (Status(404, "", ""), "moved", "unavailable"),
         (Status(404, "", "NoSuchBucket"), "not found", "not found"),
         (Status(403, "", "AccessDenied"), "permission denied", "permission denied"),
         (Status(401, "", "Unauthorized"), "permission denied", "permission denied"),
@@ -177,6 +177,9 @@ async fn loads_tell_absent_from_refused() {
     use Answer::Status;
     for (answer, expected) in [
         (Status(404, "", "NoSuchKey"), "absent"),
+        (Status(404, "", "BlobNotFound"), "absent"),
+        // Nothing is concluded from what a proxy says.
+        (Status(404, "", ""), "unavailable"),
         (Status(404, "", "NoSuchBucket"), "not found"),
         (Status(403, "", "AccessDenied"), "permission denied"),
         (Status(200, "ETag: W/\"weak\"", ""), "store unsuitable"),
@@ -192,6 +195,15 @@ async fn loads_tell_absent_from_refused() {
         assert_eq!(found, expected, "{answer:?}");
         assert_eq!(server.requests.load(Ordering::Relaxed), 1, "{answer:?}");
     }
+    let bare = Server::start(Status(404, "", ""));
+    let storage_there = storage(&bare.address).await;
+    let polled = storage_there.refs().load_if_changed(&main(), &Token::new("\"a\"")).await;
+    assert_eq!(polled.unwrap_err().kind(), ErrorKind::Unavailable);
+    let listed = storage_there.refs().list(RefKind::Branch).await;
+    assert_eq!(listed.unwrap_err().kind(), ErrorKind::Unavailable);
+    let object = Objects::meta_ref(b"{}", Era(0));
+    let got = storage_there.objects().get_meta(&object).await;
+    assert_eq!(got.unwrap_err().kind(), ErrorKind::Unavailable);
     let server = Server::start(Status(304, "ETag: \"a\"", ""));
     let polled = storage(&server.address).await.refs().load_if_changed(&main(), &Token::new("\"a\"")).await;
     assert_eq!(polled.unwrap(), Reloaded::Unchanged);

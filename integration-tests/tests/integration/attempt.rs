@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::lake;
 
 /// How long one call may take when the place is broken.
-pub(crate) const SECONDS: Duration = Duration::from_secs(25);
+pub(crate) const SECONDS: Duration = Duration::from_secs(30);
 
 /// One call and what came of it: `ok`, what a swap came to, or the kind of the error.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,6 +32,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "access::a_public_bucket_of_minio_is_read_without_credentials", run: public::minio },
     Case { name: "access::a_policy_lets_write_dev_and_not_main", run: policy::stub },
     Case { name: "access::a_policy_of_minio_lets_write_dev_and_not_main", run: policy::minio },
+    Case { name: "access::who_may_not_list_is_told_what_right_is_missing", run: policy::unlisting },
+    Case { name: "access::who_may_write_dev_alone_goes_on_when_the_server_is_renamed", run: policy::renamed },
     Case { name: "access::a_servers_certificate_is_trusted_by_a_named_authority", run: tls::stub },
     Case { name: "access::minio_behind_tls_is_trusted_by_a_named_authority", run: tls::minio },
     Case { name: "access::the_host_names_the_bucket", run: host::stub },

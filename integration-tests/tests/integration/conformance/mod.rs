@@ -10,6 +10,7 @@ mod killed;
 mod lakes;
 mod network;
 mod objects;
+mod parts;
 mod refs;
 mod round;
 mod rows;
@@ -75,10 +76,12 @@ const ON_THE_WIRE: &[Case] = &[
     ("finds_out_what_came_of_a_swap", connections::swaps),
     ("lets_no_late_swap_overtake", connections::zombies),
     ("reads_through_damage", connections::reads),
+    ("puts_in_parts_whatever_becomes_of_a_request", parts::puts),
     ("makes_few_requests_on_few_connections", connections::economy),
     ("makes_few_requests_for_tables", economy::requests),
     ("tells_the_truth_of_transactions", network::outcomes),
     ("tells_the_truth_of_transactions_beside_others", network::beside_others),
+    ("tells_the_truth_of_transactions_whose_looking_back_fails", network::read_back),
 ];
 
 /// What takes so many requests that it is tried on one backend only.

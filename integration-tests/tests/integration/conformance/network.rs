@@ -182,6 +182,39 @@ pub(super) fn beside_others(site: &Site) {
     });
 }
 
+/// The answer of a swap is lost, and so is what is read back to find out what came of it.
+pub(super) fn read_back(site: &Site) {
+    let (proxy, place) = site.proxied();
+    crate::lake::run(async {
+        let mut trial = Trial::new(&proxy, &place, &site.place).await;
+        trial.run(Script::empty()).await;
+        let reads =
+            |request: &&Request| (request.kind, request.class) == (RequestKind::Get, PathClass::Pointer);
+        // Those before it are of the beginning.
+        let back = Spot {
+            kind: RequestKind::Get,
+            class: PathClass::Pointer,
+            nth: proxy.requests().iter().filter(reads).count(),
+        };
+        let mut swaps = vec![Effect::apply_then(Answer::Reset), Effect::fail(Answer::Reset)];
+        let mut looks = vec![Effect::fail(Answer::Status(Status::NotFound)), Effect::Break { after: 100 }];
+        if site.at_once {
+            let told = [Status::Conflict, Status::PreconditionFailed].map(Answer::Status);
+            swaps.extend(told.into_iter().flat_map(|told| [Effect::apply_then(told), Effect::fail(told)]));
+            looks.extend([Answer::Closed, Answer::Status(Status::Unavailable)].map(Effect::fail));
+        }
+        for swap in swaps {
+            for look in &looks {
+                let script = Script::empty().and(Spot::swap(0).target(), swap).and(back.target(), *look);
+                trial.run(script).await;
+                assert!(proxy.unfired().is_empty(), "{}", proxy.log());
+            }
+        }
+        trial.check_all().await;
+        println!("  {:?}", trial.tally);
+    });
+}
+
 /// Each fault of a request of each kind, and then each at the swap that follows.
 pub(super) fn pairs(site: &Site) {
     let ways: Vec<(Proxy, Place)> = (0..LANES).map(|_| site.proxied()).collect();

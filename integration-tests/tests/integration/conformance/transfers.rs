@@ -19,7 +19,7 @@ const OPENED: u64 = 2;
 
 pub(super) fn balance(site: &Site) {
     // A transfer that loses a race has to read again, so they take longer than appends do.
-    let each = site.turns.div_ceil(3);
+    let each = site.turns.div_ceil(3).max(3);
     let closed = OPENED + u64::from(WRITERS * each);
     lake::run(open_accounts(&site.place));
     let Place { location, options } = &site.place;

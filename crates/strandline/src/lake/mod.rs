@@ -165,7 +165,7 @@ mod tests {
     async fn so_many_heads_are_remembered_and_no_more() {
         let lake = Lake::create("memory://heads").await.unwrap();
         let main = lake.default_branch().clone();
-        let names: Vec<RefName> = (0..HEADS + 10).map(|n| RefName::new(&format!("b{n}")).unwrap()).collect();
+        let names: Vec<RefName> = (0..HEADS + 10).map(|n| RefName::new(format!("b{n}")).unwrap()).collect();
         let learn = async |name: &RefName| {
             lake.create_branch(name.as_str()).await.unwrap();
             lake.newest(name).await.unwrap();

@@ -22,6 +22,7 @@ mod probe;
 mod refs;
 mod settle;
 mod tables;
+mod traffic;
 mod trust;
 mod waiting;
 pub(crate) mod zstd_context;
@@ -43,6 +44,7 @@ pub use options::StoreOptions;
 pub use probe::{Conditions, probe};
 pub use refs::{Loaded, RefKind, RefStore, Reloaded, Staging, Swap, Token, TokenKind};
 pub use settle::{Change, Recognise, Settled, settle};
+pub use traffic::Traffic;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;

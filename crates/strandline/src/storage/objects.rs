@@ -30,6 +30,7 @@ use super::folder::Folder;
 use super::footers::FooterCache;
 use super::nodes::NodeCache;
 use super::tables::TableCache;
+use super::traffic::{Counters, Traffic};
 use super::waiting::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -161,6 +162,7 @@ struct Inner {
     /// Where a local lake stages its spill files, so that a rename puts them into place.
     folder: Option<Arc<Folder>>,
     waiting: Waiting,
+    counters: Counters,
 }
 
 /// What an entry costs: its text, and about what the cache keeps beside it.
@@ -207,7 +209,19 @@ impl Objects {
         let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
         let footers = FooterCache::new(options.footer_cache_bytes);
         let (tables, nodes) = (TableCache::new(), NodeCache::new(options.cache_bytes));
-        Self(Arc::new(Inner { store, place, options, cache, footers, tables, nodes, folder, waiting }))
+        let counters = Counters::default();
+        Self(Arc::new(Inner {
+            store,
+            place,
+            options,
+            cache,
+            footers,
+            tables,
+            nodes,
+            folder,
+            waiting,
+            counters,
+        }))
     }
 
     /// The reference that [`Objects::put_meta`] will give, so that a whole tree can be named before any of it is put.
@@ -230,6 +244,7 @@ impl Objects {
             return Err(Error::new(ErrorKind::InvalidInput, message).at(self.at(&path)));
         }
         let body = if object.size > COMPRESS_ABOVE { self.compress(&text, &path)? } else { text.clone() };
+        self.0.counters.wrote(body.len());
         self.put(&path, body).await?;
         self.0.cache.insert(object.hash, text);
         Ok(object)
@@ -291,7 +306,9 @@ impl Objects {
     ) -> Result<ObjectRef> {
         let object = Self::meta_ref(&bytes, era);
         let path = kind.path(table, &object);
+        self.0.counters.wrote(bytes.len());
         self.patiently(|| self.upload(&path, bytes.clone())).await?;
+        self.0.counters.finished_data();
         Ok(object)
     }
 
@@ -325,12 +342,16 @@ impl Objects {
                 Error::new(ErrorKind::InvalidInput, format!("an empty range {empty:?}")).at(self.at(path))
             );
         }
-        if self.0.folder.is_some() {
-            return self.get_local_ranges(path, ranges).await;
-        }
-        // Each request's length is checked before it is taken apart: the store's own call panics on a short one.
-        let get = |range| self.get_range(path, range);
-        coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await
+        let read = match self.0.folder {
+            Some(_) => self.get_local_ranges(path, ranges).await?,
+            // Each request's length is checked before it is taken apart: the store's own call panics on a short one.
+            None => {
+                let get = |range| self.get_range(path, range);
+                coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await?
+            }
+        };
+        self.0.counters.read(read.iter().map(Bytes::len).sum());
+        Ok(read)
     }
 
     /// A disk reads what was asked for and nothing between, since there is no round trip to save.
@@ -378,6 +399,12 @@ impl Objects {
         &self.0.options
     }
 
+    /// How much went to and from the store so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.0.counters.traffic()
+    }
+
     /// The footers of data files that were read.
     pub(crate) fn footers(&self) -> &FooterCache {
         &self.0.footers
@@ -402,7 +429,9 @@ impl Objects {
 
     /// Reads an object of at most `bound` bytes, and of exactly `exact` if that is known.
     async fn fetch(&self, path: &ObjectPath, exact: Option<u64>, bound: u64) -> Result<Bytes> {
-        self.0.waiting.read(|| self.fetch_once(path, exact, bound)).await
+        let body = self.0.waiting.read(|| self.fetch_once(path, exact, bound)).await?;
+        self.0.counters.read(body.len());
+        Ok(body)
     }
 
     async fn fetch_once(&self, path: &ObjectPath, exact: Option<u64>, bound: u64) -> Result<Bytes> {

@@ -94,6 +94,7 @@ impl DataWriter {
     /// What the disk under the spill file refuses. The writer is then of no more use. A future that is dropped makes
     /// it so, too: [`DataWriter::finish`] notices.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.objects.0.counters.wrote(bytes.len());
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         self.buffer.extend_from_slice(bytes);
@@ -108,6 +109,7 @@ impl DataWriter {
     /// # Errors
     /// As [`DataWriter::write`].
     pub(crate) fn write_blocking(&mut self, bytes: &[u8]) -> Result<()> {
+        self.objects.0.counters.wrote(bytes.len());
         self.size += bytes.len() as u64;
         if !self.spills(bytes.len()) {
             self.hasher.update(bytes);
@@ -232,6 +234,7 @@ impl DataWriter {
                 self.objects.patiently(|| self.objects.upload_file(&path, &file, self.size)).await?;
             }
         }
+        self.objects.0.counters.finished_data();
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it: what all verbs take. The verbs' own arguments stand in their files.
 
+use std::ffi::OsString;
+
 use clap::{Args as ClapArgs, Parser};
 
 use crate::commands::Command;
@@ -73,6 +75,16 @@ pub(crate) struct ForTheLog {
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it has the form key=value")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// The arguments of this process. One that begins with a comment of SQL is a statement, and no option: none has a space in its name.
+pub(crate) fn given() -> impl Iterator<Item = OsString> {
+    std::env::args_os().map(|argument| match argument.to_str() {
+        Some(text) if text.starts_with("--") && text[2..].starts_with(char::is_whitespace) => {
+            format!(" {text}").into()
+        }
+        _ => argument,
+    })
 }
 
 /// Whether a command line that was not understood asked for JSON.

@@ -115,7 +115,8 @@ impl Context {
         Lake::open(&place.location).options(place.options.clone()).runtime(self.runtime.clone())
     }
 
-    fn no_lake(&self, place: &Place) -> String {
+    /// What to do where there is no lake.
+    pub(crate) fn no_lake(&self, place: &Place) -> String {
         match nearest(&place.location, self.config.lakes.keys().map(String::as_str)) {
             Some(name) => format!("the config file has a lake {name:?}"),
             None if place.location.contains("://") => {

@@ -70,6 +70,11 @@ impl Failure {
         Self::new(Exit::Error, ErrorKind::InvalidInput.as_str(), message)
     }
 
+    /// Something that was named is not there.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, ErrorKind::NotFound.as_str(), message)
+    }
+
     /// An error of a file at this place.
     pub(crate) fn io(place: impl fmt::Display, error: &io::Error) -> Self {
         Self::of_io(error).at(place)
@@ -106,6 +111,12 @@ impl Failure {
         self
     }
 
+    /// The same, with what to do about it if nothing is said of that.
+    pub(crate) fn hint_if_none(mut self, hint: &str) -> Self {
+        self.0.hint.get_or_insert_with(|| hint.to_owned());
+        self
+    }
+
     /// The same, with what to do about it if it is of this kind.
     pub(crate) fn hint_if(self, kind: ErrorKind, hint: impl Into<String>) -> Self {
         if self.is(kind) { self.hint(hint) } else { self }
@@ -122,6 +133,14 @@ impl Failure {
     /// The same, said to be at `place`, which goes in front of the message.
     pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
         self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+
+    /// The same, of a text that is a part of another one and begins there: what the parser says of lines and columns is of the whole.
+    pub(crate) fn moved(mut self, line: usize, column: usize) -> Self {
+        if let Some(message) = moved(&self.0.message, line, column) {
+            self.0.message = message;
+        }
         self
     }
 
@@ -177,6 +196,17 @@ impl Failure {
     }
 }
 
+/// A message with another place in it; `None` if there is none.
+fn moved(message: &str, line: usize, column: usize) -> Option<String> {
+    let (before, place) = message.split_once(" at Line: ")?;
+    let (found, rest) = place.split_once(", Column: ")?;
+    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let (at, rest) = rest.split_at(digits);
+    let (found, at): (usize, usize) = (found.parse().ok()?, at.parse().ok()?);
+    let at = if found == 1 { at + column - 1 } else { at };
+    Some(format!("{before} at Line: {}, Column: {at}{rest}", found + line - 1))
+}
+
 /// What to do about an error of this kind, where nothing more is known.
 fn hint_of(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
@@ -199,9 +229,20 @@ fn is_refused_for_good(error: &strandline::Error) -> bool {
     error.kind() == ErrorKind::Unsupported && !of_the_format
 }
 
+/// A column that is not there is not found, wherever it is named; to the SDK it is a part of what was given.
+fn kind_of(error: &strandline::Error) -> ErrorKind {
+    let before = error.message().split_once("no column \"").map(|(before, _)| before);
+    match error.kind() {
+        ErrorKind::InvalidInput if before.is_some_and(|before| !before.ends_with("has ")) => {
+            ErrorKind::NotFound
+        }
+        kind => kind,
+    }
+}
+
 impl From<&strandline::Error> for Failure {
     fn from(error: &strandline::Error) -> Self {
-        let kind = error.kind();
+        let kind = kind_of(error);
         let mut failure = Self::new(Exit::of(kind), kind.as_str(), error.message());
         failure.0.hint = hint_of(kind).filter(|_| !is_refused_for_good(error)).map(ToOwned::to_owned);
         if kind == ErrorKind::Unavailable && error.message().contains("not committed") {
@@ -269,7 +310,7 @@ impl Failure {
     }
 
     /// The same failure for another one who is told of it.
-    fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard } = &*self.0;
         Self(Box::new(Inner {
             exit: *exit,
@@ -303,3 +344,19 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_those_of_the_whole_text() {
+        let check = |message: &str, expected: &str| {
+            assert_eq!(Failure::input(message).moved(5, 3).message(), expected);
+        };
+        check("found: x at Line: 1, Column: 8", "found: x at Line: 5, Column: 10");
+        check("found: x at Line: 2, Column: 8 there", "found: x at Line: 6, Column: 8 there");
+        check("it is at Line: none", "it is at Line: none");
+        check("no table", "no table");
+    }
+}

@@ -3,6 +3,7 @@
 //! A thin skin over the SDK: a verb reads its arguments, calls the SDK, prints what came of it. One file for each verb in
 //! `commands/`; `output/` is the only place that prints; `failure` and `exit` say how a verb ends.
 
+mod apart;
 mod args;
 mod cells;
 mod commands;
@@ -13,10 +14,12 @@ mod exit;
 mod failure;
 mod graph;
 mod interrupt;
+mod names;
 mod near;
 mod output;
 mod progress;
 mod query;
+mod running;
 mod shell;
 mod sink;
 mod source;
@@ -43,7 +46,7 @@ const LET_GO: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let runtime = Runtime::system();
     let style = Style::of(&io::stderr(), runtime.environment());
-    let args = match Args::try_parse() {
+    let args = match Args::try_parse_from(args::given()) {
         Ok(args) => args,
         Err(error) => return refuse(&error, style).into(),
     };

@@ -2,35 +2,35 @@
 //!
 //! What does not belong here: where the statements come from (`commands/sql`, `shell`).
 
+use datafusion::common::SchemaError;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::stream::RecordBatchReceiverStream;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use strandline::Ref;
 use strandline_datafusion::{At, Session};
-use tokio::task::JoinSet;
 
+use crate::apart::{apart, apart_stream};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::Format;
-use crate::statements::split;
-
-/// How many batches are computed before they are asked for.
-const AHEAD: usize = 1;
+use crate::output::{Format, counted};
+use crate::progress::{Progress, Sample, Shown, since};
+use crate::running::Running;
+use crate::statements::{Located, split};
 
 /// Statements on a lake.
 pub(crate) struct Queries<'c> {
     context: &'c Context,
     session: Session,
+    running: Running,
 }
 
 impl<'c> Queries<'c> {
     /// For somebody who has yet to say what he wants: whatever is committed until then is read.
     pub(crate) async fn for_a_person(context: &'c Context) -> Result<Self> {
         let lake = context.lake().await?;
-        let queries = Self { context, session: Session::new(&lake).map_err(Failure::from)? };
+        let session = Session::new(&lake).map_err(Failure::from)?;
+        let queries = Self { context, running: Running::of(&session), session };
         if let Some(reference) = context.reference() {
             queries.stand_at(reference).await?;
         }
@@ -39,7 +39,8 @@ impl<'c> Queries<'c> {
 
     /// At the version that is meant, for statements that are given.
     pub(crate) async fn open(context: &'c Context) -> Result<Self> {
-        Ok(Self { context, session: Session::of(&context.at().await?).map_err(Failure::from)? })
+        let session = Session::of(&context.at().await?).map_err(Failure::from)?;
+        Ok(Self { context, running: Running::of(&session), session })
     }
 
     /// Goes to a branch, or to a version that is only read.
@@ -75,14 +76,43 @@ impl<'c> Queries<'c> {
         }
     }
 
-    /// Runs the statements of a text and prints what each answers.
-    pub(crate) async fn run(&self, text: &str) -> Result<()> {
-        for statement in split(text).all() {
-            let session = self.session.clone();
-            let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
-            self.print(answer).await?;
+    /// Runs the statements of a text, before which so many were carried out, and prints what each answers; tells how many there were.
+    pub(crate) async fn run(&self, text: &str, done: usize) -> Result<usize> {
+        let statements = split(text).all();
+        if statements.is_empty() {
+            self.context.out.note("nothing to do: there is no statement");
         }
-        Ok(())
+        let count = statements.len();
+        for (at, Located { text, line, column }) in statements.into_iter().enumerate() {
+            if let Err(failure) = Box::pin(self.statement(text)).await {
+                let failure = self.after(done + at, failure.moved(line, column)).await;
+                let place = || format!("statement {}, line {line}", at + 1);
+                return Err(if count > 1 { failure.at(place()) } else { failure });
+            }
+        }
+        Ok(count)
+    }
+
+    /// The failure of a statement, with what became of so many before it.
+    async fn after(&self, done: usize, failure: Failure) -> Failure {
+        match self.session.at().await {
+            _ if done == 0 => failure,
+            At::Transaction(_) => failure.hint("the transaction is open, and nothing of it is committed"),
+            At::Branch(_) | At::Ref(_) => {
+                let before = counted(done as u64, "statement");
+                failure.hint(format!("{before} before it had been carried out, which stays"))
+            }
+        }
+    }
+
+    async fn statement(&self, statement: String) -> Result<()> {
+        let (session, running) = (self.session.clone(), self.running.clone());
+        let traffic = since(session.lake().storage().objects());
+        let sample = move || Sample { rows: running.rows(), traffic: traffic() };
+        self.running.forget();
+        let shown = Progress::asked(self.context, "running", sample).show();
+        let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
+        self.print(answer, shown).await
     }
 
     /// Refuses to end with a transaction that nobody committed.
@@ -96,13 +126,18 @@ impl<'c> Queries<'c> {
         }
     }
 
-    async fn print(&self, answer: DataFrame) -> Result<()> {
+    async fn print(&self, answer: DataFrame, shown: Shown) -> Result<()> {
         let plan = matches!(answer.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-        let stream = rows_apart(Box::pin(answer.execute_stream()).await?);
+        let rows = Box::pin(answer.execute_stream()).await?;
+        let schema = rows.schema();
+        let mut rows = apart_stream(rows);
+        // What is shown goes away before the first row, which may be long in coming.
+        let first = rows.next().await;
+        drop(shown);
+        let stream = stream::iter(first).chain(rows);
         if plan && self.context.out.format() == Format::Table {
             return self.context.out.plan(stream).await;
         }
-        let schema = stream.schema();
         let has_columns = !schema.fields().is_empty();
         let rows = self.context.out.rows(&schema, stream).await?;
         if !has_columns && rows == 0 {
@@ -112,44 +147,24 @@ impl<'c> Queries<'c> {
     }
 }
 
-/// Does work in a task of its own, which ends when nobody waits for it any more. A statement may compute for minutes without a
-/// pause: done in the task that waits, Ctrl-C would not be heard.
-async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    let mut task = JoinSet::new();
-    task.spawn(work);
-    match task.join_next().await {
-        Some(Ok(done)) => done,
-        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // It is cancelled with this future, which then is not polled.
-        _ => std::future::pending().await,
-    }
-}
-
-/// Rows that come from a task of its own, for the same reason.
-fn rows_apart(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-    let mut apart = RecordBatchReceiverStream::builder(rows.schema(), AHEAD);
-    let sender = apart.tx();
-    apart.spawn(async move {
-        while let Some(batch) = rows.next().await {
-            if sender.send(batch).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    });
-    apart.build()
-}
-
 /// A name in quotes, as SQL has it.
 fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// What is said of a column that is not there.
+fn missing_column(error: &DataFusionError) -> Option<Failure> {
+    let DataFusionError::SchemaError(error, _) = error.find_root() else { return None };
+    let SchemaError::FieldNotFound { field, valid_fields } = &**error else { return None };
+    let failure = Failure::not_found(format!("no column {:?}", field.flat_name()));
+    Some(failure.offer(&field.name, valid_fields.iter().map(|known| known.name())))
 }
 
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
         match strandline_datafusion::lake_error(&error) {
             Some(ours) => Self::from(ours),
-            None => Self::of_any(&error).hint("the statement was not carried out"),
+            None => missing_column(&error).unwrap_or_else(|| Self::of_any(&error)),
         }
     }
 }

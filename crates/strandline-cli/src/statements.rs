@@ -2,19 +2,44 @@
 //!
 //! What does not belong here: whether a statement makes sense, which the SQL layer says.
 
+use std::ops::Range;
+
 /// A text as statements, and what follows the last semicolon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Split {
     /// The statements, without their semicolons.
-    pub(crate) statements: Vec<String>,
+    pub(crate) statements: Vec<Located>,
     /// What no semicolon has ended yet; empty if that is nothing but space and comments.
-    pub(crate) rest: String,
+    pub(crate) rest: Located,
+}
+
+/// A statement, and where it begins, both counted from 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) text: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+impl Located {
+    /// What stands there in a text, without the space around it.
+    fn of(text: &str, place: Range<usize>) -> Self {
+        let piece = &text[place.clone()];
+        let begin = place.start + piece.len() - piece.trim_start().len();
+        let before = &text[..begin];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self {
+            text: piece.trim().to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+        }
+    }
 }
 
 impl Split {
     /// All statements: at the end of a text the last one needs no semicolon.
-    pub(crate) fn all(mut self) -> Vec<String> {
-        if !self.rest.is_empty() {
+    pub(crate) fn all(mut self) -> Vec<Located> {
+        if !self.rest.text.is_empty() {
             self.statements.push(self.rest);
         }
         self.statements
@@ -29,7 +54,7 @@ pub(crate) fn split(text: &str) -> Split {
         let token = token(&text[at..], letter);
         if letter == ';' {
             if says {
-                split.statements.push(text[begin..at].trim().to_owned());
+                split.statements.push(Located::of(text, begin..at));
             }
             (begin, says) = (at + 1, false);
         } else if !token.blank {
@@ -38,7 +63,7 @@ pub(crate) fn split(text: &str) -> Split {
         at += token.bytes;
     }
     if says {
-        split.rest = text[begin..].trim().to_owned();
+        split.rest = Located::of(text, begin..text.len());
     }
     split
 }
@@ -101,8 +126,8 @@ mod tests {
     fn check(text: &str, statements: &[&str], rest: &str) {
         let split = split(text);
         assert_eq!(
-            (split.statements, split.rest.as_str()),
-            (statements.iter().map(|s| (*s).to_owned()).collect(), rest),
+            (split.statements.iter().map(|found| found.text.as_str()).collect(), split.rest.text.as_str()),
+            (statements.to_vec(), rest),
             "{text}"
         );
     }
@@ -118,6 +143,13 @@ mod tests {
         check("SELECT $$a;b$$; SELECT $t$;$$;$t$;", &["SELECT $$a;b$$", "SELECT $t$;$$;$t$"], "");
         check("SELECT $1;", &["SELECT $1"], "");
         check("SELECT 'ä;€'; ü", &["SELECT 'ä;€'"], "ü");
+    }
+
+    #[test]
+    fn each_statement_is_where_it_begins() {
+        let all = split("SELECT 1;\n\n  SELECT\n2; ä; x").all();
+        let places: Vec<_> = all.iter().map(|found| (found.line, found.column)).collect();
+        assert_eq!(places, [(1, 1), (3, 3), (4, 4), (4, 7)]);
     }
 
     #[test]

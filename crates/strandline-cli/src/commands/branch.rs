@@ -128,7 +128,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
         Act::Delete { name } => {
             if let Err(error) = lake.delete_branch(&name).await {
-                return Err(unknown(&lake, &name, error.into()).await);
+                let hint = "make another one first: `strand branch create NAME`";
+                return Err(unknown(&lake, &name, error.into()).await.hint_if(ErrorKind::Conflict, hint));
             }
             context.out.note(format!("deleted branch {name}"));
             Ok(())

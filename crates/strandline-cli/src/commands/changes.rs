@@ -1,15 +1,18 @@
 //! `strand changes`: what became of a table's rows, commit by commit or on balance.
 
 use clap::Args as ClapArgs;
-use strandline::Ref;
+use strandline::{Error, ErrorKind, Lake, Ref};
 
+use crate::apart::apart_stream;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::names;
 
 /// Shows what became of a table's rows between two versions
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The table, by its name in the last version
+    #[arg(value_parser = names::table)]
     table: String,
     /// The version after which changes are shown: a number or a reference [default: the one before the last]
     #[arg(long, value_name = "VERSION")]
@@ -26,11 +29,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let lake = context.lake().await?;
     let on = context.at_reference(&lake, context.reference()).await?;
     let to = match &args.to {
-        Some(to) => context.at_reference(&lake, Some(&on_branch(&on, to))).await?,
+        Some(to) => version(context, &lake, &on, to).await.map_err(|failure| failure.at("--to"))?,
         None => on.clone(),
     };
     let from = match &args.from {
-        Some(from) => context.at_reference(&lake, Some(&on_branch(&on, from))).await?,
+        Some(from) => version(context, &lake, &on, from).await.map_err(|failure| failure.at("--from"))?,
         None => to.parent().await?.unwrap_or_else(|| to.clone()),
     };
     let table = context.table(&to, &args.table).await?;
@@ -38,14 +41,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let changes = if args.net { changes.net() } else { changes };
     let batches = changes.await.map_err(|error| Failure::from(error).of_arguments())?;
     let schema = batches.schema().clone();
-    context.out.rows(&schema, batches).await?;
+    context.out.rows(&schema, apart_stream(batches)).await?;
     Ok(())
 }
 
 /// A bare number is a version of the branch that is meant.
-fn on_branch(on: &Ref, text: &str) -> String {
-    match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => format!("branch:{}@{{{text}}}", on.branch().as_str()),
-        false => text.to_owned(),
+async fn version(context: &Context, lake: &Lake, on: &Ref, text: &str) -> Result<Ref> {
+    let branch = on.branch().as_str();
+    let Ok(number) = text.parse::<u64>() else { return context.at_reference(lake, Some(text)).await };
+    if number > on.version().0 {
+        let text = format!("there is no version {number}: {branch} is at version {}", on.version());
+        return Err(
+            Failure::from(Error::new(ErrorKind::NotFound, text)).hint("`strand log` shows the versions")
+        );
     }
+    context.at_reference(lake, Some(&format!("branch:{branch}@{{{number}}}"))).await
 }

@@ -9,12 +9,14 @@ use strandline::{ErrorKind, Ref, Table};
 
 use crate::context::Context;
 use crate::failure::Result;
+use crate::names;
 use crate::output::{Cell, Format, Kind, Record, Screen, counted, number, size, text};
 
 /// Shows a table's columns, keys, layout and constraints
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The table or view
+    #[arg(value_parser = names::table)]
     table: String,
 }
 

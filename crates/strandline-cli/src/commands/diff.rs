@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::Serialize;
 use strandline::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use strandline::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -11,10 +11,17 @@ use strandline::changes::{Diff, EntryDiff, RowChange, RowCounts, TableAspect, Ta
 use strandline::format::{EntryType, ReferenceRange};
 use strandline::{Lake, Ref};
 
+use crate::apart::{apart, apart_stream};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::output::{Cell, Kind, Record, number, text};
+use crate::names;
+use crate::output::{Cell, Format, Kind, Record, number, text};
+use crate::progress::Progress;
+
+/// What is told of each row in front of its own columns.
+const TABLE: &str = "_table";
+const CHANGE: &str = "_change_type";
 
 /// How many tables are compared at a time.
 const TABLES: usize = 8;
@@ -26,6 +33,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FROM..TO")]
     range: String,
     /// Only this table
+    #[arg(value_parser = names::table)]
     table: Option<String>,
     /// What differs, with numbers of rows (this is what is shown unless told otherwise)
     #[arg(long)]
@@ -115,8 +123,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         differs = !found.is_empty();
         context.out.list(&found)?;
     } else {
+        let shown = Progress::of_traffic(context, "comparing", lake.storage().objects()).show();
         let stats = stream::iter(entries.iter().copied()).map(|entry| stat(&diff, entry)).buffered(TABLES);
-        context.out.list(&stats.try_collect::<Vec<_>>().await?)?;
+        let stats = stats.try_collect::<Vec<_>>().await?;
+        drop(shown);
+        context.out.list(&stats)?;
     }
     Ok(if args.exit_code && differs { Exit::Differences } else { Exit::Ok })
 }
@@ -136,7 +147,10 @@ fn name_of(entry: &EntryDiff) -> &str {
 
 async fn stat(diff: &Diff, entry: &EntryDiff) -> Result<Different> {
     let counts = match entry.kind() {
-        EntryType::Table => Some(diff.open(entry).await?.counts().await?),
+        EntryType::Table => {
+            let table = diff.open(entry).await?;
+            Some(apart(async move { table.counts().await }).await?)
+        }
         _ => None,
     };
     let change = match (entry.before(), entry.after()) {
@@ -187,43 +201,77 @@ fn aspect(aspect: &TableAspect) -> Option<&'static str> {
     })
 }
 
+/// The rows of all tables: as a sheet for each to people, and else in one list whose rows say of which table they are.
 async fn rows(context: &Context, diff: &Diff, entries: &[&EntryDiff]) -> Result<()> {
+    let objects = diff.to().lake().storage().objects();
+    let mut all = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind() == EntryType::Table) {
+        let progress = Progress::of_traffic(context, "comparing", objects);
+        let told =
+            Told { table: name_of(entry).to_owned(), progress, named: context.out.format() != Format::Table };
         let table = diff.open(entry).await?;
-        context.out.note(format!("{}:", name_of(entry)));
-        table_rows(context, &table).await?;
+        if context.out.format().is_json() {
+            all.push((told, table));
+            continue;
+        }
+        context.out.note(format!("{}:", told.table));
+        let schema = told.columns(&table)?;
+        context.out.rows(&schema, told.rows(table)).await?;
+    }
+    if context.out.format().is_json() {
+        let rows = stream::iter(all).map(|(told, table)| told.rows(table));
+        context.out.objects(rows.flatten()).await?;
     }
     Ok(())
 }
 
-async fn table_rows(context: &Context, table: &TableDiff) -> Result<()> {
-    let columns = table.columns()?;
-    let schema = with_change(&columns);
-    let shown = SchemaRef::clone(&schema);
-    let batches = table.rows().await?.map_err(Failure::from).map(move |change| {
-        let parts = match change? {
+/// How the rows of a table are told.
+struct Told {
+    table: String,
+    progress: Progress,
+    /// Whether each row says of which table it is.
+    named: bool,
+}
+
+impl Told {
+    /// The columns, with what became of the row in front.
+    fn columns(&self, table: &TableDiff) -> Result<SchemaRef> {
+        let names = [TABLE].into_iter().filter(|_| self.named).chain([CHANGE]);
+        let told = names.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)) as FieldRef);
+        let fields: Vec<FieldRef> = told.chain(table.columns()?.fields().iter().cloned()).collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// The rows, of which the first may be long in coming.
+    fn rows(self, table: TableDiff) -> BoxStream<'static, Result<RecordBatch>> {
+        let batches = async move {
+            let shown = self.progress.show();
+            let schema = self.columns(&table)?;
+            let mut changes = apart_stream(apart(async move { table.rows().await }).await?);
+            let first = changes.next().await;
+            drop(shown);
+            let changes = stream::iter(first).chain(changes).map_err(Failure::from);
+            let told = move |change| stream::iter(self.batches(&schema, change));
+            Ok::<_, Failure>(changes.map_ok(told).try_flatten())
+        };
+        stream::once(batches).try_flatten().boxed()
+    }
+
+    fn batches(&self, schema: &SchemaRef, change: RowChange) -> Vec<Result<RecordBatch>> {
+        let parts = match change {
             RowChange::Inserted(rows) => vec![("insert", rows)],
             RowChange::Deleted(rows) => vec![("delete", rows)],
             RowChange::Updated { before, after } => {
                 vec![("update_preimage", before), ("update_postimage", after)]
             }
         };
-        let told = parts.into_iter().map(|(change, rows)| changed(&schema, change, &rows));
-        Ok::<_, Failure>(stream::iter(told.collect::<Vec<Result<RecordBatch>>>()))
-    });
-    context.out.rows(&shown, batches.try_flatten()).await?;
-    Ok(())
-}
+        parts.into_iter().map(|(change, rows)| self.batch(schema, change, &rows)).collect()
+    }
 
-/// The columns, with what became of the row in front.
-fn with_change(columns: &Schema) -> SchemaRef {
-    let change: FieldRef = Arc::new(Field::new("_change_type", DataType::Utf8, false));
-    let fields: Vec<FieldRef> = std::iter::once(change).chain(columns.fields().iter().cloned()).collect();
-    Arc::new(Schema::new(fields))
-}
-
-fn changed(schema: &SchemaRef, change: &str, rows: &RecordBatch) -> Result<RecordBatch> {
-    let change: ArrayRef = Arc::new(StringArray::from(vec![change; rows.num_rows()]));
-    let columns = std::iter::once(change).chain(rows.columns().iter().cloned()).collect();
-    Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
+    fn batch(&self, schema: &SchemaRef, change: &str, rows: &RecordBatch) -> Result<RecordBatch> {
+        let texts = [self.table.as_str()].into_iter().filter(|_| self.named).chain([change]);
+        let told = texts.map(|text| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef);
+        let columns = told.chain(rows.columns().iter().cloned()).collect();
+        Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
+    }
 }

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use object_store::ObjectStoreExt;
 use serde::Serialize;
 use strandline::format::{FORMAT_VERSION, Lake as LakeFile, ObjectPath, RefName};
-use strandline::storage::{RefKind, Storage, store_error};
+use strandline::storage::{Loaded, RefKind, Storage, store_error};
 use strandline::{Error, ErrorKind, Lake};
 use tokio::time::Instant;
 
@@ -16,9 +16,13 @@ use crate::context::{Context, Place};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::output::{Cell, Kind, Record, counted, text};
+use crate::progress::Progress;
 
 /// How often a request is timed.
 const SAMPLES: usize = 5;
+
+/// What `object_store` takes where no region is set.
+const NO_REGION: &str = "us-east-1";
 
 /// A clock that is further off than this is worth a word. No outcome depends on it.
 const CLOCK: Duration = Duration::from_secs(5);
@@ -100,21 +104,48 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let storage = context.storage(&place).await?;
     let mut findings = Findings::default();
     findings.say("location", Verdict::Ok, storage.location().to_string());
-    for (name, value) in storage.access() {
-        findings.say(name, Verdict::Ok, value.as_str());
-    }
-    let found = lake_file(&storage).await;
-    let absent = matches!(&found, Ok(None));
-    let reached = findings.note("read", found.map(|_| "allowed".to_owned()));
-    if absent && !exists(&place) {
-        let hint = format!("there is nothing there: `strand init {}` makes a lake", place.name);
-        findings.note("lake", Err(missing(&hint)));
-    } else if reached {
-        store(&storage, context, &mut findings).await;
-        lake(&storage, &place, &mut findings).await;
-    }
+    access(&storage, &mut findings);
+    let shown = Progress::of_traffic(context, "examining", storage.objects()).show();
+    examine(&storage, &place, context, &mut findings).await;
+    drop(shown);
     context.out.list(&findings.checks)?;
     Ok(findings.exit.unwrap_or(Exit::Ok))
+}
+
+/// How the store is reached.
+fn access(storage: &Storage, findings: &mut Findings) {
+    let known = storage.access();
+    let has_regions = storage.location().to_string().starts_with("s3://");
+    if has_regions && !known.iter().any(|(name, _)| *name == "region") {
+        findings.say("region", Verdict::Ok, format!("none is set: requests are signed for {NO_REGION}"));
+    }
+    for (name, value) in known {
+        findings.say(name, Verdict::Ok, value.as_str());
+    }
+}
+
+/// All that takes requests. Who may not read is told what else he may do.
+async fn examine(storage: &Storage, place: &Place, context: &Context, findings: &mut Findings) {
+    let found = load(storage).await;
+    let (absent, refused) = (matches!(found, Ok(None)), is_refused(&found));
+    let read = findings.note("read", found.as_ref().map(|_| "allowed".to_owned()).map_err(Failure::again));
+    if absent && !exists(place) {
+        let text = format!("there is nothing there: {}", context.no_lake(place));
+        findings.note("lake", Err(missing(&text)));
+    } else if read || refused {
+        store(storage, context, read, findings).await;
+    } else {
+        findings.say("store", Verdict::Skipped, "it was not reached, so nothing else was tried");
+    }
+    match found {
+        Ok(Some(bytes)) => lake(storage, &bytes, findings).await,
+        Ok(None) if exists(place) => without_lake_file(storage, place, context, findings).await,
+        Ok(None) | Err(_) => {}
+    }
+}
+
+fn is_refused<T>(found: &Result<T>) -> bool {
+    found.as_ref().is_err_and(|failure| failure.exit() == Exit::Refused)
 }
 
 fn missing(text: &str) -> Failure {
@@ -126,15 +157,18 @@ fn exists(place: &Place) -> bool {
     place.location.contains("://") || std::path::Path::new(&place.location).exists()
 }
 
-async fn lake_file(storage: &Storage) -> Result<Option<LakeFile>> {
-    let loaded = storage.refs().load(&ObjectPath::lake()).await?;
-    let parse = |loaded: strandline::storage::Loaded| LakeFile::parse(&loaded.bytes);
-    loaded.map(parse).transpose().map_err(Failure::from)
+/// What stands in `lake.json`.
+async fn load(storage: &Storage) -> Result<Option<Loaded>> {
+    Ok(storage.refs().load(&ObjectPath::lake()).await?)
 }
 
 /// What the store allows, and whether it keeps its conditions.
-async fn store(storage: &Storage, context: &Context, findings: &mut Findings) {
-    findings.note("latency", latency(storage).await);
+async fn store(storage: &Storage, context: &Context, reads: bool, findings: &mut Findings) {
+    if reads {
+        findings.note("latency", latency(storage).await);
+    } else {
+        findings.say("latency", Verdict::Skipped, "it cannot be read");
+    }
     let listed = storage.refs().list(RefKind::Branch).await;
     findings.note("list", listed.map(|_| "allowed".to_owned()).map_err(Failure::from));
     let written = scratch(storage, context, findings).await;
@@ -159,7 +193,8 @@ async fn latency(storage: &Storage) -> Result<String> {
     Ok(format!("{:.1?} for a small read, the median of {SAMPLES}", times[SAMPLES / 2]))
 }
 
-/// Puts an object, looks at its time, removes it. Tells whether it could be put.
+/// Puts an object, looks at its time, removes it. Tells whether it could be put. Where it could not, whether it might be removed is
+/// tried with one that is not there, of which stores say first whether it may be.
 async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) -> bool {
     let store = storage.objects().store();
     let path = match context.runtime.nonce() {
@@ -169,6 +204,12 @@ async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) 
     let put = store.put(&path, "{}".into()).await;
     let refused = |error| Failure::from(store_error(&error, &path));
     if !findings.note("write", put.map(|_| "allowed".to_owned()).map_err(refused)) {
+        let deleted = store.delete(&path).await;
+        let deleted = deleted.map(|()| "allowed".to_owned()).or_else(|error| match error {
+            object_store::Error::NotFound { .. } => Ok("allowed".to_owned()),
+            error => Err(refused(error)),
+        });
+        findings.note("delete", deleted);
         return false;
     }
     let here = context.runtime.now();
@@ -193,25 +234,36 @@ fn clock(here: i64, there: i64, findings: &mut Findings) {
     }
 }
 
-/// What lake it is.
-async fn lake(storage: &Storage, place: &Place, findings: &mut Findings) {
-    let file = match lake_file(storage).await {
-        Ok(Some(file)) => file,
-        Ok(None) => {
-            let text = format!("there is no lake here: `strand init {}` makes one", place.name);
-            findings.note("lake", Err(missing(&text)));
-            return;
+/// There is no lake, or one that has lost its file, which its branches show.
+async fn without_lake_file(storage: &Storage, place: &Place, context: &Context, findings: &mut Findings) {
+    let branches = storage.refs().list(RefKind::Branch).await.unwrap_or_default().len();
+    if branches == 0 {
+        let text = format!("there is no lake here: {}", context.no_lake(place));
+        findings.note("lake", Err(missing(&text)));
+        return;
+    }
+    let text = format!(
+        "lake.json is missing, and there {}: restore it from any copy of the lake",
+        match branches {
+            1 => "is 1 branch".to_owned(),
+            some => format!("are {some} branches"),
         }
-        Err(failure) => {
-            findings.note("lake", Err(failure));
-            return;
-        }
-    };
-    findings.say(
-        "format",
-        Verdict::Ok,
-        format!("version {FORMAT_VERSION}, made by {}", file.writer.as_str()),
     );
+    findings.note("format", Err(Error::new(ErrorKind::Corrupt, text).into()));
+    open(storage, findings).await;
+}
+
+/// What lake it is.
+async fn lake(storage: &Storage, file: &Loaded, findings: &mut Findings) {
+    let said = |file: LakeFile| format!("version {FORMAT_VERSION}, made by {}", file.writer.as_str());
+    let parsed = LakeFile::parse(&file.bytes).map(said).map_err(Failure::from);
+    if findings.note("format", parsed) {
+        open(storage, findings).await;
+    }
+}
+
+/// Where its branch stands.
+async fn open(storage: &Storage, findings: &mut Findings) {
     let opened = match RefName::new("main") {
         Ok(main) => Lake::open_in(storage.clone(), &main).await,
         Err(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::head::Which;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::names;
 use crate::output::{Cell, Kind as CellKind, Record, counted, number, text};
 use crate::progress::Progress;
 use crate::sink::Sink;
@@ -16,6 +17,7 @@ use crate::source::Kind;
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The table
+    #[arg(value_parser = names::table)]
     table: String,
     /// The file; - is standard output
     file: String,
@@ -56,10 +58,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let at = context.at().await?;
     let table = context.table(&at, &args.table).await?;
     let progress = Progress::of_rows(context, "exporting", table.rows());
+    let shown = progress.show();
     let batches = args.which.scan(&table)?.await.map_err(|error| Failure::from(error).of_arguments())?;
-    let sink = Sink::open(&args.file, kind, batches.schema(), args.force)?;
+    let sink = Sink::open(&args.file, kind, batches.schema(), args.force, &progress)?;
     let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(&args.file))?;
-    progress.finish();
+    drop(shown);
     // What is on standard output is the rows, so nothing else is.
     let sentence = format!("exported {} of version {}", counted(rows, "row"), at.version());
     if args.file == "-" {

@@ -6,12 +6,14 @@ use strandline::format::{FileEntry, Hash, ObjectPath, TableId};
 
 use crate::context::Context;
 use crate::failure::Result;
+use crate::names;
 use crate::output::{Cell, Kind, Record, number, text};
 
 /// Lists a table's data files
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The table
+    #[arg(value_parser = names::table)]
     table: String,
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, ValueEnum};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use strandline::arrow::datatypes::{Field, Schema, SchemaRef};
+use strandline::arrow::datatypes::{Field, Schema};
 use strandline::format::FieldId;
 use strandline::transaction::Rows;
-use strandline::{ErrorKind, Report, Transaction};
+use strandline::{ErrorKind, Report, Table, Transaction};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -17,14 +17,16 @@ use crate::args::ForTheLog;
 use crate::context::{Context, near_table};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::names::{self, Columns};
 use crate::output::{Cell, Kind as CellKind, Record, counted, number, size, text};
 use crate::progress::Progress;
-use crate::source::{Input, Kind, Override, Reading, Source};
+use crate::source::{Input, Kind, Override, Reading, Required, Source, check_given};
 
 /// Reads files into a table, in one commit
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The table, which is made if it is not there
+    #[arg(value_parser = names::table)]
     table: String,
     /// The files; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -36,8 +38,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
     /// The columns that identify a row: of a table that is made, or for an upsert
-    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
-    key: Vec<String>,
+    #[arg(long, value_name = "COLUMN,…")]
+    key: Vec<Columns>,
     /// Fails if the table is not there
     #[arg(long)]
     no_create: bool,
@@ -130,15 +132,28 @@ fn is_kept(file: &str) -> bool {
 
 async fn import(context: &Context, args: &Args) -> Result<()> {
     let progress = progress(context, args);
+    let shown = progress.show();
     let work = interrupt::before_commit(Box::pin(transact(context, args, &progress))).await;
-    progress.finish();
-    let transaction = work?;
+    let (transaction, made) = work.map_err(|failure| match failure.is(ErrorKind::InvalidInput) {
+        true => failure.hint_if_none("nothing was committed"),
+        false => failure,
+    })?;
+    progress.names("committing");
     let mut commit = transaction.commit().message(message(args));
     if let Some(author) = &args.log.author {
         commit = commit.author(author);
     }
     let report = interrupt::commit(context, &transaction, commit).await?;
-    say(context, &args.table, &report)
+    drop(shown);
+    say(context, &args.table, &report, Came { made, rows: progress.rows() })
+}
+
+/// What came out of the files.
+#[derive(Clone, Copy)]
+struct Came {
+    /// Whether the table was made for it.
+    made: bool,
+    rows: u64,
 }
 
 fn message(args: &Args) -> String {
@@ -147,11 +162,11 @@ fn message(args: &Args) -> String {
 
 fn progress(context: &Context, args: &Args) -> Progress {
     let sizes = args.files.iter().map(|file| std::fs::metadata(file).ok().map(|data| data.len()));
-    Progress::of_bytes(context, "importing", sizes.sum())
+    Progress::of_bytes(context, "importing", sizes.sum(), args.files.len())
 }
 
-/// Does all but the commit.
-async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result<Transaction> {
+/// Does all but the commit, and tells whether the table was made for it.
+async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result<(Transaction, bool)> {
     let lake = context.lake().await?;
     let mut begin = context.begin(&lake).await?;
     if let Some(key) = &args.once {
@@ -159,26 +174,14 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
     }
     let transaction = begin.await.map_err(|error| Failure::from(error).of_arguments())?;
     if transaction.committed_before().is_some() {
-        return Ok(transaction);
+        return Ok((transaction, false));
     }
-    let mut reading = Reading {
-        table: known(context, &transaction, args).await?,
-        overrides: args.types.clone(),
-        delimiter: args.delimiter,
-        no_header: args.no_header,
+    let table = known(context, &transaction, args).await?;
+    let made = table.is_none();
+    let mut reading = match &table {
+        Some(table) => into_table(table, args)?,
+        None => into_another(args),
     };
-    let keyed_otherwise = match &reading.table {
-        Some(_) if args.mode != Mode::Upsert && !args.key.is_empty() => {
-            key_of(&transaction.table(&args.table).await?) != args.key
-        }
-        _ => false,
-    };
-    if keyed_otherwise {
-        return Err(Failure::usage(format!(
-            "--key is for a table that is made and for --mode upsert, and {:?} is there with another key",
-            args.table
-        )));
-    }
     let mut sources = Vec::new();
     for file in &args.files {
         let source = open(context, file, args, reading.clone(), progress).await?;
@@ -189,19 +192,43 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
         }
         if reading.table.is_none() {
             let table = create(&transaction, args, &source).await?;
-            reading.table = Some(table.arrow_schema());
+            reading = Reading { overrides: Vec::new(), table: Some(table.arrow_schema()), ..reading };
         }
         sources.push(source.stream(progress.clone()));
     }
     let rows = Rows::stream(stream::iter(sources).flatten().boxed());
     write(&transaction, args, rows).await?;
-    Ok(transaction)
+    Ok((transaction, made))
 }
 
-/// What the table is like, if it is there.
-async fn known(context: &Context, transaction: &Transaction, args: &Args) -> Result<Option<SchemaRef>> {
+/// How rows are read for a table that is there.
+fn into_table(table: &Table, args: &Args) -> Result<Reading> {
+    let key = Columns::names(&args.key);
+    if args.mode != Mode::Upsert && !key.is_empty() && key_of(table) != key {
+        return Err(Failure::usage(format!(
+            "--key is for a table that is made and for --mode upsert, and {:?} is there with another key",
+            args.table
+        )));
+    }
+    check_given(&args.types, table.schema())?;
+    let required = table.schema().fields().iter().filter(|field| field.required);
+    let required = Required::of(required.map(|field| field.name.as_str()));
+    let (delimiter, no_header) = (args.delimiter, args.no_header);
+    Ok(Reading { table: Some(table.arrow_schema()), required, overrides: Vec::new(), delimiter, no_header })
+}
+
+/// The same for one that is made.
+fn into_another(args: &Args) -> Reading {
+    let key = Columns::names(&args.key);
+    let required = Required::of(key.iter().map(String::as_str));
+    let (delimiter, no_header) = (args.delimiter, args.no_header);
+    Reading { table: None, required, overrides: args.types.clone(), delimiter, no_header }
+}
+
+/// The table, if it is there.
+async fn known(context: &Context, transaction: &Transaction, args: &Args) -> Result<Option<Table>> {
     let error = match transaction.table(&args.table).await {
-        Ok(table) => return Ok(Some(table.arrow_schema())),
+        Ok(table) => return Ok(Some(table)),
         Err(error) if error.kind() == ErrorKind::NotFound && !args.no_create => return Ok(None),
         Err(error) => Failure::from(error),
     };
@@ -233,14 +260,15 @@ async fn open(
 }
 
 /// The columns of a table's key.
-fn key_of(table: &strandline::Table) -> Vec<String> {
+fn key_of(table: &Table) -> Vec<String> {
     let column = |id: &FieldId| table.schema().field(*id).map(|field| field.name.as_str().to_owned());
     table.key().iter().filter_map(column).collect()
 }
 
-async fn create(transaction: &Transaction, args: &Args, source: &Source) -> Result<strandline::Table> {
-    let schema = keyed(&source.schema, &args.key);
-    let table = transaction.create_table(&args.table).like(&schema).key(&args.key).with_namespaces();
+async fn create(transaction: &Transaction, args: &Args, source: &Source) -> Result<Table> {
+    let key = Columns::names(&args.key);
+    let schema = keyed(&source.schema, &key);
+    let table = transaction.create_table(&args.table).like(&schema).key(&key).with_namespaces();
     table.await.map_err(|error| Failure::from(error).of_arguments())
 }
 
@@ -258,12 +286,15 @@ async fn write(transaction: &Transaction, args: &Args, rows: Rows) -> Result<()>
         Mode::Append => transaction.append(&args.table, rows).await.map(drop)?,
         Mode::Overwrite => transaction.overwrite(&args.table, rows).await.map(drop)?,
         Mode::Upsert if args.key.is_empty() => transaction.upsert(&args.table, rows).await.map(drop)?,
-        Mode::Upsert => transaction.upsert(&args.table, rows).by(&args.key).await.map(drop)?,
+        Mode::Upsert => {
+            let key = Columns::names(&args.key);
+            transaction.upsert(&args.table, rows).by(&key).await.map(drop)?;
+        }
     }
     Ok(())
 }
 
-fn say(context: &Context, table: &str, report: &Report) -> Result<()> {
+fn say(context: &Context, table: &str, report: &Report, came: Came) -> Result<()> {
     let of_table = report.tables.iter().find(|found| found.name.eq_ignore_ascii_case(table));
     let (rows, files) = of_table.map(|found| (found.rows, found.files)).unwrap_or_default();
     let imported = Imported {
@@ -278,6 +309,12 @@ fn say(context: &Context, table: &str, report: &Report) -> Result<()> {
     let version = report.commit.version();
     let sentence = match (report.already, rows) {
         (true, _) => format!("nothing to do: this was imported as version {version}"),
+        (false, (0, 0)) if came.rows == 0 && came.made => {
+            format!("made {table}, into which no rows came: version {version}")
+        }
+        (false, (0, 0)) if came.rows == 0 => {
+            format!("no rows came: version {version}: {table} has the rows that it had")
+        }
         // Files that come out byte for byte as they were stay where they are.
         (false, (0, 0)) => format!("version {version}: {table} has the rows that it had"),
         (false, _) => format!(

@@ -11,6 +11,7 @@ use strandline::{Commit, Lake};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::graph::{Drawn, Node, draw};
+use crate::names;
 use crate::output::{Format, Screen, harmless, short_hash};
 use crate::version::Version;
 
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "COMMITS", default_value_t = 50)]
     limit: u64,
     /// Only versions that changed this table, view or namespace
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = names::table)]
     table: Option<String>,
     /// The oldest first
     #[arg(long, conflicts_with = "graph")]
@@ -59,7 +60,7 @@ async fn graph(context: &Context, limit: u64) -> Result<()> {
     context.no_reference("log --graph")?;
     let lake = context.lake_of_refs().await?;
     let commits = ordered(commits_of_all(&lake, limit).await?, limit);
-    let names = names(&lake).await?;
+    let names = names_of(&lake).await?;
     let versions: Vec<Version> = commits
         .iter()
         .map(|commit| Version::from(commit).named(names.get(&commit.hash()).cloned().unwrap_or_default()))
@@ -119,7 +120,7 @@ fn ordered(commits: Vec<Commit>, limit: u64) -> Vec<Commit> {
     order
 }
 
-async fn names(lake: &Lake) -> Result<Names> {
+async fn names_of(lake: &Lake) -> Result<Names> {
     let mut names = Names::new();
     for branch in lake.branches().await? {
         names.entry(branch.head).or_default().push(branch.name.as_str().to_owned());

@@ -9,6 +9,7 @@ use strandline::history::Listed;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::names;
 use crate::output::{Cell, Kind, Record, number, text};
 
 /// How many tables are read at a time.
@@ -18,6 +19,7 @@ const TABLES: usize = 16;
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// Only what stands in this namespace
+    #[arg(value_parser = names::table)]
     namespace: Option<String>,
 }
 

@@ -17,7 +17,9 @@ use crate::contested::ContestedRow;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::names;
 use crate::output::{Cell, Kind, Record, number, objects, text};
+use crate::progress::Progress;
 
 /// Merges a branch, tag or version into a branch, in one commit
 #[derive(Debug, ClapArgs)]
@@ -60,7 +62,7 @@ impl FromStr for Choice {
             "theirs" => Side::Theirs,
             other => return Err(format!("{other:?} is no side: ours is the branch, theirs what is merged")),
         };
-        Ok(Self { table: table.to_owned(), side })
+        Ok(Self { table: names::table(table)?, side })
     }
 }
 
@@ -89,7 +91,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let from = context.at_reference(&lake, Some(&args.from)).await?;
     let merge = chosen(lake.merge(from).into(&args.into), &args);
     const INTERRUPTED: &str = "interrupted; the merge has happened whole or not at all";
-    let outcome = match interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await {
+    let shown = Progress::of_traffic(context, "merging", lake.storage().objects()).show();
+    let merged = interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await;
+    drop(shown);
+    let outcome = match merged {
         Ok(outcome) => outcome,
         Err(failure) if failure.message().contains(&format!("{:?}", args.into)) => {
             return Err(unknown(&lake, &args.into, failure).await);

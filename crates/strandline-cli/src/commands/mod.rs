@@ -74,7 +74,14 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit> {
         Command::Merge(args) => return merge::run(context, args).await.map(|()| Exit::Ok),
         Command::Compact(args) => return compact::run(context, args).await.map(|()| Exit::Ok),
         Command::Changes(args) => changes::run(context, args).boxed_local(),
-        Command::Watch(args) => watch::run(context, args).boxed_local(),
+        // Ctrl-C is how it ends, and nothing to be told of.
+        Command::Watch(args) => {
+            let watched = interrupt::run(watch::run(context, args).boxed_local()).await;
+            return watched.map(|()| Exit::Ok).or_else(|failure| match failure.exit() {
+                Exit::Interrupted => Ok(Exit::Interrupted),
+                _ => Err(failure),
+            });
+        }
         Command::Completions(args) => return completions::run(&args).map(|()| Exit::Ok),
         Command::Version(_) => return version::run(context).map(|()| Exit::Ok),
     };

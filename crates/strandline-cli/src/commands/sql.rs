@@ -22,8 +22,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let mut texts: Vec<String> = args.file.iter().map(|name| read(name)).collect::<Result<_>>()?;
-    texts.extend(args.statements);
+    let mut texts: Vec<Text> = args.file.iter().map(|name| read(name)).collect::<Result<_>>()?;
+    texts.extend(args.statements.into_iter().map(|text| Text { of: None, text }));
     if texts.is_empty() {
         if io::stdin().is_terminal() {
             return Box::pin(shell::run(context)).await;
@@ -32,20 +32,43 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let work = async {
         let queries = Queries::open(context).await?;
+        let mut done = 0;
         for text in &texts {
-            queries.run(text).await?;
+            let ran = queries.run(&text.text, done).await;
+            // Of a version that was named on the command line, which is at fault.
+            let named = |failure: Failure| match context.reference() {
+                Some(_) if failure.message().contains("which is only read") => failure.of_arguments(),
+                _ => failure,
+            };
+            done += ran.map_err(named).map_err(|failure| match &text.of {
+                Some(name) => failure.at(name),
+                None => failure,
+            })?;
         }
         queries.finish().await
     };
     interrupt::statements(Box::pin(work), interrupt::STATEMENT).await
 }
 
-fn read(name: &str) -> Result<String> {
-    let mut text = String::new();
+/// Statements, and what they were read of.
+struct Text {
+    of: Option<String>,
+    text: String,
+}
+
+fn read(name: &str) -> Result<Text> {
+    let mut bytes = Vec::new();
     let read = match name {
-        "-" => io::stdin().read_to_string(&mut text).map(drop),
-        _ => std::fs::read_to_string(name).map(|found| text = found),
+        "-" => io::stdin().read_to_end(&mut bytes).map(drop),
+        _ => std::fs::read(name).map(|found| bytes = found),
     };
-    read.map_err(|error| Failure::io(if name == "-" { "standard input" } else { name }, &error))?;
-    Ok(text)
+    let name = if name == "-" { "standard input" } else { name };
+    read.map_err(|error| Failure::io(name, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = valid.filter(|byte| **byte == b'\n').count() + 1;
+        let failure = Failure::input(format!("{name}: line {line}: it is not text in UTF-8"));
+        failure.hint("nothing was carried out; save it as UTF-8")
+    })?;
+    Ok(Text { of: Some(name.to_owned()), text })
 }

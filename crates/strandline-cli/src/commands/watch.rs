@@ -8,6 +8,7 @@ use strandline::changes::Cursor;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::names;
 use crate::output::{Format, Screen};
 use crate::version::Version;
 
@@ -15,6 +16,7 @@ use crate::version::Version;
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// Only versions that change these tables
+    #[arg(value_parser = names::table)]
     tables: Vec<String>,
     /// Begins after this place, which an earlier run said: `cursor` of its output
     #[arg(long)]
@@ -22,9 +24,9 @@ pub(crate) struct Args {
     /// Ends after so many versions
     #[arg(short = 'n', long, value_name = "VERSIONS")]
     limit: Option<usize>,
-    /// How many seconds lie between two looks
-    #[arg(long, default_value_t = 1, value_name = "SECONDS")]
-    every: u64,
+    /// How many seconds lie between two looks, 0.1 at the least
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = pause)]
+    every: Duration,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
@@ -40,7 +42,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         Some(cursor) => cursor.parse().map_err(|error| Failure::from(error).of_arguments())?,
         None => Cursor::at(&at),
     };
-    let subscription = lake.subscribe(since, &args.tables).every(Duration::from_secs(args.every.max(1)));
+    let subscription = lake.subscribe(since, &args.tables).every(args.every);
     let mut events = subscription.stream();
     let mut seen = 0;
     while args.limit.is_none_or(|limit| seen < limit) {
@@ -49,6 +51,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         seen += 1;
     }
     Ok(())
+}
+
+/// The shortest pause between two looks: each is a request.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+fn pause(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .filter(|pause| *pause >= SHORTEST)
+        .ok_or_else(|| "it is a number of seconds, of 0.1 at the least".to_owned())
 }
 
 /// Each version by itself, so that whoever reads has it at once.

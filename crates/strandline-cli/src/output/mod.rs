@@ -139,6 +139,21 @@ impl Output {
         Ok(rows)
     }
 
+    /// Prints rows of several lists of columns as objects of one list, while they come.
+    pub(crate) async fn objects<E: Into<Failure>>(
+        &self,
+        batches: impl Stream<Item = std::result::Result<RecordBatch, E>>,
+    ) -> Result<()> {
+        let mut batches = std::pin::pin!(batches);
+        let mut sheet = self.sheet(Vec::new());
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(Into::into)?;
+            json::check_names(batch.schema_ref())?;
+            sheet.batch(&batch)?;
+        }
+        sheet.finish()
+    }
+
     /// Prints what a statement would do.
     pub(crate) async fn plan<E: Into<Failure>>(
         &self,

@@ -83,7 +83,7 @@ impl Validator for ShellHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> Result<ValidationResult> {
         let text = context.input();
         let is_word = text.trim_start().starts_with('\\') || matches!(text.trim(), "exit" | "quit");
-        let whole = is_word || split(text).rest.is_empty();
+        let whole = is_word || split(text).rest.text.is_empty();
         Ok(if whole { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
 }

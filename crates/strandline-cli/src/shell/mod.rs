@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::names as names_of;
 use crate::output::Style;
 use crate::query::Queries;
 use helper::ShellHelper;
@@ -110,9 +111,9 @@ impl Shell<'_> {
 
     async fn answer(&mut self, text: &str, line: &mut Line) {
         let begun = Instant::now();
-        let work = Box::pin(self.queries.run(text));
+        let work = Box::pin(self.queries.run(text, 0));
         let answered = interrupt::statements(work, interrupt::STATEMENT).await;
-        self.say(answered);
+        self.say(answered.map(drop));
         if self.timing {
             self.context.out.note(format!("time: {:.1?}", begun.elapsed()));
         }
@@ -124,8 +125,9 @@ impl Shell<'_> {
     async fn obey(&self, word: &Word) -> Result<()> {
         match word {
             Word::Help => self.context.out.note(HELP),
-            Word::List => self.queries.run("SHOW TABLES").await?,
+            Word::List => drop(self.queries.run("SHOW TABLES", 0).await?),
             Word::Describe(table) => {
+                let table = &names_of::table(table).map_err(Failure::usage)?;
                 let at = self.queries.version().await?;
                 crate::commands::describe::show(self.context, &at, table).await?;
             }

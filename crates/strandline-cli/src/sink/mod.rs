@@ -16,6 +16,7 @@ use strandline::arrow::ipc::writer::{FileWriter, StreamWriter};
 
 use crate::failure::{Failure, Result};
 use crate::output::{Delimited, Json};
+use crate::progress::Progress;
 use crate::source::Kind;
 
 /// What bytes are written to.
@@ -56,9 +57,16 @@ impl Drop for Part {
 
 impl Sink {
     /// Begins to write; `-` is standard output. A file that is there stays as it is unless it may be replaced.
-    pub(crate) fn open(name: &str, kind: Kind, schema: &SchemaRef, replace: bool) -> Result<Self> {
+    pub(crate) fn open(
+        name: &str,
+        kind: Kind,
+        schema: &SchemaRef,
+        replace: bool,
+        progress: &Progress,
+    ) -> Result<Self> {
         if name == "-" {
-            let rows = Writer::open(Box::new(BufWriter::new(io::stdout())), kind, schema, false)?;
+            let bytes = progress.writing(io::stdout());
+            let rows = Writer::open(Box::new(BufWriter::new(bytes)), kind, schema, false)?;
             return Ok(Self { rows, target: Target::Stdout });
         }
         let path = PathBuf::from(name);
@@ -68,7 +76,8 @@ impl Sink {
         }
         let part = Part(part_of(&path));
         let file = File::create(&part.0).map_err(|error| Failure::io(name, &error))?;
-        let rows = Writer::open(Box::new(BufWriter::new(file)), kind, schema, true)?;
+        let bytes = Box::new(BufWriter::new(progress.writing(file)));
+        let rows = Writer::open(bytes, kind, schema, true)?;
         Ok(Self { rows, target: Target::File { path, part } })
     }
 

@@ -1,14 +1,16 @@
-//! UUIDs and bytes, for which text formats have no values of their own: a UUID is written as UUIDs are, bytes are hex.
+//! UUIDs and bytes, for which text formats have no values of their own: a UUID is written as UUIDs are, bytes are hex. And decimals,
+//! of which the readers of Arrow round what has more digits, and do not say where they cannot read one.
 //!
 //! What does not belong here: how they are written (`cells`), which this is the reverse of.
 
 use std::sync::Arc;
 
 use strandline::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, FixedSizeBinaryBuilder, LargeBinaryArray, RecordBatch,
-    RecordBatchOptions, StringArray, make_array,
+    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, FixedSizeBinaryBuilder, LargeBinaryArray,
+    RecordBatch, RecordBatchOptions, StringArray, make_array,
 };
-use strandline::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use strandline::arrow::compute::kernels::cast_utils::parse_decimal;
+use strandline::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Schema, SchemaRef};
 
 use crate::cells::is_uuid;
 use crate::failure::Failure;
@@ -66,6 +68,11 @@ pub(super) fn is_bytes(field: &Field) -> bool {
     matches!(field.data_type(), DataType::Binary | DataType::LargeBinary | DataType::FixedSizeBinary(_))
 }
 
+/// Whether they are decimals.
+pub(super) fn is_decimal(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::Decimal128(..))
+}
+
 fn decoded(field: &FieldRef, column: &ArrayRef) -> Result<ArrayRef, (usize, Failure)> {
     if column.data_type() == field.data_type() {
         return Ok(Arc::clone(column));
@@ -84,6 +91,9 @@ fn decoded(field: &FieldRef, column: &ArrayRef) -> Result<ArrayRef, (usize, Fail
 }
 
 fn of_texts(field: &FieldRef, texts: &StringArray) -> Result<ArrayRef, (usize, Failure)> {
+    if let DataType::Decimal128(precision, scale) = field.data_type() {
+        return decimals(field, texts, *precision, *scale);
+    }
     let uuid = is_uuid(field);
     let bytes = texts.iter().enumerate().map(|(row, text)| {
         let Some(text) = text else { return Ok(None) };
@@ -109,8 +119,34 @@ fn of_texts(field: &FieldRef, texts: &StringArray) -> Result<ArrayRef, (usize, F
     })
 }
 
+fn decimals(
+    field: &Field,
+    texts: &StringArray,
+    precision: u8,
+    scale: i8,
+) -> Result<ArrayRef, (usize, Failure)> {
+    let value = |(row, text): (usize, Option<&str>)| {
+        let Some(text) = text else { return Ok(None) };
+        let value = Some(text).filter(|text| has_at_most(scale, text));
+        let value = value.and_then(|text| parse_decimal::<Decimal128Type>(text, precision, scale).ok());
+        value.map(Some).ok_or_else(|| (row, unreadable(field, text)))
+    };
+    let values: Decimal128Array = texts.iter().enumerate().map(value).collect::<Result<_, _>>()?;
+    let values = values.with_precision_and_scale(precision, scale);
+    values.map(|values| Arc::new(values) as ArrayRef).map_err(|error| (0, Failure::from(error)))
+}
+
+/// Whether nothing but zeros follows so many digits behind the point.
+fn has_at_most(scale: i8, text: &str) -> bool {
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (_, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = i64::try_from(fraction.trim_end_matches('0').len()).unwrap_or(i64::MAX);
+    exponent.parse::<i64>().is_ok_and(|exponent| digits.saturating_sub(exponent) <= i64::from(scale))
+}
+
 fn unreadable(field: &Field, text: &str) -> Failure {
     let what = match field.data_type() {
+        DataType::Decimal128(precision, scale) => format!("of type decimal({precision},{scale})"),
         _ if is_uuid(field) => "a UUID".to_owned(),
         DataType::FixedSizeBinary(size) => format!("{size} bytes in hex"),
         _ => "bytes in hex".to_owned(),
@@ -153,6 +189,29 @@ mod tests {
         assert_eq!(uuid_of("00112233445566778899AABBCCDDEEFF"), Some(bytes));
         assert_eq!(uuid_of("0011-22334455-6677-8899-aabbccddeeff"), None);
         assert_eq!(uuid_of("00112233-4455-6677-8899-aabbccddee"), None);
+    }
+
+    #[test]
+    fn decimals_are_exact_or_refused() {
+        let schema = Arc::new(Schema::new(vec![Field::new("d", DataType::Decimal128(5, 2), true)]));
+        let encoded = Encoded::of(&schema, is_decimal);
+        let check = |text: &str, expected: Option<i128>| {
+            let texts = Arc::new(StringArray::from(vec![None, Some(text)]));
+            let batch = RecordBatch::try_new(Arc::clone(encoded.read()), vec![texts]).unwrap();
+            let read = encoded.decoded(&batch);
+            let value =
+                read.as_ref().ok().map(|read| read.column(0).as_primitive::<Decimal128Type>().value(1));
+            assert_eq!(value, expected, "{text}");
+            assert!(expected.is_some() || read.unwrap_err().0 == 1, "{text}");
+        };
+        for (text, value) in
+            [("1.2", 120), ("-0.05", -5), ("1.2300", 123), ("999.99", 99999), ("5.", 500), ("1.234e1", 1234)]
+        {
+            check(text, Some(value));
+        }
+        for text in ["1.234", "1000", "1.2.3", "x", "1.23e-1", "1e"] {
+            check(text, None);
+        }
     }
 
     #[test]

@@ -7,11 +7,13 @@
 mod csv;
 mod empties;
 mod encoded;
+mod infer;
 mod input;
 mod ipc;
 mod lines;
 mod ndjson;
 mod parquet;
+mod required;
 mod types;
 
 use std::path::Path;
@@ -24,7 +26,8 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 pub(crate) use input::Input;
-pub(crate) use types::Override;
+pub(crate) use required::Required;
+pub(crate) use types::{Override, check_given};
 
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
@@ -67,6 +70,8 @@ impl Kind {
 pub(crate) struct Reading {
     /// What the table is like that they are for; without it, types are inferred.
     pub(crate) table: Option<SchemaRef>,
+    /// Columns in which a value must stand.
+    pub(crate) required: Required,
     /// Columns whose types are not inferred.
     pub(crate) overrides: Vec<Override>,
     /// What stands between the values of CSV, if it is no comma.
@@ -86,6 +91,9 @@ impl Source {
     pub(crate) fn open(input: Input, kind: Kind, reading: &Reading, progress: &Progress) -> Result<Self> {
         let place = input.name().to_owned();
         let opened = match kind {
+            Kind::Parquet | Kind::Arrow if !reading.overrides.is_empty() => {
+                Err(Failure::usage("--type is for CSV and ndjson: this file says the types of its columns"))
+            }
             Kind::Csv => csv::open(input, reading, progress),
             Kind::Ndjson => ndjson::open(input, reading, progress),
             Kind::Parquet => parquet::open(input, progress),
@@ -108,9 +116,10 @@ impl Source {
                 let failed = batch.is_err();
                 progress.came(batch.as_ref().map_or(0, RecordBatch::num_rows));
                 if sender.blocking_send(batch).is_err() || failed {
-                    break;
+                    return;
                 }
             }
+            progress.read_file();
         });
         let next = |mut receiver: mpsc::Receiver<_>| async move {
             let batch: Option<Result<RecordBatch>> = receiver.recv().await;

@@ -15,9 +15,10 @@ use strandline::arrow::error::ArrowError;
 use strandline::arrow::json::ReaderBuilder;
 use strandline::arrow::json::reader::infer_json_schema_from_iterator;
 
-use super::encoded::Encoded;
+use super::encoded::{Encoded, is_decimal};
+use super::infer::loses_digits;
 use super::types::{of_table, settle};
-use super::{BATCH_ROWS, Input, Reading, Source};
+use super::{BATCH_ROWS, Input, Reading, Required, Source};
 use crate::cells::is_uuid;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
@@ -30,12 +31,13 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
         }
         None => {
             let input = input.seekable()?;
-            (settle(&infer(input.again()?)?, &reading.overrides)?, input)
+            (settle(&infer(progress.looking(input.again()?))?, &reading.overrides)?, input)
         }
     };
     let reader = BufReader::new(progress.reading(input.read()?));
-    let encoded = Encoded::of(&schema, is_uuid);
-    Ok(Source::new(schema, Batches { reader, encoded, line: 0, over: false }))
+    let encoded = Encoded::of(&schema, |field| is_uuid(field) || is_decimal(field));
+    let required = reading.required.clone();
+    Ok(Source::new(schema, Batches { reader, encoded, required, line: 0, over: false }))
 }
 
 /// The columns of all objects, in the order in which they first come.
@@ -67,20 +69,26 @@ fn infer(reader: impl Read) -> Result<Schema> {
     Ok(Schema::new(fields))
 }
 
-/// Whether it is a whole number that a double may not have. Of one beyond 64 bits only the text of the line has the digits.
+/// Whether it is a number that a double does not have, or a whole one that it may not have. Of one beyond 64 bits, and of fractions,
+/// only the text of the line has the digits.
 fn is_long(value: &Value, key: &str, line: &str) -> bool {
     let Value::Number(number) = value else { return false };
     match (number.as_i64(), number.as_f64()) {
         (Some(number), _) => number.unsigned_abs() > 1 << f64::MANTISSA_DIGITS,
         (None, _) if number.is_u64() => true,
-        (None, Some(number)) if number.fract() == 0.0 => {
+        (None, Some(_)) if has_long_number(line) => {
             let texts: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).unwrap_or_default();
-            texts
-                .get(key)
-                .is_some_and(|text| text.get().bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9')))
+            let is_whole = |text: &str| text.bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9'));
+            texts.get(key).is_some_and(|text| is_whole(text.get()) || loses_digits(text.get()))
         }
         _ => false,
     }
+}
+
+/// Whether a line may have a number in it with more digits than a double is sure to keep.
+fn has_long_number(line: &str) -> bool {
+    let mut runs = line.as_bytes().split(|byte| !matches!(byte, b'.' | b'0'..=b'9'));
+    runs.any(|run| run.len() > f64::DIGITS as usize)
 }
 
 /// The lines that hold something, with their numbers.
@@ -128,6 +136,7 @@ fn keys(line: &str) -> Vec<String> {
 struct Batches<R> {
     reader: R,
     encoded: Encoded,
+    required: Required,
     /// How many lines were read.
     line: u64,
     over: bool,
@@ -165,8 +174,10 @@ impl<R: BufRead> Batches<R> {
             decoder.decode(lines)?;
             decoder.flush()
         });
-        let batch = read.map_err(|error| said(&error))?;
-        batch.map(|batch| self.encoded.decoded(&batch).map_err(|(_, failure)| failure)).transpose()
+        let Some(batch) = read.map_err(|error| said(&error))? else { return Ok(None) };
+        let batch = self.encoded.decoded(&batch).map_err(|(_, failure)| failure)?;
+        self.required.check(&batch).map_err(|(_, failure)| failure)?;
+        Ok(Some(batch))
     }
 
     /// Which line it was that could not be read.
@@ -226,6 +237,8 @@ mod tests {
         check("{\"n\":1}\n{\"n\":\"s\"}", DataType::Utf8);
         check("{\"n\":18446744073709551616}", DataType::Utf8);
         check("{\"n\":1e300}", DataType::Float64);
+        check("{\"n\":0.12345678901234567890}", DataType::Utf8);
+        check("{\"n\":0.30000000000000004}", DataType::Float64);
     }
 
     #[test]
@@ -234,7 +247,8 @@ mod tests {
             SchemaRef::new(infer(&b"{\"n\":1}\n{\"n\":\"s\"}\n{\"n\":18446744073709551616}"[..]).unwrap());
         let text: &[u8] = b"{\"n\":1}\n{\"n\":\"s\"}\n{\"n\":18446744073709551616}";
         let encoded = Encoded::of(&schema, is_uuid);
-        let mut batches = Batches { reader: text, encoded, line: 0, over: false };
+        let mut batches =
+            Batches { reader: text, encoded, required: Required::default(), line: 0, over: false };
         let batch = batches.next().unwrap().unwrap();
         let found: Vec<_> = batch.column(0).as_string::<i32>().iter().flatten().collect();
         assert_eq!(found, ["1", "s", "18446744073709551616"]);

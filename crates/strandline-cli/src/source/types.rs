@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use strandline::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use strandline::columns::arrow_field;
-use strandline::format::{ColumnName, Field as TableField, NameKey, PrimitiveType};
+use strandline::format::{
+    ColumnName, Field as TableField, NameKey, PrimitiveType, Schema as TableSchema, Type,
+};
 
 use crate::failure::{Failure, Result};
+use crate::names::column as name;
 use crate::near::offer;
 
 /// A column whose type is given: `zip=string`.
@@ -23,8 +26,26 @@ impl FromStr for Override {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let (column, ty) = text.rsplit_once('=').ok_or("it has the form column=type")?;
         let ty = ty.parse().map_err(|error: strandline::format::Error| error.to_string())?;
-        Ok(Self { column: column.to_owned(), ty })
+        Ok(Self { column: name(column)?, ty })
     }
+}
+
+/// Refuses types that are given for columns of a table that is there and has others.
+pub(crate) fn check_given(given: &[Override], table: &TableSchema) -> Result<()> {
+    for Override { column, ty } in given {
+        let fields = table.fields();
+        let found = fields.iter().find(|field| same(field.name.as_str(), column)).ok_or_else(|| {
+            Failure::not_found(format!(
+                "--type: the table has no column {column:?}{}",
+                offer(column, fields.iter().map(|field| field.name.as_str()))
+            ))
+        })?;
+        if found.ty != Type::Primitive(*ty) {
+            let text = format!("--type: column {column:?} of the table is of another type than {ty}");
+            return Err(Failure::usage(text).hint("`strand describe` shows its types, which the rows get"));
+        }
+    }
+    Ok(())
 }
 
 /// Inferred columns with the given types, all nullable: whether null is refused is the table's business. Where nothing but
@@ -33,7 +54,7 @@ pub(super) fn settle(inferred: &Schema, overrides: &[Override]) -> Result<Schema
     for given in overrides {
         find(inferred, &given.column).ok_or_else(|| {
             let names = inferred.fields().iter().map(|field| field.name().as_str());
-            Failure::usage(format!("--type: no column {:?}{}", given.column, offer(&given.column, names)))
+            Failure::not_found(format!("--type: no column {:?}{}", given.column, offer(&given.column, names)))
         })?;
     }
     let settled = |field: &FieldRef| {

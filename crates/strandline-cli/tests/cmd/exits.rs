@@ -100,7 +100,12 @@ fn refused_credentials_end_with_5_and_are_not_repeated() {
         let output = strand_at(&server, folder.path()).args(["doctor", "-o", "csv"]).output().unwrap();
         check(&output, 5, "");
         let found = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(found.contains("\nread,failed,") && !found.contains("the-secret"), "{found}");
+        assert!(!found.contains("the-secret"), "{found}");
+        // Each right by itself, though nothing can be read.
+        for right in ["read", "list", "write", "delete"] {
+            assert!(found.contains(&format!("\n{right},failed,")), "{right}: {found}");
+        }
+        assert!(found.contains("\nconditions,skipped,"), "{found}");
         assert!(
             found.contains("\ncredentials,ok,from the environment\n"),
             "the doctor does not say which credentials won: {found}"
@@ -122,6 +127,21 @@ fn a_wrong_byte_ends_with_6() {
         assert!(output.stdout.is_empty(), "{args:?}");
     }
     assert!(!folder.path().join("out.csv").exists());
+}
+
+#[test]
+fn a_lake_that_lost_its_file_is_told_from_a_place_without_one() {
+    let folder = lake();
+    std::fs::remove_file(folder.path().join("lake/lake.json")).unwrap();
+    let output = run(folder.path(), &["doctor", "-o", "csv"]);
+    check(&output, 6, "");
+    let found = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(found.contains("\nformat,failed,\"lake.json is missing, and there is 1 branch: "), "{found}");
+    assert!(found.contains("main is at version 0"), "{found}");
+    std::fs::remove_dir_all(folder.path().join("lake/refs")).unwrap();
+    let output = run(folder.path(), &["doctor", "-o", "csv"]);
+    check(&output, 4, "");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\nlake,failed,there is no lake here: "));
 }
 
 /// The only data file of a lake.

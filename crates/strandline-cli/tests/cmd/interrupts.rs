@@ -58,6 +58,30 @@ fn an_interrupted_statement_leaves_nothing() {
     assert_eq!(ok(folder.path(), &["sql", "-o", "csv", "INSERT INTO t VALUES (1)"]), "count\n1\n");
 }
 
+#[test]
+fn a_watch_ends_without_a_word() {
+    let folder = lake();
+    let mut command = strand(folder.path());
+    command.args(["watch", "--every", "0.1", "-o", "ndjson"]);
+    let mut child = spawn(command);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // What is committed before it looks is not shown, so it is committed until it is.
+    let shown = std::thread::scope(|scope| {
+        let shown = scope.spawn(|| lines.next().unwrap().unwrap());
+        for version in 0.. {
+            if shown.is_finished() {
+                break;
+            }
+            ok(folder.path(), &["sql", &format!("CREATE TABLE t{version} (id BIGINT)")]);
+        }
+        shown.join().unwrap()
+    });
+    assert!(shown.contains("\"cursor\":"), "{shown}");
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), errors(&output).as_str()), (130, ""));
+}
+
 /// A lake in a bucket with two tables that a branch has changed, stopped at every swap of `main` from here on.
 struct Middle {
     bucket: Stopped,

@@ -1,4 +1,4 @@
-//! What is long is paged, and errors are coloured, where a person looks on, and nowhere else.
+//! What is long is paged, what takes long says how far it is, and errors are coloured, where a person looks on, and nowhere else.
 
 use std::path::Path;
 
@@ -76,4 +76,28 @@ fn errors_are_coloured_at_a_terminal_unless_no_colours_are_wanted() {
     begins(&[], "\u{1b}[1;31merror:\u{1b}[0m ");
     begins(&[("NO_COLOR", "1")], "error: ");
     begins(&[("TERM", "dumb")], "error: ");
+}
+
+#[test]
+fn what_takes_long_says_how_far_it_is_at_a_terminal_and_nowhere_else() {
+    let folder = lake();
+    let rows: String = (0..250_000).map(|id| format!("{id},{id}.5,text\n")).collect();
+    std::fs::write(folder.path().join("t.csv"), format!("id,n,s\n{rows}")).unwrap();
+    let import = ["import", "t", "t.csv", "--mode", "overwrite"];
+    let silent = strand(folder.path()).args(import).output().unwrap();
+    assert_eq!(errors(&silent).lines().count(), 1, "{}", errors(&silent));
+    let seen = |args: &[&str], parts: &[&str]| {
+        let seen = terminal(folder.path(), &[]).run(args, &[]);
+        let all = parts.iter().all(|part| seen.text.contains(part));
+        assert!(seen.code == 0 && all, "{args:?}: {parts:?}");
+        // What was shown was taken away before the last line.
+        let last = seen.text.trim_end().rsplit(['\n', '\r']).next().unwrap_or_default().to_owned();
+        assert!(!last.contains("row/s") && !last.contains(" read"), "{last:?}");
+    };
+    seen(&import, &["importing ", " rows, ", " MiB of "]);
+    let query = "SELECT max(md5(s || CAST(id AS VARCHAR))) FROM t";
+    seen(&["sql", "-o", "csv", query], &["running ", " of 250,000 rows, ", " read"]);
+    let silent = [&import[..], &["-q"]].concat();
+    let quiet = terminal(folder.path(), &[]).run(&silent, &[]);
+    assert_eq!((quiet.code, quiet.text.as_str()), (0, ""));
 }

@@ -173,4 +173,6 @@ fn statements_come_from_files_and_standard_input_too() {
         fed(folder.path(), &["sql", "-o", "csv"], "SELECT sum(id) AS sum FROM t; SELECT ';' AS text");
     assert_eq!(String::from_utf8_lossy(&answered.stdout), "sum\n3\ntext\n;\n");
     assert_eq!(code(&answered), 0);
+    // A statement that begins with a comment looks like an option.
+    assert_eq!(ok(folder.path(), &["sql", "-o", "csv", "-- a comment\nSELECT 1 AS one"]), "one\n1\n");
 }

@@ -48,6 +48,11 @@ impl Bucket {
         self
     }
 
+    fn without(&self, key: &str) -> Self {
+        let options = self.options.iter().filter(|(known, _)| known != key).cloned().collect();
+        Self { location: self.location.clone(), options }
+    }
+
     /// A run whose environment is the test's own.
     fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strand"));
@@ -219,6 +224,9 @@ fn no_report_and_no_error_holds_a_credential() {
     let bucket = Bucket::at(&server.url()).with("session_token", TOKEN);
     bucket.ok(&["init"]);
     let report = bucket.ok(&["doctor"]);
+    assert!(report.contains("| region      | ok      | us-east-1 "), "{report}");
+    let nowhere = bucket.without("region").ok(&["doctor"]);
+    assert!(nowhere.contains("none is set: requests are signed for us-east-1"), "{nowhere}");
     assert!(report.contains("from the given options"), "{report}");
     assert!(![KEY, SECRET, TOKEN].iter().any(|secret| report.contains(secret)), "{report}");
 }

@@ -45,6 +45,7 @@ mod prune;
 mod rows;
 mod select;
 mod shape;
+mod sift;
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::DecodeResult;
@@ -23,6 +22,7 @@ use super::cut::{Cut, to_decode};
 use super::file::{Group, OpenFile, left_of};
 use super::footer::{corrupt, guarded};
 use super::late::Asked;
+use super::sift::sift;
 use super::{headers, rows};
 use crate::blocking::blocking;
 use crate::error::Result;
@@ -270,8 +270,7 @@ impl Reading {
             (one, other) => one.or(other),
         };
         let passed = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
-            Some(wanted) => filter_record_batch(found, &BooleanArray::new(wanted, None))
-                .map_err(|error| corrupt(error.to_string()))?,
+            Some(wanted) => sift(found, wanted).map_err(|error| corrupt(error.to_string()))?,
             None => found.clone(),
         };
         let batch = file.output.adapt(passed.columns(), passed.num_rows())?;

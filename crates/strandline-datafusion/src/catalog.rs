@@ -14,7 +14,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::session_state::SessionState;
-use strandline::format::{EntryType, RefName};
+use strandline::format::{Base, EntryType, RefName, Reference};
 use strandline::{ErrorKind, Lake, Ref, Transaction};
 
 use crate::error::{external, refused};
@@ -257,7 +257,7 @@ impl LakeCatalog {
 
 /// The present head of a branch. One request, which brings nothing if the head is the one that is known.
 pub(crate) async fn head(lake: &Lake, branch: &RefName) -> strandline::Result<Ref> {
-    lake.at(format!("branch:{}", branch.as_str())).await
+    lake.at(Reference::new(Base::Branch(branch.clone()), Vec::new())).await
 }
 
 /// The catalogs of a session, with another one under one of their names.

@@ -29,7 +29,7 @@ use strandline::format::FileEntry;
 use strandline::{ErrorKind, Lake};
 
 use crate::error::{external, refused};
-use crate::scan::{self, Kept, LakeFile, LakeSource, Origin, Scanned, Skips, SmallFiles};
+use crate::scan::{self, Kept, LakeFile, LakeSource, LastRule, Origin, Scanned, Skips};
 
 /// Sends scans of lakes to other processes, and takes them there: a codec for `datafusion-proto` and what builds on it.
 ///
@@ -221,7 +221,8 @@ fn taken(lake: &Lake, header: Header, config: &FileScanConfig) -> Result<Arc<dyn
         .with_file_groups(groups)
         .with_preserve_order(header.preserve_order)
         .build();
-    Ok(SmallFiles::in_scan(DataSourceExec::from_data_source(config)))
+    let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+    LastRule::of_scan(&scan)
 }
 
 fn broken(why: &str) -> DataFusionError {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, FixedSizeBinaryBuilder, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
@@ -124,6 +124,10 @@ impl AnalyzerRule for AsCompared {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        // To look takes a fraction of what it takes to put a plan together again.
+        if !has_concern(&plan)? {
+            return Ok(plan);
+        }
         plan.transform_up_with_subqueries(|plan| {
             let schema = match &plan {
                 // Its expressions are of two sides, of which one is not among its inputs.
@@ -150,6 +154,27 @@ impl AnalyzerRule for AsCompared {
         })
         .map(|done| done.data)
     }
+}
+
+/// Whether there is anything in a plan that may be read otherwise.
+fn has_concern(plan: &LogicalPlan) -> Result<bool> {
+    let is_time = |part: &Expr| matches!(part, Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)));
+    let next = |found| if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue };
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found = match node {
+            LogicalPlan::TableScan(scan) => is_concerned(&scan.projected_schema),
+            node => node.inputs().iter().any(|input| is_concerned(input.schema())),
+        };
+        if !found {
+            node.apply_expressions(|expr| {
+                found = expr.exists(|part| Ok(is_time(part)))?;
+                Ok(next(found))
+            })?;
+        }
+        Ok(next(found))
+    })?;
+    Ok(found)
 }
 
 /// Whether there are columns beside which something is read. Of most queries there are none, and schemas take long to be put together.

@@ -14,12 +14,13 @@ use crate::compared::AsCompared;
 use crate::external::{ExternalTables, STORED_AS};
 use crate::membership::Membership;
 use crate::pin::OneCommit;
-use crate::scan::{SmallFiles, WholeFiles};
+use crate::scan::{LastRule, WholeFiles};
 use crate::write::WriteRule;
 use crate::{compared, functions, scan, sql};
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
-/// that the lake was opened at. No request.
+/// that the lake was opened at. No request; a query makes one for each name in it, to be sure of the present state, where a
+/// [`Session`](crate::Session) makes one for each statement.
 ///
 /// ```
 /// # #[tokio::main]
@@ -104,7 +105,7 @@ fn with_rules(state: SessionState) -> SessionState {
     let whole: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(WholeFiles);
     let mut optimizes = scan::careful(state.physical_optimizers());
     optimizes.insert(0, whole);
-    optimizes.push(Arc::new(SmallFiles));
+    optimizes.push(Arc::new(LastRule));
     let id = state.session_id().to_owned();
     // Each of these registers all functions anew, so it is one for all rules.
     SessionStateBuilder::new_from_existing(state)

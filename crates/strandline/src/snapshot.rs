@@ -22,7 +22,7 @@ use crate::tree::{All, Trees};
 pub(crate) struct Snapshot {
     pub(crate) objects: Objects,
     pub(crate) trees: Arc<Trees>,
-    pub(crate) catalog: Root<Catalog>,
+    pub(crate) catalog: Arc<Root<Catalog>>,
 }
 
 impl Snapshot {

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::CastOptions;
-use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
@@ -44,7 +44,7 @@ impl PhysicalExprAdapterFactory for FieldIds {
             )
         })?;
         let shape = self.reader.shape(&self.entry, footer).map_err(external)?;
-        Ok(Arc::new(Columns::new(table, file, shape)))
+        Ok(Arc::new(Columns::new(table, file, Arc::clone(self.reader.schema()), shape)))
     }
 }
 
@@ -53,6 +53,8 @@ impl PhysicalExprAdapterFactory for FieldIds {
 pub(super) struct Columns {
     table: SchemaRef,
     file: SchemaRef,
+    /// The table's columns with their ids, in the same order.
+    ids: Arc<strandline::format::Schema>,
     shape: FileShape,
 }
 
@@ -68,13 +70,25 @@ impl PhysicalExprAdapter for Columns {
 
 impl Columns {
     /// Those of the table, of a file of this shape, which has these as Arrow has them.
-    pub(super) fn new(table: SchemaRef, file: SchemaRef, shape: FileShape) -> Self {
-        Self { table, file, shape }
+    pub(super) fn new(
+        table: SchemaRef,
+        file: SchemaRef,
+        ids: Arc<strandline::format::Schema>,
+        shape: FileShape,
+    ) -> Self {
+        Self { table, file, ids, shape }
+    }
+
+    /// The id of a column: the table's, or one that is reserved for what it is stored with.
+    fn id(&self, at: usize, field: &Field) -> Option<FieldId> {
+        let own = self.ids.fields().get(at).filter(|own| own.name.as_str() == field.name());
+        own.map(|own| own.id).or_else(|| field_id(field.metadata()))
     }
 
     fn column(&self, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
-        let field = self.table.field_with_name(name)?;
-        let Some(id) = field_id(field.metadata()) else { return self.position(name) };
+        let at = self.table.index_of(name)?;
+        let field = self.table.field(at);
+        let Some(id) = self.id(at, field) else { return self.position(name) };
         if let Some(place) = [ROW_ID.1, LAST_UPDATED.1].iter().position(|reserved| *reserved == id) {
             return match self.shape.stored_rows() {
                 Some(places) => self.leaf(places[place], field.data_type()),

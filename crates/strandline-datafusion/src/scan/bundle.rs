@@ -224,7 +224,8 @@ impl Common {
         }
         let file = viewed(&parquet_to_arrow_schema(schema, None)?);
         let shape = self.reader.shape(entry, footer).map_err(external)?;
-        let columns = Columns::new(Arc::clone(&self.columns), Arc::clone(&file), shape);
+        let ids = Arc::clone(self.reader.schema());
+        let columns = Columns::new(Arc::clone(&self.columns), Arc::clone(&file), ids, shape);
         let fit = Arc::new(Fit::new(&self.projection, &columns, &file, schema, entry.fields)?);
         fits.push(Arc::clone(&fit));
         Ok(fit)

@@ -7,6 +7,7 @@
 
 mod adapt;
 mod bundle;
+mod last;
 mod morsels;
 mod order;
 mod pages;
@@ -43,10 +44,11 @@ use strandline::format::FileEntry;
 use strandline::scan::FileReader;
 use strandline::{Lake, Table};
 
+pub(crate) use last::LastRule;
 pub(crate) use pushed::careful;
 pub(crate) use rule::WholeFiles;
 pub(crate) use source::LakeSource;
-pub(crate) use together::{SmallFiles, files_of};
+pub(crate) use together::files_of;
 
 use crate::error::external;
 use crate::table::layout::{Extra, Layout};

@@ -2,24 +2,25 @@
 //!
 //! DataFusion hands filters from node to node by the names of their columns: where two columns have one name, as behind most joins, it takes
 //! the first, and a semi join hands those of one side to whatever has such a name on the other. A filter on the wrong column skips rows that
-//! the query needs. So the rules that hand filters down are wrapped:
+//! the query needs. So scans keep filters as offers ([`LakeSource`]), but:
 //!
-//! - what is known before the query runs goes down within parts of the plan whose names say which column is meant. It has been handed to the
-//!   tables as expressions already, of columns that cannot be mistaken, so little is lost;
-//! - what becomes known as the query runs (the keys of a join, the last of the first ten rows) goes down the whole plan. Scans keep it as an
-//!   offer ([`LakeSource`]), and take it if the names on the way from where it was made say which column is meant.
+//! - what is known before the query runs goes down within parts of the plan whose names say which column is meant, where scans take it at once
+//!   ([`Certain`]). It has been handed to the tables as expressions already, of columns that cannot be mistaken, so little is lost;
+//! - what becomes known as the query runs (the keys of a join, the last of the first ten rows) goes down the whole plan. The last rule (`last`)
+//!   lets scans take it if the names on the way from where it was made say which column is meant.
 //!
-//! Invariant: no scan takes a filter but through here. What does not belong here: what a scan does with its filters (`source`).
+//! Invariant: no scan takes a filter but for what is said here. What does not belong here: what a scan does with its filters (`source`).
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::config::ConfigOptions;
+use datafusion::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::JoinType;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -32,16 +33,15 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
-use super::{LakeSource, with_scans};
+use super::LakeSource;
 
 /// A rule of DataFusion's, as a session has it.
 pub(crate) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
-/// The rules of a session, with those wrapped that hand filters down.
+/// The rules of a session, with the one wrapped that hands down what is known before the query runs.
 pub(crate) fn careful(rules: &[Rule]) -> Vec<Rule> {
     let wrapped = |rule: &Rule| match rule.name() {
         "FilterPushdown" => Arc::new(Known(Arc::clone(rule))) as Rule,
-        "FilterPushdown(Post)" => Arc::new(Dynamic(Arc::clone(rule))) as Rule,
         _ => Arc::clone(rule),
     };
     rules.iter().map(wrapped).collect()
@@ -59,8 +59,9 @@ impl PhysicalOptimizerRule for Known {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut apart = HashSet::new();
         note_apart(&plan, &mut apart);
-        let plan = self.in_parts(plan, &apart, config)?;
-        taken(&plan, config, &mut Vec::new(), &|_, _, _| true)
+        let mut config = config.clone();
+        config.extensions.insert(Certain);
+        self.in_parts(plan, &apart, &config)
     }
 
     fn name(&self) -> &str {
@@ -89,6 +90,36 @@ impl Known {
     }
 }
 
+/// Stands in the configuration that a rule is given where names say which column is meant: scans take what they are offered then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Certain;
+
+impl ConfigExtension for Certain {
+    const PREFIX: &'static str = "strandline_certain";
+}
+
+impl ExtensionOptions for Certain {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(*self)
+    }
+
+    fn set(&mut self, key: &str, _: &str) -> Result<()> {
+        Err(DataFusionError::Configuration(format!("{key} is not to be set")))
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}
+
 /// Which node of a plan it is.
 fn place_of(plan: &Arc<dyn ExecutionPlan>) -> *const () {
     Arc::as_ptr(plan).cast()
@@ -107,31 +138,8 @@ fn note_apart(plan: &Arc<dyn ExecutionPlan>, apart: &mut HashSet<*const ()>) -> 
     is_apart
 }
 
-/// Hands down what becomes known as the query runs.
-#[derive(Debug)]
-struct Dynamic(Rule);
-
-impl PhysicalOptimizerRule for Dynamic {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.0.optimize(plan, config)?;
-        taken(&plan, config, &mut Vec::new(), &is_certain)
-    }
-
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn schema_check(&self) -> bool {
-        self.0.schema_check()
-    }
-}
-
 /// A node on the way from the root of a plan to a scan. What it does to filters is only looked at if one comes this way.
-struct Step<'p> {
+pub(super) struct Step<'p> {
     plan: &'p Arc<dyn ExecutionPlan>,
     /// Which of its children is on the way.
     child: usize,
@@ -151,7 +159,7 @@ struct Named {
 }
 
 impl<'p> Step<'p> {
-    fn new(plan: &'p Arc<dyn ExecutionPlan>, child: usize) -> Self {
+    pub(super) fn new(plan: &'p Arc<dyn ExecutionPlan>, child: usize) -> Self {
         Self { plan, child, named: OnceCell::new() }
     }
 
@@ -171,7 +179,11 @@ impl<'p> Step<'p> {
 }
 
 /// Whether a filter comes down this way to the columns that it is of.
-fn is_certain(way: &[Step<'_>], scan: &Arc<dyn ExecutionPlan>, filter: &Arc<dyn PhysicalExpr>) -> bool {
+pub(super) fn is_certain(
+    way: &[Step<'_>],
+    scan: &Arc<dyn ExecutionPlan>,
+    filter: &Arc<dyn PhysicalExpr>,
+) -> bool {
     let ids = ids(filter);
     let start = ids.iter().map(|id| way.iter().rposition(|step| step.named().makes.contains(id)));
     let Some(start) = start.collect::<Option<Vec<_>>>().and_then(|starts| starts.into_iter().min()) else {
@@ -244,37 +256,7 @@ fn passes_by_name(plan: &Arc<dyn ExecutionPlan>, child: usize) -> bool {
 }
 
 /// The scan of a node, if it is one of a lake.
-fn offered(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &LakeSource)> {
+pub(super) fn offered(plan: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &LakeSource)> {
     let config = plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
     Some((config, config.file_source().downcast_ref::<LakeSource>()?))
-}
-
-/// Whether a filter that has come this way is taken.
-type Judge = dyn Fn(&[Step<'_>], &Arc<dyn ExecutionPlan>, &Arc<dyn PhysicalExpr>) -> bool;
-
-/// A plan whose scans have taken what they were offered, as far as the judge lets them.
-fn taken<'p>(
-    plan: &'p Arc<dyn ExecutionPlan>,
-    config: &ConfigOptions,
-    way: &mut Vec<Step<'p>>,
-    judge: &Judge,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    if let Some((scan, source)) = offered(plan) {
-        return match source.taking(|filter| judge(way, plan, filter), config)? {
-            Some(source) => {
-                let mut scan = scan.clone();
-                scan.file_source = source;
-                Ok(DataSourceExec::from_data_source(scan))
-            }
-            None => Ok(Arc::clone(plan)),
-        };
-    }
-    let mut children = Vec::new();
-    for (place, child) in plan.children().into_iter().enumerate() {
-        way.push(Step::new(plan, place));
-        let child = taken(child, config, way, judge);
-        way.pop();
-        children.push(child?);
-    }
-    with_scans(Arc::clone(plan), children)
 }

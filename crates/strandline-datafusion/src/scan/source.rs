@@ -25,6 +25,7 @@ use object_store::ObjectStore;
 use super::Scanned;
 use super::bundle::{Common, FileCounts, Pruner};
 use super::morsels::Morsels;
+use super::pushed::Certain;
 use super::reader::Counts;
 
 /// A scan of a lake's table.
@@ -60,7 +61,7 @@ impl LakeSource {
         Arc::new(Self { parquet, ..self.clone() })
     }
 
-    /// The same scan, which skips data by those offers that are taken; `None` if it had none.
+    /// The same scan, which skips data by those offers that are taken; `None` if none is.
     ///
     /// # Errors
     /// Those of the Parquet source.
@@ -69,16 +70,24 @@ impl LakeSource {
         is_taken: impl Fn(&Arc<dyn PhysicalExpr>) -> bool,
         config: &ConfigOptions,
     ) -> Result<Option<Arc<dyn FileSource>>> {
-        if self.offers.is_empty() {
+        let filters: Vec<_> = self.offers.iter().filter(|offer| is_taken(offer)).cloned().collect();
+        self.filtered(filters, config)
+    }
+
+    fn filtered(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
+        if filters.is_empty() {
             return Ok(None);
         }
-        let filters: Vec<_> = self.offers.iter().filter(|offer| is_taken(offer)).cloned().collect();
-        let parquet = match filters.is_empty() {
-            true => None,
-            false => self.parquet.try_pushdown_filters(filters, config)?.updated_node,
-        };
-        let parquet = parquet.unwrap_or_else(|| Arc::clone(&self.parquet));
-        Ok(Some(Arc::new(Self { parquet, offers: Vec::new(), ..self.clone() })))
+        let parquet = self.parquet.try_pushdown_filters(filters, config)?.updated_node;
+        Ok(parquet.map(|parquet| {
+            let filtered: Arc<dyn FileSource> =
+                Arc::new(Self { parquet, offers: Vec::new(), ..self.clone() });
+            filtered
+        }))
     }
 
     /// Whether files may be read together: nothing of where their rows stand is asked, and nothing is skipped within them.
@@ -201,13 +210,19 @@ impl FileSource for LakeSource {
     fn try_pushdown_filters(
         &self,
         filters: Vec<Arc<dyn PhysicalExpr>>,
-        _: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         // Whether a filter can be evaluated while decoding is judged by the table's columns here, and by each file's when it is
         // opened, where one that cannot be is passed over in silence. So none is promised: whoever asks filters again.
         let kept = vec![PushedDown::No; filters.len()];
         if filters.is_empty() {
             return Ok(FilterPushdownPropagation { filters: kept, updated_node: None });
+        }
+        if config.extensions.get::<Certain>().is_some() {
+            return Ok(FilterPushdownPropagation {
+                filters: kept,
+                updated_node: self.filtered(filters, config)?,
+            });
         }
         let offers = self.offers.iter().cloned().chain(filters).collect();
         let offered: Arc<dyn FileSource> = Arc::new(Self { offers, ..self.clone() });

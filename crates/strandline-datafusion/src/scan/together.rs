@@ -2,7 +2,7 @@
 //!
 //! What it takes to open a file (to judge it by filters, to fit its columns to the table's, to set up decoders, to hand on a batch of few
 //! rows) takes longer than to decode a small one; so a table of many small appends would be read many times slower than one of the same rows
-//! in one file. The rule puts neighbours together, of one group of files, when all other rules are done with the plan.
+//! in one file. So neighbours of one group of files go together, when all other rules are done with the plan (`last`).
 //!
 //! A small file alone is read in the same way, which spares it the same.
 //!
@@ -12,20 +12,12 @@
 
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigOptions;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
-use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::Result;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
-use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion_datasource::PartitionedFile;
 use strandline::format::FileEntry;
 use strandline::scan::FileReader;
 
-use super::{LakeFile, LakeSource, with_scans};
+use super::{LakeFile, LakeSource};
 
 /// How many rows a file has at most that is read with others: of more it may be worth to skip pages.
 const FILE_ROWS: u64 = 1 << 16;
@@ -54,58 +46,9 @@ pub(crate) fn files_of(file: &PartitionedFile) -> &[PartitionedFile] {
     }
 }
 
-/// See the module.
-#[derive(Debug)]
-pub(crate) struct SmallFiles;
-
-impl SmallFiles {
-    /// A scan with its small files together, of which nobody knows what is above it.
-    pub(crate) fn in_scan(scan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        together(&scan, true).unwrap_or(scan)
-    }
-}
-
-impl PhysicalOptimizerRule for SmallFiles {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        below(plan, false)
-    }
-
-    fn name(&self) -> &'static str {
-        "strandline_small_files"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
-/// A plan with small files together; `ends` is whether what is above it may have enough before it has all.
-fn below(plan: Arc<dyn ExecutionPlan>, ends: bool) -> Result<Arc<dyn ExecutionPlan>> {
-    if let Some(scan) = together(&plan, ends) {
-        return Ok(scan);
-    }
-    let child = |(place, child): (usize, &Arc<dyn ExecutionPlan>)| {
-        below(Arc::clone(child), may_end(&plan, place, ends))
-    };
-    let children = plan.children().into_iter().enumerate().map(child).collect::<Result<Vec<_>>>()?;
-    with_scans(plan, children)
-}
-
-/// Whether a node may have enough of a child's rows before it has them all, if what is above it may or not.
-fn may_end(plan: &Arc<dyn ExecutionPlan>, child: usize, ends: bool) -> bool {
-    // The first rows in an order, too: the last of them soon says of most others that they are not among them.
-    if plan.fetch().is_some() {
-        return true;
-    }
-    let takes_all =
-        plan.is::<AggregateExec>() || plan.is::<SortExec>() || (plan.is::<HashJoinExec>() && child == 0);
-    ends && !takes_all
-}
-
-/// The same scan with its small files together; `None` if there are none to be put together.
-fn together(node: &Arc<dyn ExecutionPlan>, ends: bool) -> Option<Arc<dyn ExecutionPlan>> {
-    let scan = node.downcast_ref::<DataSourceExec>()?;
-    let config = scan.data_source().downcast_ref::<FileScanConfig>()?;
+/// The groups of files of a scan with its small ones together; `None` if there are none to be put together. `ends` is whether what is above
+/// the scan may have enough before it has all.
+pub(super) fn together(config: &FileScanConfig, ends: bool) -> Option<Vec<FileGroup>> {
     let source = config.file_source().downcast_ref::<LakeSource>()?;
     // Where files are in an order, their neighbours are, but what is known of an order is known of each of them.
     if !source.reads_together() || config.preserve_order || !config.output_ordering.is_empty() {
@@ -117,9 +60,7 @@ fn together(node: &Arc<dyn ExecutionPlan>, ends: bool) -> Option<Arc<dyn Executi
     let room = Room { stepwise: ends || config.limit.is_some(), ..Room::of(&config.file_groups) };
     let group =
         |group: &FileGroup| room.put_together(config.file_source().reorder_files(group.files().to_vec()));
-    let groups = config.file_groups.iter().map(group).collect();
-    let config = FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build();
-    Some(Arc::new(scan.clone().with_data_source(Arc::new(config))))
+    Some(config.file_groups.iter().map(group).collect())
 }
 
 /// Whether nothing within a file is worth to be skipped, and it is short.

@@ -1,6 +1,7 @@
 //! The columns that a table has in a scan: its own, and those that are made of where a row stands.
 //!
-//! Strings and byte strings come as views, which spare DataFusion copying them. Invariant: the columns that a query sees are the
+//! Strings and byte strings come as views, which spare DataFusion copying them. Columns come without their ids: DataFusion copies, hashes and
+//! compares what is said beside a column wherever an expression has it, and a scan finds the ids by the names. Invariant: the columns that a query sees are the
 //! table's, and behind them, only if they were asked for, [`Extra`]s in their order. What does not belong here: reading them
 //! (`scan`).
 
@@ -151,12 +152,33 @@ impl Layout {
     }
 }
 
-/// A column with its values as views, if there are any. Nested ones stay as they are.
+/// A column with its values as views, if there are any, and without its id. Nested ones stay as they are.
 fn viewed(field: &FieldRef) -> FieldRef {
     let ty = match field.data_type() {
         DataType::Utf8 => DataType::Utf8View,
         DataType::Binary => DataType::BinaryView,
-        _ => return Arc::clone(field),
+        ty => ty.clone(),
     };
-    Arc::new(field.as_ref().clone().with_data_type(ty))
+    let others = field.metadata().iter().filter(|(key, _)| *key != PARQUET_FIELD_ID_META_KEY);
+    let others = others.map(|(key, value)| (key.clone(), value.clone())).collect();
+    Arc::new(Field::new(field.name(), ty, field.is_nullable()).with_metadata(others))
+}
+
+#[cfg(test)]
+mod tests {
+    use strandline::columns::arrow_schema;
+    use strandline::format::{ColumnName, PrimitiveType, Schema as TableSchema};
+
+    use super::*;
+
+    #[test]
+    fn columns_have_no_ids_and_keep_what_else_is_said_of_them() {
+        let field = |name, ty| strandline::format::Field::required(ColumnName::new(name).unwrap(), ty);
+        let fields = vec![field("text", PrimitiveType::String), field("key", PrimitiveType::Uuid)];
+        let table = arrow_schema(&TableSchema::numbered(fields).unwrap());
+        let layout = Layout::new(&table, &[]).unwrap();
+        let [text, key] = [0, 1].map(|at| layout.schema.field(at));
+        assert_eq!(*text, Field::new("text", DataType::Utf8View, false));
+        assert_eq!((key.metadata().len(), key.extension_type_name()), (1, Some("arrow.uuid")));
+    }
 }

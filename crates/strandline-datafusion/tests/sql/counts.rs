@@ -1,8 +1,9 @@
 //! How many requests a query takes, and how many of them wait for each other.
 
+use strandline_datafusion::Session;
 use strandline_testkit::{PathClass, RequestKind};
 
-use crate::fixture::{Counted, batch, longs, paused, rows, session, table};
+use crate::fixture::{Counted, batch, lines, longs, paused, rows, session, table};
 
 #[test]
 fn a_cold_query_of_a_small_table_is_at_most_four_requests_deep() {
@@ -17,6 +18,25 @@ fn a_cold_query_of_a_small_table_is_at_most_four_requests_deep() {
         assert_eq!(found, ["4950"]);
         assert!(counts.depth() <= 4, "{counts}");
         assert_eq!(counts.of_to(RequestKind::Get, PathClass::Data).requests, 1, "{counts}");
+    });
+}
+
+#[test]
+fn a_statement_over_several_tables_asks_for_the_head_once() {
+    paused(async {
+        let counted = Counted::new().await;
+        for name in ["a", "b", "c"] {
+            table(&counted.lake, name, &[("id", longs(0..10))]).await;
+        }
+        let session = Session::new(&counted.cold().await).unwrap();
+        let sql =
+            "SELECT count(*) FROM a, b, c WHERE a.id = b.id AND b.id = c.id AND a.id IN (SELECT id FROM a)";
+        for _ in 0..2 {
+            let query = async { session.sql(sql).await.unwrap().collect().await.unwrap() };
+            let (found, counts) = counted.store.measure(query).await;
+            assert_eq!(lines(&found), ["10"]);
+            assert_eq!(counts.to(PathClass::Pointer).requests, 1, "{counts}");
+        }
     });
 }
 

@@ -39,11 +39,19 @@ pub type Edit<K> = Option<<K as TreeKind>::Entry>;
 /// assert_eq!((root.level(), root.puts().items()), (0, vec![version(1)]));
 /// assert!(!root.is_over_full());
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Root<K: TreeKind> {
     level: u8,
     below: Arc<Below<K>>,
     edits: BTreeMap<K::Key, Edit<K>>,
+    /// The entries among the edits as columns, once somebody asked for them: a small tree is walked again and again.
+    puts: OnceLock<Arc<K::Columns>>,
+}
+
+impl<K: TreeKind> PartialEq for Root<K> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.level, &self.below, &self.edits) == (other.level, &other.below, &other.edits)
+    }
 }
 
 /// The children, and their text once it was written: from one flush to the next both stay what they are.
@@ -67,7 +75,7 @@ impl<K: TreeKind> Below<K> {
 
 impl<K: TreeKind> Default for Root<K> {
     fn default() -> Self {
-        Self { level: 0, below: Below::of(Children::empty()), edits: BTreeMap::new() }
+        Self { level: 0, below: Below::of(Children::empty()), edits: BTreeMap::new(), puts: OnceLock::new() }
     }
 }
 
@@ -87,7 +95,7 @@ impl<K: TreeKind> Root<K> {
             return Err(Error::malformed("a root without children removes a key"));
         }
         children.check()?;
-        Ok(Self { level, below: Below::of(children), edits })
+        Ok(Self { level, below: Below::of(children), edits, puts: OnceLock::new() })
     }
 
     /// How many levels of nodes lie below.
@@ -128,6 +136,7 @@ impl<K: TreeKind> Root<K> {
 
     /// Adds edits to the buffer, which may now want a [`flush`](crate::tree::flush).
     pub fn edit(&mut self, edits: impl IntoIterator<Item = (K::Key, Edit<K>)>) {
+        self.puts = OnceLock::new();
         for (key, edit) in edits {
             // A key that no child can hold needs no tombstone.
             if edit.is_none() && self.below.children.find(&key).is_none() {
@@ -152,15 +161,49 @@ impl<K: TreeKind> Root<K> {
         self.edits.iter().map(weight).sum()
     }
 
-    /// The entries in the buffer, as columns.
+    /// The entries in the buffer, as columns, which are made once.
     #[must_use]
-    pub fn puts(&self) -> K::Columns {
-        let entries: Vec<K::Entry> = self.edits.values().flatten().cloned().collect();
-        K::Columns::from_items(&entries)
+    pub fn puts(&self) -> &Arc<K::Columns> {
+        self.puts.get_or_init(|| {
+            let entries: Vec<K::Entry> = self.edits.values().flatten().cloned().collect();
+            Arc::new(K::Columns::from_items(&entries))
+        })
     }
 
     /// The keys that the buffer removes.
     pub fn removes(&self) -> impl Iterator<Item = &K::Key> {
         self.edits.iter().filter(|(_, edit)| edit.is_none()).map(|(key, _)| key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Era, Hash, History, HistoryEntry, ObjectRef, Seq, Timestamp, TxnId};
+
+    fn version(number: u64) -> HistoryEntry {
+        HistoryEntry {
+            seq: Seq(number),
+            commit: ObjectRef { hash: Hash::of(&number.to_le_bytes()), era: Era(0), size: 1 },
+            time: Timestamp::EPOCH,
+            txn: TxnId::from_bytes([7; 16]),
+            keyed: false,
+            merged: None,
+        }
+    }
+
+    #[test]
+    fn columns_of_the_buffer_are_made_once_and_anew_after_an_edit() {
+        let mut root = Root::<History>::default();
+        root.edit([(Seq(1), Some(version(1)))]);
+        assert!(Arc::ptr_eq(root.puts(), root.puts()));
+        let (untouched, before) = (root.clone(), Arc::clone(root.puts()));
+        root.edit([(Seq(2), Some(version(2)))]);
+        assert_eq!(root.puts().items(), [version(1), version(2)]);
+        assert_eq!((before.items(), untouched.puts().items()), (vec![version(1)], vec![version(1)]));
+        // Whether somebody asked is no difference.
+        let mut other = untouched.clone();
+        other.edit([]);
+        assert_eq!(other, untouched);
     }
 }

@@ -154,7 +154,7 @@ fn root_text<K: WireKind>(root: &Root<K>) -> serde_json::Result<Box<RawValue>> {
     to_raw_value(&RootOut::<K> {
         level: root.level(),
         children: (root.level() > 0).then(children).transpose()?,
-        puts: (!puts.is_empty()).then(|| K::entries_to_wire(&puts)),
+        puts: (!puts.is_empty()).then(|| K::entries_to_wire(puts)),
         removes: root.removes().map(K::key_to_wire).collect(),
     })
 }

@@ -225,7 +225,7 @@ impl Builder<'_> {
     }
 
     fn finish(mut self, node: CommitNode) -> Result<Built> {
-        let catalog = node.catalog.clone();
+        let catalog = Arc::new(node.catalog.clone());
         let object = self.push(node.to_json()?);
         let mut trees = (*self.on.snapshot.trees).clone();
         trees.stage(&self.objects);

@@ -48,7 +48,7 @@ impl Line {
         let keeper = Keeper::Tag(Box::new(tag.clone()));
         match fetch(&trees, tag.commit(), tag.tag.target().version).await {
             Ok(tip) => {
-                let snapshot = Snapshot { objects, trees, catalog: tip.node().catalog.clone() };
+                let snapshot = Snapshot { objects, trees, catalog: Arc::new(tip.node().catalog.clone()) };
                 Ok(Self { lake, keeper, tip, snapshot })
             }
             Err(error) => Err(explain(&lake, &keeper, tag.tag.target().version, error).await),
@@ -69,7 +69,10 @@ impl Line {
 
     /// What is read through a commit of this line.
     pub(crate) fn snapshot(&self, commit: &Commit) -> Snapshot {
-        Snapshot { catalog: commit.node().catalog.clone(), ..self.snapshot.clone() }
+        if commit.hash() == self.tip.hash() {
+            return self.snapshot.clone();
+        }
+        Snapshot { catalog: Arc::new(commit.node().catalog.clone()), ..self.snapshot.clone() }
     }
 
     pub(crate) fn keeper(&self) -> &Keeper {

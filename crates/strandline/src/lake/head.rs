@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use strandline_format::tree::Root;
 use strandline_format::{
-    CatalogEntry, Commit as CommitNode, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer,
+    Catalog, CatalogEntry, Commit as CommitNode, Era, LakeId, Nonce, ObjectPath, ObjectRef, Pack, Pointer,
     PointerUpdate, RefName, RefState, Table, TableName,
 };
 
@@ -38,6 +39,8 @@ pub struct Head {
     token: Token,
     commit: Commit,
     trees: Arc<Trees>,
+    /// The commit's, for all that is read through this head.
+    catalog: Arc<Root<Catalog>>,
 }
 
 /// What stands at a branch's path.
@@ -91,13 +94,18 @@ impl Head {
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
         let commit = Commit::new(pointer.head(), commit);
-        Ok(Self { pointer, token, commit, trees })
+        Ok(Self::of(pointer, token, commit, trees))
     }
 
     /// The head that a commit of this process has just made.
     pub(crate) fn made(storage: &Storage, pointer: Pointer, token: Token, commit: Commit) -> Self {
         let trees = Arc::new(Trees::with_pack(storage.objects().clone(), pointer.pack()));
-        Self { pointer, token, commit, trees }
+        Self::of(pointer, token, commit, trees)
+    }
+
+    fn of(pointer: Pointer, token: Token, commit: Commit, trees: Arc<Trees>) -> Self {
+        let catalog = Arc::new(commit.node().catalog.clone());
+        Self { pointer, token, commit, trees, catalog }
     }
 
     /// The head behind a pointer, even if the branch was deleted: whether something was committed before that, its history
@@ -158,7 +166,7 @@ impl Head {
         Snapshot {
             objects: lake.storage().objects().clone(),
             trees: Arc::clone(&self.trees),
-            catalog: self.commit().catalog.clone(),
+            catalog: Arc::clone(&self.catalog),
         }
     }
 

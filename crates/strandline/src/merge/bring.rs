@@ -173,7 +173,7 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
     }
     let snapshot = beside(theirs, ours);
     Ok(Ends {
-        base: Snapshot { catalog: commit.node().catalog.clone(), ..snapshot.clone() },
+        base: Snapshot { catalog: Arc::new(commit.node().catalog.clone()), ..snapshot.clone() },
         theirs: snapshot,
         shared,
         dropped_since: shared.next()?,

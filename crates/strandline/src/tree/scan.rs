@@ -1,5 +1,7 @@
 //! Walking a tree in the order of its keys, skipping what is of no interest.
 
+use std::sync::Arc;
+
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use strandline_format::Mask;
 use strandline_format::tree::{Children, Columns, Edit, Node, NodeRef, Root, TreeKind};
@@ -25,7 +27,7 @@ use crate::tree::{FETCHES, Select, Trees};
 #[derive(Clone, Debug)]
 pub struct Batch<K: TreeKind> {
     /// The entries of a leaf, with the root's edits applied.
-    pub columns: K::Columns,
+    pub columns: Arc<K::Columns>,
     /// Which of them are of interest.
     pub keep: Mask,
 }
@@ -36,7 +38,7 @@ impl<K: TreeKind> Batch<K> {
         self.keep.ones().map(|at| self.columns.item(at))
     }
 
-    fn of(columns: K::Columns, select: &impl Select<K>) -> Self {
+    fn of(columns: Arc<K::Columns>, select: &impl Select<K>) -> Self {
         Self { keep: select.entries(&columns), columns }
     }
 }
@@ -60,8 +62,14 @@ impl Trees {
         root: &'a Root<K>,
         select: &'a S,
     ) -> impl Stream<Item = Result<Batch<K>>> + Send + 'a {
-        let leaves = self.leaves(root, select);
-        stream::once(leaves).map_ok(move |leaves| self.read_stretches(root, leaves, select)).try_flatten()
+        // Without leaves there is nothing to lay the edits between.
+        let is_small = root.level() == 0;
+        let small =
+            (is_small && !root.edits().is_empty()).then(|| Ok(Batch::of(Arc::clone(root.puts()), select)));
+        let large = async move { if is_small { None } else { Some(self.leaves(root, select).await) } };
+        let large = stream::once(large).filter_map(std::future::ready);
+        let large = large.map_ok(move |leaves| self.read_stretches(root, leaves, select)).try_flatten();
+        stream::iter(small).chain(large)
     }
 
     /// All entries of interest, as rows.
@@ -108,14 +116,16 @@ impl Trees {
             let entries = match stretch.leaf {
                 None => stretch.edits.into_iter().filter_map(|(_, edit)| edit).collect(),
                 Some(reference) => match self.node(0, reference, of).await?.1 {
-                    Node::Leaf(columns) if stretch.edits.is_empty() => return Ok(Batch::of(columns, select)),
+                    Node::Leaf(columns) if stretch.edits.is_empty() => {
+                        return Ok(Batch::of(Arc::new(columns), select));
+                    }
                     Node::Leaf(columns) => {
                         strandline_format::tree::apply::<K>(columns.items(), stretch.edits)
                     }
                     Node::Inner(..) => return Err(not_inner(0)),
                 },
             };
-            Ok(Batch::of(K::Columns::from_items(&entries), select))
+            Ok(Batch::of(Arc::new(K::Columns::from_items(&entries)), select))
         };
         stream::iter(stretches(root, leaves)).map(read).buffered(FETCHES)
     }

@@ -209,3 +209,31 @@ fn data_that_takes_long_costs_a_commit_no_patience_and_holds_nobody_up() {
         assert_eq!((small.commit.version().0, large.unwrap().commit.version().0), (2, 3));
     });
 }
+
+#[test]
+fn what_was_done_since_a_savepoint_is_taken_back_whole() {
+    paused(async {
+        let (_, lake) = lake_with_table().await;
+        let transaction = lake.begin().await.unwrap();
+        transaction.append("orders", orders(0..3)).await.unwrap();
+        let before = transaction.savepoint().await.unwrap();
+        for _ in 0..2 {
+            transaction.append("orders", orders(3..5)).await.unwrap();
+            transaction.drop_table("orders").await.unwrap();
+            transaction.create_table("orders").like(&orders(0..0).schema()).await.unwrap();
+            transaction.create_table("others").like(&orders(0..0).schema()).await.unwrap();
+            transaction.append("orders", orders(7..9)).await.unwrap();
+            transaction.undo(&before).await.unwrap();
+            assert_eq!(ids(&transaction.table("orders").await.unwrap()).await, [0, 1, 2]);
+            assert_eq!(transaction.table("others").await.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        transaction.append("orders", orders(5..6)).await.unwrap();
+        let other = lake.begin().await.unwrap();
+        assert_eq!(other.undo(&before).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        transaction.commit().await.unwrap();
+        assert_eq!(transaction.undo(&before).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        let orders = lake.table("orders").await.unwrap();
+        assert_eq!(ids(&orders).await, [0, 1, 2, 5]);
+        assert_eq!(lake.main().await.unwrap().commit().changes().len(), 1);
+    });
+}

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::TableType;
 use strandline::format::{Base, EntryType, RefName, Reference};
 use strandline::{ErrorKind, Lake, Ref, Transaction};
 
@@ -76,8 +77,9 @@ pub struct LakeCatalog {
     views: Vec<String>,
     /// The heads that were seen already.
     heads: Option<Heads>,
-    /// Whether it is there for one statement.
+    /// Whether it is there for one statement, and the names that are there for it, once they were listed.
     is_of_statement: bool,
+    known: Option<Arc<OnceLock<Names>>>,
     /// Whether it shows a branch that was asked for by its name, and is only read.
     is_named: bool,
     /// The head that the version which it shows is behind.
@@ -105,6 +107,7 @@ impl LakeCatalog {
             views: Vec::new(),
             heads: None,
             is_of_statement: false,
+            known: None,
             is_named: false,
             behind: None,
         })
@@ -120,7 +123,7 @@ impl LakeCatalog {
 
     /// The same catalog for one statement, which finds all refs as it saw them first.
     pub(crate) fn of_statement(&self, heads: Heads) -> Self {
-        Self { heads: Some(heads), is_of_statement: true, ..self.clone() }
+        Self { heads: Some(heads), is_of_statement: true, known: Some(Arc::default()), ..self.clone() }
     }
 
     /// The same catalog at the moments of a plan, unless it is there for one statement anyway.
@@ -136,7 +139,7 @@ impl LakeCatalog {
     pub(crate) fn at_branch(&self, head: Ref) -> Self {
         let at = At::Branch(head.branch().clone());
         let heads = self.heads.clone().unwrap_or_else(|| Heads::of([head]));
-        Self { at, heads: Some(heads), is_named: true, ..self.clone() }
+        Self { at, heads: Some(heads), is_named: true, known: None, ..self.clone() }
     }
 
     /// The head of a branch. At most one request.
@@ -176,7 +179,12 @@ impl LakeCatalog {
 
     /// The same catalog at a version, which is behind a head.
     pub(crate) fn shown_behind(&self, at: Ref, behind: Option<Head>) -> Self {
-        Self { at: At::Ref(at), behind, ..self.clone() }
+        Self { at: At::Ref(at), behind, known: None, ..self.clone() }
+    }
+
+    /// The head that the version which it shows is behind.
+    pub(crate) fn behind(&self) -> Option<&Head> {
+        self.behind.as_ref()
     }
 
     /// The same catalog for the text of a view in it.
@@ -288,9 +296,10 @@ impl CatalogProviderList for Beside {
 
 impl CatalogProvider for LakeCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let names = listed(self.clone());
-        let namespaces = names.into_iter().filter(|(_, kind)| *kind == EntryType::Namespace);
-        let schemas: BTreeSet<String> = namespaces.map(|(name, _)| name).chain([PUBLIC.to_owned()]).collect();
+        let names = listed(self);
+        let namespaces = names.iter().filter(|(_, kind)| *kind == EntryType::Namespace);
+        let namespaces = namespaces.map(|(name, _)| name.clone());
+        let schemas: BTreeSet<String> = namespaces.chain([PUBLIC.to_owned()]).collect();
         schemas.into_iter().collect()
     }
 
@@ -345,9 +354,22 @@ impl LakeSchema {
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
         self.listed.store(true, Ordering::Relaxed);
-        let names = listed(self.catalog.clone()).into_iter();
-        let tables = names.filter(|(_, kind)| *kind != EntryType::Namespace);
-        tables.filter_map(|(name, _)| self.own_name(&name)).collect()
+        let names = listed(&self.catalog);
+        let tables = names.iter().filter(|(_, kind)| *kind != EntryType::Namespace);
+        tables.filter_map(|(name, _)| self.own_name(name)).collect()
+    }
+
+    /// What the listing of a statement says, by which no metadata of tables need be read.
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        let full = self.full_name(name);
+        let names = self.catalog.known.as_ref().map(|_| listed(&self.catalog));
+        let kind =
+            names.and_then(|names| names.iter().find(|(name, _)| *name == full).map(|(_, kind)| *kind));
+        match kind {
+            Some(EntryType::Table) => Ok(Some(TableType::Base)),
+            Some(EntryType::View) => Ok(Some(TableType::View)),
+            _ => Ok(self.table(name).await?.map(|table| table.table_type())),
+        }
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -388,9 +410,20 @@ fn elsewhere(act: &str, name: &str) -> DataFusionError {
 
 /// The names of a catalog, for calls of DataFusion's that cannot wait. They show nothing where the lake cannot be read, since
 /// they have no way to say so; whatever asks for a table by its name is told.
-fn listed(catalog: LakeCatalog) -> Vec<(String, EntryType)> {
-    waited(async move { catalog.names().await }).and_then(std::result::Result::ok).unwrap_or_default()
+fn listed(catalog: &LakeCatalog) -> Names {
+    let read = || {
+        let catalog = catalog.clone();
+        let names = waited(async move { catalog.names().await }).and_then(std::result::Result::ok);
+        names.unwrap_or_default().into()
+    };
+    match &catalog.known {
+        Some(known) => Arc::clone(known.get_or_init(read)),
+        None => read(),
+    }
 }
+
+/// Names with what they stand for.
+type Names = Arc<[(String, EntryType)]>;
 
 /// Waits for a future where the caller cannot: on a thread of its own, which ends with it, because the caller's runtime may have
 /// no other thread to go on with.

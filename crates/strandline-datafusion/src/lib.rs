@@ -18,6 +18,7 @@ mod codec;
 mod compared;
 pub mod error;
 mod external;
+mod extremes;
 mod functions;
 mod heads;
 mod inspect;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Invariant: what is only asked whether it is true, and is so for the same rows, stays as it is, since it is the faster join. What does not
-//! belong here: `= ANY` and `<> ALL`, which DataFusion writes out itself.
+//! belong here: other comparisons with `ANY` and `ALL`, which DataFusion writes out itself, once their values have a name of their own.
 
 use std::sync::Arc;
 
@@ -19,13 +19,17 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::count::{count, count_all};
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Case, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit,
+    BinaryExpr, Case, Expr, ExprSchemable, FetchType, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
+    SkipType, Subquery, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
+use strandline::ErrorKind;
+
+use crate::error::refused;
 
 /// The rule that writes memberships out. It comes after types were coerced.
 #[derive(Debug)]
@@ -44,14 +48,122 @@ impl AnalyzerRule for Membership {
 fn written_out(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut asks = false;
     plan.apply_expressions(|expr| {
-        asks |= expr.exists(|part| Ok(matches!(part, Expr::InSubquery(_))))?;
+        asks |= expr.exists(|part| {
+            Ok(matches!(part, Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_)))
+        })?;
         Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     if !asks {
         return Ok(Transformed::no(plan));
     }
+    let plan =
+        plan.map_expressions(|expr| expr.transform_up(|expr| own_column(expr)?.transform_data(of_one_row)))?;
+    let compared = plan.transformed;
+    let done = with_unknown(plan.data)?;
+    Ok(Transformed::new_transformed(done.data, compared || done.transformed))
+}
+
+/// A comparison with the values of a query, whose column has a name that nothing else has: DataFusion writes it out by the query's own name
+/// of it, and where that is the name of what is compared too, it compares the column with itself. What is a membership becomes one.
+fn own_column(expr: Expr) -> Result<Transformed<Expr>> {
+    let Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let negated = match (op, &quantifier) {
+        (Operator::Eq, SetQuantifier::Any) => Some(false),
+        (Operator::NotEq, SetQuantifier::All) => Some(true),
+        _ => None,
+    };
+    if let Some(negated) = negated {
+        return Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr, subquery, negated })));
+    }
+    let value = Expr::Column(Column::from(subquery.subquery.schema().qualified_field(0)));
+    let named = LogicalPlanBuilder::from(LogicalPlan::clone(&subquery.subquery))
+        .project([value.alias(COMPARED)])?
+        .build()?;
+    let subquery = Subquery { subquery: Arc::new(named), ..subquery };
+    Ok(Transformed::yes(Expr::SetComparison(SetComparison { expr, subquery, op, quantifier })))
+}
+
+/// A query of a row that aggregates without groups gives one row whatever there is: DataFusion joins by what it found, and finds none of nothing.
+/// An OFFSET of such a query it passes over in EXISTS.
+fn of_one_row(expr: Expr) -> Result<Transformed<Expr>> {
+    let query = match &expr {
+        Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => subquery,
+        _ => return Ok(Transformed::no(expr)),
+    };
+    if query.outer_ref_columns.is_empty() {
+        return Ok(Transformed::no(expr));
+    }
+    let rows = Rowed::of(&query.subquery);
+    if rows.is_skipping {
+        return Err(refused(
+            ErrorKind::Unsupported,
+            "OFFSET in a query of the row around it: write row_number()",
+        ));
+    }
+    match (rows.is_one, rows.is_filtered) {
+        (false, _) => Ok(Transformed::no(expr)),
+        (true, true) => {
+            let message = "HAVING or LIMIT of an aggregate in a query of the row around it: write a condition on (SELECT …)";
+            Err(refused(ErrorKind::Unsupported, message))
+        }
+        (true, false) => Ok(Transformed::yes(match expr {
+            Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+                let value = Expr::ScalarSubquery(subquery);
+                if negated { (*expr).not_eq(value) } else { (*expr).eq(value) }
+            }
+            Expr::Exists(Exists { negated, .. }) => lit(!negated),
+            other => other,
+        })),
+    }
+}
+
+/// How many rows a query gives, as far as its outermost parts say.
+#[derive(Default)]
+struct Rowed {
+    /// One, before what filters it.
+    is_one: bool,
+    is_filtered: bool,
+    is_skipping: bool,
+}
+
+impl Rowed {
+    fn of(mut plan: &LogicalPlan) -> Self {
+        let mut rows = Self::default();
+        loop {
+            plan = match plan {
+                LogicalPlan::Projection(projection) => &projection.input,
+                LogicalPlan::SubqueryAlias(alias) => &alias.input,
+                LogicalPlan::Sort(sort) => &sort.input,
+                LogicalPlan::Filter(filter) => {
+                    rows.is_filtered = true;
+                    &filter.input
+                }
+                LogicalPlan::Limit(limit) => {
+                    let keeps_one =
+                        matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(1..) | None)));
+                    rows.is_filtered |= !keeps_one;
+                    rows.is_skipping |= !matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)));
+                    &limit.input
+                }
+                LogicalPlan::Aggregate(aggregate) => {
+                    rows.is_one = aggregate.group_expr.is_empty();
+                    return rows;
+                }
+                _ => return rows,
+            };
+        }
+    }
+}
+
+/// What the values of a query are called that something is compared with: no column has such a name.
+const COMPARED: &str = "\u{0}compared";
+
+fn with_unknown(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let LogicalPlan::Filter(filter) = plan else {
+        refuse_as_value(&plan)?;
         return plan.map_expressions(|expr| anywhere(expr, &schema));
     };
     let mut changed = false;
@@ -66,12 +178,41 @@ fn written_out(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(if changed { Transformed::yes(filter) } else { Transformed::no(filter) })
 }
 
+/// Refuses what DataFusion answers in conditions only, and elsewhere refuses by what it is made of.
+fn refuse_as_value(plan: &LogicalPlan) -> Result<()> {
+    use LogicalPlan::{Aggregate, Projection, Sort, Window};
+    if !matches!(plan, Aggregate(_) | Projection(_) | Sort(_) | Window(_)) {
+        return Ok(());
+    }
+    let is_asked =
+        |part: &Expr| Ok(matches!(part, Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_)));
+    plan.apply_expressions(|expr| match expr.exists(is_asked)? {
+        true => {
+            let message =
+                "IN, EXISTS, ANY or ALL of a query as a value is not supported: write it in WHERE, or a join";
+            Err(refused(ErrorKind::Unsupported, message))
+        }
+        false => Ok(TreeNodeRecursion::Continue),
+    })?;
+    Ok(())
+}
+
 /// A condition by itself, which rows pass if it is true.
 fn condition(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    match &expr {
-        Expr::InSubquery(_) => Ok(Transformed::no(expr)),
-        Expr::Not(inner) if matches!(**inner, Expr::InSubquery(_)) => Ok(Transformed::no(expr)),
-        _ => if_true(expr, schema),
+    let (asked, negated) = match &expr {
+        Expr::InSubquery(asked) => (asked, asked.negated),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(asked) => (asked, !asked.negated),
+            _ => return if_true(expr, schema),
+        },
+        _ => return if_true(expr, schema),
+    };
+    // The join that minds nulls has one key, and a query of the row itself adds others.
+    let has_no_join = negated && !asked.subquery.outer_ref_columns.is_empty();
+    if has_no_join && can_be_unknown(asked, schema)? {
+        anywhere(expr, schema)
+    } else {
+        Ok(Transformed::no(expr))
     }
 }
 

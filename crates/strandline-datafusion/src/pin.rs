@@ -97,16 +97,6 @@ impl Moments {
         }
     }
 
-    /// The table that was found where this head was seen.
-    pub(crate) async fn table(&self, seen: &Ref, table: &Table) -> strandline::Result<Table> {
-        let head = self.head_of(seen).await?;
-        if head.commit().hash() == seen.commit().hash() {
-            Ok(table.clone())
-        } else {
-            again(&head, table).await
-        }
-    }
-
     /// All heads of a lake's branches among them.
     pub(crate) async fn heads(&self, lake: &Lake) -> strandline::Result<Vec<Ref>> {
         let of_lake = self.0.iter().filter(|moment| moment.0.lake.id() == lake.id());
@@ -209,29 +199,6 @@ impl AnalyzerRule for OneCommit {
     fn name(&self) -> &str {
         Self::NAME
     }
-}
-
-/// Marks all that a plan reads as read before: it is kept, and reads what is there when it is run.
-///
-/// # Errors
-/// None at present: those of walking a plan.
-pub(crate) fn keep(plan: &LogicalPlan) -> Result<()> {
-    let keep = |source: &Arc<dyn TableSource>| {
-        if let Ok(provider) = source_as_provider(source)
-            && let Some((_, used)) = followed(provider.as_ref())
-        {
-            used.once_more();
-        }
-    };
-    plan.apply_with_subqueries(|node| {
-        match node {
-            LogicalPlan::TableScan(scan) => keep(&scan.source),
-            LogicalPlan::Dml(dml) => keep(&dml.target),
-            _ => {}
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(())
 }
 
 /// Notes the newest moment of each branch, and whether anything of it was read before.

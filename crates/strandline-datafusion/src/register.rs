@@ -16,7 +16,7 @@ use crate::membership::Membership;
 use crate::pin::OneCommit;
 use crate::scan::{LastRule, WholeFiles};
 use crate::write::WriteRule;
-use crate::{compared, functions, scan, sql};
+use crate::{compared, extremes, functions, scan, sql};
 
 /// Puts a lake into a session as a catalog: `SELECT … FROM lake.sales.orders`. It always shows the present state of the branch
 /// that the lake was opened at. No request; a query makes one for each name in it, to be sure of the present state, where a
@@ -59,7 +59,8 @@ pub(crate) fn register_at(ctx: &SessionContext, name: &str, lake: &Lake, at: At)
 }
 
 /// Adds what queries over lakes need to a session, once: the rules that keep a query at one commit, carry out changes, hand filters
-/// down to scans and let `IN` be unknown, functions, what refuses clauses that would be passed over, and `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`.
+/// down to scans and let `IN` be unknown, functions, what refuses clauses of tables in FROM that would be passed over (those of whole statements are seen by
+/// [`Session`](crate::Session) only), and `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`.
 /// [`register`] does so too. No request.
 ///
 /// ```
@@ -88,6 +89,7 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
     }
     *ctx.state_ref().write() = with_rules(state);
     compared::register(ctx);
+    extremes::register(ctx);
     functions::register(ctx);
     let state = ctx.state_ref();
     let mut state = state.write();

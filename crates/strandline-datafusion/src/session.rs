@@ -119,7 +119,7 @@ impl Session {
             options.default_catalog = CATALOG.to_owned();
             options.default_schema = PUBLIC.to_owned();
         }
-        let (standing, seen) = (Mutex::new(Standing { place, transaction: None }), Mutex::new(seen));
+        let (standing, seen) = (Mutex::new(Standing::new(place)), Mutex::new(seen));
         Ok(Self(Arc::new(Inner { ctx, lake: lake.clone(), catalog: CATALOG.to_owned(), standing, seen })))
     }
 
@@ -160,7 +160,7 @@ impl Session {
                 standing: &mut standing,
                 heads: Heads::of(self.0.seen.lock().await.take()),
             };
-            let answer = run.run(statement).boxed().await?;
+            let answer = run.run(statement).boxed().await.map_err(sql::told)?;
             if statements.peek().is_none() {
                 return Ok(answer);
             }

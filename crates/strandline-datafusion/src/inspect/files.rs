@@ -4,21 +4,22 @@ use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 use futures::stream;
 use strandline::format::{Deletes, FileEntry, ObjectPath, Scalar, SplitValues};
-use strandline::{Ref, Result, Table};
+use strandline::{Result, Table};
 
+use super::Told;
 use super::columns::{batch, maybe_numbers, maybe_texts, numbers, texts};
 use super::listing::Listing;
 
 /// How many files are told of in one batch.
 const BATCH: usize = 8192;
 
-pub(super) fn listing(what: String, seen: Option<Ref>, table: Table) -> Result<Listing> {
+pub(super) fn listing(what: String, told: Told, table: Table) -> Result<Listing> {
     let empty = files(&table, &[])?;
     Ok(Listing::new(what, &empty, move |moments| {
-        let (seen, table) = (seen.clone(), table.clone());
+        let (told, table) = (told.clone(), table.clone());
         let read = async move {
             let found = async {
-                let table = super::table_at(&moments, seen, table).await?;
+                let table = told.table(&moments, &table).await?;
                 Result::Ok((table.files().await?, table))
             };
             let batches = match found.await {

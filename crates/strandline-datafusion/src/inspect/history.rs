@@ -3,8 +3,9 @@
 use datafusion::arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline::format::{TableChange, TableId};
-use strandline::{Commit, Ref, Result};
+use strandline::{Commit, Result};
 
+use super::Told;
 use super::columns::{batch, maybe_texts, numbers, texts, times};
 use super::listing::Listing;
 
@@ -13,12 +14,12 @@ const BATCH: usize = 1024;
 
 type Changed = (Commit, TableChange);
 
-pub(super) fn listing(what: String, at: Ref, table: TableId) -> Result<Listing> {
+pub(super) fn listing(what: String, told: Told, table: TableId) -> Result<Listing> {
     let empty = history(&[])?;
     Ok(Listing::new(what, &empty, move |moments| {
-        let at = at.clone();
-        let head = async move { moments.head_of(&at).await };
-        let commits = stream::once(head).map_ok(move |at| at.log().table(table).stream()).try_flatten();
+        let told = told.clone();
+        let version = async move { told.version(&moments).await };
+        let commits = stream::once(version).map_ok(move |at| at.log().table(table).stream()).try_flatten();
         let batches = commits.try_chunks(BATCH).map(move |chunk| {
             let (chunk, error) = match chunk {
                 Ok(chunk) => (chunk, None),

@@ -26,7 +26,8 @@ use strandline::{Error, ErrorKind, Ref, Result, Table};
 pub(crate) use listing::Listing;
 
 use crate::catalog::{At, LakeCatalog};
-use crate::pin::{Moment, Moments};
+use crate::heads::{self, Head};
+use crate::pin::{self, Moment, Moments};
 use crate::sql::lookup;
 use crate::sql::names::Inspection;
 
@@ -43,16 +44,19 @@ pub(crate) fn table<'a>(catalog: &'a LakeCatalog, name: &'a str, inspection: Ins
 
 async fn listed(catalog: &LakeCatalog, name: &str, inspection: Inspection) -> Result<Arc<dyn TableProvider>> {
     let at = lookup::present(catalog).await?;
-    let seen = matches!(catalog.at(), At::Branch(_)).then(|| at.clone());
-    let table = match &seen {
-        Some(head) => head.table(name).await?,
-        None => lookup::table_of(catalog, None, name).await?,
+    let (follows, table) = match catalog.at() {
+        At::Branch(_) => (Some(Head { seen: at.clone(), steps: Arc::default() }), at.table(name).await?),
+        At::Ref(_) | At::Transaction(_) => {
+            (catalog.behind().cloned(), lookup::table_of(catalog, None, name).await?)
+        }
     };
+    let told = Told { at, follows };
+    let seen = told.follows.as_ref().map(|head| head.seen.clone());
     let what = format!("{name}${}", inspection.as_str());
     let listing = match inspection {
-        Inspection::Files => files::listing(what, seen.clone(), table)?,
-        Inspection::Stats => stats::listing(what, seen.clone(), table)?,
-        Inspection::History => history::listing(what, at, table.id())?,
+        Inspection::Files => files::listing(what, told, table)?,
+        Inspection::Stats => stats::listing(what, told, table)?,
+        Inspection::History => history::listing(what, told, table.id())?,
         Inspection::Refs => refs::of_table(what, catalog.lake().clone(), table.id())?,
         Inspection::Rows | Inspection::Changes | Inspection::NetChanges => {
             let message = format!("{what} is no listing of one version");
@@ -65,11 +69,37 @@ async fn listed(catalog: &LakeCatalog, name: &str, inspection: Inspection) -> Re
     }))
 }
 
-/// A table at the moment of its plan, if it was found at a head of a branch.
-async fn table_at(moments: &Moments, seen: Option<Ref>, table: Table) -> Result<Table> {
-    match seen {
-        Some(seen) => moments.table(&seen, &table).await,
-        None => Ok(table),
+/// The version that something is told of.
+#[derive(Clone, Debug)]
+struct Told {
+    /// What it was when its name was looked up.
+    at: Ref,
+    /// The head that it follows, or stands so many steps behind.
+    follows: Option<Head>,
+}
+
+impl Told {
+    /// The version at the moment of its plan.
+    async fn version(&self, moments: &Moments) -> Result<Ref> {
+        let Some(Head { seen, steps }) = &self.follows else { return Ok(self.at.clone()) };
+        let head = moments.head_of(seen).await?;
+        if head.commit().hash() == seen.commit().hash() {
+            Ok(self.at.clone())
+        } else if steps.is_empty() {
+            Ok(head)
+        } else {
+            heads::behind(&head, steps).await
+        }
+    }
+
+    /// A table of it at the moment of its plan.
+    async fn table(&self, moments: &Moments, table: &Table) -> Result<Table> {
+        let version = self.version(moments).await?;
+        if version.commit().hash() == self.at.commit().hash() {
+            Ok(table.clone())
+        } else {
+            pin::again(&version, table).await
+        }
     }
 }
 

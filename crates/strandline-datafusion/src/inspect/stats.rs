@@ -4,8 +4,9 @@ use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 use futures::stream;
 use strandline::format::{FieldId, FieldStats, FileEntry};
-use strandline::{Ref, Result, Table};
+use strandline::{Result, Table};
 
+use super::Told;
 use super::columns::{batch, ids, maybe_numbers, maybe_texts, maybe_truths, numbers, texts};
 use super::listing::Listing;
 use super::value_text;
@@ -21,13 +22,13 @@ struct Known {
     stats: FieldStats,
 }
 
-pub(super) fn listing(what: String, seen: Option<Ref>, table: Table) -> Result<Listing> {
+pub(super) fn listing(what: String, told: Told, table: Table) -> Result<Listing> {
     let empty = known(&[])?;
     Ok(Listing::new(what, &empty, move |moments| {
-        let (seen, table) = (seen.clone(), table.clone());
+        let (told, table) = (told.clone(), table.clone());
         let read = async move {
             let found = async {
-                let table = super::table_at(&moments, seen, table).await?;
+                let table = told.table(&moments, &table).await?;
                 Result::Ok((table.files().await?, table))
             };
             let batches = match found.await {

@@ -30,6 +30,7 @@ use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
@@ -46,6 +47,7 @@ use strandline::{Lake, Table};
 
 pub(crate) use last::LastRule;
 pub(crate) use pushed::careful;
+pub(crate) use row_ids::{Kind, RowNumbers, Shifts};
 pub(crate) use rule::WholeFiles;
 pub(crate) use source::LakeSource;
 pub(crate) use together::files_of;
@@ -53,7 +55,6 @@ pub(crate) use together::files_of;
 use crate::error::external;
 use crate::table::layout::{Extra, Layout};
 use crate::table::{predicate, statistics};
-use row_ids::{Kind, RowNumbers, Shifts};
 use statistics::Needed;
 use whole::Whole;
 
@@ -195,9 +196,7 @@ pub(crate) fn build(
         .with_parquet_file_reader_factory(Arc::new(reader::Readers(scanned.reader.clone())));
     let source = LakeSource::new(Arc::new(parquet), scanned);
     let source = match projection(layout, wanted.projection, &shifts) {
-        Some(projection) => source
-            .try_pushdown_projection(&projection)?
-            .ok_or_else(|| DataFusionError::Internal("the Parquet source takes no projection".to_owned()))?,
+        Some(projection) => source.try_pushdown_projection(&projection)?.ok_or_else(no_projection)?,
         None => Arc::new(source),
     };
     let partitions = session.config_options().execution.target_partitions.max(1);
@@ -260,8 +259,9 @@ fn padded(mut known: datafusion::common::Statistics, columns: usize) -> datafusi
     known
 }
 
-fn shifts(files: &[FileEntry]) -> Shifts {
-    let shifted = files.iter().filter(|entry| !entry.shifts.is_identity());
+/// How the stored row ids of these files read.
+pub(crate) fn shifts<'e>(files: impl IntoIterator<Item = &'e FileEntry>) -> Shifts {
+    let shifted = files.into_iter().filter(|entry| !entry.shifts.is_identity());
     Arc::new(shifted.map(|entry| (entry.id.0, entry.shifts.clone())).collect::<HashMap<_, _>>())
 }
 
@@ -310,6 +310,24 @@ fn ingredient(layout: &Layout, extra: Extra, shifts: &Shifts) -> Arc<dyn Physica
             of: [places.stored_version, places.added].map(column).into(),
         }),
     }
+}
+
+/// The same Parquet source over columns that are described in another way.
+pub(crate) fn over(parquet: &ParquetSource, schema: TableSchema) -> Result<Arc<dyn FileSource>> {
+    if parquet.table_schema().virtual_columns() == schema.virtual_columns() {
+        return Ok(Arc::new(parquet.clone()));
+    }
+    let mut same =
+        ParquetSource::new(schema).with_table_parquet_options(parquet.table_parquet_options().clone());
+    if let Some(filter) = parquet.filter() {
+        same = same.with_predicate(filter);
+    }
+    let Some(projection) = parquet.projection() else { return Ok(Arc::new(same)) };
+    same.try_pushdown_projection(projection)?.ok_or_else(no_projection)
+}
+
+fn no_projection() -> DataFusionError {
+    DataFusionError::Internal("the Parquet source takes no projection".to_owned())
 }
 
 /// The same source over files that came from another process, whose Parquet source this is.

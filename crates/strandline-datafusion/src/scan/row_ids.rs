@@ -38,7 +38,7 @@ pub(crate) struct RowNumbers {
 }
 
 impl RowNumbers {
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self.kind {
             Kind::RowId(_) => "_row_id",
             Kind::Version => "_commit",

@@ -58,11 +58,16 @@ impl PhysicalOptimizerRule for WholeFiles {
 
 /// What is below a filter that all rows pass.
 fn without_filter(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(None) };
+    let Some(filter) = filter_of(node) else { return Ok(None) };
     match Known::below(filter.predicate(), filter.input()) {
         Some(known) if known.are_all() => passed(filter, known.alone()).map(Some),
         _ => Ok(None),
     }
+}
+
+/// A filter of all rows: one with a limit is more than that.
+fn filter_of(node: &Arc<dyn ExecutionPlan>) -> Option<&FilterExec> {
+    node.downcast_ref::<FilterExec>().filter(|filter| filter.fetch().is_none())
 }
 
 /// What a filter gives of rows that all pass.
@@ -111,7 +116,7 @@ fn below_filter(
     node: &Arc<dyn ExecutionPlan>,
     instead: &impl Fn(&FilterExec, &Known<'_>) -> Result<Arc<dyn ExecutionPlan>>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    if let Some(filter) = node.downcast_ref::<FilterExec>() {
+    if let Some(filter) = filter_of(node) {
         let known = Known::below(filter.predicate(), filter.input());
         return known.map(|known| instead(filter, &known)).transpose();
     }

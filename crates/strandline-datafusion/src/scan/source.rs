@@ -42,7 +42,7 @@ pub(crate) struct LakeSource {
 const BATCH_ROWS: usize = 8192;
 
 impl LakeSource {
-    /// The table through this source, which has [`Scanned::readers`].
+    /// The table through this source, whose files are read as the table has them.
     pub(crate) fn new(parquet: Arc<dyn FileSource>, scanned: Arc<Scanned>) -> Self {
         Self { parquet, scanned, offers: Vec::new(), batch_rows: BATCH_ROWS }
     }

@@ -72,11 +72,25 @@ fn text(expr: &SqlExpr) -> Option<&str> {
 pub(crate) async fn instant(ctx: &SessionContext, expr: SqlExpr) -> Result<Timestamp> {
     let said = expr.to_string();
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let found = evaluated(ctx, cast(planned(ctx, expr)?, utc)).await?;
+    let constant = planned(ctx, expr)?;
+    let from = constant.get_type(&DFSchema::empty()).map_err(|error| refusal(&error))?;
+    if from.is_numeric() || from == DataType::Boolean {
+        let message = format!("{said} is a number, and no time: write a text or TIMESTAMP '…'");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    let found = evaluated(ctx, cast(constant, utc)).await?;
     if found.is_null(0) {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{said} is null, and no time")));
     }
     Ok(Timestamp::from_micros(found.as_primitive::<TimestampMicrosecondType>().value(0))?)
+}
+
+/// Whether a constant is another one each time it is asked for.
+///
+/// # Errors
+/// `InvalidInput` if it is no constant.
+pub(crate) fn is_moving(ctx: &SessionContext, expr: SqlExpr) -> Result<bool> {
+    changes(&planned(ctx, expr)?)
 }
 
 fn planned(ctx: &SessionContext, mut expr: SqlExpr) -> Result<Expr> {

@@ -1,11 +1,15 @@
 //! The dialect that lakes are asked in: that of DataFusion, and versions of tables.
 //!
-//! Invariant: whatever DataFusion's generic dialect reads is read the same way. What does not belong here: statements that
+//! Invariant: whatever DataFusion's generic dialect reads is read the same way, but `IS [NOT] DISTINCT FROM`, for whose right side the parser
+//! takes all that follows, AND and OR as well. What does not belong here: statements that
 //! no SQL parser knows (`parser`), and what a version means (`travel`).
 
 use std::any::TypeId;
 
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// The generic dialect with `AS OF` and `AT (…)` behind tables.
 #[derive(Debug)]
@@ -40,6 +44,21 @@ impl Dialect for LakeDialect {
 
     fn is_identifier_part(&self, ch: char) -> bool {
         GenericDialect.is_identifier_part(ch)
+    }
+
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let distinct = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
+        let not_distinct = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
+        let negated = parser.parse_keywords(&not_distinct);
+        if !negated && !parser.parse_keywords(&distinct) {
+            return None;
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is)).map(Box::new);
+        let left = Box::new(left.clone());
+        Some(right.map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, right),
+            false => Expr::IsDistinctFrom(left, right),
+        }))
     }
 
     as_generic! {

@@ -68,8 +68,10 @@ fn decimal(digits: &str) -> Option<(usize, usize)> {
         }
         false => whole.is_empty() || whole.parse::<u64>().is_ok(),
     };
-    let precision = (whole.len() + fraction.len()).max(1);
-    (!is_read_exactly && precision <= DECIMAL).then_some((precision, fraction.len()))
+    // Of a fraction, as many digits are kept as there is room for.
+    let scale = fraction.len().min(DECIMAL.saturating_sub(whole.len()));
+    let precision = (whole.len() + scale).max(1);
+    (!is_read_exactly && precision <= DECIMAL).then_some((precision, scale))
 }
 
 /// A cast that is none of the statement's, and is taken for one by nobody.
@@ -118,7 +120,8 @@ mod tests {
         assert_eq!(decimal("99999999999999999999999999999999999999"), Some((38, 0)));
         assert_eq!(decimal("0.12345678901234567890"), Some((20, 20)));
         assert_eq!(decimal("123456789012345.1234567890123456789"), Some((34, 19)));
-        // More digits than any column has.
+        assert_eq!(decimal("1.1234567890123456789012345678901234567890"), Some((38, 37)));
+        // More digits than any column has: as a value for one it is refused (`write::fit`).
         assert_eq!(decimal("999999999999999999999999999999999999999"), None);
     }
 }

@@ -16,7 +16,8 @@ mod dialect;
 mod exact;
 pub(crate) mod lookup;
 pub(crate) mod names;
-mod parse;
+mod parentheses;
+pub(crate) mod parse;
 pub(crate) mod reference;
 pub(crate) mod run;
 mod statement;
@@ -28,10 +29,15 @@ pub(crate) use parse::{query, statements};
 pub(crate) use travel::{CHANGES, Guard};
 
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{Ident, Query, SetExpr};
 use strandline::{Error, ErrorKind};
 
-use crate::error::lake_error;
+use crate::error::{external, lake_error};
+
+/// A name as it is looked up: folded as DataFusion folds it, unless it is quoted or the session does not fold.
+pub(crate) fn folded(name: &Ident, fold: bool) -> String {
+    if fold && name.quote_style.is_none() { name.value.to_ascii_lowercase() } else { name.value.clone() }
+}
 
 /// A query of this and nothing more.
 ///
@@ -47,6 +53,17 @@ pub(crate) fn query_of(body: SetExpr) -> std::result::Result<Box<Query>, DataFus
 pub(crate) fn refusal(error: &DataFusionError) -> Error {
     match lake_error(error) {
         Some(ours) => Error::new(ours.kind(), ours.message()),
+        None if is_unknown(error) => Error::new(ErrorKind::Unsupported, error.strip_backtrace()),
         None => Error::new(ErrorKind::InvalidInput, error.strip_backtrace()),
     }
+}
+
+/// An error of DataFusion's on its way to whoever asked: that there is no such thing has a kind of ours.
+pub(crate) fn told(error: DataFusionError) -> DataFusionError {
+    if is_unknown(&error) && lake_error(&error).is_none() { external(refusal(&error)) } else { error }
+}
+
+/// Whether DataFusion says that it has no such thing.
+pub(crate) fn is_unknown(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::NotImplemented(_))
 }

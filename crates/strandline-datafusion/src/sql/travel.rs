@@ -30,10 +30,10 @@ use strandline::format::{Base, RefName, Reference, ReferenceTime, Seq};
 use strandline::{Error, ErrorKind, Result};
 
 use crate::catalog::At;
-use crate::error::refused;
+use crate::error::{external, refused};
 use crate::sql::dialect::LakeDialect;
 use crate::sql::names::Inspection;
-use crate::sql::{constant, exact, reference, unread};
+use crate::sql::{constant, exact, folded, parentheses, reference, unread};
 
 /// The function that tells of changes.
 pub(crate) const CHANGES: &str = "table_changes";
@@ -77,6 +77,7 @@ pub(crate) async fn replace_in(
     tree: &mut (impl Visit + VisitMut),
 ) -> Result<()> {
     unread::refuse(&ctx.state_ref().read(), tree)?;
+    parentheses::refuse(tree)?;
     let mut found = Collect(Vec::new());
     if let ControlFlow::Break(error) = VisitMut::visit(tree, &mut found) {
         return Err(error);
@@ -93,6 +94,26 @@ pub(crate) async fn replace_in(
             Ok(())
         }
     }
+}
+
+/// Refuses times that are others whenever they are asked for, where what they lead to is kept.
+///
+/// # Errors
+/// `Unsupported`, and those of a clause that is none.
+pub(crate) fn refuse_moving(ctx: &SessionContext, tree: &mut impl VisitMut) -> Result<()> {
+    let mut found = Collect(Vec::new());
+    if let ControlFlow::Break(error) = VisitMut::visit(tree, &mut found) {
+        return Err(error);
+    }
+    for version in found.0 {
+        let Version::Time(time) = version else { continue };
+        if constant::is_moving(ctx, Expr::clone(&time))? {
+            let message =
+                format!("a view of {time}, which would stay the moment when it was made: write a time");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    }
+    Ok(())
 }
 
 /// Collects the versions in the order in which [`Rename`] meets them.
@@ -219,7 +240,7 @@ fn with_suffix(name: &mut ObjectName, suffix: &str) -> Result<()> {
     let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else {
         return Err(invalid(format!("{name} is no table, and has no versions")));
     };
-    let table = if last.quote_style.is_some() { last.value.clone() } else { last.value.to_ascii_lowercase() };
+    let table = folded(last, true);
     if table.contains('@') {
         return Err(invalid(format!("{table:?} names a version already")));
     }
@@ -343,7 +364,11 @@ impl RelationPlanner for Guard {
                 );
                 Err(refused(ErrorKind::Unsupported, message))
             }
-            _ => Ok(RelationPlanning::Original(Box::new(relation))),
+            // A session of ours has refused it in the text.
+            other => {
+                unread::refuse_factor(other).map_err(external)?;
+                Ok(RelationPlanning::Original(Box::new(relation)))
+            }
         }
     }
 }

@@ -10,9 +10,10 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
     Cte, DuplicateTreatment, Expr, FromTable, Function, FunctionArgumentList, FunctionArguments, GroupByExpr,
-    Join, JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderByKind, PipeOperator, Query, Select,
-    SelectItem, SetExpr, SetOperator, Statement, TableAlias, TableFactor, TableFunctionArgs, Visit, Visitor,
-    WildcardAdditionalOptions, WindowType,
+    Join, JoinConstraint, JoinOperator, NamedWindowDefinition, NamedWindowExpr, ObjectNamePart, OrderByKind,
+    PipeOperator, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
+    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Visit, Visitor, WildcardAdditionalOptions,
+    WindowType,
 };
 use strandline::{Error, ErrorKind, Result};
 
@@ -26,13 +27,21 @@ type Refusal = Option<(String, &'static str)>;
 pub(crate) fn refuse(state: &SessionState, tree: &impl Visit) -> Result<()> {
     match tree.visit(&mut Unread(state)) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break((clause, "")) => {
-            Err(Error::new(ErrorKind::Unsupported, format!("{clause} is not supported")))
-        }
-        ControlFlow::Break((clause, instead)) => {
-            Err(Error::new(ErrorKind::Unsupported, format!("{clause} is not supported: {instead}")))
-        }
+        ControlFlow::Break((clause, instead)) => Err(unsupported(&clause, instead)),
     }
+}
+
+/// The same of one source of rows.
+///
+/// # Errors
+/// `Unsupported`, naming the clause.
+pub(crate) fn refuse_factor(factor: &TableFactor) -> Result<()> {
+    of_factor(factor).map_or(Ok(()), |(clause, instead)| Err(unsupported(&clause, instead)))
+}
+
+fn unsupported(clause: &str, instead: &str) -> Error {
+    let hint = if instead.is_empty() { String::new() } else { format!(": {instead}") };
+    Error::new(ErrorKind::Unsupported, format!("{clause} is not supported{hint}"))
 }
 
 /// The first of these that is there.
@@ -82,6 +91,9 @@ fn of_statement(statement: &Statement) -> Refusal {
     match statement {
         Statement::CreateDatabase { .. } => {
             first([(true, "CREATE DATABASE", "a lake has schemas, write CREATE SCHEMA")])
+        }
+        Statement::CreateView(view) if view.materialized => {
+            first([(true, "CREATE MATERIALIZED VIEW", "write CREATE VIEW, or CREATE TABLE … AS")])
         }
         Statement::CreateTable(_) | Statement::CreateView(_) => {
             first([(true, "EXPLAIN of what makes something", "EXPLAIN its query")])
@@ -133,6 +145,11 @@ fn of_query(query: &Query) -> Refusal {
     let orders_by_all = order_by.as_ref().is_some_and(|order| matches!(order.kind, OrderByKind::All(_)));
     let is_select = matches!(**body, SetExpr::Select(_));
     first([
+        (
+            counts_rows(body),
+            "EXCEPT ALL or INTERSECT ALL",
+            "number the rows of both sides, as by row_number()",
+        ),
         (!locks.is_empty(), "FOR UPDATE or FOR SHARE", "a transaction reads one commit, and locks nothing"),
         (for_clause.is_some(), "FOR XML, JSON or BROWSE", ""),
         (settings.is_some(), "SETTINGS", "write SET name = value before the query"),
@@ -144,6 +161,20 @@ fn of_query(query: &Query) -> Refusal {
         with.iter().flat_map(|with| &with.cte_tables).find_map(|cte| of_cte(cte, is_recursive(query)))
     })
     .or_else(|| pipe_operators.iter().find_map(of_pipe))
+}
+
+/// Whether rows of two queries are held against each other one by one: the planner takes all that are alike for one.
+fn counts_rows(body: &SetExpr) -> bool {
+    let mut bodies = vec![body];
+    while let Some(body) = bodies.pop() {
+        let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { continue };
+        let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+        if is_all && *op != SetOperator::Union {
+            return true;
+        }
+        bodies.extend([left.as_ref(), right.as_ref()]);
+    }
+    false
 }
 
 fn is_recursive(query: &Query) -> bool {
@@ -202,7 +233,7 @@ fn of_select(select: &Select) -> Refusal {
         qualify,
         window_before_qualify: _,
         value_table_mode,
-        flavor: _,
+        flavor,
     } = select;
     let modifiers = match group_by {
         GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) => modifiers,
@@ -226,10 +257,11 @@ fn of_select(select: &Select) -> Refusal {
         ),
         (value_table_mode.is_some(), "SELECT AS VALUE or AS STRUCT", "write struct(…)"),
         (named_later, NAMED, NOT_NAMED),
+        (*flavor == SelectFlavor::FromFirstNoSelect, "FROM without SELECT", "write SELECT * FROM"),
     ])
     .or_else(|| projection.iter().find_map(of_item))
     .or_else(|| named_window.iter().find_map(of_window))
-    .or_else(|| from.iter().flat_map(|table| &table.joins).find_map(of_join))
+    .or_else(|| from.iter().find_map(of_joins))
 }
 
 fn of_item(item: &SelectItem) -> Refusal {
@@ -284,6 +316,62 @@ fn has_named_window(tree: &impl Visit) -> bool {
         }
     }
     tree.visit(&mut Named).is_break()
+}
+
+fn of_joins(table: &TableWithJoins) -> Refusal {
+    let mut left: Vec<&TableFactor> = vec![&table.relation];
+    for join in &table.joins {
+        let refusal = of_join(join).or_else(|| of_merged_column(&left, join));
+        if refusal.is_some() {
+            return refusal;
+        }
+        left.push(&join.relation);
+    }
+    None
+}
+
+/// Of a column that an outer join has of both sides, the planner takes one side's: for `*` that of the table whose name comes first, whatever side has
+/// the value, and by its name that of the left side.
+fn of_merged_column(left: &[&TableFactor], join: &Join) -> Refusal {
+    use JoinOperator::{FullOuter, Left, LeftOuter, Right, RightOuter};
+    let (Left(constraint)
+    | LeftOuter(constraint)
+    | Right(constraint)
+    | RightOuter(constraint)
+    | FullOuter(constraint)) = &join.join_operator
+    else {
+        return None;
+    };
+    if !matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural) {
+        return None;
+    }
+    let keeps_left = matches!(join.join_operator, Left(_) | LeftOuter(_));
+    let right = called(&join.relation);
+    let is_first = |left: &&TableFactor| match (called(left), &right) {
+        (Some(left), Some(right)) => left < *right,
+        _ => false,
+    };
+    let is_right = keeps_left && left.iter().all(is_first);
+    first([(
+        !is_right,
+        "USING or NATURAL of this outer join",
+        "write ON a.id = b.id, and coalesce(a.id, b.id) for the column",
+    )])
+}
+
+/// What columns of a relation are qualified by, in the planner's order.
+fn called(factor: &TableFactor) -> Option<(usize, Vec<String>)> {
+    let parts = match factor {
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            vec![crate::sql::folded(&alias.name, true)]
+        }
+        TableFactor::Table { name, alias: None, .. } => {
+            let part = |part: &ObjectNamePart| part.as_ident().map(|name| crate::sql::folded(name, true));
+            name.0.iter().map(part).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    Some((parts.len(), parts))
 }
 
 fn of_join(join: &Join) -> Refusal {
@@ -341,7 +429,7 @@ fn of_factor(factor: &TableFactor) -> Refusal {
             with_ordinality: _,
         } => alias.as_ref().and_then(of_alias),
         TableFactor::NestedJoin { table_with_joins, alias } => {
-            table_with_joins.joins.iter().find_map(of_join).or_else(|| alias.as_ref().and_then(of_alias))
+            of_joins(table_with_joins).or_else(|| alias.as_ref().and_then(of_alias))
         }
         other => of_other(other),
     }
@@ -414,9 +502,6 @@ fn of_function(state: &SessionState, function: &Function) -> Refusal {
 /// Whether a function takes one row at a time.
 fn is_scalar(state: &SessionState, function: &Function) -> bool {
     let [part] = function.name.0.as_slice() else { return false };
-    let name = part.as_ident().map(|ident| match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_ascii_lowercase(),
-    });
+    let name = part.as_ident().map(|ident| crate::sql::folded(ident, true));
     name.is_some_and(|name| state.scalar_functions().contains_key(&name))
 }

@@ -152,6 +152,26 @@ impl Layout {
     }
 }
 
+/// The same schema, with the positions that a reader makes as if they were constants of files: these are sent to other processes, and in the same place.
+pub(crate) fn positions_as_constants(schema: &TableSchema) -> TableSchema {
+    let constants = schema.table_partition_cols().iter().chain(schema.virtual_columns().iter());
+    described(schema, constants.cloned().collect(), Vec::new())
+}
+
+/// The schema of which that one was made.
+pub(crate) fn positions_as_made(schema: &TableSchema) -> TableSchema {
+    let is_made = |field: &FieldRef| field.try_extension_type::<RowNumber>().is_ok();
+    let (made, constants) = schema.table_partition_cols().iter().cloned().partition(is_made);
+    described(schema, constants, made)
+}
+
+fn described(schema: &TableSchema, constants: Vec<FieldRef>, made: Vec<FieldRef>) -> TableSchema {
+    TableSchema::builder(Arc::clone(schema.file_schema()))
+        .with_table_partition_cols(constants)
+        .with_virtual_columns(made)
+        .build()
+}
+
 /// A column with its values as views, if there are any, and without its id. Nested ones stay as they are.
 fn viewed(field: &FieldRef) -> FieldRef {
     let ty = match field.data_type() {

@@ -27,6 +27,7 @@ use datafusion::sql::sqlparser::ast::{CopyOption, CopySource, CopyTarget, Statem
 use strandline::ErrorKind;
 
 use crate::error::refused;
+use crate::sql::folded;
 
 /// The name of the files in messages and plans.
 const FILES: &str = "files";
@@ -52,11 +53,7 @@ pub(crate) async fn copy_from(state: &SessionState, statement: &Statement) -> Re
     }
     let fold = state.config_options().sql_parser.enable_ident_normalization;
     let name = object_name_to_table_reference(table_name.clone(), fold)?;
-    let folded = |ident: &datafusion::sql::sqlparser::ast::Ident| match ident.quote_style {
-        None if fold => ident.value.to_lowercase(),
-        _ => ident.value.clone(),
-    };
-    let listed: Vec<String> = columns.iter().map(folded).collect();
+    let listed: Vec<String> = columns.iter().map(|name| folded(name, fold)).collect();
     let files = Files::new(filename, options)?;
     files.inserted_into(state, name, &listed).await
 }

@@ -3,10 +3,11 @@
 //! The planner's own cast says which value does not fit, and sometimes not even that. So a function takes its place that knows the column. Invariant:
 //! it gives what the cast would. What does not belong here: whether a cast may be at all (`assign`).
 
-use datafusion::arrow::array::Array;
+use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -19,12 +20,13 @@ use crate::error::refused;
 pub(super) fn named(column: &str, value: Expr) -> Expr {
     match value {
         Expr::Cast(Cast { expr, field }) if !field.data_type().is_nested() => {
+            let expr = as_written(*expr, field.data_type());
             let fit = Fit {
                 column: column.to_owned(),
                 ty: field.data_type().clone(),
                 signature: Signature::any(1, Volatility::Immutable),
             };
-            ScalarUDF::new_from_impl(fit).call(vec![*expr])
+            ScalarUDF::new_from_impl(fit).call(vec![expr])
         }
         value => value,
     }
@@ -54,11 +56,50 @@ impl ScalarUDFImpl for Fit {
         let Some(value) = args.args.first() else {
             return Err(DataFusionError::Internal("a cast of nothing".to_owned()));
         };
-        value.cast_to(&self.ty, None).map_err(|error| self.refusal(value, &error))
+        let fitted = value.cast_to(&self.ty, None).map_err(|error| self.refusal(value, &error))?;
+        match overflowing(value, &fitted)? {
+            Some(value) => Err(self.no_such(&value)),
+            None => Ok(fitted),
+        }
     }
 }
 
+/// A number with a point as a text where a DECIMAL is wanted: a DOUBLE has other digits than are written.
+fn as_written(value: Expr, to: &DataType) -> Expr {
+    match value {
+        Expr::Literal(ScalarValue::Float64(Some(number)), metadata) if to.is_decimal() => {
+            Expr::Literal(ScalarValue::Utf8(Some(number.to_string())), metadata)
+        }
+        value => value,
+    }
+}
+
+/// The first number that has become infinite without being so.
+fn overflowing(value: &ColumnarValue, fitted: &ColumnarValue) -> Result<Option<String>> {
+    let from = value.data_type();
+    if !fitted.data_type().is_floating() || !(from.is_floating() || from.is_string()) {
+        return Ok(None);
+    }
+    let (values, fitted) = (value.to_array(1)?, fitted.to_array(1)?);
+    let fitted = cast_with_options(&fitted, &DataType::Float64, &CastOptions::default())?;
+    let fitted = fitted.as_primitive::<Float64Type>();
+    let infinite = (0..fitted.len()).filter(|at| fitted.is_valid(*at) && fitted.value(*at).is_infinite());
+    for at in infinite {
+        let written = array_value_to_string(&values, at)?;
+        if written.contains(|letter: char| letter.is_ascii_digit()) {
+            return Ok(Some(written));
+        }
+    }
+    Ok(None)
+}
+
 impl Fit {
+    fn no_such(&self, value: &str) -> DataFusionError {
+        let (column, ty) = (&self.column, &self.ty);
+        let message = format!("column {column:?} is {ty}, and {value:?} is no such value");
+        refused(ErrorKind::InvalidInput, message)
+    }
+
     /// What is wrong, by the first value that does not fit.
     fn refusal(&self, value: &ColumnarValue, error: &DataFusionError) -> DataFusionError {
         let found = value.to_array(1).ok().and_then(|values| {
@@ -69,7 +110,7 @@ impl Fit {
         });
         let (column, ty) = (&self.column, &self.ty);
         let message = match found {
-            Some(value) => format!("column {column:?} is {ty}, and {value:?} is no such value"),
+            Some(value) => return self.no_such(&value),
             None => format!("column {column:?} is {ty}: {}", error.strip_backtrace()),
         };
         refused(ErrorKind::InvalidInput, message)

@@ -20,9 +20,9 @@ use datafusion::sql::sqlparser::ast::{
     With,
 };
 
-use super::prepare::{has_query, normalized};
+use super::prepare::has_query;
 use crate::error::external;
-use crate::sql;
+use crate::sql::{self, folded};
 
 /// Writes a statement in the forms that the planner has.
 ///
@@ -126,7 +126,7 @@ fn name_source(source: &mut TableFactor, with: &With, fold: bool) -> Result<()> 
     let TableFactor::Table { name, alias, args: None, version: None, .. } = source else { return Ok(()) };
     let [part] = name.0.as_slice() else { return Ok(()) };
     let Some(called) = part.as_ident().cloned() else { return Ok(()) };
-    let is_called = |other| normalized(other, fold) == normalized(&called, fold);
+    let is_called = |other| folded(other, fold) == folded(&called, fold);
     if !with.cte_tables.iter().any(|cte| is_called(&cte.alias.name)) {
         return Ok(());
     }

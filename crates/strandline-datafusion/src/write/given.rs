@@ -17,7 +17,7 @@ use strandline::format::{Field, PrimitiveType, Type, Value};
 
 use crate::compared;
 use crate::inspect::value_text;
-use crate::sql::query_of;
+use crate::sql::{folded, query_of};
 use crate::table::LakeTable;
 
 /// Fills the rows of an INSERT.
@@ -107,7 +107,7 @@ pub(super) async fn merge(state: &SessionState, merge: &mut Merge, fold: bool) -
 
 fn named(columns: &[ObjectName], fold: bool) -> Vec<String> {
     let last = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident().cloned());
-    columns.iter().filter_map(last).map(|ident| super::prepare::normalized(&ident, fold)).collect()
+    columns.iter().filter_map(last).map(|ident| folded(&ident, fold)).collect()
 }
 
 async fn fields_of(state: &SessionState, table: &TableFactor, fold: bool) -> Result<Option<Vec<Field>>> {

@@ -38,4 +38,4 @@ pub(crate) use forms::rewrite;
 pub(crate) use prepare::{aliased_delete, as_delete, mark_stars, prepare};
 pub(crate) use rule::WriteRule;
 pub(crate) use separate::{separate, with_source};
-pub(crate) use target::Writing;
+pub(crate) use target::{Undo, Writing};

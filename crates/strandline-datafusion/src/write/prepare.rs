@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use strandline::ErrorKind;
 
 use crate::error::{external, refused};
+use crate::sql::folded;
 use crate::write::given;
 
 /// What stands for all columns in an assignment.
@@ -304,14 +305,10 @@ impl Qualifier {
 
     /// Whether these parts are the last ones of it.
     fn ends_with(&self, parts: &[Ident], fold: bool) -> bool {
-        let name = |ident: &Ident| normalized(ident, fold);
+        let name = |ident: &Ident| folded(ident, fold);
         self.0.iter().map(name).rev().zip(parts.iter().map(name).rev()).all(|(one, other)| one == other)
             && parts.len() <= self.0.len()
     }
-}
-
-pub(super) fn normalized(ident: &Ident, fold: bool) -> String {
-    if fold && ident.quote_style.is_none() { ident.value.to_lowercase() } else { ident.value.clone() }
 }
 
 /// Names that are assigned to, without qualifiers, folded, and each once.
@@ -333,7 +330,7 @@ fn prepare_assignments(assignments: &mut [Assignment], table: &Qualifier, fold: 
             );
             return Err(refused(ErrorKind::Unsupported, message));
         }
-        let name = normalized(column, fold);
+        let name = folded(column, fold);
         if !seen.insert(name.clone()) {
             let message = format!("column {name:?} is assigned to twice");
             return Err(refused(ErrorKind::InvalidInput, message));

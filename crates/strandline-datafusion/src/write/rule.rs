@@ -12,8 +12,10 @@ use datafusion::datasource::{TableProvider, provider_as_source, source_as_provid
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::logical_plan::{DmlStatement, EmptyRelation, Projection};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, WriteOp};
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use strandline::ErrorKind;
 use strandline::filter::Predicate;
 
@@ -135,8 +137,18 @@ fn is_whole(plan: &LogicalPlan) -> bool {
 /// What rows of a table pass, if that is all that a plan says, and the SDK means the same by it.
 fn condition(plan: &LogicalPlan, table: &LakeTable) -> Option<Predicate> {
     let LogicalPlan::Filter(filter) = plan else { return None };
-    let asked = Asked::of(std::slice::from_ref(&filter.predicate), table.table().schema());
-    asked.predicate.filter(|_| asked.exact && is_whole(&filter.input))
+    if !is_whole(&filter.input) {
+        return None;
+    }
+    let told = |condition: &Expr| {
+        let asked = Asked::of(std::slice::from_ref(condition), table.table().schema());
+        asked.predicate.filter(|_| asked.exact)
+    };
+    told(&filter.predicate).or_else(|| {
+        // A literal of a wider type than its column's has put a cast around the column.
+        let context = SimplifyContext::builder().with_schema(Arc::clone(filter.input.schema())).build();
+        told(&ExprSimplifier::new(context).simplify(filter.predicate.clone()).ok()?)
+    })
 }
 
 /// The updated rows, with the positions of those that they take the place of.

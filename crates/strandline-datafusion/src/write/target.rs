@@ -3,7 +3,10 @@
 //! Invariant: the transaction begins at the commit that the statement's scans read, since the positions of rows are of that
 //! commit. What does not belong here: what is written (`sink`).
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use datafusion::error::Result as DataFusionResult;
+use strandline::transaction::Savepoint;
 use strandline::{Error, ErrorKind, Result, Transaction};
 
 use crate::catalog::At;
@@ -69,17 +72,49 @@ pub(crate) struct Writing {
     transaction: Transaction,
     /// What the log says of the statement, if the transaction is the statement's and ends with it.
     own: Option<String>,
+    /// What is taken back if the statement fails.
+    undo: Option<Undo>,
+}
+
+/// What a transaction was before a statement of several acts, until that has ended: one that fails or is cut off is taken back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Undo(Arc<Mutex<Option<Savepoint>>>);
+
+impl Undo {
+    fn note(&self, savepoint: Option<Savepoint>) -> Option<Savepoint> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), savepoint)
+    }
+
+    /// Takes back what has not ended, if there is something.
+    ///
+    /// # Errors
+    /// That of a transaction that cannot go on.
+    pub(crate) async fn take_back(&self, transaction: &Transaction) -> Result<()> {
+        match self.note(None) {
+            Some(savepoint) => transaction.undo(&savepoint).await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl Writing {
-    /// A statement within a transaction, which goes on after it.
+    /// A statement of one act within a transaction, which goes on after it.
     pub(crate) fn within(transaction: Transaction) -> Self {
-        Self { transaction, own: None }
+        Self { transaction, own: None, undo: None }
+    }
+
+    /// A statement of several acts within a transaction: all of them happen, or none.
+    ///
+    /// # Errors
+    /// Those of [`Transaction::savepoint`].
+    pub(crate) async fn whole(transaction: Transaction, undo: Undo) -> Result<Self> {
+        undo.note(Some(transaction.savepoint().await?));
+        Ok(Self { transaction, own: None, undo: Some(undo) })
     }
 
     /// A statement with a transaction of its own. The log says in short which one it was: its verb and what it was done to.
     pub(crate) fn alone(transaction: Transaction, statement: String) -> Self {
-        Self { transaction, own: Some(statement) }
+        Self { transaction, own: Some(statement), undo: None }
     }
 
     /// What the statement acts on.
@@ -107,6 +142,13 @@ impl Writing {
             match &outcome {
                 Ok(_) => drop(self.transaction.commit().message(statement).await.map_err(wrap)?),
                 Err(_) => self.transaction.abandon().await,
+            }
+        }
+        if let Some(undo) = self.undo {
+            match &outcome {
+                Ok(_) => drop(undo.note(None)),
+                // It fails if the transaction cannot go on, which then says so itself.
+                Err(_) => drop(undo.take_back(&self.transaction).await),
             }
         }
         outcome

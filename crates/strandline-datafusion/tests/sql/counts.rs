@@ -101,3 +101,32 @@ fn footers_are_read_once() {
         assert_eq!(data(&first), data(&second) + 1, "{first}\n{second}");
     });
 }
+
+#[test]
+fn what_there_is_is_told_without_a_look_at_each_table() {
+    paused(async {
+        let counted = Counted::new().await;
+        // Wider than what a pointer brings along of tables.
+        let names: Vec<String> = (0..100).map(|at| format!("a_column_with_a_long_name_{at}")).collect();
+        let columns: Vec<_> = names.iter().map(|name| (name.as_str(), longs([]))).collect();
+        let schema = batch(&columns).schema();
+        let transaction = counted.lake.begin().await.unwrap();
+        for at in 0..30 {
+            transaction
+                .create_table(format!("s{}.t{at}", at % 6))
+                .with_namespaces()
+                .like(&schema)
+                .await
+                .unwrap();
+        }
+        transaction.commit().await.unwrap();
+        let session = Session::new(&counted.cold().await).unwrap();
+        let listed = async {
+            let text = "SELECT count(*), count(DISTINCT table_schema) FROM information_schema.tables WHERE table_schema LIKE 's%'";
+            lines(&session.sql(text).await.unwrap().collect().await.unwrap())
+        };
+        let (found, counts) = counted.store.measure(listed).await;
+        assert_eq!(found, ["30 6"]);
+        assert!(counts.total().requests <= 4, "{counts}");
+    });
+}

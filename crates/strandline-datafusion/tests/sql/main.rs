@@ -32,6 +32,8 @@ mod slt;
 #[cfg(test)]
 mod small_files;
 #[cfg(test)]
+mod times;
+#[cfg(test)]
 mod whole;
 #[cfg(test)]
 mod write;

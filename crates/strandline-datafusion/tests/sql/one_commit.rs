@@ -10,7 +10,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use strandline::{ErrorKind, Lake};
-use strandline_datafusion::{At, LakeCatalog, Session, lake_error};
+use strandline_datafusion::{At, LakeCatalog, LakeSql, Session, lake_error};
 
 use crate::fixture::{Counted, batch, lines, longs, rows, session, table};
 
@@ -169,6 +169,24 @@ async fn all_that_a_query_reads_is_of_the_newest_commit_that_it_saw() {
     // What is kept follows the branch when it is run again.
     commit(&lake).await;
     assert_eq!(everything(planned).await, ["5 ".repeat(12).trim()]);
+}
+
+#[tokio::test]
+async fn what_tells_of_a_version_behind_a_head_is_of_the_same_moment() {
+    let (lake, ctx) = growing().await;
+    lake.sql("CREATE VIEW counted AS SELECT count(*) AS n FROM a").await.unwrap();
+    commit(&lake).await;
+    strandline_datafusion::register(&ctx, "lake", &lake).unwrap();
+    // Those without a catalog are looked up before two commits, the last one behind them.
+    let text = r#"SELECT
+        (SELECT n FROM "counted@main~") AS view,
+        (SELECT count(*) FROM "a$stats@main~") AS stats,
+        (SELECT count(*) FROM "a$files@main~") AS files,
+        (SELECT max(version) - 2 FROM "a$history@main~") AS history,
+        (SELECT count(*) FROM lake.public."a@main~") AS rows
+        FROM committing.public.now, committing.public.later"#;
+    let planned = ctx.sql(text).await.unwrap();
+    assert_eq!(everything(planned).await, ["3 3 3 3 3"]);
 }
 
 #[tokio::test]

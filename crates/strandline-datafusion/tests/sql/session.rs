@@ -43,6 +43,10 @@ async fn a_statement_has_happened_once_when_it_is_answered() {
     session.sql("PREPARE add AS INSERT INTO t VALUES ($1)").await.unwrap();
     session.sql("EXECUTE add(3)").await.unwrap();
     assert_eq!(count(&session, "SELECT * FROM t").await, 3);
+    let plan = session.sql("EXPLAIN EXECUTE add(4)").await.unwrap().collect().await.unwrap();
+    let plan = datafusion::arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string();
+    assert!(plan.contains("INSERT INTO t") && plan.contains("Int32(4)"), "{plan}");
+    assert_eq!(count(&session, "SELECT * FROM t").await, 3);
 }
 
 #[tokio::test]

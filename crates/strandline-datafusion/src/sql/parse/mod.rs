@@ -13,7 +13,7 @@ mod types;
 mod words;
 
 use datafusion::sql::parser::DFParserBuilder;
-use datafusion::sql::sqlparser::ast::Query;
+use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use strandline::{Error, ErrorKind, Isolation, Result};
@@ -30,6 +30,15 @@ use words::{Parsed, if_exists, is_word, names, next_are, refuse, take, take_one_
 pub(crate) fn statements(text: &str, recursion_limit: usize) -> Result<Vec<Statement>> {
     let statements = tokens::statements(&LakeDialect, text).map_err(syntax)?;
     statements.into_iter().map(|tokens| statement(tokens, recursion_limit)).collect()
+}
+
+/// A statement that parts were put into, if it is no deeper than one that is parsed may be.
+///
+/// # Errors
+/// `InvalidInput` if it is.
+pub(crate) fn bounded(mut statement: SqlStatement) -> Result<SqlStatement> {
+    nesting::bounded(&mut statement).map_err(syntax)?;
+    Ok(statement)
 }
 
 /// A text of ours that is a query.

@@ -57,7 +57,7 @@ pub(super) fn if_exists(parser: &mut Parser<'_>) -> bool {
 
 /// An identifier as it is looked up: folded like DataFusion folds it, unless it is quoted.
 pub(super) fn folded(ident: Ident) -> String {
-    if ident.quote_style.is_some() { ident.value } else { ident.value.to_ascii_lowercase() }
+    crate::sql::folded(&ident, true)
 }
 
 /// One identifier.

@@ -6,6 +6,7 @@
 use datafusion::arrow::datatypes::Schema as ArrowSchema;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::sql::sqlparser::ast::Query;
+use futures::FutureExt;
 use strandline::format::{ColumnName, Field};
 use strandline::transaction::Rows;
 use strandline::{Error, ErrorKind, Result, Transaction};
@@ -39,6 +40,10 @@ impl Run<'_> {
     }
 
     pub(super) async fn create_table(&self, table: CreateTable) -> Result<()> {
+        self.rerun(|| self.create_once(table.clone()).boxed(), |error| !error.conflicts().is_empty()).await
+    }
+
+    async fn create_once(&self, table: CreateTable) -> Result<()> {
         let name = self.own_name(&table.name)?;
         let acting = self.acting(format!("CREATE TABLE {name}")).await?;
         let outcome = Box::pin(self.make_table(acting.transaction(), &name, table)).await;

@@ -9,6 +9,7 @@ mod bring;
 mod create;
 mod names;
 mod plain;
+mod prepared;
 mod refs;
 mod show;
 mod transactions;
@@ -27,6 +28,8 @@ use crate::catalog::{At, Beside, LakeCatalog};
 use crate::error::external;
 use crate::heads::Heads;
 use crate::sql::statement::Statement;
+use crate::write::Undo;
+use prepared::PreparedStatements;
 
 /// Where a session stands.
 #[derive(Clone, Debug)]
@@ -35,9 +38,17 @@ pub(crate) struct Standing {
     pub(crate) place: At,
     /// The transaction that is open.
     pub(crate) transaction: Option<Transaction>,
+    /// What it was before a statement of several acts that has not ended.
+    pub(crate) undo: Undo,
+    pub(crate) prepared: PreparedStatements,
 }
 
 impl Standing {
+    /// At a place, before the first statement.
+    pub(crate) fn new(place: At) -> Self {
+        Self { place, transaction: None, undo: Undo::default(), prepared: PreparedStatements::default() }
+    }
+
     /// What is read from here.
     pub(crate) fn at(&self) -> At {
         match &self.transaction {
@@ -64,8 +75,12 @@ impl Run<'_> {
     /// # Errors
     /// Those of the SDK by kind, as [`lake_error`](crate::lake_error) finds them, and DataFusion's.
     pub(crate) async fn run(&mut self, statement: Statement) -> Result<DataFrame> {
+        // The statement before this one may have been cut off half-way.
+        if let Some(transaction) = &self.standing.transaction {
+            self.standing.undo.take_back(transaction).await.map_err(external)?;
+        }
         match statement {
-            Statement::Plain(statement) => return Box::pin(self.plain(*statement)).await,
+            Statement::Plain(statement) => return Box::pin(self.plain_or_prepared(*statement)).await,
             Statement::CopyFrom(copy) => return Box::pin(self.copy_from(*copy)).await,
             Statement::Show(show) => return Box::pin(self.show(show)).await,
             Statement::Describe(name) => return Box::pin(self.describe(name)).await,

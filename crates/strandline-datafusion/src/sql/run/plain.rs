@@ -13,8 +13,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::logical_plan::DmlStatement;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use strandline::{Error, ErrorKind};
 use tokio::time::Instant;
 
@@ -26,7 +28,7 @@ use crate::error::{external, lake_error, refused};
 use crate::sql::names::Asked;
 use crate::sql::{lookup, travel};
 use crate::table::LakeTable;
-use crate::{pin, write};
+use crate::write;
 
 /// How often a statement is run again, and for how long: as a commit is tried.
 const PATIENCE: (u32, Duration) = (100, Duration::from_secs(60));
@@ -35,16 +37,25 @@ impl Run<'_> {
     /// A statement that is a transaction of its own, and collides with what another one has committed meanwhile, is run again from its text: it
     /// has done nothing, and comes to what it would if it had begun after the other one.
     pub(super) async fn plain(&self, statement: DfStatement) -> Result<DataFrame> {
+        self.rerun(|| self.plain_once(statement.clone()).boxed(), collides).await
+    }
+
+    /// The same of any statement.
+    pub(super) async fn rerun<'r, T, E>(
+        &'r self,
+        once: impl Fn() -> BoxFuture<'r, std::result::Result<T, E>>,
+        collides: impl Fn(&E) -> bool,
+    ) -> std::result::Result<T, E> {
         let (begun, (reruns, patience)) = (Instant::now(), PATIENCE);
         for _ in 0..reruns {
-            match self.plain_once(statement.clone()).boxed().await {
+            match once().await {
                 Err(error) if self.is_alone() && collides(&error) && begun.elapsed() < patience => {
                     self.heads.forget().await;
                 }
                 outcome => return outcome,
             }
         }
-        self.plain_once(statement).boxed().await
+        once().await
     }
 
     /// Whether a statement is a transaction of its own.
@@ -52,19 +63,9 @@ impl Run<'_> {
         self.standing.transaction.is_none()
     }
 
-    async fn plain_once(&self, mut statement: DfStatement) -> Result<DataFrame> {
-        refuse_external(&statement, self)?;
-        let fold = self.ctx.state().config_options().sql_parser.enable_ident_normalization;
-        write::rewrite(&mut statement, fold)?;
-        Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
-        Box::pin(write::prepare(&self.state(), &mut statement)).await?;
-        let plan = match write::aliased_delete(&statement) {
-            Some(update) => write::as_delete(&self.plan(update).await?)?,
-            None => self.plan(statement).await?,
-        };
-        refuse_lost_nulls(&plan)?;
+    async fn plain_once(&self, statement: DfStatement) -> Result<DataFrame> {
+        let plan = Box::pin(self.planned_once(statement)).await?;
         let frame = self.ctx.execute_logical_plan(plan).await?;
-        // Of a statement that was prepared, this is the plan as well.
         match frame.logical_plan() {
             LogicalPlan::Dml(dml) => {
                 self.check_written(&dml.table_name)?;
@@ -77,17 +78,32 @@ impl Run<'_> {
         }
     }
 
+    /// The plan of a statement as it was written.
+    pub(super) async fn planned_once(&self, mut statement: DfStatement) -> Result<LogicalPlan> {
+        refuse_external(&statement, self)?;
+        let fold = self.ctx.state().config_options().sql_parser.enable_ident_normalization;
+        write::rewrite(&mut statement, fold)?;
+        if let Some(table) = inserted_into(&statement, fold)? {
+            self.check_written(&table)?;
+        }
+        Box::pin(travel::replace(self.ctx, &self.standing.at(), &mut statement)).await.map_err(external)?;
+        Box::pin(write::prepare(&self.state(), &mut statement)).await?;
+        let plan = match write::aliased_delete(&statement) {
+            Some(update) => write::as_delete(&self.plan(update).await?)?,
+            None => self.plan(statement).await?,
+        };
+        refuse_lost_nulls(&plan)?;
+        Ok(plan)
+    }
+
     /// The plan of a statement whose versions were replaced.
     pub(super) async fn plan(&self, mut statement: DfStatement) -> Result<LogicalPlan> {
-        // What is prepared is run later, and reads what is there then.
-        let is_kept = is_prepare(&statement);
-        let mut state = if is_kept { self.ctx.state() } else { self.state() };
+        let mut state = self.state();
         if let Some(source) = write::separate(&mut statement)? {
             let source = Box::pin(self.plan(source)).await?;
             state = write::with_source(state, source)?;
         }
         match state.statement_to_plan(statement.clone()).await {
-            Ok(plan) if is_kept => pin::keep(&plan).map(|()| plan),
             Ok(plan) => Ok(plan),
             Err(error) => Err(self.explain(error, &statement).await),
         }
@@ -193,13 +209,20 @@ impl Run<'_> {
     }
 }
 
+/// The table that rows are inserted into: whether they are for its columns is asked of what can be written to.
+fn inserted_into(statement: &DfStatement, fold: bool) -> Result<Option<TableReference>> {
+    let DfStatement::Statement(statement) = statement else { return Ok(None) };
+    match statement.as_ref() {
+        SqlStatement::Insert(Insert { table: TableObject::TableName(name), .. }) => {
+            object_name_to_table_reference(name.clone(), fold).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Whether a commit was refused because of what others have committed.
 fn collides(error: &DataFusionError) -> bool {
     lake_error(error).is_some_and(|error| !error.conflicts().is_empty())
-}
-
-fn is_prepare(statement: &DfStatement) -> bool {
-    matches!(statement, DfStatement::Statement(statement) if matches!(**statement, SqlStatement::Prepare { .. }))
 }
 
 /// Refuses to write to what is made of other tables.

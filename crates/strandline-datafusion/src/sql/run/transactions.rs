@@ -13,7 +13,7 @@ impl Run<'_> {
     /// The transaction that is open, or one of the statement's own, of which the log says this.
     pub(super) async fn acting(&self, statement: String) -> Result<Writing> {
         if let Some(transaction) = &self.standing.transaction {
-            return Ok(Writing::within(transaction.clone()));
+            return Writing::whole(transaction.clone(), self.standing.undo.clone()).await;
         }
         let transaction = Box::pin(self.begin_on(Isolation::Snapshot)).await?;
         Ok(Writing::alone(transaction, statement))

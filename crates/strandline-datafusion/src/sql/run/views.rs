@@ -53,6 +53,7 @@ impl Run<'_> {
     /// The text of a view, in which the lake is called what it is called in all views.
     async fn text_of(&self, view: &CreateView) -> Result<String> {
         let mut query = Query::clone(&view.query);
+        travel::refuse_moving(self.ctx, &mut query)?;
         Box::pin(travel::replace_in(self.ctx, &self.standing.at(), &mut query)).await?;
         let state = self.ctx.state();
         let mut settled = Settle {
@@ -84,7 +85,7 @@ impl Run<'_> {
 }
 
 fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
+    crate::sql::folded(ident, true)
 }
 
 /// Gives the tables of a view's query names that mean the same in every session.

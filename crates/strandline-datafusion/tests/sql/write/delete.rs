@@ -1,7 +1,7 @@
 //! Rows that go. DataFusion's own planning loses conditions that become joins, limits or nothing; each of its traps is here.
 
 use strandline::ErrorKind;
-use strandline_datafusion::lake_error;
+use strandline_datafusion::{LakeSql, lake_error};
 
 use super::{assert_kind, refused, run};
 use crate::fixture::{Counted, batch, longs, rows, session, table};
@@ -40,6 +40,15 @@ async fn what_the_sdk_can_be_told_needs_no_query() {
     let told = explained("t.id BETWEEN 2 AND 7 OR n IS NULL").await;
     assert!(told.contains("DELETE FROM t WHERE id BETWEEN 2 AND 7 OR n IS NULL"), "{told}");
     assert!(!told.contains("DataSource"), "{told}");
+    // A literal is of the widest type, whatever the column is.
+    lake.sql("CREATE TABLE small (id INT, day DATE, at TIMESTAMP)").await.unwrap();
+    for asked in
+        ["id = 2", "id IN (1, 2)", "id > 1 AND id < 5000", "day < '2026-01-01'", "at >= '2026-01-01'"]
+    {
+        let text = format!("EXPLAIN DELETE FROM lake.public.small WHERE {asked}");
+        let told = rows(&ctx, &text).await.join("\n");
+        assert!(told.contains(" WHERE ") && !told.contains("DataSource"), "{told}");
+    }
     for asked in ["id % 2 = 0", "id > 1 AND n = id", "id IN (SELECT 2)"] {
         let asked = explained(asked).await;
         assert!(asked.contains("DataSource") && !asked.contains(" WHERE "), "{asked}");

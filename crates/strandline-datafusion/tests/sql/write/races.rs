@@ -71,3 +71,22 @@ async fn a_merge_within_a_transaction_collides_with_whoever_adds_its_key() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_made_anew_from_itself_beside_appends() {
+    let counted = Counted::new().await;
+    counted.lake.sql("CREATE TABLE t (id BIGINT)").await.unwrap();
+    let other = counted.cold().await;
+    let anew = async {
+        for _ in 0..4 {
+            counted.lake.sql("CREATE OR REPLACE TABLE t AS SELECT id FROM t").await.unwrap();
+        }
+    };
+    let appends = async {
+        for id in 0..12 {
+            other.sql(&format!("INSERT INTO t VALUES ({id})")).await.unwrap();
+        }
+    };
+    futures::join!(anew, appends);
+    assert_eq!(counted.lake.sql("SELECT DISTINCT id FROM t").await.unwrap().count().await.unwrap(), 12);
+}

@@ -3,7 +3,9 @@
 //! A column of UUIDs has bytes of fixed length for DataFusion, which compares them with no text and makes no text of; `to_uuid` reads any text as one. A time is of
 //! nanoseconds for it, which end in 2262, while a column of microseconds goes on. So the rule [`AsCompared`] reads texts as what the column
 //! beside them is. Invariants: a text that is no UUID is an error; what nanoseconds hold is as it was. What does
-//! not belong here: texts that come into a column (`write::given`).
+//! not belong here: texts that come into a column (`write::given`), and decimals beside doubles (`numbers`).
+
+mod numbers;
 
 use std::sync::Arc;
 
@@ -16,10 +18,11 @@ use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::logical_plan::DmlStatement;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, cast, create_udf,
+    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, WriteOp, cast, create_udf,
 };
 use datafusion::optimizer::AnalyzerRule;
 use strandline::ErrorKind;
@@ -40,8 +43,12 @@ pub(crate) fn parse(text: &str) -> Option<[u8; 16]> {
 
 /// Makes `to_uuid` and `uuid_text` known to a session.
 pub(crate) fn register(ctx: &SessionContext) {
-    ctx.register_udf(ScalarUDF::new_from_impl(ToUuid::default()));
-    ctx.register_udf(uuid_text());
+    functions().into_iter().for_each(|function| ctx.register_udf(function));
+}
+
+/// The two of them.
+pub(crate) fn functions() -> [ScalarUDF; 2] {
+    [ScalarUDF::new_from_impl(ToUuid::default()), uuid_text()]
 }
 
 /// `to_uuid`, which `CAST(… AS UUID)` is as well: of a UUID it is the same.
@@ -129,9 +136,13 @@ impl AnalyzerRule for AsCompared {
             return Ok(plan);
         }
         plan.transform_up_with_subqueries(|plan| {
+            let has_doubles = numbers::has_doubles(&plan)?;
+            let is_concerned = |schema: &DFSchema| is_concerned(schema, has_doubles);
             let schema = match &plan {
-                // Its expressions are of two sides, of which one is not among its inputs.
-                LogicalPlan::Dml(_) => return Ok(Transformed::no(plan)),
+                LogicalPlan::Dml(dml) => match of_merge(dml)? {
+                    Some(schema) => is_concerned(&schema).then_some(schema),
+                    None => return Ok(Transformed::no(plan)),
+                },
                 LogicalPlan::TableScan(scan) => {
                     is_concerned(&scan.projected_schema).then(|| DFSchema::clone(&scan.projected_schema))
                 }
@@ -178,11 +189,25 @@ fn has_concern(plan: &LogicalPlan) -> Result<bool> {
 }
 
 /// Whether there are columns beside which something is read. Of most queries there are none, and schemas take long to be put together.
-fn is_concerned(schema: &DFSchema) -> bool {
-    let is = |ty: &DataType| {
-        matches!(ty, DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::FixedSizeBinary(BYTES))
+fn is_concerned(schema: &DFSchema, has_doubles: bool) -> bool {
+    let is = |ty: &DataType| match ty {
+        DataType::Timestamp(TimeUnit::Microsecond, _)
+        | DataType::FixedSizeBinary(BYTES)
+        | DataType::Time64(TimeUnit::Microsecond) => true,
+        ty if ty.is_decimal() => has_doubles,
+        ty => ty.is_floating(),
     };
     schema.fields().iter().any(|field| is(field.data_type()))
+}
+
+/// What the expressions of a MERGE are of: its source, and its target, which is not among its inputs. `None` for other statements.
+fn of_merge(dml: &DmlStatement) -> Result<Option<DFSchema>> {
+    if !matches!(dml.op, WriteOp::MergeInto(_)) {
+        return Ok(None);
+    }
+    let mut schema = DFSchema::clone(dml.input.schema());
+    schema.merge(&DFSchema::try_from_qualified_schema(dml.table_name.clone(), &dml.target.schema())?);
+    Ok(Some(schema))
 }
 
 /// The same expression with what is read in it; without a schema only what needs none.
@@ -208,17 +233,26 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if op.supports_propagation() => {
             let changed = read_beside(&left, &mut [right.as_mut()], schema)?
-                || read_beside(&right, &mut [left.as_mut()], schema)?;
-            let compared = Expr::BinaryExpr(BinaryExpr { left, op, right });
-            Ok(if changed { Transformed::yes(compared) } else { Transformed::no(compared) })
+                || read_beside(&right, &mut [left.as_mut()], schema)?
+                || read_together(&mut [left.as_mut(), right.as_mut()], schema)?;
+            let compared = BinaryExpr { left, op, right };
+            Ok(match numbers::among_zeros(&compared, schema)? {
+                Some(among) => Transformed::yes(among),
+                None => Transformed::new_transformed(Expr::BinaryExpr(compared), changed),
+            })
         }
-        Expr::InList(InList { expr, mut list, negated }) => {
-            let changed = read_beside(&expr, &mut list.iter_mut().collect::<Vec<_>>(), schema)?;
+        Expr::InList(InList { mut expr, mut list, negated }) => {
+            let changed = read_beside(&expr, &mut list.iter_mut().collect::<Vec<_>>(), schema)? || {
+                let mut sides: Vec<&mut Expr> = std::iter::once(expr.as_mut()).chain(&mut list).collect();
+                read_together(&mut sides, schema)?
+            };
+            let changed = numbers::with_both_zeros(&expr, &mut list, schema)? || changed;
             let among = Expr::InList(InList { expr, list, negated });
             Ok(if changed { Transformed::yes(among) } else { Transformed::no(among) })
         }
-        Expr::Between(Between { expr, negated, mut low, mut high }) => {
-            let changed = read_beside(&expr, &mut [low.as_mut(), high.as_mut()], schema)?;
+        Expr::Between(Between { mut expr, negated, mut low, mut high }) => {
+            let changed = read_beside(&expr, &mut [low.as_mut(), high.as_mut()], schema)?
+                || read_together(&mut [expr.as_mut(), low.as_mut(), high.as_mut()], schema)?;
             let between = Expr::Between(Between { expr, negated, low, high });
             Ok(if changed { Transformed::yes(between) } else { Transformed::no(between) })
         }
@@ -264,6 +298,26 @@ fn read_beside(column: &Expr, others: &mut [&mut Expr], schema: &DFSchema) -> Re
         _ if is_uuid(&field) => read_uuids(others),
         _ => Ok(false),
     }
+}
+
+/// Reads what is compared as what all of it has in common; whether it did.
+fn read_together(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    Ok(numbers::read(sides, schema)? || read_clocks(sides, schema)?)
+}
+
+/// Times of day of two precisions, of which DataFusion finds no common one.
+fn read_clocks(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let types = sides.iter().map(|side| side.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    let (coarse, fine) = (DataType::Time64(TimeUnit::Microsecond), DataType::Time64(TimeUnit::Nanosecond));
+    if !types.contains(&coarse) || !types.contains(&fine) {
+        return Ok(false);
+    }
+    for (side, ty) in sides.iter_mut().zip(&types) {
+        if *ty == coarse {
+            **side = cast(side.clone(), fine.clone());
+        }
+    }
+    Ok(true)
 }
 
 /// Reads dates, and if one of them is beyond nanoseconds all texts, as times.

@@ -49,7 +49,11 @@ fn written_out(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut asks = false;
     plan.apply_expressions(|expr| {
         asks |= expr.exists(|part| {
-            Ok(matches!(part, Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_)))
+            let is_asked = matches!(
+                part,
+                Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_) | Expr::ScalarSubquery(_)
+            );
+            Ok(is_asked)
         })?;
         Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
@@ -86,10 +90,12 @@ fn own_column(expr: Expr) -> Result<Transformed<Expr>> {
 }
 
 /// A query of a row that aggregates without groups gives one row whatever there is: DataFusion joins by what it found, and finds none of nothing.
-/// An OFFSET of such a query it passes over in EXISTS.
+/// An OFFSET of such a query it passes over in EXISTS, and what filters the one row it asks of the rows that were found.
 fn of_one_row(expr: Expr) -> Result<Transformed<Expr>> {
     let query = match &expr {
-        Expr::Exists(Exists { subquery, .. }) | Expr::InSubquery(InSubquery { subquery, .. }) => subquery,
+        Expr::Exists(Exists { subquery, .. })
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::ScalarSubquery(subquery) => subquery,
         _ => return Ok(Transformed::no(expr)),
     };
     if query.outer_ref_columns.is_empty() {
@@ -103,6 +109,7 @@ fn of_one_row(expr: Expr) -> Result<Transformed<Expr>> {
         ));
     }
     match (rows.is_one, rows.is_filtered) {
+        (true, false) if matches!(expr, Expr::ScalarSubquery(_)) => Ok(Transformed::no(expr)),
         (false, _) => Ok(Transformed::no(expr)),
         (true, true) => {
             let message = "HAVING or LIMIT of an aggregate in a query of the row around it: write a condition on (SELECT …)";

@@ -136,6 +136,7 @@ impl AnalyzerRule for AsCompared {
             return Ok(plan);
         }
         plan.transform_up_with_subqueries(|plan| {
+            let (plan, is_joined) = numbers::joined(plan);
             let has_doubles = numbers::has_doubles(&plan)?;
             let is_concerned = |schema: &DFSchema| is_concerned(schema, has_doubles);
             let schema = match &plan {
@@ -161,7 +162,8 @@ impl AnalyzerRule for AsCompared {
                 let read = expr.transform_up(|expr| read(expr, schema.as_ref()))?;
                 Ok(if read.transformed { read.update_data(|expr| name.restore(expr)) } else { read })
             })?;
-            if read.transformed { read.map_data(LogicalPlan::recompute_schema) } else { Ok(read) }
+            let read = if read.transformed { read.map_data(LogicalPlan::recompute_schema)? } else { read };
+            Ok(Transformed::new_transformed(read.data, read.transformed || is_joined))
         })
         .map(|done| done.data)
     }
@@ -255,6 +257,16 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 || read_together(&mut [expr.as_mut(), low.as_mut(), high.as_mut()], schema)?;
             let between = Expr::Between(Between { expr, negated, low, high });
             Ok(if changed { Transformed::yes(between) } else { Transformed::no(between) })
+        }
+        Expr::Case(mut case) => {
+            let whens = case.when_then_expr.iter_mut().map(|(when, _)| when.as_mut());
+            let changed = match case.expr.as_deref_mut() {
+                Some(expr) => {
+                    read_together(&mut std::iter::once(expr).chain(whens).collect::<Vec<_>>(), schema)?
+                }
+                None => false,
+            };
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::Cast(Cast { expr, field })
             if field.data_type().is_string()

@@ -24,6 +24,24 @@ pub(super) fn has_doubles(plan: &LogicalPlan) -> Result<bool> {
     Ok(has)
 }
 
+/// A join by decimals on one side and doubles on the other as one by doubles; whether it is one.
+pub(super) fn joined(plan: LogicalPlan) -> (LogicalPlan, bool) {
+    let LogicalPlan::Join(mut join) = plan else { return (plan, false) };
+    let mut changed = false;
+    for (left, right) in &mut join.on {
+        let types = (left.get_type(join.left.schema()), right.get_type(join.right.schema()));
+        let (Ok(of_left), Ok(of_right)) = types else { continue };
+        let decimal = match (of_left.is_decimal(), of_right.is_decimal()) {
+            (true, false) if of_right.is_floating() => left,
+            (false, true) if of_left.is_floating() => right,
+            _ => continue,
+        };
+        *decimal = cast(decimal.clone(), DataType::Float64);
+        changed = true;
+    }
+    (LogicalPlan::Join(join), changed)
+}
+
 /// Reads decimals and doubles that are compared as numbers of one kind; whether there were both.
 pub(super) fn read(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
     let types = sides.iter().map(|side| side.get_type(schema)).collect::<Result<Vec<_>>>()?;

@@ -183,7 +183,7 @@ fn is_recursive(query: &Query) -> bool {
 
 fn of_pipe(operator: &PipeOperator) -> Refusal {
     match operator {
-        PipeOperator::Join(join) => of_join(join),
+        PipeOperator::Join(join) => of_join(join).or_else(|| of_merged_column(&[], join)),
         _ => None,
     }
 }
@@ -351,7 +351,8 @@ fn of_merged_column(left: &[&TableFactor], join: &Join) -> Refusal {
         (Some(left), Some(right)) => left < *right,
         _ => false,
     };
-    let is_right = keeps_left && left.iter().all(is_first);
+    // Of a pipe it is not known what stands on the left.
+    let is_right = keeps_left && !left.is_empty() && left.iter().all(is_first);
     first([(
         !is_right,
         "USING or NATURAL of this outer join",

@@ -79,7 +79,7 @@ impl Run<'_> {
             return Err(refused(ErrorKind::Unsupported, message));
         }
         let parameters = parameters(&statement).map_err(external)?.max(types.len());
-        self.planned_once(DfStatement::Statement(Box::new(statement.clone()))).await?;
+        Box::pin(self.planned_once(DfStatement::Statement(Box::new(statement.clone())))).await?;
         self.standing.prepared.insert(name, Prepared { statement, types, parameters });
         Ok(())
     }

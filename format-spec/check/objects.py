@@ -5,7 +5,7 @@ Parsers as in `wire`. The checks of a whole history, catalog or tree of files ta
 
 from transforms import result_type, transform
 from trees import (
-    CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, number_map, root_of, same_object)
+    CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, number_map, root_of, runs, same_object)
 from values import FIELD_ID, MAX_FIELD_ID, Schema, check_value
 from wire import (
     BOOLEAN, COLUMN_NAME, HEX32, REF, TABLE_NAME, U64, UUID, bounded, choice, ensure, fold, integer, listing, optional,
@@ -22,7 +22,7 @@ AUTHOR, MESSAGE, LABEL, SQL = bounded(1024), bounded(64 << 10), bounded(255), bo
 CHANGE = record({
     "table": UUID, "name": TABLE_NAME, "type": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
     "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS},
-    "renumbered": optional(record({"files": number_map, "rows": number_map}))})
+    "renumbered": optional(record({"files": number_map, "rows": number_map, "same": optional(runs, [])}))})
 
 NODES_OF = {"create": (False, True), "drop": (True, False)}
 

@@ -162,6 +162,20 @@ def step(value):
     return [U64(value[0]), integer(-2**63, 2**63 - 1)(value[1])]
 
 
+def runs(value):
+    """Ids in a row that others stand for: the first, how many, and by how much those are greater [COM-9, MRG-4]."""
+    found = listing(run)(value)
+    ensure(all(one[0] + one[1] <= two[0] for one, two in zip(found, found[1:])), "runs of ids that do not ascend")
+    return found
+
+
+def run(value):
+    ensure(isinstance(value, list) and len(value) == 3, f"not [first, count, by]: {show(value)}")
+    first, count, by = U64(value[0]), U64(value[1]), integer(-2**63, 2**63 - 1)(value[2])
+    ensure(count > 0 and first + count < 2**64 and first + by >= 0 and first + by + count < 2**64, f"no run of ids: {show(value)}")
+    return [first, count, by]
+
+
 def shifts(value):
     """A translation of stored row ids, in which no pair begins at an id that has no number then [FILE-9]."""
     pairs = number_map(value)

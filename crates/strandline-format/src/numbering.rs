@@ -174,6 +174,21 @@ pub struct Piece {
     pub by: i64,
 }
 
+impl Piece {
+    /// The same from the other branch to this one.
+    fn reversed(&self) -> Result<Self> {
+        let first = self.first.checked_add_signed(self.by);
+        let end = self.end.checked_add_signed(self.by);
+        match (first, end, self.by.checked_neg()) {
+            (Some(first), Some(end), Some(by)) => Ok(Self { first, end, by }),
+            _ => {
+                let message = format!("the ids from {} cannot be greater by {}", self.first, self.by);
+                Err(Error::malformed(message))
+            }
+        }
+    }
+}
+
 /// What is known of a translation: the ids between its pieces are not translated.
 ///
 /// Invariant: the pieces ascend and are disjoint.
@@ -221,18 +236,7 @@ impl Pieces {
     /// # Errors
     /// `Malformed` if a piece has no numbers on the other branch, or two pieces have the same ones.
     pub fn reversed(&self) -> Result<Self> {
-        let reverse = |piece: &Piece| {
-            let first = piece.first.checked_add_signed(piece.by);
-            let end = piece.end.checked_add_signed(piece.by);
-            match (first, end, piece.by.checked_neg()) {
-                (Some(first), Some(end), Some(by)) => Ok(Piece { first, end, by }),
-                _ => Err(Error::malformed(format!(
-                    "the ids from {} cannot be greater by {}",
-                    piece.first, piece.by
-                ))),
-            }
-        };
-        let reversed = Self::of(self.0.iter().map(reverse).collect::<Result<Vec<_>>>()?.into_iter());
+        let reversed = Self::of(self.0.iter().map(Piece::reversed).collect::<Result<Vec<_>>>()?.into_iter());
         match reversed.0.windows(2).find(|pair| pair[0].end > pair[1].first) {
             Some(pair) => Err(Error::malformed(format!("two ids have the number {} alike", pair[1].first))),
             None => Ok(reversed),
@@ -265,6 +269,67 @@ impl Pieces {
             }
         }
         Ok(Self::of(all.into_iter()))
+    }
+
+    /// The ids on the other branch with those that they have here; of several that have one number there the first.
+    ///
+    /// # Errors
+    /// `Malformed` if a piece has no numbers on the other branch.
+    pub fn backwards(&self) -> Result<Self> {
+        let mut back: Vec<Piece> = self.0.iter().map(Piece::reversed).collect::<Result<_>>()?;
+        back.sort_by_key(|piece| piece.first);
+        let mut end = 0;
+        for piece in &mut back {
+            piece.first = piece.first.max(end);
+            end = end.max(piece.end);
+        }
+        Ok(Self::of(back.into_iter()))
+    }
+
+    /// Whether any of the ids from the first to the last one is told.
+    #[must_use]
+    pub fn meets(&self, (first, last): (u64, u64)) -> bool {
+        self.0
+            .get(self.0.partition_point(|piece| piece.end <= first))
+            .is_some_and(|piece| piece.first <= last)
+    }
+
+    /// The pieces as they are written.
+    pub(crate) fn to_runs(&self) -> Vec<(u64, u64, i64)> {
+        self.0.iter().map(|piece| (piece.first, piece.end - piece.first, piece.by)).collect()
+    }
+
+    /// The pieces that were read [COM-9].
+    pub(crate) fn from_runs(runs: Vec<(u64, u64, i64)>) -> Result<Self> {
+        let mut pieces: Vec<Piece> = Vec::with_capacity(runs.len());
+        for (first, count, by) in runs {
+            let end = first.checked_add(count).filter(|end| *end > first);
+            let end = end.ok_or_else(|| Error::invalid(format!("a run of {count} ids from {first}")))?;
+            if pieces.last().is_some_and(|before| before.end > first) {
+                return Err(Error::invalid(format!("the run from {first} is out of order")));
+            }
+            let piece = Piece { first, end, by };
+            piece.reversed()?;
+            pieces.push(piece);
+        }
+        Ok(Self(pieces))
+    }
+
+    /// Single ids, each with the one that it has on the other branch.
+    ///
+    /// # Errors
+    /// `TooLarge` if one is further away than a number can say.
+    pub fn of_pairs(pairs: &std::collections::BTreeMap<u64, u64>) -> Result<Self> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (from, to) in pairs {
+            let by = i64::try_from(i128::from(*to) - i128::from(*from));
+            let by = by.map_err(|_| Error::too_large(format!("ids {from} and {to} are too far apart")))?;
+            match pieces.last_mut().filter(|last| last.end == *from && last.by == by) {
+                Some(last) => last.end += 1,
+                None => pieces.push(Piece { first: *from, end: from + 1, by }),
+            }
+        }
+        Ok(Self(pieces))
     }
 
     /// Both translations together; where both tell an id, this one's word counts.
@@ -321,7 +386,7 @@ impl Pieces {
 /// use strandline_format::{NumberMap, Renumbering, RowId, Step};
 ///
 /// let rows = NumberMap::new([Step { from: 10, by: 5 }])?;
-/// let renumbering = Renumbering { files: NumberMap::default(), rows };
+/// let renumbering = Renumbering { rows, ..Renumbering::default() };
 /// assert!(!renumbering.is_identity());
 /// assert_eq!(renumbering.row(RowId(12)), Some(RowId(17)));
 /// # Ok::<(), strandline_format::Error>(())
@@ -332,13 +397,16 @@ pub struct Renumbering {
     pub files: NumberMap,
     /// Of row ids.
     pub rows: NumberMap,
+    /// Ids that no row has here, because a row of this branch's own stands for it: of two with one key, the one that was left out, with the id of
+    /// the one that stands.
+    pub same: Pieces,
 }
 
 impl Renumbering {
     /// Whether every id stays.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.files.is_identity() && self.rows.is_identity()
+        self.files.is_identity() && self.rows.is_identity() && self.same == Pieces::default()
     }
 
     /// A file id on the other branch.
@@ -409,6 +477,22 @@ mod tests {
         for id in 0..40 {
             assert_eq!(both.get(id), first.get(id).and_then(|id| next.get(id)), "{id}");
         }
+    }
+
+    #[test]
+    fn pairs_become_runs_and_come_back_from_them() {
+        let pairs = [(5, 9), (6, 10), (7, 3), (9, 12), (20, 9)].into_iter().collect();
+        let same = Pieces::of_pairs(&pairs).unwrap();
+        assert_eq!(same.to_runs(), [(5, 2, 4), (7, 1, -4), (9, 1, 3), (20, 1, -11)]);
+        assert_eq!(Pieces::from_runs(same.to_runs()).unwrap(), same);
+        // Two stand for one: the way back is that of the first.
+        let back = same.backwards().unwrap();
+        assert_eq!([3, 9, 10, 12, 13].map(|id| back.get(id)), [Some(7), Some(5), Some(6), Some(9), None]);
+        assert!(same.meets((8, 9)) && same.meets((0, 5)) && !same.meets((10, 19)) && !same.meets((21, 99)));
+        for wrong in [(3, 0, 1), (3, u64::MAX, 1), (3, 1, -4), (u64::MAX - 1, 1, 5)] {
+            assert!(Pieces::from_runs(vec![wrong]).is_err(), "{wrong:?}");
+        }
+        assert!(Pieces::from_runs(vec![(3, 2, 1), (4, 1, 1)]).is_err());
     }
 
     #[test]

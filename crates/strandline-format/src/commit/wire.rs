@@ -14,7 +14,7 @@ use crate::history::MergedCommit;
 use crate::id::{Seq, TableId, TxnId};
 use crate::json::{self, Header, Wire, unique_map};
 use crate::name::TableName;
-use crate::numbering::{NumberMap, Renumbering};
+use crate::numbering::{NumberMap, Pieces, Renumbering};
 use crate::text::{Author, CommitProperties, Message};
 use crate::time::Timestamp;
 
@@ -78,6 +78,8 @@ struct ChangeV1 {
 struct RenumberedV1 {
     files: Vec<(u64, i64)>,
     rows: Vec<(u64, i64)>,
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
+    same: Vec<(u64, u64, i64)>,
 }
 
 /// What a change is of, where it does not say so; `null` says nothing [JSON-9].
@@ -225,7 +227,7 @@ impl TryFrom<ChangeV1> for TableChange {
 
 impl From<&Renumbering> for RenumberedV1 {
     fn from(numbers: &Renumbering) -> Self {
-        Self { files: numbers.files.to_pairs(), rows: numbers.rows.to_pairs() }
+        Self { files: numbers.files.to_pairs(), rows: numbers.rows.to_pairs(), same: numbers.same.to_runs() }
     }
 }
 
@@ -233,6 +235,10 @@ impl TryFrom<RenumberedV1> for Renumbering {
     type Error = Error;
 
     fn try_from(wire: RenumberedV1) -> Result<Self> {
-        Ok(Self { files: NumberMap::from_pairs(wire.files)?, rows: NumberMap::from_pairs(wire.rows)? })
+        Ok(Self {
+            files: NumberMap::from_pairs(wire.files)?,
+            rows: NumberMap::from_pairs(wire.rows)?,
+            same: Pieces::from_runs(wire.same)?,
+        })
     }
 }

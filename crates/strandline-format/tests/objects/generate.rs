@@ -1,5 +1,7 @@
 //! Values of every object, at random but within the rules.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use strandline_format::tree::Root;
 use strandline_format::*;
@@ -275,7 +277,8 @@ pub(crate) fn commit() -> impl Strategy<Value = Commit> {
             let catalog = if parents == Parents::None { Root::default() } else { catalog };
             if parents.merged().is_some() {
                 let files = NumberMap::new([Step { from: 3, by: 7 }, Step { from: 9, by: -2 }]).unwrap();
-                let renumbered = Some(Renumbering { files, rows: NumberMap::default() });
+                let same = Pieces::of_pairs(&BTreeMap::from([(4, 2), (5, 3), (9, 8)])).unwrap();
+                let renumbered = Some(Renumbering { files, rows: NumberMap::default(), same });
                 changes
                     .iter_mut()
                     .for_each(|change: &mut TableChange| change.renumbered = renumbered.clone());

@@ -227,7 +227,7 @@ async fn one_base(kin: &Kin) -> Result<HistoryEntry> {
             continue;
         }
         let message = format!(
-            "commit {} (version {}) was picked as {} (version {}), and what it brought would be there twice: pick the other commits one by one as well, or reset that branch to before the pick",
+            "commit {} (version {}) was picked as {} (version {}), and what it brought would be there twice: pick the other commits one by one as well",
             of.commit.hash, of.seq, copy.commit.hash, copy.seq
         );
         return Err(Error::new(ErrorKind::Unsupported, message));

@@ -5,20 +5,21 @@
 //! differently, or that one side changed and the other deleted, is a conflict and never guessed at. What does not belong here: how it
 //! was found that both sides touched a row (`rows`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{and, filter_record_batch, interleave_record_batch, not, or};
 use futures::TryStreamExt;
 use strandline_format::merge::RowFate;
-use strandline_format::{DeletionVector, Field, FieldId, FileEntry, FileId, RowId, Schema};
+use strandline_format::{DeletionVector, Field, FieldId, FileEntry, FileId, Pieces, RowId, Schema};
 
 use crate::changes::{broken, columns, differing, differing_column, ids, only, read};
 use crate::error::Result;
 use crate::merge::choices::{RowChoice, RowChoices, Side};
 use crate::merge::conflict::Contested;
+use crate::merge::table::told_as;
 use crate::scan::{LAST_UPDATED, ROW_ID};
 use crate::table::TableState;
 use crate::transaction::key::Key;
@@ -73,6 +74,8 @@ pub(super) struct Places<'a> {
     pub(super) schema: Arc<Schema>,
     /// The fields of the key.
     pub(super) key: Vec<FieldId>,
+    /// Rows that others stand for.
+    pub(super) same: &'a Pieces,
 }
 
 /// The values of some rows on one side.
@@ -90,6 +93,8 @@ pub(super) struct Cells {
     base: Values,
     ours: Values,
     theirs: Values,
+    /// Ids that rows of the other side are told by and have not.
+    stand_in: BTreeSet<u64>,
 }
 
 impl Places<'_> {
@@ -108,7 +113,14 @@ impl Places<'_> {
         };
         let fields = schema.fields().iter().enumerate();
         let key = fields.filter(|(_, field)| holds(field)).map(|(at, _)| at).collect();
-        Ok(Cells { schema, key_fields: self.key.clone(), key, base, ours, theirs })
+        let back = self.same.backwards()?;
+        let is_stood_for = |id: &u64| back.get(*id).is_some();
+        let all = contested.iter().map(|row| row.row.row.0);
+        let stand_in = match self.same.as_slice() {
+            [] => BTreeSet::new(),
+            _ => all.filter(is_stood_for).collect(),
+        };
+        Ok(Cells { schema, key_fields: self.key.clone(), key, base, ours, theirs, stand_in })
     }
 
     async fn side(
@@ -133,7 +145,21 @@ impl Places<'_> {
                 found.try_collect().await?
             }
         };
-        Values::of(&batches)
+        match self.same.as_slice() {
+            [] => Values::of(&batches),
+            _ => Values::of(&batches.iter().map(|batch| self.told(batch)).collect::<Result<Vec<_>>>()?),
+        }
+    }
+
+    /// Rows under the ids that they are told by.
+    fn told(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let told = ids(batch)?.values().iter().map(|id| told_as(self.same, *id));
+        let told: ArrayRef = Arc::new(UInt64Array::from_iter_values(told));
+        let mut columns = batch.columns().to_vec();
+        if let Some((at, _)) = batch.schema().column_with_name(ROW_ID.0) {
+            columns[at] = told;
+        }
+        RecordBatch::try_new(batch.schema(), columns).map_err(broken)
     }
 }
 
@@ -223,11 +249,12 @@ impl Cells {
         let mut given = Vec::with_capacity(both.len());
         for (row, id) in both.iter().enumerate() {
             let (ours, theirs) = (merged.ours.value(row), merged.theirs.value(row));
-            let mixed = !merged.conflict.value(row) && ours && theirs;
-            given.push(mixed);
-            let choice = match (merged.conflict.value(row), ours, theirs) {
+            // A row of theirs that one of ours stands for has another id, and is written under ours.
+            let is_given = theirs && (ours || self.stand_in.contains(id));
+            given.push(!merged.conflict.value(row) && is_given);
+            let choice = match (merged.conflict.value(row), is_given, theirs) {
                 (true, ..) => continue,
-                (false, true, true) => RowChoice::Given,
+                (false, true, _) => RowChoice::Given,
                 (false, false, true) => RowChoice::Side(Side::Theirs),
                 (false, _, false) => RowChoice::Side(Side::Ours),
             };

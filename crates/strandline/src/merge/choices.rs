@@ -100,6 +100,8 @@ pub(crate) struct RowChoices {
     pub(crate) others: Option<Side>,
     /// Places of ours, and of theirs under the ids that theirs has, that lose their row because another one has its key [REB-17].
     pub(crate) lost: [BTreeMap<FileId, DeletionVector>; 2],
+    /// Rows of theirs that are left out, with those of ours that have their key and stand for them [MRG-4].
+    pub(crate) same: BTreeMap<u64, u64>,
 }
 
 /// What becomes of one contested row.

@@ -10,7 +10,8 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use strandline_format::merge::TableConflict;
 use strandline_format::{
-    FieldId, FileEntry, FileId, RowId, RowIds, Schema, SchemaMerge, Seq, Table as TableNode, TableName,
+    FieldId, FileEntry, FileId, Pieces, Renumbering, RowId, RowIds, Schema, SchemaMerge, Seq,
+    Table as TableNode, TableName,
 };
 
 use crate::changes::{broken, ids};
@@ -54,7 +55,7 @@ impl TableBringing<'_> {
             found.conflicts.push(Conflict::of_table(self.ours.table.id, &self.ours.name, kind));
             return Ok(None);
         }
-        let our_places = theirs.our_places(self.ours, self.trees).await?;
+        let our_places = theirs.our_places(self.ours, self.trees, translated.seeks).await?;
         let our_came = match translated.came.is_empty() || self.key(theirs).is_empty() {
             true => Vec::new(),
             false => theirs.our_came(self.ours, self.trees).await?,
@@ -153,6 +154,7 @@ impl TableBringing<'_> {
                 our_came: &sides.our_came,
                 whole: &sides.theirs.theirs,
                 known: &sides.theirs.known,
+                same: &translated.same,
                 restores: translated.restores,
                 next: translated.next,
             }),
@@ -176,7 +178,8 @@ impl TableBringing<'_> {
             let files = write_rows(into, &self.ours.objects, self.rebase.era, &choices.given).await?;
             files.into_iter().try_for_each(|file| draft.add(file, RowIds::Stored))?;
         }
-        draft.renumbered = Some(translated.numbers.clone());
+        let same = Pieces::of_pairs(&choices.same)?.or(&translated.numbers.same);
+        draft.renumbered = Some(Renumbering { same, ..translated.numbers.clone() });
         Ok(Some(draft))
     }
 
@@ -248,6 +251,7 @@ impl TableBringing<'_> {
             theirs: (&their_state, by_id(listed(&translated.draft.table))),
             schema: Arc::new(schema),
             key: self.key(theirs),
+            same: &translated.same,
         };
         let files: &BTreeMap<FileId, FileEntry> = &places.base.1;
         let is_lost = |row: &&Contested| row.base.is_some_and(|(file, _)| !files.contains_key(&file));

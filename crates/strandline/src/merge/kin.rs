@@ -43,6 +43,8 @@ pub(crate) struct Kin {
 pub(crate) struct Known {
     pub(crate) files: Pieces,
     pub(crate) rows: Pieces,
+    /// Rows of theirs that one of ours stands for, which has another id.
+    pub(crate) same: Pieces,
     /// Below these, numbers are the same on both sides whatever was merged.
     pub(crate) shared: Ends,
     /// Whether merges since have given numbers of the one side to the other.
@@ -74,29 +76,39 @@ impl Known {
 
     /// The numbers of ours in those of theirs.
     pub(crate) fn reversed(&self) -> Result<Self> {
-        Ok(Self { files: self.files.reversed()?, rows: self.rows.reversed()?, ..self.clone() })
+        let (files, rows) = (self.files.reversed()?, self.rows.reversed()?);
+        Ok(Self { files, rows, same: self.same.backwards()?, ..self.clone() })
     }
 
     /// What a merge has recorded of what it merged [MRG-4].
-    fn recorded(numbers: &Renumbering, ends: Ends) -> Self {
+    fn recorded(numbers: &Renumbering, ends: Ends) -> Result<Self> {
         let (files, rows) = (numbers.files.pieces(ends.file), numbers.rows.pieces(ends.row));
-        Self { files, rows, shared: Ends::default(), met: true }
+        let same = rows.then(&numbers.same)?;
+        Ok(Self { files, rows, same, shared: Ends::default(), met: true })
     }
 
     /// These numbers and then others.
     fn then(&self, next: &Self) -> Result<Self> {
-        Ok(Self { files: self.files.then(&next.files)?, rows: self.rows.then(&next.rows)?, ..next.clone() })
+        let same = self.same.then(&next.same)?;
+        let same = same.or(&self.same.then(&next.rows)?).or(&self.rows.then(&next.same)?);
+        Ok(Self {
+            files: self.files.then(&next.files)?,
+            rows: self.rows.then(&next.rows)?,
+            same,
+            ..next.clone()
+        })
     }
 
     /// What is told elsewhere of numbers that are not told here.
     fn add(&mut self, other: &Self) {
         (self.files, self.rows) = (self.files.or(&other.files), self.rows.or(&other.rows));
+        self.same = self.same.or(&other.same);
         self.met = true;
     }
 
     fn below(shared: Ends) -> Self {
         let (files, rows) = (Pieces::shared(shared.file), Pieces::shared(shared.row));
-        Self { files, rows, shared, met: false }
+        Self { files, rows, same: Pieces::default(), shared, met: false }
     }
 }
 
@@ -358,7 +370,7 @@ impl Numbers<'_> {
             let Some(of) = of.iter().find(|other| other.commit.hash == merged.commit.hash) else { continue };
             let Some(numbers) = self.recorded(by).await? else { continue };
             let ends = self.ends_at(&self.kin.commit(of).await?).await?;
-            return Ok(Some((Known::recorded(&numbers, ends), Met { by: by.clone(), of: of.clone() })));
+            return Ok(Some((Known::recorded(&numbers, ends)?, Met { by: by.clone(), of: of.clone() })));
         }
         Ok(None)
     }
@@ -368,7 +380,7 @@ impl Numbers<'_> {
         let Some(merged) = by.merged else { return Ok(None) };
         let Some(numbers) = self.recorded(by).await? else { return Ok(None) };
         let merged = self.kin.merged(&merged).await?;
-        let recorded = Known::recorded(&numbers, self.ends_at(&merged).await?);
+        let recorded = Known::recorded(&numbers, self.ends_at(&merged).await?)?;
         self.between(&merged, from).await?.then(&recorded).map(Some)
     }
 

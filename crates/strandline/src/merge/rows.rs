@@ -75,11 +75,12 @@ impl TableRebase<'_> {
         let bounds = sought.bounds;
         let their_places = self.their_places();
         let theirs = TableState { table: Arc::new(self.theirs.table.clone()), ..self.ours.clone() };
-        for entry in our_places.iter().filter(|entry| may_hold(entry, bounds)) {
+        let may_hold = |entry: &&FileEntry| may_hold(entry, bounds) || self.may_be_told_otherwise(entry);
+        for entry in our_places.iter().filter(may_hold) {
             self.look((self.ours, entry), self.told, &mut sought, |row| &mut row.ours).await?;
         }
         let told = if self.brought.is_some() { self.told } else { UNSETTLED };
-        for entry in their_places.iter().filter(|entry| may_hold(entry, bounds)) {
+        for entry in their_places.iter().filter(may_hold) {
             self.look((&theirs, entry), told, &mut sought, |row| &mut row.theirs).await?;
         }
         if self.restores_on_both() {
@@ -164,9 +165,9 @@ impl TableRebase<'_> {
             };
             identify(self.base, &file.base, &others, |row| {
                 let [ours, theirs] = [&file.ours, &file.theirs].map(|deletes| side(deletes, row.position));
-                let base = Some((file.base.id, row.position));
-                sought.rows.insert(row.id, Row { base, version: row.updated, ours, theirs });
-                sought.bounds = (sought.bounds.0.min(row.id), sought.bounds.1.max(row.id));
+                let (base, id) = (Some((file.base.id, row.position)), self.told_as(row.id));
+                sought.rows.insert(id, Row { base, version: row.updated, ours, theirs });
+                sought.bounds = (sought.bounds.0.min(id), sought.bounds.1.max(id));
                 Ok(())
             })
             .await?;
@@ -184,7 +185,7 @@ impl TableRebase<'_> {
     ) -> Result<()> {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |found| {
-            if let Some(row) = sought.rows.get_mut(&found.id) {
+            if let Some(row) = sought.rows.get_mut(&self.told_as(found.id)) {
                 let moved = row.version <= told && found.updated == row.version;
                 let fate = if moved { RowFate::Moved } else { RowFate::Changed };
                 *side(row) = Side { fate, place: Some((entry.id, found.position)) };

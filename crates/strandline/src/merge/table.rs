@@ -22,6 +22,9 @@ use crate::transaction::check_rows;
 use crate::transaction::draft::Draft;
 use crate::tree::{Change, KeyRange};
 
+/// Through how many rows one may be stood for.
+const LINKS: usize = 8;
+
 /// One table on all sides.
 pub(super) struct TableRebase<'a> {
     pub(super) base: &'a TableState,
@@ -57,6 +60,8 @@ pub(super) struct Brought<'a> {
     pub(super) whole: &'a TableState,
     /// Its numbers in those of ours.
     pub(super) known: &'a Known,
+    /// Rows of theirs and of the base that one of ours stands for, which is the same row under another id.
+    pub(super) same: &'a Pieces,
     /// Whether rows are among them that came back, from a version that is neither the base nor since.
     pub(super) restores: bool,
     /// The first numbers that are left.
@@ -198,6 +203,17 @@ impl TableRebase<'_> {
         self.conflict(ConflictKind::Constraint(name, error.message().to_owned()))
     }
 
+    /// The id by which a row is told: that of the row which stands for it, if there is one.
+    pub(super) fn told_as(&self, id: u64) -> u64 {
+        self.brought.map_or(id, |brought| told_as(brought.same, id))
+    }
+
+    /// Whether rows of a file may be told by other ids than they have.
+    pub(super) fn may_be_told_otherwise(&self, entry: &FileEntry) -> bool {
+        let meets = |brought: Brought<'_>| may_meet(brought.same, entry);
+        self.brought.is_some_and(meets)
+    }
+
     pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {
         Conflict::of_table(self.ours.table.id, &self.ours.name, kind)
     }
@@ -210,8 +226,28 @@ impl TableRebase<'_> {
         let (base, ours, theirs) = (&self.base.table, &self.ours.table, &self.theirs.table);
         let files = Pieces::shared(base.next_file.0).complete(theirs.next_file.0, ours.next_file.0)?;
         let rows = Pieces::shared(base.next_row.0).complete(theirs.next_row.0, ours.next_row.0)?;
-        Ok((Renumbering { files: files.0, rows: rows.0 }, FileId(files.1), RowId(rows.1)))
+        Ok((
+            Renumbering { files: files.0, rows: rows.0, ..Renumbering::default() },
+            FileId(files.1),
+            RowId(rows.1),
+        ))
     }
+}
+
+/// The id of the row that stands for one. Rows that stand for it may themselves be stood for, by what another branch had put in under the key.
+pub(super) fn told_as(same: &Pieces, mut id: u64) -> u64 {
+    for _ in 0..same.as_slice().len().min(LINKS) {
+        match same.get(id) {
+            Some(other) => id = other,
+            None => break,
+        }
+    }
+    id
+}
+
+/// Whether a file may hold rows that others stand for.
+pub(super) fn may_meet(same: &Pieces, entry: &FileEntry) -> bool {
+    !same.as_slice().is_empty() && entry.row_id_bounds().is_none_or(|bounds| same.meets(bounds))
 }
 
 /// A schema to read rows by that were written under another one: with nulls wherever that one let them be.

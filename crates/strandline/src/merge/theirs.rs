@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Era, FileEntry, FileId, Files, Renumbering, RowId, Schema, SchemaMerge, Seq, Table as TableNode,
-    TableSchema, Totals,
+    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, SchemaMerge, Seq,
+    Table as TableNode, TableSchema, Totals,
 };
 
 use crate::changes::{Part, Sides, empty};
@@ -20,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::merge::keys;
 use crate::merge::kin::{Ends, Known};
 use crate::merge::places::{came, came_with};
+use crate::merge::table::may_meet;
+use crate::scan::{deletion_vector, identify};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
 use crate::tree::Trees;
@@ -71,11 +73,15 @@ pub(crate) struct Translated {
     pub(crate) draft: Draft,
     /// The numbers of theirs in those of ours, all of them [MRG-4].
     pub(crate) numbers: Renumbering,
+    /// Rows of theirs and of the base, in these numbers, that a row of ours stands for.
+    pub(crate) same: Pieces,
     /// The first numbers of ours that are left then.
     pub(crate) next: Ends,
-    /// Files of the base that theirs changed and ours never had: of a commit that is picked alone [MRG-9], or of a table that was
+    /// Files of the base in which theirs changed rows that ours never had: of a commit that is picked alone [MRG-9], or of a table that was
     /// kept as ours at the last merge.
     pub(crate) strangers: Vec<FileId>,
+    /// Whether there are other such files, whose rows ours knows and has wherever the base has not.
+    pub(crate) seeks: bool,
     /// The places that theirs has and the base has not, of rows that the base can know.
     pub(crate) places: Vec<FileEntry>,
     /// The same of any rows.
@@ -92,10 +98,12 @@ impl Theirs {
         let (their_table, our_table) = (&self.theirs.table, &ours.table);
         let files = self.known.files.complete(their_table.next_file.0, our_table.next_file.0)?;
         let rows = self.known.rows.complete(their_table.next_row.0, our_table.next_row.0)?;
-        let numbers = Renumbering { files: files.0, rows: rows.0 };
+        let stood_for = rows.0.pieces(their_table.next_row.0).reversed()?.then(&self.known.same)?;
+        let numbers = Renumbering { files: files.0, rows: rows.0, same: stood_for };
         let next = Ends { file: files.1, row: rows.1 };
         let mut sides = (Root::<Files>::default(), Root::<Files>::default());
         let (mut places, mut came, mut strangers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seeks = false;
         // What it took from elsewhere since the branches parted may stand in files by now that it added itself.
         let mut restores = self.mixes || their_table.restored > self.shared;
         let on_one_line = Known::on_one_line(&base.table, their_table);
@@ -105,15 +113,21 @@ impl Theirs {
             BaseNumbers::Own(own) => &own.of_theirs,
         };
         let of_base = self.of_base((&base, ours), &numbers)?;
+        let same = of_base.same.or(&numbers.same);
         let shared = self.shared_files();
         let sides_of = Sides { trees, before: &base.table, after: their_table, known };
         for change in sides_of.files().await? {
             let is_known = |entry: &FileEntry| self.known.files.get(entry.id.0).is_some();
-            strangers
-                .extend(change.before.iter().filter(|entry| !self.has_come(entry)).map(|entry| entry.id));
+            if let Some(before) = change.before.as_ref().filter(|entry| !self.has_come(entry)) {
+                if self.knows_rows(&base, (before, change.after.as_ref())).await? {
+                    seeks = true;
+                } else {
+                    strangers.push(before.id);
+                }
+            }
             if let Some(Part { entry, is_fresh }) = came_with(&change, (&base, &self.theirs), known).await? {
                 let renumbered = numbers.renumber(&entry)?;
-                if !is_fresh {
+                if !is_fresh || may_meet(&same, &renumbered) {
                     restores |= change.before.is_some() || is_known(&entry);
                     places.push(renumbered.clone());
                 }
@@ -137,7 +151,7 @@ impl Theirs {
             our_table.next_file,
             era,
         );
-        Ok(Translated { base, draft, numbers, next, strangers, places, came, restores })
+        Ok(Translated { base, draft, numbers, same, next, strangers, seeks, places, came, restores })
     }
 
     /// The numbers of the base in those of ours.
@@ -146,10 +160,11 @@ impl Theirs {
         Ok(match &self.numbers {
             BaseNumbers::Ours => Renumbering::default(),
             BaseNumbers::Theirs => theirs.clone(),
-            BaseNumbers::Own(own) => Renumbering {
-                files: own.to_ours.files.complete(base.file, ours.file)?.0,
-                rows: own.to_ours.rows.complete(base.row, ours.row)?.0,
-            },
+            BaseNumbers::Own(own) => {
+                let rows = own.to_ours.rows.complete(base.row, ours.row)?.0;
+                let same = rows.pieces(base.row).reversed()?.then(&own.to_ours.same)?;
+                Renumbering { files: own.to_ours.files.complete(base.file, ours.file)?.0, rows, same }
+            }
         })
     }
 
@@ -160,6 +175,41 @@ impl Theirs {
             BaseNumbers::Theirs => self.known.files.get(entry.id.0).is_some(),
             BaseNumbers::Own(own) => own.to_ours.files.get(entry.id.0).is_some(),
         }
+    }
+
+    /// Whether ours has ever had the rows of a file that theirs has taken out of it: files that store ids may hold rows which are older than
+    /// they. Requests: the columns of ids of such files, and deletion vectors that are objects.
+    async fn knows_rows(
+        &self,
+        base: &TableState,
+        (before, after): (&FileEntry, Option<&FileEntry>),
+    ) -> Result<bool> {
+        let deletes = async |state: &TableState, entry: &FileEntry| {
+            let deletes = deletion_vector(&state.objects, state.table.id, entry).await?;
+            Ok::<_, Error>(deletes.unwrap_or_default())
+        };
+        let old = deletes(base, before).await?;
+        let others = match after {
+            None => old,
+            Some(after) => {
+                let new = deletes(&self.theirs, after).await?;
+                if !old.added_since(&new).is_empty() {
+                    return Ok(false);
+                }
+                DeletionVector::below(before.rows)?.added_since(&new.added_since(&old))
+            }
+        };
+        let known = match &self.numbers {
+            BaseNumbers::Own(own) => &own.to_ours.rows,
+            BaseNumbers::Ours | BaseNumbers::Theirs => &self.known.rows,
+        };
+        let mut knows = true;
+        identify(base, before, &others, |row| {
+            knows &= known.get(row.id).is_some();
+            Ok(())
+        })
+        .await?;
+        Ok(knows)
     }
 
     /// Below this the ids of files are of the same files on all sides.
@@ -176,8 +226,9 @@ impl Theirs {
         &self,
         ours: &TableState,
         trees: &Trees,
+        seeks: bool,
     ) -> Result<Option<Vec<FileEntry>>> {
-        if ours.table.restored <= self.shared {
+        if ours.table.restored <= self.shared && !seeks {
             return Ok(None);
         }
         let base = self.base.clone().unwrap_or_else(|| empty(&self.theirs));
@@ -253,7 +304,8 @@ impl Theirs {
             let added = listed.map_or(Seq(0), |listed| listed.added);
             draft.put(None, FileEntry { added, ..entry });
         }
-        Ok((draft, translated.numbers))
+        // All of theirs stands, and nothing for it.
+        Ok((draft, Renumbering { same: Pieces::default(), ..translated.numbers }))
     }
 }
 

@@ -111,6 +111,9 @@ impl Reading<'_> {
                 let goes = if taken == Side::Ours { theirs } else { ours };
                 if self.leave(goes, taken, choices).await? {
                     done.insert(goes.at);
+                    if taken == Side::Ours {
+                        self.stand_for(ours, theirs, choices)?;
+                    }
                 }
             }
         }
@@ -158,6 +161,15 @@ impl Reading<'_> {
             choices.given.extend(self.as_of(taken, twin.row).await?);
         }
         Ok(true)
+    }
+
+    /// Notes that one row is the other one from now on: of rows that each side has put in by itself, so that neither knows the other's id [MRG-4].
+    fn stand_for(&self, ours: &Twin, theirs: &Twin, choices: &mut RowChoices) -> Result<()> {
+        let is_known = self.theirs.known.rows.reversed()?.get(ours.row.0).is_some();
+        if matches!(theirs.at, At::Theirs(..)) && !theirs.is_shared && !is_known {
+            choices.same.insert(theirs.row.0, ours.row.0);
+        }
+        Ok(())
     }
 
     /// A row as one side has it, with the id that it has on ours.

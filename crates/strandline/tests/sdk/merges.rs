@@ -432,6 +432,34 @@ fn a_commit_is_picked_once_and_its_branch_is_not_merged_over_it() {
 }
 
 #[test]
+fn commits_that_change_one_row_are_picked_one_after_the_other_or_alone() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "dev", 1, "a", 5).await;
+        set(&lake, "dev", 1, "b", 7).await;
+        set(&lake, "dev", 1, "a", 6).await;
+        lake.create_branch("series").from("main").await.unwrap();
+        for (commit, expected) in [("dev~2", (5, 100)), ("dev~", (5, 7)), ("dev", (6, 7))] {
+            lake.cherry_pick(commit).on("series").await.unwrap().committed().unwrap();
+            assert_eq!(state(&lake, "series").await[&1], expected);
+        }
+        // Of the second one alone, only its cell.
+        lake.cherry_pick("dev~").on("main").await.unwrap().committed().unwrap();
+        assert_eq!(state(&lake, "main").await[&1], (10, 7));
+        // What it builds on is not there: the cell was 5.
+        let Merged::Conflicts(found) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
+        let [told] = &found.rows[..] else { panic!("{found:?}") };
+        let sides = [&told.base, &told.ours, &told.theirs].map(|side| triples(side));
+        assert_eq!(sides, [[(1, 5, 7)], [(1, 10, 7)], [(1, 6, 7)]]);
+        // A row that is gone here.
+        delete(&lake, "main", 1).await;
+        let Merged::Conflicts(found) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
+        assert!(matches!(found.conflicts[0].kind, ConflictKind::Rows(_)), "{found}");
+        check_whole(&lake, "picked").await;
+    });
+}
+
+#[test]
 fn a_commit_is_taken_back_and_what_came_after_it_stays() {
     paused(async {
         let (_, lake) = tens().await;

@@ -302,6 +302,149 @@ fn rows_that_are_equal_on_both_sides_are_one() {
     });
 }
 
+/// Two rows of the key 9 that became one when `dev` was merged into `main`, with what each side had; and the id of the one that stands.
+async fn twins(ours: i64, theirs: i64) -> (Lake, u64) {
+    let (_, lake) = keyed().await;
+    append(&lake, "main", &[(8, 8)]).await;
+    append(&lake, "main", &[(9, ours)]).await;
+    append(&lake, "dev", &[(9, theirs), (7, 7)]).await;
+    let merge = lake.merge("dev").into("main");
+    let merge = if ours == theirs { merge } else { merge.rows("t", Side::Ours) };
+    merge.await.unwrap().committed().unwrap();
+    let id = id_of(&lake, "main", 9).await;
+    (lake, id)
+}
+
+async fn id_of(lake: &Lake, branch: &str, k: i64) -> u64 {
+    let table = lake.at(branch).await.unwrap().table("t").await.unwrap();
+    let found = table.scan().filter(col("k").eq(k)).row_ids(true).collect().await.unwrap();
+    found[0].column_by_name("_row_id").unwrap().as_primitive::<UInt64Type>().value(0)
+}
+
+async fn nine(lake: &Lake, branch: &str) -> Option<i64> {
+    rows_on(lake, branch).await.into_iter().find(|row| row.0 == 9).map(|row| row.1)
+}
+
+async fn set_nine(lake: &Lake, branch: &str, v: i64) {
+    on(lake, branch, async |on| on.update("t", col("k").eq(9)).set("v", v).await.map(drop).unwrap()).await;
+}
+
+async fn delete_nine(lake: &Lake, branch: &str) {
+    on(lake, branch, async |on| assert_eq!(on.delete("t", col("k").eq(9)).await.unwrap(), 1)).await;
+}
+
+async fn merged(lake: &Lake, from: &str, into: &str) {
+    lake.merge(from).into(into).await.unwrap().committed().unwrap();
+}
+
+#[test]
+fn what_is_done_to_one_of_two_rows_that_became_one_is_done_to_both() {
+    paused(async {
+        for (ours, theirs) in [(1, 1), (1, 2)] {
+            for (by, into) in [("dev", "main"), ("main", "dev")] {
+                let (lake, _) = twins(ours, theirs).await;
+                delete_nine(&lake, by).await;
+                if ours != theirs && by == "dev" {
+                    // Its values were decided against, which is a change of them.
+                    let Merged::Conflicts(found) = lake.merge(by).into(into).await.unwrap() else { panic!() };
+                    assert!(
+                        matches!(found.conflicts[..], [Conflict { kind: ConflictKind::Rows(_), .. }]),
+                        "{found}"
+                    );
+                    continue;
+                }
+                merged(&lake, by, into).await;
+                assert_eq!((nine(&lake, "main").await, nine(&lake, "dev").await), (None, None), "by {by}");
+                // Changed: the id that stands on a branch stays there.
+                let (lake, id) = twins(ours, theirs).await;
+                let before = [id, id_of(&lake, "dev", 9).await];
+                set_nine(&lake, by, 5).await;
+                merged(&lake, by, into).await;
+                assert_eq!(
+                    (nine(&lake, "main").await, nine(&lake, "dev").await),
+                    (Some(5), Some(5)),
+                    "by {by}"
+                );
+                let now = [id_of(&lake, "main", 9).await, id_of(&lake, "dev", 9).await];
+                assert_eq!(now[0], before[0], "by {by}");
+                // And again, from the other side.
+                delete_nine(&lake, into).await;
+                merged(&lake, into, by).await;
+                assert_eq!((nine(&lake, "main").await, nine(&lake, "dev").await), (None, None), "by {into}");
+                check_whole(&lake, "merged").await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_delete_is_not_undone_by_a_merge_of_the_row_that_stands_for_it() {
+    paused(async {
+        let (lake, _) = twins(1, 1).await;
+        delete_nine(&lake, "dev").await;
+        append(&lake, "main", &[(20, 1)]).await;
+        merged(&lake, "main", "dev").await;
+        assert_eq!(nine(&lake, "dev").await, None);
+        merged(&lake, "dev", "main").await;
+        assert_eq!(nine(&lake, "main").await, None);
+    });
+}
+
+#[test]
+fn both_sides_of_two_rows_that_became_one_disagree_as_of_one_row() {
+    paused(async {
+        for (from, into) in [("dev", "main"), ("main", "dev")] {
+            let (lake, _) = twins(1, 1).await;
+            set_nine(&lake, from, 5).await;
+            delete_nine(&lake, into).await;
+            let Merged::Conflicts(found) = lake.merge(from).into(into).await.unwrap() else { panic!() };
+            assert!(matches!(found.conflicts[..], [Conflict { kind: ConflictKind::Rows(_), .. }]), "{found}");
+            let (lake, _) = twins(1, 1).await;
+            set_nine(&lake, from, 5).await;
+            set_nine(&lake, into, 6).await;
+            let Merged::Conflicts(found) = lake.merge(from).into(into).await.unwrap() else { panic!() };
+            let [told] = &found.rows[..] else { panic!("{found:?}") };
+            let of = |batch: &RecordBatch| pairs(batch);
+            assert_eq!(
+                (of(&told.base), of(&told.ours), of(&told.theirs)),
+                (vec![(9, 1)], vec![(9, 6)], vec![(9, 5)])
+            );
+            lake.merge(from).into(into).rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            assert_eq!(nine(&lake, into).await, Some(5));
+            delete_nine(&lake, into).await;
+            merged(&lake, into, from).await;
+            assert_eq!(nine(&lake, from).await, None);
+        }
+    });
+}
+
+#[test]
+fn a_row_that_stands_for_others_does_so_along_a_chain_of_branches() {
+    paused(async {
+        let (lake, _) = twins(1, 1).await;
+        // A branch that has the row by way of main, and one that had put it in as well.
+        lake.create_branch("late").from("main").await.unwrap();
+        append(&lake, "late", &[(30, 1)]).await;
+        lake.create_branch("third").from("main@{1}").await.unwrap();
+        append(&lake, "third", &[(9, 1)]).await;
+        merged(&lake, "third", "main").await;
+        delete_nine(&lake, "dev").await;
+        merged(&lake, "dev", "late").await;
+        assert_eq!(nine(&lake, "late").await, None);
+        set_nine(&lake, "third", 4).await;
+        merged(&lake, "third", "main").await;
+        assert_eq!(nine(&lake, "main").await, Some(4));
+        let Merged::Conflicts(_) = lake.merge("dev").into("main").await.unwrap() else {
+            panic!("deleted and changed")
+        };
+        lake.merge("dev").into("main").rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+        assert_eq!(nine(&lake, "main").await, None);
+        merged(&lake, "main", "third").await;
+        assert_eq!(nine(&lake, "third").await, None);
+        check_whole(&lake, "merged").await;
+    });
+}
+
 #[test]
 fn a_row_that_is_given_stands_in_the_place_of_both_or_makes_room() {
     paused(async {

@@ -38,7 +38,7 @@ fn with(entry: FileEntry) -> Table {
 }
 
 fn renumbered(table: &Table, rows: &[(u64, i64)]) -> Result<Vec<FileEntry>> {
-    let numbers = Renumbering { files: NumberMap::default(), rows: steps(rows) };
+    let numbers = Renumbering { rows: steps(rows), ..Renumbering::default() };
     let lists = ListMap::merge(&mut table.clone(), table).unwrap();
     table.files.edits().values().flatten().map(|entry| numbers.translate(entry, &lists, Seq(77))).collect()
 }
@@ -50,7 +50,7 @@ proptest! {
         let (files, next_file) = Pieces::shared(0).complete(theirs.next_file.0, ours_files).unwrap();
         let (rows, next_row) = Pieces::shared(0).complete(theirs.next_row.0, ours_rows).unwrap();
         prop_assert_eq!((next_file, next_row), (ours_files + theirs.next_file.0, ours_rows + theirs.next_row.0));
-        let numbers = Renumbering { files, rows };
+        let numbers = Renumbering { files, rows, ..Renumbering::default() };
         let mut ours = Table { files: Default::default(), totals: Totals::default(), ..theirs.clone() };
         let lists = ListMap::merge(&mut ours, &theirs).unwrap();
         (ours.next_file, ours.next_row) = (FileId(next_file), RowId(next_row));

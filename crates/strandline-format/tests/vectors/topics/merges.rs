@@ -349,7 +349,11 @@ pub(crate) fn translation(input: &RawValue) -> Outcome {
     let input: TranslationInput = read(input)?;
     let mut ours = Table::parse(input.ours.get().as_bytes())?;
     let lists = ListMap::merge(&mut ours, &Table::parse(input.theirs.get().as_bytes())?)?;
-    let map = Renumbering { files: number_map(input.files)?, rows: number_map(input.rows)? };
+    let map = Renumbering {
+        files: number_map(input.files)?,
+        rows: number_map(input.rows)?,
+        ..Renumbering::default()
+    };
     let leaf = format!(r#"{{"format":1,"kind":"files","level":0,"entries":{}}}"#, input.entry.get());
     let Node::Leaf(columns) = Node::<Files>::parse(leaf.as_bytes())? else {
         return Err(Failure::Input("no leaf".to_owned()));

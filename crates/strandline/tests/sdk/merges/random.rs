@@ -152,22 +152,19 @@ impl Pair {
                 now.extend(new.iter().map(|row| (row.0, (row.1, row.2))));
             }
             Step::Delete(_, row) => {
-                let Some(u) = self.own(&now, *row) else { return };
+                let Some(u) = now.keys().nth(*row).copied() else { return };
                 delete(&self.lake, branch, u).await;
                 now.remove(&u);
             }
             Step::Set(_, row, a, value) => {
-                let Some(u) = self.own(&now, *row) else { return };
+                let Some(u) = now.keys().nth(*row).copied() else { return };
                 set(&self.lake, branch, u, if *a { "a" } else { "b" }, *value).await;
                 let row = now.get_mut(&u).unwrap();
                 *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
             }
             Step::Upsert(_, keys, value) => {
                 // A row that came back under its key has another id, which the model does not know.
-                let once = |key: &&i64| match now.contains_key(key) {
-                    true => !self.is_of_both(**key),
-                    false => !self.stood(at, **key),
-                };
+                let once = |key: &&i64| now.contains_key(key) || !self.stood(at, **key);
                 let put: Vec<_> = keys.iter().filter(once).map(|key| (*key, *value, *value)).collect();
                 if put.is_empty() {
                     return;
@@ -179,7 +176,7 @@ impl Pair {
                 self.put[at].extend(put.iter().map(|row| row.0).filter(|key| !now.contains_key(key)));
                 now.extend(put.iter().map(|row| (row.0, (row.1, row.2))));
             }
-            // Of two rows with one key a merge keeps ours, whose id the other branch does not know.
+            // What a reset brings back of two rows that became one is another row.
             Step::Reset(..) | Step::Revert(..) if !self.put[0].is_disjoint(&self.put[1]) => return,
             Step::Alter(_, more) => self.alter(branch, *more).await,
             Step::Compact(_) => {
@@ -216,15 +213,6 @@ impl Pair {
     /// Whether a row with this key stood in a branch at any time, or in what was merged last.
     fn stood(&self, at: usize, key: i64) -> bool {
         self.base.contains_key(&key) || self.states[at].values().any(|state| state.contains_key(&key))
-    }
-
-    fn is_of_both(&self, key: i64) -> bool {
-        self.put.iter().all(|put| put.contains(&key))
-    }
-
-    /// The key of a row that is one row on both branches.
-    fn own(&self, now: &State, row: usize) -> Option<i64> {
-        now.keys().nth(row).copied().filter(|key| !self.is_of_both(*key))
     }
 
     /// Rows stay what they are, whatever columns stand beside.

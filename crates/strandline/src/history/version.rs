@@ -44,6 +44,11 @@ impl Ref {
         Self::on(line, commit)
     }
 
+    /// A commit that is read by what is at hand, and that need not be of the line.
+    pub(crate) fn read_by(line: Arc<Line>, commit: Commit, snapshot: Snapshot) -> Self {
+        Self(Arc::new(Inner { line, commit, snapshot }))
+    }
+
     /// A commit of a line.
     pub(crate) fn on(line: Arc<Line>, commit: Commit) -> Self {
         let snapshot = line.snapshot(&commit);

@@ -35,6 +35,7 @@ pub(crate) struct Ancestors {
 }
 
 /// Two lines since they parted.
+#[derive(Clone, Copy)]
 pub(super) struct Lines<'a> {
     pub(super) shared: &'a HistoryEntry,
     /// Of both sides, oldest first, heads included.

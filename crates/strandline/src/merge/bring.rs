@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
 use strandline_format::{
     CatalogEntry, EntryType, Era, HistoryEntry, MergedCommit, Operation, Seq, TableId, TxnId,
 };
 
+use crate::commit::build::{Identity, Label, Tip, build};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::ancestry::origin;
@@ -102,7 +104,7 @@ impl Bringing {
         if let Act::Reset(to) = &self.act {
             return reset(upon, to).await.map(Brought::Done);
         }
-        let ends = self.ends(upon.ours).await?;
+        let ends = self.ends(upon.ours, upon.era).await?;
         let work = ends.work(upon, &self.choices).await?;
         let rebase = Rebase {
             work: &work,
@@ -119,9 +121,9 @@ impl Bringing {
         Ok(if found.is_empty() { Brought::Done(work) } else { Brought::Disagreed(found) })
     }
 
-    async fn ends(&self, ours: &Ref) -> Result<Ends> {
+    async fn ends(&self, ours: &Ref, era: Era) -> Result<Ends> {
         match &self.act {
-            Act::Merge(theirs) => merge_ends(ours, theirs).await,
+            Act::Merge(theirs) => Box::pin(merge_ends(ours, theirs, era)).await,
             Act::Pick { commit, before } => {
                 let kin = Kin::of(ours, commit).await?;
                 Ok(Ends {
@@ -155,14 +157,25 @@ impl Bringing {
     }
 }
 
-async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
+async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Ends> {
     let kin = Kin::of(ours, theirs).await?;
-    let base = one_base(&kin).await?;
-    let commit = kin.commit(&base).await?;
-    let stands = match kin.stands(&base) {
-        Stands::Ours => Base::Ours,
-        Stands::Theirs | Stands::Both => Base::Theirs,
-        Stands::Elsewhere => Base::Elsewhere(commit.clone()),
+    let bases = last_common(&kin).await?;
+    let mut snapshot = beside(theirs, ours);
+    let (kin, commit, stands) = match &bases[..] {
+        [base] => {
+            let commit = kin.commit(base).await?;
+            let stands = match kin.stands(base) {
+                Stands::Ours => Base::Ours,
+                Stands::Theirs | Stands::Both => Base::Theirs,
+                Stands::Elsewhere => Base::Elsewhere(commit.clone()),
+            };
+            (kin, commit, stands)
+        }
+        several => {
+            let Tip { commit, snapshot: joined } = joined(&kin, ours, several, era).await?;
+            snapshot.trees = Arc::new(snapshot.trees.beside(&joined.trees));
+            (kin.beside(&joined.trees), commit.clone(), Base::Elsewhere(commit))
+        }
     };
     // By way of another line they may have in common what is older than where their own parted.
     let mut shared = kin.shared().seq;
@@ -171,7 +184,6 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
             shared = shared.min(kin.parted(side.commit(), base).await?);
         }
     }
-    let snapshot = beside(theirs, ours);
     Ok(Ends {
         base: Snapshot { catalog: Arc::new(commit.node().catalog.clone()), ..snapshot.clone() },
         theirs: snapshot,
@@ -183,6 +195,55 @@ async fn merge_ends(ours: &Ref, theirs: &Ref) -> Result<Ends> {
         operation: Operation::Merge,
         mixes: false,
     })
+}
+
+/// What several last common ancestors come to together, as a commit that is stored nowhere: the base of a merge must have what each of them
+/// has [MRG-2].
+fn joined<'a>(
+    kin: &'a Kin,
+    ours: &'a Ref,
+    bases: &'a [HistoryEntry],
+    era: Era,
+) -> BoxFuture<'a, Result<Tip>> {
+    async move {
+        let mut tip: Option<Tip> = None;
+        // One of our own line first, on which all else is counted.
+        let (own, others): (Vec<_>, Vec<_>) = bases.iter().partition(|base| kin.stands(base) == Stands::Ours);
+        for base in own.into_iter().chain(others) {
+            let at = Ref::on(Arc::clone(ours.line()), kin.commit(base).await?);
+            let Some(on) = tip else {
+                tip = Some(Tip { commit: at.commit().clone(), snapshot: at.snapshot().clone() });
+                continue;
+            };
+            tip = Some(Box::pin(join(ours, &on, &at, era)).await?);
+        }
+        tip.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "there is nothing to be joined"))
+    }
+    .boxed()
+}
+
+/// One commit merged into another one, without storing what comes of it.
+async fn join(ours: &Ref, on: &Tip, other: &Ref, era: Era) -> Result<Tip> {
+    let one = Ref::read_by(Arc::clone(ours.line()), on.commit.clone(), on.snapshot.clone());
+    let version = one.version().next()?;
+    let txn = TxnId::of_key(&format!("{} and {}", one.commit().hash(), other.commit().hash()));
+    let bringing = Bringing { act: Act::Merge(other.clone()), choices: Choices::default() };
+    let work = match Box::pin(bringing.upon(&Upon { ours: &one, version, era, txn })).await? {
+        Brought::Done(work) => work,
+        Brought::Disagreed(_) => {
+            let message = format!(
+                "the branches have two last commits in common, {} (version {}) and {} (version {}), that disagree with each other, so that nobody can tell what was done since: pick the commits that are missing one by one",
+                one.commit().hash(),
+                one.version(),
+                other.commit().hash(),
+                other.version()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    };
+    let merged = MergedCommit { seq: other.version(), commit: other.commit().object() };
+    let identity = Identity { txn, keyed: false, era, merged: Some(merged) };
+    Ok(build(&work, on, identity, &Label::default(), ours.lake().storage().runtime()).await?.tip)
 }
 
 /// Versions above the last common one are of two lines, and a merge brings in files that store numbers of a third.
@@ -210,9 +271,9 @@ async fn refuse_stranger(ours: &Ref, commit: &Ref) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
-/// The base of a merge: the one commit that both come from and no other such commit does [MRG-1, MRG-2]. Refused is also what cannot be told
-/// from copies of it [MRG-11].
-async fn one_base(kin: &Kin) -> Result<HistoryEntry> {
+/// The commits that both come from and no other such commit does, of which there is one as a rule [MRG-1, MRG-2]. Refused is what cannot be told from
+/// copies of it [MRG-11].
+async fn last_common(kin: &Kin) -> Result<Vec<HistoryEntry>> {
     let ancestors = kin.ancestors().await?;
     if let Some(lost) = ancestors.lost.first() {
         let message = format!(
@@ -232,20 +293,11 @@ async fn one_base(kin: &Kin) -> Result<HistoryEntry> {
         );
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    match &ancestors.bases[..] {
-        [base] => Ok(base.clone()),
-        [] => Err(Error::new(
-            ErrorKind::InvalidInput,
-            "the two versions share no history: they are not of one lake",
-        )),
-        [one, other, ..] => {
-            let message = format!(
-                "the branches have two last commits in common, {} (version {}) and {} (version {}), of which neither has what the other one has, so that a merge could take back what was done since: pick the commits that are missing one by one",
-                one.commit.hash, one.seq, other.commit.hash, other.seq
-            );
-            Err(Error::new(ErrorKind::Unsupported, message))
-        }
+    if ancestors.bases.is_empty() {
+        let message = "the two versions share no history: they are not of one lake";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
+    Ok(ancestors.bases.clone())
 }
 
 impl Ends {

@@ -121,8 +121,9 @@ impl FilesMerge<'_> {
     }
 
     async fn merge_chunk(&self, chunk: Vec<Change<Files>>, found: &mut Found<'_>) -> Result<()> {
-        let (added, changed): (Vec<_>, Vec<_>) =
-            chunk.into_iter().partition(|change| change.before.is_none() && self.table.theirs.is_new(change.key));
+        let (added, changed): (Vec<_>, Vec<_>) = chunk
+            .into_iter()
+            .partition(|change| change.before.is_none() && self.table.theirs.is_new(change.key));
         for entry in added.into_iter().filter_map(|change| change.after) {
             let after = self.numbers.translate(&entry, self.lists, self.table.version)?;
             found.edits.insert(after.id, FileEdit { before: None, after: Some(after) });

@@ -181,6 +181,11 @@ impl Kin {
         Ok(parted(&self.trees, one, other).await?.ok_or_else(unrelated)?.shared.seq)
     }
 
+    /// The same with what others have at hand as well.
+    pub(crate) fn beside(self, trees: &Trees) -> Self {
+        Self { trees: self.trees.beside(trees), ..self }
+    }
+
     /// Whether their head is among our first parents.
     pub(crate) fn is_ahead(&self) -> bool {
         self.their_past.is_empty()
@@ -218,6 +223,12 @@ impl Kin {
     /// `SnapshotExpired` if nothing keeps it.
     pub(crate) async fn commit(&self, entry: &HistoryEntry) -> Result<Commit> {
         let line = |at: &Ref| at.line().clone();
+        // A head may be one that is stored nowhere.
+        if let Some(head) =
+            [&self.ours, &self.theirs].into_iter().find(|at| at.commit().hash() == entry.commit.hash)
+        {
+            return Ok(head.commit().clone());
+        }
         match self.stands(entry) {
             Stands::Both => match line(&self.ours).commit(entry).await {
                 Err(error) => line(&self.theirs).commit(entry).await.map_err(|_| error),
@@ -251,7 +262,7 @@ impl Kin {
                     ours: self.our_past.clone(),
                     theirs: self.their_past.clone(),
                 };
-                numbers.known(lines, (self.ours.commit(), self.theirs.commit())).await
+                numbers.known(&lines, (self.ours.commit(), self.theirs.commit())).await
             }
         }
     }
@@ -305,7 +316,7 @@ impl Numbers<'_> {
     fn between<'b>(&'b self, to: &'b Commit, from: &'b Commit) -> BoxFuture<'b, Result<Known>> {
         async move {
             match parted(&self.kin.trees, to, from).await? {
-                Some(lines) => self.known(lines, (to, from)).await,
+                Some(lines) => self.known(&lines, (to, from)).await,
                 None => Ok(Known::default()),
             }
         }
@@ -314,7 +325,7 @@ impl Numbers<'_> {
 
     /// What the merges on both lines have recorded. Each knew all that the lines had met in before, so that of those which merged of the other line
     /// the latest tells all up to it; what was merged of other lines since is followed by itself.
-    async fn known(&self, lines: Parted, (to, from): (&Commit, &Commit)) -> Result<Known> {
+    async fn known(&self, lines: &Parted, (to, from): (&Commit, &Commit)) -> Result<Known> {
         let shared = self.kin.commit(&lines.shared).await?;
         let mut known = Known::below(self.ends_at(&shared).await?);
         let (mut since, mut told) = ([lines.shared.seq; 2], [lines.shared.seq; 2]);

@@ -248,7 +248,8 @@ impl Theirs {
     fn known_of_ours(&self, base: &TableState, ours: &TableState) -> Result<Known> {
         match &self.numbers {
             BaseNumbers::Ours => Ok(Known::on_one_line(&base.table, &ours.table)),
-            BaseNumbers::Theirs => self.known.reversed(),
+            // The base may have numbers of its line that ours has given to others.
+            BaseNumbers::Theirs => Ok(Known { met: self.known.met || self.mixes, ..self.known.reversed()? }),
             BaseNumbers::Own(own) => own.to_ours.reversed(),
         }
     }

@@ -53,7 +53,7 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 ///
 /// # Errors
 /// `NotFound` and `InvalidInput` for names, those that something is decided for among them; `SnapshotExpired` if the common ancestor, or what a branch
-/// has merged since the two met, is not kept any more; `Unsupported` if there are several last common ancestors, or one side has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
+/// has merged since the two met, is not kept any more; `Unsupported` if there are several last common ancestors that disagree with each other, or one side has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
 /// as of a commit; `Corrupt` and the store's errors.
 #[derive(Clone, Debug)]
 #[must_use = "a version is merged when this is awaited"]

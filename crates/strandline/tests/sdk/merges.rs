@@ -449,7 +449,7 @@ fn commits_that_change_one_row_are_picked_one_after_the_other_or_alone() {
         // What it builds on is not there: the cell was 5.
         let Merged::Conflicts(found) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
         let [told] = &found.rows[..] else { panic!("{found:?}") };
-        let sides = [&told.base, &told.ours, &told.theirs].map(|side| triples(side));
+        let sides = [&told.base, &told.ours, &told.theirs].map(triples);
         assert_eq!(sides, [[(1, 5, 7)], [(1, 10, 7)], [(1, 6, 7)]]);
         // A row that is gone here.
         delete(&lake, "main", 1).await;

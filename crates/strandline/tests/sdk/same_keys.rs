@@ -404,9 +404,8 @@ fn both_sides_of_two_rows_that_became_one_disagree_as_of_one_row() {
             set_nine(&lake, into, 6).await;
             let Merged::Conflicts(found) = lake.merge(from).into(into).await.unwrap() else { panic!() };
             let [told] = &found.rows[..] else { panic!("{found:?}") };
-            let of = |batch: &RecordBatch| pairs(batch);
             assert_eq!(
-                (of(&told.base), of(&told.ours), of(&told.theirs)),
+                (pairs(&told.base), pairs(&told.ours), pairs(&told.theirs)),
                 (vec![(9, 1)], vec![(9, 6)], vec![(9, 5)])
             );
             lake.merge(from).into(into).rows("t", Side::Theirs).await.unwrap().committed().unwrap();

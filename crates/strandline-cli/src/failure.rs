@@ -248,7 +248,10 @@ impl From<&strandline::Error> for Failure {
         if kind == ErrorKind::Unavailable && error.message().contains("not committed") {
             failure.0.hint = Some("nothing was committed; try again, or ask `strand doctor`".to_owned());
         }
-        failure.0.retryable = kind.is_retryable();
+        failure.0.retryable = error.is_retryable();
+        if kind == ErrorKind::Conflict && !error.is_retryable() {
+            failure.0.hint = Some("nothing was committed; decide, as the message says".to_owned());
+        }
         failure.0.conflicts = error.conflicts().iter().map(Conflict::to_string).collect();
         failure
     }

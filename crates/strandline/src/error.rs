@@ -131,6 +131,8 @@ enum Details {
     #[default]
     None,
     Conflicts(Vec<Conflict>),
+    /// What two versions disagree on, for good.
+    Disagreement(Vec<Conflict>),
     Unresolved(Box<Unresolved>),
 }
 
@@ -147,6 +149,13 @@ impl Error {
         let message = format!("branch {:?} has moved: {}", branch.as_str(), listed.join("; "));
         let mut error = Self::new(ErrorKind::Conflict, message);
         error.0.details = Details::Conflicts(conflicts);
+        error
+    }
+
+    /// What two versions disagree on: it stays so until somebody decides, however often it is tried.
+    pub(crate) fn of_disagreement(conflicts: Vec<Conflict>, message: impl Into<String>) -> Self {
+        let mut error = Self::new(ErrorKind::Conflict, message);
+        error.0.details = Details::Disagreement(conflicts);
         error
     }
 
@@ -169,11 +178,11 @@ impl Error {
         error
     }
 
-    /// What stands in the way, if this is a [`ErrorKind::Conflict`] of a commit: every conflict of every table.
+    /// What stands in the way, if this is a [`ErrorKind::Conflict`] of a commit or a merge: every conflict of every table.
     #[must_use]
     pub fn conflicts(&self) -> &[Conflict] {
         match &self.0.details {
-            Details::Conflicts(conflicts) => conflicts,
+            Details::Conflicts(conflicts) | Details::Disagreement(conflicts) => conflicts,
             _ => &[],
         }
     }
@@ -214,10 +223,11 @@ impl Error {
         &self.0.message
     }
 
-    /// Whether the same call may succeed later: see [`ErrorKind::is_retryable`].
+    /// Whether the same call may succeed later: see [`ErrorKind::is_retryable`]. A conflict of two versions that are merged is none that
+    /// passes: it is decided, not repeated.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.kind().is_retryable()
+        self.kind().is_retryable() && !matches!(self.0.details, Details::Disagreement(_))
     }
 }
 

@@ -163,9 +163,17 @@ pub(crate) struct Bring {
     pub(crate) reference: String,
     /// The branch, if not the one where the session stands.
     pub(crate) branch: Option<String>,
-    /// Whose rows count where the sides disagree on rows, and whose state where they disagree on more.
-    pub(crate) takes: Vec<(Side, Vec<Name>)>,
+    pub(crate) takes: Vec<Takes>,
     pub(crate) message: Option<String>,
+}
+
+/// What is taken of one side.
+#[derive(Clone, Debug)]
+pub(crate) struct Takes {
+    pub(crate) side: Side,
+    /// Whether the state of these as a whole, and not the rows that the sides disagree on.
+    pub(crate) whole: bool,
+    pub(crate) names: Vec<Name>,
 }
 
 /// How it is brought.

@@ -76,7 +76,7 @@ impl Changes {
         table: &str,
         inserted: u64,
     ) -> strandline::Result<()> {
-        match inserted > 0 && !self.by.is_empty() {
+        match inserted > 0 {
             true => transaction.looked_up(table, &self.by).await,
             false => Ok(()),
         }

@@ -170,7 +170,8 @@ impl Merge<'_> {
         keys
     }
 
-    /// The columns by whose values ON looks rows up; none if it asks for what is made of a column, or one of them cannot tell rows apart.
+    /// The columns by whose values ON looks rows up, which rows that match have alike; none if all that it asks for is made of columns, or
+    /// of such as cannot tell rows apart.
     fn looked_up(&self) -> Vec<String> {
         let on = self.op.on.clone().unalias_nested().data;
         let mut by = Vec::new();
@@ -188,10 +189,9 @@ impl Merge<'_> {
             };
             let schema = self.dml.target.schema();
             let column = bare(asked).and_then(|column| schema.field_with_name(&column.name).ok().cloned());
-            match column.filter(|field| !field.data_type().is_nested() && !field.data_type().is_floating()) {
-                Some(field) => by.push(field.name().clone()),
-                None => return Vec::new(),
-            }
+            let column =
+                column.filter(|field| !field.data_type().is_nested() && !field.data_type().is_floating());
+            by.extend(column.map(|field| field.name().clone()));
         }
         by.sort();
         by.dedup();

@@ -61,6 +61,26 @@ impl RowMerge {
             _ => Self::Conflict,
         }
     }
+
+    /// The same where sides have a field back that the base had dropped and the other side has not: a row which that one wrote anew has no
+    /// value of it there.
+    ///
+    /// ```
+    /// use strandline_format::merge::{RowFate, RowMerge};
+    ///
+    /// let (ours_back, theirs_back) = (false, true);
+    /// let merge = RowMerge::with_fields_back(RowFate::Changed, RowFate::Left, [ours_back, theirs_back]);
+    /// assert_eq!(merge, RowMerge::Conflict);
+    /// ```
+    #[must_use]
+    pub fn with_fields_back(ours: RowFate, theirs: RowFate, [by_ours, by_theirs]: [bool; 2]) -> Self {
+        let wrote = |fate| matches!(fate, RowFate::Moved | RowFate::Changed);
+        let has = |fate| fate == RowFate::Left || wrote(fate);
+        if by_theirs && wrote(ours) && has(theirs) || by_ours && wrote(theirs) && has(ours) {
+            return Self::Conflict;
+        }
+        Self::of(ours, theirs)
+    }
 }
 
 #[cfg(test)]
@@ -82,15 +102,28 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_was_written_without_a_field_that_is_back_is_asked_for() {
+        use RowMerge::{Conflict as X, Deleted as D, Ours as O, Theirs as T};
+        let table = [[O, T, D, T, T], [X, X, D, X, X], [D, D, D, X, X], [X, X, X, X, X], [O, X, X, X, X]];
+        for (ours, row) in ALL.into_iter().zip(table) {
+            let found = ALL.map(|theirs| RowMerge::with_fields_back(ours, theirs, [false, true]));
+            assert_eq!(found, row, "{ours:?}");
+        }
+    }
+
+    #[test]
     fn the_sides_are_equal() {
         for (ours, theirs) in ALL.into_iter().flat_map(|one| ALL.map(|two| (one, two))) {
-            let (found, swapped) = (RowMerge::of(ours, theirs), RowMerge::of(theirs, ours));
-            let expected = match found {
-                RowMerge::Ours if ours != theirs => RowMerge::Theirs,
-                RowMerge::Theirs => RowMerge::Ours,
-                same => same,
-            };
-            assert_eq!(swapped, expected, "{ours:?} {theirs:?}");
+            for [one, other] in [[false, false], [false, true], [true, false], [true, true]] {
+                let found = RowMerge::with_fields_back(ours, theirs, [one, other]);
+                let swapped = RowMerge::with_fields_back(theirs, ours, [other, one]);
+                let expected = match found {
+                    RowMerge::Ours if ours != theirs => RowMerge::Theirs,
+                    RowMerge::Theirs => RowMerge::Ours,
+                    same => same,
+                };
+                assert_eq!(swapped, expected, "{ours:?} {theirs:?}");
+            }
         }
     }
 }

@@ -117,12 +117,62 @@ impl Schema {
         if !merge.conflicts.is_empty() {
             return Ok(SchemaMerge::Conflicts(merge.conflicts));
         }
-        let dropped = left_out(&fields, [base, ours, theirs]);
+        let dropped = left_out(&fields, &[base, ours, theirs]);
         let same_as = |side: &&Self| side.fields == fields && side.dropped == dropped;
         if let Some(side) = [ours, theirs].into_iter().filter(same_as).max_by_key(|side| side.id) {
             return Ok(SchemaMerge::Merged(side.clone()));
         }
         Self::new(next_id(ours.id.max(theirs.id))?, fields, dropped).map(SchemaMerge::Merged)
+    }
+}
+
+impl Schema {
+    /// An older or another state's schema in the place of the one that stands now, of the same table: what that one has besides is
+    /// dropped, so that no id is given again [MRG-10]. Types may become narrower by it, since all files are then those of that state.
+    ///
+    /// ```
+    #[doc = include_str!("schema.example")]
+    /// use strandline_format::{FieldId, SchemaEdit};
+    ///
+    /// let then = schema(&["id"]);
+    /// let rename = SchemaEdit::Rename(FieldId(1), ColumnName::new("number")?);
+    /// let now = then.edited(&[rename], &[], &mut || 70_000)?;
+    /// let again = then.in_place_of(&now)?;
+    /// assert_eq!(again.fields(), then.fields());
+    /// assert!(again.id() > now.id());
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `TooLarge` if no schema number is left; those of [`Schema::new`], if the two are not of one table.
+    pub fn in_place_of(&self, now: &Self) -> Result<Self> {
+        let dropped = left_out(&self.fields, &[now, self]);
+        let same_as = |side: &&Self| side.fields == self.fields && side.dropped == dropped;
+        match [now, self].into_iter().filter(same_as).max_by_key(|side| side.id) {
+            Some(side) => Ok(side.clone()),
+            None => Self::new(next_id(now.id.max(self.id))?, self.fields.clone(), dropped),
+        }
+    }
+}
+
+impl Schema {
+    /// Whether this side has back a field with values of its own that the base had dropped and the other side has not.
+    ///
+    /// ```
+    #[doc = include_str!("schema.example")]
+    /// use strandline_format::{FieldId, SchemaEdit};
+    ///
+    /// let then = schema(&["id", "note"]);
+    /// let base = then.edited(&[SchemaEdit::Drop(FieldId(2))], &[], &mut || 70_000)?;
+    /// let reset = then.in_place_of(&base)?;
+    /// assert!(reset.has_back(&base, &base));
+    /// assert!(!base.has_back(&base, &reset));
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
+    #[must_use]
+    pub fn has_back(&self, base: &Self, other: &Self) -> bool {
+        let is_back = |id| base.dropped.contains(&id) && other.field(id).is_none();
+        self.leaves().into_iter().any(|(id, _)| is_back(id))
     }
 }
 
@@ -230,6 +280,8 @@ impl Merge<'_> {
                 let key = self.both(&b[0], &o[0], &t[0]);
                 Type::Map(Box::new([key, self.both(&b[1], &o[1], &t[1])]))
             }
+            // Files of the other side may hold what the narrower type does not.
+            (b, o, t) if t == b && narrows(o, b) || o == b && narrows(t, b) => b.clone(),
             (b, o, t) => self.pick(SchemaConflictKind::Type, base.id, b, o, t, Type::describe),
         }
     }
@@ -314,8 +366,8 @@ impl Merge<'_> {
 
 /// The fields that any of the schemas has or dropped and that are not among these: an older state lacks fields of which it knows
 /// nothing [SCH-6].
-fn left_out(fields: &[Field], schemas: [&Schema; 3]) -> BTreeSet<FieldId> {
-    let known = schemas.into_iter().flat_map(|schema| schema.dropped.iter().copied().chain(schema.ids()));
+fn left_out(fields: &[Field], schemas: &[&Schema]) -> BTreeSet<FieldId> {
+    let known = schemas.iter().flat_map(|schema| schema.dropped.iter().copied().chain(schema.ids()));
     let mut left_out: BTreeSet<FieldId> = known.collect();
     take_out(fields, &mut left_out);
     left_out
@@ -325,6 +377,14 @@ fn take_out(fields: &[Field], ids: &mut BTreeSet<FieldId>) {
     for field in fields {
         ids.remove(&field.id);
         take_out(field.ty.children(), ids);
+    }
+}
+
+/// Whether a side has a type that does not hold all that the base's does, after a reset.
+fn narrows(side: &Type, base: &Type) -> bool {
+    match (side.primitive(), base.primitive()) {
+        (Some(side), Some(base)) => side != base && side.promotes_to(base),
+        _ => false,
     }
 }
 

@@ -21,9 +21,9 @@ use strandline_format::{
 
 use crate::changes::Diff;
 use crate::changes::diff::empty;
-use crate::changes::files::{Parts, Sides};
+use crate::changes::files::Sides;
 use crate::changes::rows::{self, Reading, RowChange};
-use crate::changes::schema::side_by_side;
+use crate::changes::schema::{of_one_side, side_by_side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref, Revision};
 use crate::merge::Known;
@@ -315,9 +315,9 @@ impl Step {
         Some(Self { moment, change: change.clone() })
     }
 
-    /// Operations that touch no row, whatever files they write.
+    /// Operations that touch no row, whatever files they write. A column that goes takes values along if it comes back later.
     fn leaves_rows(&self) -> bool {
-        matches!(self.change.operation, Operation::Compact | Operation::Alter | Operation::Rename)
+        matches!(self.change.operation, Operation::Compact | Operation::Rename)
     }
 }
 
@@ -352,7 +352,8 @@ impl Reader {
         let node = last.change.new.or(last.change.old);
         let Some(state) = self.state(last, node).await? else { return Ok(None) };
         let mut schema = (*state.schema).clone();
-        if steps.iter().any(|step| step.change.operation == Operation::Restore) {
+        let takes_back = |step: &Step| matches!(step.change.operation, Operation::Restore | Operation::Merge);
+        if steps.iter().any(takes_back) {
             for step in steps {
                 for node in [step.change.old, step.change.new] {
                     if let Some(state) = self.state(step, node).await? {
@@ -383,7 +384,8 @@ impl Reader {
         let known = Known::on_one_line(&before.table, &after.table);
         let trees = &after.trees;
         let sides = Sides { trees, before: &before.table, after: &after.table, known: &known };
-        let parts = Parts::of(sides.files().await?, (&before, &after), &known).await?;
+        let of_one_side = of_one_side(&schema, (&before.schema, &after.schema));
+        let parts = sides.parts((&before, &after), &of_one_side).await?;
         Ok(Reading { before, after, schema, known: known.rows }.changes(parts))
     }
 }

@@ -439,9 +439,14 @@ impl TableDiff {
 
     async fn reading(&self) -> Result<Option<(Reading, Parts)>> {
         let Some((before, after)) = self.states() else { return Ok(None) };
-        let files = self.files().await?;
-        let parts = Parts::of(files, (&before, &after), &self.known).await?;
         let schema = Arc::new(schema::side_by_side(&before.schema, &after.schema)?);
+        let of_one_side = schema::of_one_side(&schema, (&before.schema, &after.schema));
+        let (trees, known) = (&self.trees, &self.known);
+        let sides = Sides { trees, before: &before.table, after: &after.table, known };
+        let parts = match sides.parts((&before, &after), &of_one_side).await {
+            Ok(parts) => parts,
+            Err(error) => return Err(explain(&self.from, &self.to, error).await),
+        };
         Ok(Some((Reading { before, after, schema, known: self.known.rows.clone() }, parts)))
     }
 

@@ -3,10 +3,12 @@
 //! Invariant: a file that both states have is met once, as a pair, whatever its number is on either side. What does not belong
 //! here: reading rows, and what became of one that is in one file before and in another one after (`rows`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
-use strandline_format::{Deletes, DeletionVector, FileEntry, FileId, Pieces, RowIds, Table as TableNode};
+use strandline_format::{
+    Deletes, DeletionVector, FieldId, FileEntry, FileId, Pieces, RowIds, Table as TableNode,
+};
 
 use crate::error::Result;
 use crate::merge::{Ends, Known};
@@ -59,6 +61,47 @@ impl Sides<'_> {
     /// The files that differ. Requests: those of the difference of their trees; once merges have given numbers of one side to
     /// the other, the nodes of all files since the branches parted.
     pub(crate) async fn files(&self) -> Result<Vec<FileChange>> {
+        let pairs = self.pairs(None).await?;
+        Ok(pairs.into_iter().filter(|change| !change.is_nothing()).collect())
+    }
+
+    /// All files, also those that do not differ. Requests: the nodes of both trees.
+    pub(crate) async fn all(&self) -> Result<Vec<FileChange>> {
+        self.pairs(Some(0)).await
+    }
+
+    /// The rows that may differ, where these fields are of one state only: all of each file that may have values of them, whether or not the
+    /// other state lists it as well. Requests: those of [`Sides::files`], and one for each deletion vector that is an object; if there are
+    /// such fields, the nodes of all files.
+    pub(crate) async fn parts(
+        &self,
+        states: (&TableState, &TableState),
+        of_one_side: &BTreeSet<FieldId>,
+    ) -> Result<Parts> {
+        if of_one_side.is_empty() {
+            return Parts::of(self.files().await?, states, self.known).await;
+        }
+        let holds = |entry: &FileEntry| {
+            let set = usize::try_from(entry.fields).ok().and_then(|at| self.before.field_sets.get(at));
+            set.is_none_or(|set| of_one_side.iter().any(|id| set.contains(*id)))
+        };
+        let (whole, others): (Vec<FileChange>, Vec<FileChange>) = self
+            .all()
+            .await?
+            .into_iter()
+            .partition(|change| change.after.is_some() && change.before.as_ref().is_some_and(holds));
+        let others = others.into_iter().filter(|change| !change.is_nothing()).collect();
+        let mut parts = Parts::of(others, states, self.known).await?;
+        for change in whole {
+            parts.gone.extend(change.before);
+            parts.came.extend(change.after.map(|entry| Part { entry, is_fresh: false }));
+        }
+        parts.without_empty();
+        Ok(parts)
+    }
+
+    /// Files side by side, those that differ and, from this number on, all others as well.
+    async fn pairs(&self, all_since: Option<u64>) -> Result<Vec<FileChange>> {
         let mut pairs: BTreeMap<(u64, bool), FileChange> = BTreeMap::new();
         let mut add = |before: Option<FileEntry>, after: Option<FileEntry>| {
             if let Some(entry) = before {
@@ -71,24 +114,25 @@ impl Sides<'_> {
                 pairs.entry(key).or_insert_with(FileChange::none).after = Some(entry);
             }
         };
-        let shared = self.known.shared.file;
-        let mut changes = std::pin::pin!(self.trees.diff(&self.before.files, &self.after.files));
-        while let Some(change) = changes.try_next().await? {
-            if change.key.0 < shared || !self.known.met {
-                add(change.before, change.after);
+        // Once they have met, entries that are alike by number may be of different files from there on.
+        let all_since = all_since.or(self.known.met.then_some(self.known.shared.file));
+        if all_since != Some(0) {
+            let mut changes = std::pin::pin!(self.trees.diff(&self.before.files, &self.after.files));
+            while let Some(change) = changes.try_next().await? {
+                if all_since.is_none_or(|since| change.key.0 < since) {
+                    add(change.before, change.after);
+                }
             }
         }
-        if self.known.met {
-            // Entries that are alike by number may be of different files here.
-            let since = KeyRange::new(FileId(shared)..);
+        if let Some(since) = all_since {
+            let since = KeyRange::new(FileId(since)..);
             let before = self.trees.collect(&self.before.files, &since);
             let after = self.trees.collect(&self.after.files, &since);
             let (before, after) = futures::try_join!(before, after)?;
             before.into_iter().for_each(|entry| add(Some(entry), None));
             after.into_iter().for_each(|entry| add(None, Some(entry)));
         }
-        let pairs = pairs.into_values().flat_map(|change| self.parted(change));
-        Ok(pairs.filter(|change| !change.is_nothing()).collect())
+        Ok(pairs.into_values().flat_map(|change| self.parted(change)).collect())
     }
 
     /// A pair that is not of one file is a file that went and one that came.
@@ -117,7 +161,7 @@ impl FileChange {
     }
 
     /// Statistics, order and where a file was uploaded last say nothing of its rows.
-    fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => match (&before.deletes, &after.deletes) {
                 (Some(Deletes::Stored { object: one, .. }), Some(Deletes::Stored { object: other, .. })) => {
@@ -166,9 +210,13 @@ impl Parts {
                 (None, None) => {}
             }
         }
-        parts.gone.retain(|entry| entry.live_rows() > 0);
-        parts.came.retain(|part| part.entry.live_rows() > 0);
+        parts.without_empty();
         Ok(parts)
+    }
+
+    fn without_empty(&mut self) {
+        self.gone.retain(|entry| entry.live_rows() > 0);
+        self.came.retain(|part| part.entry.live_rows() > 0);
     }
 
     /// How many rows came and went, if that is known without reading any: a row that stands in a file before and in another one

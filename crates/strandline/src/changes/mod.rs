@@ -21,5 +21,6 @@ pub use files::FileChange;
 pub(crate) use files::{Part, Parts, Sides, is_fresh, only};
 pub use rows::{RowChange, RowCounts};
 pub(crate) use rows::{broken, columns, differing, differing_column, ids, read};
+pub(crate) use schema::side_by_side;
 pub use schema::{FieldAspect, FieldDiff};
 pub use subscribe::{Event, Since, Subscription};

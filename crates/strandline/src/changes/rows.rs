@@ -15,7 +15,7 @@ use arrow::compute::{filter_record_batch, interleave_record_batch, take_record_b
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use strandline_format::tree::Root;
-use strandline_format::{FileEntry, Files, Pieces, Schema, Table as TableNode};
+use strandline_format::{FieldSet, FileEntry, Files, Pieces, Schema, Table as TableNode};
 
 use crate::changes::files::{Part, Parts};
 use crate::error::{Error, ErrorKind, Result};
@@ -162,11 +162,15 @@ impl Reading {
     }
 }
 
-/// The rows of some entries of a table, in these columns and with their ids.
+/// The rows of some entries of a table, in these columns and with their ids. Columns that the state has not are as if no file
+/// had them: one that was dropped still stands in old files, and by now a state may have it back, in another type.
 pub(crate) async fn read(state: TableState, schema: Arc<Schema>, entries: Vec<FileEntry>) -> Result<Batches> {
     let mut files: Root<Files> = Root::default();
     files.edit(entries.into_iter().map(|entry| (entry.id, Some(entry))));
-    let table = TableNode { files, ..(*state.table).clone() };
+    let leaves = state.schema.leaves();
+    let seen = |set: &FieldSet| FieldSet::of(leaves.iter().map(|(id, _)| *id).filter(|id| set.contains(*id)));
+    let field_sets = state.table.field_sets.iter().map(seen).collect();
+    let table = TableNode { files, field_sets, ..(*state.table).clone() };
     Scan::of(TableState { table: Arc::new(table), schema, ..state }).row_ids(true).await
 }
 

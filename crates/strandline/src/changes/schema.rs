@@ -2,7 +2,7 @@
 //!
 //! Invariant: fields are matched by id, so that a rename is a rename and a name that was dropped and given again is another field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use strandline_format::{Field, FieldId, PrimitiveType, Schema, Type, Value};
@@ -143,9 +143,19 @@ pub(crate) fn side_by_side(before: &Schema, after: &Schema) -> Result<Schema> {
     Ok(Schema::new(after.id(), fields.collect(), after.dropped().clone())?)
 }
 
+/// The fields among these with values of their own that only one of two states has. Where one was dropped and came back, or goes by
+/// now, files of both may hold values of it.
+pub(crate) fn of_one_side(told: &Schema, (before, after): (&Schema, &Schema)) -> BTreeSet<FieldId> {
+    let leaves = told.leaves().into_iter().map(|(id, _)| id);
+    leaves.filter(|id| before.field(*id).is_some() != after.field(*id).is_some()).collect()
+}
+
 /// A field in which values of both can be told, if there is one.
 fn common(before: Option<&Field>, after: &Field) -> Option<Field> {
-    let Some(before) = before else { return Some(after.clone()) };
+    let Some(before) = before else {
+        // Without an initial default, rows of before have nothing there.
+        return Some(Field { required: after.required && after.initial.is_some(), ..after.clone() });
+    };
     let ty = match (&before.ty, &after.ty) {
         (Type::Primitive(before), Type::Primitive(after)) => Type::Primitive(before.common_with(*after)?),
         (Type::Struct(before), Type::Struct(after)) => {

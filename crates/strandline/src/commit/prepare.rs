@@ -16,7 +16,7 @@ use crate::commit::{Brings, Member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
-use crate::merge::{Brought, Choices, Conflict, Rebase, Rebased, Upon, came_since};
+use crate::merge::{Brought, Conflict, Decided, Rebase, Rebased, Upon, came_since};
 use crate::refs::Source;
 use crate::runtime::Deadline;
 
@@ -99,7 +99,7 @@ impl Onto<'_> {
             version: tip.commit.version().next()?,
             era: self.head.pointer().era(),
             txn: member.txn,
-            choices: &Choices::default(),
+            choices: &Decided::default(),
             since: &since,
         };
         Box::pin(rebase.run()).await

@@ -17,7 +17,7 @@ use crate::commit::build::{Identity, Label, Tip, build};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::ancestry::origin;
-use crate::merge::choices::{Choices, Side};
+use crate::merge::choices::{Choices, Decided, Side};
 use crate::merge::kin::{Kin, Known, Stands};
 use crate::merge::theirs::{BaseNumbers, Own, Theirs, unlisted, upon_schema};
 use crate::merge::{Came, Disagreements, Rebase};
@@ -105,7 +105,9 @@ impl Bringing {
             return reset(upon, to).await.map(Brought::Done);
         }
         let ends = self.ends(upon.ours, upon.era).await?;
-        let work = ends.work(upon, &self.choices).await?;
+        let versions = [&ends.base, &ends.theirs, upon.ours.snapshot()];
+        let decided = self.choices.decided(&versions).await?;
+        let work = ends.work(upon, &decided).await?;
         let rebase = Rebase {
             work: &work,
             reads: None,
@@ -113,7 +115,7 @@ impl Bringing {
             version: upon.version,
             era: upon.era,
             txn: upon.txn,
-            choices: &self.choices,
+            choices: &decided,
             since: &Came::NOTHING,
         };
         let mut found = Disagreements { since: ends.shared, ..Disagreements::default() };
@@ -302,11 +304,10 @@ async fn last_common(kin: &Kin) -> Result<Vec<HistoryEntry>> {
 
 impl Ends {
     /// What was done between the ends, with each changed table as theirs has it.
-    async fn work(&self, upon: &Upon<'_>, choices: &Choices) -> Result<Work> {
+    async fn work(&self, upon: &Upon<'_>, decided: &Decided) -> Result<Work> {
         let mut work = Work::on(self.base.clone(), upon.era);
         for (id, (before, after)) in self.touched().await? {
-            let name = before.iter().chain(&after).map(|entry| entry.name.key());
-            if name.clone().any(|name| choices.whole.get(name) == Some(&Side::Ours)) {
+            if decided.whole.get(&id) == Some(&Side::Ours) {
                 continue;
             }
             let operation = self.operation;

@@ -18,7 +18,7 @@ use strandline_format::{DeletionVector, Field, FieldId, FileEntry, FileId, Piece
 use crate::changes::{broken, columns, differing, differing_column, ids, only, read};
 use crate::error::Result;
 use crate::merge::choices::{RowChoice, RowChoices, Side};
-use crate::merge::conflict::Contested;
+use crate::merge::conflict::{Contested, RowConflict};
 use crate::merge::table::told_as;
 use crate::scan::{LAST_UPDATED, ROW_ID};
 use crate::table::TableState;
@@ -196,11 +196,9 @@ impl Cells {
     /// Decides what can be decided without asking: rows that are equal on both sides, or of which one side is as the base, and
     /// rows of which each side changed other columns.
     pub(super) fn decide(&self, contested: &[Contested], choices: &mut RowChoices) -> Result<()> {
-        let both: Vec<u64> = contested
-            .iter()
-            .map(|row| row.row.row.0)
-            .filter(|id| self.ours.has(*id) && self.theirs.has(*id) && self.base.has(*id))
-            .collect();
+        let in_all = |id: u64| self.ours.has(id) && self.theirs.has(id) && self.base.has(id);
+        let both: Vec<&RowConflict> =
+            contested.iter().map(|row| &row.row).filter(|row| in_all(row.row.0)).collect();
         self.decide_both(&both, choices)?;
         self.decide_restored(contested, choices)?;
         // One side deleted it: if the other one only moved it, it is gone.
@@ -240,25 +238,29 @@ impl Cells {
         Ok(())
     }
 
-    fn decide_both(&self, both: &[u64], choices: &mut RowChoices) -> Result<()> {
+    fn decide_both(&self, both: &[&RowConflict], choices: &mut RowChoices) -> Result<()> {
         if both.is_empty() {
             return Ok(());
         }
-        let rows = |side: &Values| side.rows(both, &self.schema);
+        let wanted: Vec<u64> = both.iter().map(|row| row.row.0).collect();
+        let rows = |side: &Values| side.rows(&wanted, &self.schema);
         let merged = merge_cells(&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?, &self.key)?;
         let mut given = Vec::with_capacity(both.len());
-        for (row, id) in both.iter().enumerate() {
-            let (ours, theirs) = (merged.ours.value(row), merged.theirs.value(row));
+        for (at, row) in both.iter().enumerate() {
+            let (ours, theirs) = (merged.ours.value(at), merged.theirs.value(at));
             // A row of theirs that one of ours stands for has another id, and is written under ours.
-            let is_given = theirs && (ours || self.stand_in.contains(id));
-            given.push(!merged.conflict.value(row) && is_given);
-            let choice = match (merged.conflict.value(row), is_given, theirs) {
-                (true, ..) => continue,
-                (false, true, _) => RowChoice::Given,
-                (false, false, true) => RowChoice::Side(Side::Theirs),
-                (false, _, false) => RowChoice::Side(Side::Ours),
+            let is_given = theirs && (ours || self.stand_in.contains(&row.row.0));
+            // What a side left, with a field that is back, stands nowhere any more.
+            let of =
+                |side, fate| if fate == RowFate::Left { RowChoice::Given } else { RowChoice::Side(side) };
+            let choice = match (merged.conflict.value(at), is_given, theirs) {
+                (true, ..) => None,
+                (false, true, _) => Some(RowChoice::Given),
+                (false, false, true) => Some(of(Side::Theirs, row.theirs)),
+                (false, _, false) => Some(of(Side::Ours, row.ours)),
             };
-            choices.rows.insert(*id, choice);
+            given.push(choice == Some(RowChoice::Given));
+            choices.rows.extend(choice.map(|choice| (row.row.0, choice)));
         }
         let given = filter_record_batch(&merged.rows, &BooleanArray::from(given)).map_err(broken)?;
         choices.given.extend((given.num_rows() > 0).then_some(given));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
-use strandline_format::{DeletionVector, FileId, NameKey, TableName};
+use strandline_format::{DeletionVector, FileId, NameKey, TableId, TableName};
 
 use crate::changes::broken;
 use crate::error::{Error, ErrorKind, Result};
@@ -86,6 +86,52 @@ impl Choices {
         }
         Ok(())
     }
+}
+
+/// The same, by what the names stand for in any of the versions that are merged: a table has another name on each side where both have
+/// renamed it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decided {
+    pub(crate) whole: BTreeMap<TableId, Side>,
+    pub(crate) rows: BTreeMap<TableId, Side>,
+    pub(crate) given: BTreeMap<TableId, Vec<RecordBatch>>,
+}
+
+impl Choices {
+    /// What they say of these versions. One request at most for each name and version.
+    ///
+    /// # Errors
+    /// `InvalidInput` if both sides are to be taken of one table, under two names.
+    pub(crate) async fn decided(&self, versions: &[&Snapshot]) -> Result<Decided> {
+        let mut decided = Decided::default();
+        for name in &self.named {
+            let found = futures::future::try_join_all(versions.iter().map(|version| version.entry(name)));
+            let ids: BTreeSet<TableId> = found.await?.into_iter().flatten().map(|entry| entry.id).collect();
+            let key = name.key();
+            for id in ids {
+                decide(&mut decided.whole, id, self.whole.get(key), name)?;
+                decide(&mut decided.rows, id, self.rows.get(key), name)?;
+                if let Some(given) = self.given.get(key) {
+                    decided.given.insert(id, given.clone());
+                }
+            }
+        }
+        Ok(decided)
+    }
+}
+
+fn decide(
+    decided: &mut BTreeMap<TableId, Side>,
+    id: TableId,
+    side: Option<&Side>,
+    name: &TableName,
+) -> Result<()> {
+    let Some(side) = side else { return Ok(()) };
+    if decided.insert(id, *side).is_some_and(|other| other != *side) {
+        let message = format!("{:?}, by another name, is to be of the other side as well", name.as_str());
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    Ok(())
 }
 
 /// What becomes of contested rows of one table.

@@ -448,7 +448,8 @@ impl fmt::Display for RowConflict {
 
 fn fate(fate: RowFate) -> &'static str {
     match fate {
-        RowFate::Left => "left",
+        // Only so in conflict with a side that wrote it anew.
+        RowFate::Left => "left, with a field back",
         RowFate::Moved => "moved",
         RowFate::Deleted => "deleted",
         RowFate::Changed => "updated",

@@ -14,7 +14,7 @@ use strandline_format::{
     Table as TableNode, TableName,
 };
 
-use crate::changes::{broken, ids};
+use crate::changes::{broken, ids, side_by_side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::merge::cells::{Cells, Places};
 use crate::merge::choices::{RowChoice, RowChoices, Side};
@@ -119,9 +119,16 @@ impl TableBringing<'_> {
     }
 
     fn reading<'r>(&'r self, theirs: &'r Theirs, translated: &'r Translated) -> Result<Reading<'r>> {
-        let schema = merged_schema(&translated.base.schema, &self.ours.schema, &theirs.theirs.schema)?;
+        let schema = self.columns(theirs, translated)?;
         let (trees, ours) = (self.trees, self.ours);
         Ok(Reading { trees, ours, theirs, translated, schema: Arc::new(schema) })
+    }
+
+    /// The merged columns, such that rows of all sides can be told in them.
+    fn columns(&self, theirs: &Theirs, translated: &Translated) -> Result<Schema> {
+        let sides = [&translated.base.schema, &self.ours.schema, &theirs.theirs.schema];
+        let merged = merged_schema(sides[0], sides[1], sides[2])?;
+        sides.into_iter().try_fold(merged, |merged, side| side_by_side(side, &merged))
     }
 
     /// The fields of the key that ours has, or else theirs.
@@ -131,7 +138,7 @@ impl TableBringing<'_> {
     }
 
     fn side(&self) -> Option<Side> {
-        self.rebase.choices.rows.get(self.name.key()).copied()
+        self.rebase.choices.rows.get(&self.ours.table.id).copied()
     }
 
     async fn merge(
@@ -204,7 +211,7 @@ impl TableBringing<'_> {
     }
 
     fn given_rows(&self) -> impl Iterator<Item = &RecordBatch> {
-        self.rebase.choices.given.get(self.name.key()).into_iter().flatten()
+        self.rebase.choices.given.get(&self.ours.table.id).into_iter().flatten()
     }
 
     fn given(&self) -> Result<BTreeSet<u64>> {
@@ -236,7 +243,7 @@ impl TableBringing<'_> {
         translated: &Translated,
         contested: &[Contested],
     ) -> Result<Cells> {
-        let schema = merged_schema(&translated.base.schema, &self.ours.schema, &theirs.theirs.schema)?;
+        let schema = self.columns(theirs, translated)?;
         let by_id = |entries: Vec<FileEntry>| entries.into_iter().map(|entry| (entry.id, entry)).collect();
         let listed = |table: &TableNode| table.files.edits().values().flatten().cloned().collect::<Vec<_>>();
         let wanted: BTreeSet<FileId> =

@@ -109,6 +109,7 @@ impl FilesMerge<'_> {
             let chunk: Vec<Change<Files>> = chunk.into_iter().collect::<Result<_>>()?;
             self.merge_chunk(chunk, &mut found).await?;
         }
+        self.merge_left(&mut found).await?;
         self.check_overwrites(&mut found).await?;
         self.merge_twice(&mut found, conflicts).await?;
         let [ours, theirs] = self.table.choices.lost.clone();
@@ -132,6 +133,31 @@ impl FilesMerge<'_> {
         let ours = self.table.ours.trees.get_many(&self.table.ours.table.files, &keys).await?;
         for (change, ours) in changed.into_iter().zip(ours) {
             self.merge_file(change, ours, found).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes the rows of files that theirs has left which ours wrote anew, without a field that theirs has back. Requests: none
+    /// unless there is one; then those of all files of the base.
+    async fn merge_left(&self, found: &mut Found) -> Result<()> {
+        let TableRebase { base, ours, theirs, .. } = *self.table;
+        if !theirs.schema.has_back(&base.schema, &ours.schema) {
+            return Ok(());
+        }
+        let everything = KeyRange::new(..);
+        let mut batches = std::pin::pin!(ours.trees.scan(&base.table.files, &everything));
+        while let Some(batch) = batches.try_next().await? {
+            let entries: Vec<FileEntry> = batch.entries().collect();
+            let ids: Vec<FileId> = entries.iter().map(|entry| entry.id).collect();
+            let our_entries = ours.trees.get_many(&ours.table.files, &ids);
+            let their_entries = ours.trees.get_many(&theirs.table.files, &ids);
+            let (our_entries, their_entries) = futures::try_join!(our_entries, their_entries)?;
+            for ((entry, ours), theirs) in entries.into_iter().zip(our_entries).zip(their_entries) {
+                // Any other is among the changes.
+                if theirs.as_ref() == Some(&entry) {
+                    self.merge_sides((Some(&entry), ours.as_ref(), Some(&entry)), found).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -213,11 +239,16 @@ impl FilesMerge<'_> {
             theirs_moves: self.table.has_their_places(),
         };
         let merged = sides.merge();
-        let (FileMerge::Rows(touched), Some(base)) = (&merged, base) else { return Ok(merged) };
-        let positions = match touched {
-            TouchedTwice::Positions(positions) => positions.clone(),
-            TouchedTwice::AllLive => DeletionVector::below(base.rows)?.added_since(&base_deletes),
-        };
+        let Some(base) = base else { return Ok(merged) };
+        let mut positions = unlike(&sides, self.table.has_back())?;
+        match &merged {
+            FileMerge::Rows(TouchedTwice::Positions(touched)) => positions = positions.union(touched),
+            FileMerge::Rows(TouchedTwice::AllLive) => {
+                positions = DeletionVector::below(base.rows)?.added_since(&base_deletes);
+            }
+            _ if positions.is_empty() => return Ok(merged),
+            _ => {}
+        }
         // What the vectors say of all other rows.
         (sides.ours_moves, sides.theirs_moves) = (false, false);
         let merged = sides.merge();
@@ -379,6 +410,24 @@ impl FilesMerge<'_> {
         }
         Ok(())
     }
+}
+
+/// Rows that only one side may have written anew, without a field that the other one has back.
+fn unlike(sides: &FileSides<'_>, [by_ours, by_theirs]: [bool; 2]) -> Result<DeletionVector> {
+    let Some(base) = sides.base else { return Ok(DeletionVector::new()) };
+    let live = || Ok::<_, Error>(DeletionVector::below(base.entry.rows)?.added_since(base.deletes));
+    let gone = |side: Option<FileSide<'_>>| match side {
+        Some(side) => Ok(side.deletes.added_since(base.deletes)),
+        None => live(),
+    };
+    let mut unlike = DeletionVector::new();
+    if by_theirs && sides.ours_moves {
+        unlike = gone(sides.ours)?.added_since(&gone(sides.theirs)?);
+    }
+    if by_ours && sides.theirs_moves {
+        unlike = unlike.union(&gone(sides.theirs)?.added_since(&gone(sides.ours)?));
+    }
+    Ok(unlike)
 }
 
 fn side<'a>(entry: Option<&'a FileEntry>, deletes: &'a DeletionVector) -> Option<FileSide<'a>> {

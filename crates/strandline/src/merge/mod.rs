@@ -32,8 +32,8 @@ use strandline_format::{
 pub(crate) use ancestry::{PICKED, origin};
 pub(crate) use bring::{Act, Bringing, Brought, Upon, before};
 pub use cells::ContestedRows;
-pub(crate) use choices::Choices;
 pub use choices::Side;
+pub(crate) use choices::{Choices, Decided};
 pub use conflict::{
     Conflict, ConflictKind, KeyConflict, KeyConflicts, ReadConflict, RowConflict, RowConflicts,
 };
@@ -74,7 +74,7 @@ pub(crate) struct Rebase<'a> {
     /// Which transaction, to tell its unstored nodes from any other's.
     pub(crate) txn: TxnId,
     /// What is decided where the sides disagree.
-    pub(crate) choices: &'a Choices,
+    pub(crate) choices: &'a Decided,
     /// What came into our line from others since.
     pub(crate) since: &'a Came,
 }
@@ -337,7 +337,7 @@ impl Rebase<'_> {
             return node(draft);
         };
         let ours = onto.table_of(ours).await?;
-        if self.choices.whole.get(entry.name.key()) == Some(&Side::Theirs) {
+        if self.choices.whole.get(&entry.id) == Some(&Side::Theirs) {
             let (mut draft, numbers) = theirs.instead(&ours, &onto.trees, self.era).await?;
             draft.renumbered = Some(numbers);
             draft.table.restored = self.version;
@@ -363,13 +363,12 @@ struct Sides {
 
 impl Sides {
     /// Whatever is to be theirs as a whole is as if nothing had been done to it on our side since.
-    fn prefer_theirs(&mut self, whole: &BTreeMap<NameKey, Side>) {
-        if whole.is_empty() {
+    fn prefer_theirs(&mut self, whole: &BTreeMap<TableId, Side>) {
+        let theirs = whole.iter().filter(|(_, side)| **side == Side::Theirs);
+        let ids: BTreeSet<TableId> = theirs.map(|(id, _)| *id).collect();
+        if ids.is_empty() {
             return;
         }
-        let all = [&self.base, &self.ours, &self.theirs].into_iter().flatten();
-        let is_theirs = |entry: &&CatalogEntry| whole.get(entry.name.key()) == Some(&Side::Theirs);
-        let ids: BTreeSet<TableId> = all.filter(is_theirs).map(|entry| entry.id).collect();
         self.base.retain(|entry| !ids.contains(&entry.id));
         self.base.extend(self.ours.iter().filter(|entry| ids.contains(&entry.id)).cloned());
     }

@@ -86,7 +86,7 @@ impl TableRebase<'_> {
         if self.restores_on_both() {
             self.seek_restored((our_places, &their_places), &theirs, &mut sought).await?;
         }
-        sought.settle(self.choices, |(file, _)| !self.theirs.is_new(file))
+        sought.settle((self.choices, self.has_back()), |(file, _)| !self.theirs.is_new(file))
     }
 
     /// The places of theirs that the base has not.
@@ -198,7 +198,11 @@ impl TableRebase<'_> {
 
 impl Sought {
     /// What becomes of them. A place is of the same file on both sides if that is not new in theirs.
-    fn settle(self, choices: &RowChoices, is_shared: impl Fn(Place) -> bool) -> Result<RowsMerged> {
+    fn settle(
+        self,
+        (choices, has_back): (&RowChoices, [bool; 2]),
+        is_shared: impl Fn(Place) -> bool,
+    ) -> Result<RowsMerged> {
         let mut merged = RowsMerged::default();
         let mut rows: Vec<(u64, Row)> = self.rows.into_iter().collect();
         rows.sort_unstable_by_key(|(id, _)| *id);
@@ -207,14 +211,14 @@ impl Sought {
                 // Back in one place on both sides, which has one state of it.
                 continue;
             }
-            match RowMerge::of(row.ours.fate, row.theirs.fate) {
+            match RowMerge::with_fields_back(row.ours.fate, row.theirs.fate, has_back) {
                 RowMerge::Ours => lose(&mut merged.theirs_lose, row.theirs)?,
                 RowMerge::Theirs => lose(&mut merged.ours_lose, row.ours)?,
                 RowMerge::Deleted => {
                     lose(&mut merged.ours_lose, row.ours)?;
                     lose(&mut merged.theirs_lose, row.theirs)?;
                 }
-                RowMerge::Conflict => match choices.of(id) {
+                RowMerge::Conflict => match choices.of(id).filter(|choice| row.can_have(*choice)) {
                     Some(RowChoice::Side(Whose::Ours)) => lose(&mut merged.theirs_lose, row.theirs)?,
                     Some(RowChoice::Side(Whose::Theirs)) => lose(&mut merged.ours_lose, row.ours)?,
                     Some(RowChoice::Given) => {
@@ -237,7 +241,17 @@ impl Sought {
 impl Row {
     fn contested(&self, id: u64) -> Contested {
         let row = RowConflict { row: RowId(id), ours: self.ours.fate, theirs: self.theirs.fate };
-        Contested { row, base: self.base, ours: self.ours.place, theirs: self.theirs.place }
+        let place = |side: Side| if side.fate == RowFate::Left { self.base } else { side.place };
+        Contested { row, base: self.base, ours: place(self.ours), theirs: place(self.theirs) }
+    }
+
+    /// Whether a choice leaves it somewhere: the place of a side that left it is gone, so it has to be given.
+    fn can_have(&self, choice: RowChoice) -> bool {
+        match choice {
+            RowChoice::Side(Whose::Ours) => self.ours.fate != RowFate::Left,
+            RowChoice::Side(Whose::Theirs) => self.theirs.fate != RowFate::Left,
+            RowChoice::Given => true,
+        }
     }
 }
 

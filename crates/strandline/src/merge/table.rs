@@ -115,6 +115,12 @@ impl TableRebase<'_> {
         Ok(Some(draft))
     }
 
+    /// Whether ours, and whether theirs, has a field back that the base had dropped and the other side has not [REB-7].
+    pub(super) fn has_back(&self) -> [bool; 2] {
+        let (base, ours, theirs) = (&self.base.schema, &self.ours.schema, &self.theirs.schema);
+        [ours.has_back(base, theirs), theirs.has_back(base, ours)]
+    }
+
     /// Whether each constraint can still be evaluated: it names columns, which the other side may have dropped or renamed
     /// [REB-11].
     fn check_constraints(&self, merged: &TableMerge, conflicts: &mut Vec<Conflict>) {

@@ -11,12 +11,11 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, SchemaMerge, Seq,
-    Table as TableNode, TableSchema, Totals,
+    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table as TableNode, TableSchema, Totals,
 };
 
 use crate::changes::{Part, Sides, empty};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::merge::keys;
 use crate::merge::kin::{Ends, Known};
 use crate::merge::places::{came, came_with};
@@ -116,8 +115,14 @@ impl Theirs {
         let same = of_base.same.or(&numbers.same);
         let shared = self.shared_files();
         let sides_of = Sides { trees, before: &base.table, after: their_table, known };
-        for change in sides_of.files().await? {
+        // A field that is back gives other values to rows of files that theirs has left.
+        let has_back = self.theirs.schema.has_back(&base.schema, &ours.schema);
+        let changes = if has_back { sides_of.all().await? } else { sides_of.files().await? };
+        for change in changes {
             let is_known = |entry: &FileEntry| self.known.files.get(entry.id.0).is_some();
+            if change.is_nothing() && !change.before.as_ref().is_some_and(|entry| self.has_come(entry)) {
+                continue;
+            }
             if let Some(before) = change.before.as_ref().filter(|entry| !self.has_come(entry)) {
                 if self.knows_rows(&base, (before, change.after.as_ref())).await? {
                     seeks = true;
@@ -313,17 +318,11 @@ impl Theirs {
 /// An older or another state's schema, as a change of the one that stands now: what goes by it is dropped, so that no id is given
 /// again [MRG-10]. With where it stands, or is to stand.
 pub(crate) fn upon_schema(state: &TableState, now: &Schema) -> Result<(TableSchema, Arc<Schema>)> {
-    match Schema::merge(now, now, &state.schema)? {
-        SchemaMerge::Merged(merged) if merged == *state.schema => {
-            Ok((state.table.schema.clone(), Arc::clone(&state.schema)))
-        }
-        SchemaMerge::Merged(merged) => Ok((TableSchema::Inline(merged.clone()), Arc::new(merged))),
-        SchemaMerge::Conflicts(_) => {
-            let message =
-                format!("the columns of table {} do not stand in each other's place", state.name.as_str());
-            Err(Error::new(ErrorKind::InvalidInput, message))
-        }
+    let schema = state.schema.in_place_of(now)?;
+    if schema == *state.schema {
+        return Ok((state.table.schema.clone(), Arc::clone(&state.schema)));
     }
+    Ok((TableSchema::Inline(schema.clone()), Arc::new(schema)))
 }
 
 /// The table without rows, with all numbers that it has handed out.

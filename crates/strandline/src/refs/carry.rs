@@ -56,6 +56,21 @@ impl std::fmt::Display for MergeConflicts {
     }
 }
 
+impl MergeConflicts {
+    /// The same as an error of the kind `Conflict` that says so in these words. Trying again does not help: somebody has to decide.
+    ///
+    /// ```
+    /// use strandline::refs::MergeConflicts;
+    ///
+    /// let error = MergeConflicts::default().into_error("the branches disagree");
+    /// assert!(!error.is_retryable());
+    /// ```
+    #[must_use]
+    pub fn into_error(self, message: impl Into<String>) -> Error {
+        Error::of_disagreement(self.conflicts, message)
+    }
+}
+
 impl From<Disagreements> for MergeConflicts {
     fn from(found: Disagreements) -> Self {
         Self { conflicts: found.conflicts, rows: found.contested, keys: found.keys }
@@ -103,7 +118,10 @@ impl Merged {
     pub fn committed(self) -> Result<Report> {
         match self {
             Self::Committed(report) => Ok(*report),
-            Self::Conflicts(found) => Err(Error::new(ErrorKind::Conflict, found.to_string())),
+            Self::Conflicts(found) => {
+                let message = found.to_string();
+                Err(found.into_error(message))
+            }
             Self::UpToDate(at) | Self::Forwarded(at) => {
                 let message = format!("no commit was needed: the branch is at version {}", at.version());
                 Err(Error::new(ErrorKind::InvalidInput, message))
@@ -155,8 +173,23 @@ pub(super) struct Carrying<'a> {
 
 impl Carrying<'_> {
     /// What it comes to upon a head. Nothing is written but deletion vectors and rows that nothing refers to yet.
-    pub(super) async fn look(&self, ours: &Ref) -> Result<std::result::Result<Work, MergeConflicts>> {
+    async fn look(&self, ours: &Ref) -> Result<std::result::Result<Work, MergeConflicts>> {
         self.look_as(ours, self.id()?).await
+    }
+
+    /// The same, told to whoever only wants to know.
+    pub(super) async fn preview(&self, ours: &Ref) -> Result<Preview> {
+        let already = match (self.txn, ours.head()) {
+            (Some(txn), Some(head)) => find_key(head, txn).await?.is_some(),
+            _ => false,
+        };
+        if already {
+            return Ok(Preview::UpToDate);
+        }
+        Ok(match self.look(ours).await? {
+            Ok(work) => Preview::Commit(work.names().map(str::to_owned).collect()),
+            Err(conflicts) => Preview::Conflicts(conflicts),
+        })
     }
 
     async fn look_as(&self, ours: &Ref, txn: TxnId) -> Result<std::result::Result<Work, MergeConflicts>> {

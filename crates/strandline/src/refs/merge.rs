@@ -145,11 +145,7 @@ impl Merge {
             Relation::Ahead if !ready.commit_always => return Ok(Preview::Forward),
             Relation::Ahead | Relation::Parted => {}
         }
-        let names = |work: crate::transaction::work::Work| work.names().map(str::to_owned).collect();
-        Ok(match ready.carrying().look(&ours).await? {
-            Ok(work) => Preview::Commit(names(work)),
-            Err(conflicts) => Preview::Conflicts(conflicts),
-        })
+        ready.carrying().preview(&ours).await
     }
 
     async fn run(self) -> Result<Merged> {

@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
@@ -12,9 +13,9 @@ use strandline_format::{
 use crate::commit::build::Label;
 use crate::error::Result;
 use crate::history::{Ref, Revision};
-use crate::lake::Lake;
+use crate::lake::{Head, Lake};
 use crate::merge::{Act, Bringing, Choices, Kin, PICKED, Side, before, origin, pick_key};
-use crate::refs::carry::{Carrying, Merged};
+use crate::refs::carry::{Carrying, Merged, Preview};
 use crate::refs::check_expected;
 
 /// Which of the acts.
@@ -116,6 +117,13 @@ impl Single {
         })
     }
 
+    /// Rows that take the place of those of a table that the branch and the commit disagree on, as of a
+    /// [merge](crate::refs::Merge::with_rows).
+    pub fn with_rows(self, table: &str, rows: impl IntoIterator<Item = RecordBatch>) -> Self {
+        let rows: Vec<RecordBatch> = rows.into_iter().collect();
+        self.chosen(table, |choices, name| choices.given.entry(name).or_default().extend(rows))
+    }
+
     fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, NameKey)) -> Self {
         self.choices = self.choices.and_then(|choices| choices.choose(name, choose));
         self
@@ -133,7 +141,41 @@ impl Single {
         self
     }
 
+    /// What it would come to. Nothing is committed.
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// use strandline::refs::Preview;
+    ///
+    /// lake.append("orders", orders(&[(4, -1)])).await?;
+    /// let preview = lake.revert("main").on("main").dry_run().await?;
+    /// assert!(matches!(preview, Preview::Commit(tables) if tables == ["orders"]));
+    /// assert_eq!(lake.table("orders").await?.rows(), 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of the act itself.
+    pub async fn dry_run(self) -> Result<Preview> {
+        let (ready, head) = self.prepare().await?;
+        let ours = Ref::of_head(ready.lake.clone(), head);
+        if ready.has_come(&ours).await? {
+            return Ok(Preview::UpToDate);
+        }
+        ready.carrying().preview(&ours).await
+    }
+
     async fn run(self) -> Result<Merged> {
+        let (ready, head) = self.prepare().await?;
+        let ours = Ref::of_head(ready.lake.clone(), Arc::clone(&head));
+        if ready.has_come(&ours).await? {
+            return Ok(Merged::UpToDate(ours));
+        }
+        ready.carrying().run(head).await
+    }
+
+    async fn prepare(self) -> Result<(Ready, Arc<Head>)> {
         let branch = match &self.branch {
             Some(branch) => RefName::new(branch.as_str())?,
             None => self.lake.default_branch().clone(),
@@ -162,23 +204,10 @@ impl Single {
             What::Pick => Some(origin(of.commit()).unwrap_or_else(|| of.commit().hash())),
             What::Revert | What::Reset => None,
         };
-        if let Some(origin) = picked.filter(|origin| *origin != of.commit().hash()) {
-            let ours = Ref::of_head(self.lake.clone(), Arc::clone(&head));
-            let kin = Kin::of(&ours, &of).await?;
-            if kin.ancestors().await?.reaches(ours.commit().hash(), origin) {
-                return Ok(Merged::UpToDate(ours));
-            }
-        }
-        let carrying = Carrying {
-            lake: &self.lake,
-            branch: &branch,
-            label: self.label(&of, picked)?,
-            bringing: Arc::new(Bringing { act, choices }),
-            txn: picked.map(|hash| TxnId::of_key(&pick_key(hash))),
-            exact: self.what == What::Reset || self.expecting.is_some(),
-            source: picked.map(|_| &of),
-        };
-        carrying.run(head).await
+        let label = self.label(&of, picked)?;
+        let exact = self.what == What::Reset || self.expecting.is_some();
+        let bringing = Arc::new(Bringing { act, choices });
+        Ok((Ready { lake: self.lake, branch, of, bringing, label, picked, exact }, head))
     }
 
     fn label(&self, of: &Ref, picked: Option<Hash>) -> Result<Label> {
@@ -198,6 +227,43 @@ impl Single {
             _ => self.author.clone(),
         };
         Ok(Label { message: Message::new(message)?, author: Author::new(author)?, properties })
+    }
+}
+
+/// An act whose names were looked up.
+struct Ready {
+    lake: Lake,
+    branch: RefName,
+    of: Ref,
+    bringing: Arc<Bringing>,
+    label: Label,
+    /// The commit that is picked, if one is, or that it was picked from.
+    picked: Option<Hash>,
+    exact: bool,
+}
+
+impl Ready {
+    /// Whether the branch has what a pick was picked from.
+    async fn has_come(&self, ours: &Ref) -> Result<bool> {
+        match self.picked.filter(|origin| *origin != self.of.commit().hash()) {
+            Some(origin) => {
+                let kin = Kin::of(ours, &self.of).await?;
+                Ok(kin.ancestors().await?.reaches(ours.commit().hash(), origin))
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn carrying(&self) -> Carrying<'_> {
+        Carrying {
+            lake: &self.lake,
+            branch: &self.branch,
+            bringing: Arc::clone(&self.bringing),
+            label: self.label.clone(),
+            txn: self.picked.map(|hash| TxnId::of_key(&pick_key(hash))),
+            exact: self.exact,
+            source: self.picked.map(|_| &self.of),
+        }
     }
 }
 

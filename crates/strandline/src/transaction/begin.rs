@@ -178,6 +178,7 @@ impl Begin {
             isolation: self.isolation,
             writing: self.writing,
             reads: Reads::default(),
+            looked: Reads::default(),
             already,
             state: Mutex::new(state),
             lake: self.lake,

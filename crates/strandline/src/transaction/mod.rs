@@ -102,6 +102,8 @@ struct Inner {
     /// How its files are written where their table does not say.
     writing: WriteOptions,
     reads: Reads,
+    /// What rows were looked up by before others were put in, where that counts under any isolation [REB-17].
+    looked: Reads,
     /// The commit of an earlier run with the same idempotency key.
     already: Option<Commit>,
     state: Mutex<State>,
@@ -497,13 +499,16 @@ impl Transaction {
             &mut state.work,
             Work::on(self.0.start.snapshot(&self.0.lake), self.0.start.pointer().era()),
         );
-        let serializable = self.0.isolation == Isolation::Serializable;
+        let mut reads = self.0.looked.so_far();
+        if self.0.isolation == Isolation::Serializable {
+            reads = self.0.reads.so_far().and(reads);
+        }
         Ok(Member {
             txn: self.0.txn,
             keyed: self.0.keyed,
             start: self.0.commit.clone(),
             work,
-            reads: serializable.then(|| self.0.reads.so_far()),
+            reads: Some(reads).filter(|reads| !reads.is_empty()),
             label,
             patience,
             written: state.written,

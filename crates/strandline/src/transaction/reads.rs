@@ -76,6 +76,19 @@ impl Reads {
 }
 
 impl ReadSet {
+    /// Whether nothing was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.listed.is_empty() && self.schemas.is_empty() && self.scans.is_empty()
+    }
+
+    /// With rows that were asked for besides.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        for (table, scans) in more.scans {
+            self.scans.entry(table).or_default().extend(scans);
+        }
+        self
+    }
+
     /// What of it the other side has touched, since when others came into its line. Requests: the nodes of tables that were read and changed, and their files'
     /// difference.
     pub(crate) async fn conflicts(

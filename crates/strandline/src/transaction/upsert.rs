@@ -17,6 +17,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use strandline_format::{DeletionVector, FileEntry, Filter, Operation, TableName};
 
 use crate::error::Result;
+use crate::filter::Predicate;
 use crate::scan::{Scan, identify};
 use crate::table::TableState;
 use crate::transaction::change::{Change, Changed, Needs};
@@ -89,7 +90,8 @@ impl Transaction {
 impl Transaction {
     /// Says that rows which were put into a table, in whatever way, were first looked up by these columns and not found, as those of a MERGE
     /// are: should another transaction that commits first add a row with the same values, the commit is a `Conflict`. An upsert says so
-    /// itself.
+    /// itself. Without columns, they were looked up by what cannot be told of columns, such as an expression: then whatever the other one changes
+    /// in the table's rows is a `Conflict`.
     ///
     /// # Errors
     /// `NotFound` for the table, offering the nearest names; `InvalidInput` for a column that is not there or cannot tell rows apart.
@@ -102,6 +104,11 @@ impl Transaction {
         let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
         let mut state = self.open().await?;
         let now = self.touched_table(&mut state, &name).await?;
+        if columns.is_empty() {
+            let everything = Predicate::all();
+            self.0.looked.scan(now.table.id, &everything.bind(&now.schema)?, everything.to_string());
+            return Ok(());
+        }
         let key = Key::new(&now, Some(&columns));
         let key = key.map_err(|error| error.at(format_args!("table {:?}", name.as_str())))?;
         let mut draft = state.work.drafted(&name).await?;

@@ -54,29 +54,6 @@ async fn rows_at(at: &Ref, name: &str) -> BTreeMap<u64, Row> {
     }
 }
 
-/// Applies a change to rows; nothing may be there twice, or gone that was not there.
-fn apply(rows: &mut BTreeMap<u64, Row>, change: &RowChange) {
-    match change {
-        RowChange::Inserted(batch) => {
-            for (id, row) in rows_of(batch) {
-                assert!(rows.insert(id, row).is_none(), "row {id} was inserted and is there");
-            }
-        }
-        RowChange::Deleted(batch) => {
-            for (id, row) in rows_of(batch) {
-                assert_eq!(rows.remove(&id).as_ref().map(|known| known["k"]), Some(row["k"]), "row {id}");
-            }
-        }
-        RowChange::Updated { before, after } => {
-            for ((old, before), (new, after)) in rows_of(before).into_iter().zip(rows_of(after)) {
-                assert_ne!(before, after);
-                assert_eq!(rows.remove(&old).map(|known| known["k"]), Some(before["k"]), "row {old}");
-                assert!(rows.insert(new, after).is_none(), "row {new}");
-            }
-        }
-    }
-}
-
 fn summed(changes: &[RowChange]) -> RowCounts {
     let mut counts = RowCounts::default();
     for change in changes {
@@ -288,6 +265,81 @@ fn the_difference_of_a_small_commit_costs_what_it_changed_however_many_files_the
     });
 }
 
+#[test]
+fn a_column_that_comes_back_is_told_as_updates_of_the_rows_that_have_values_of_it() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        change(&lake, async |on| {
+            on.create_table("t").like(&keyed(&[]).schema()).await.unwrap();
+            on.append("t", keyed(&[1, 2, 3])).await.unwrap();
+        })
+        .await;
+        change(&lake, async |on| on.alter_table("t").drop_column("v").await.map(drop).unwrap()).await;
+        change(&lake, async |on| assert_eq!(on.delete("t", col("k").eq(3)).await.unwrap(), 1)).await;
+        lake.revert("main~").on("main").await.unwrap().committed().unwrap();
+        let table = lake.table("t").await.unwrap();
+        let back = [("update_preimage", 0), ("update_postimage", 10)];
+        let values = |log: Vec<RecordBatch>| -> Vec<(String, i64)> {
+            let of = |batch: &RecordBatch| -> Vec<(String, i64)> {
+                let kinds = batch.column_by_name("_change_type").unwrap().as_string::<i32>();
+                let v = batch.column_by_name("v").unwrap().as_primitive::<Int64Type>();
+                (0..v.len())
+                    .map(|at| (kinds.value(at).to_owned(), if v.is_valid(at) { v.value(at) } else { 0 }))
+                    .collect()
+            };
+            log.iter().flat_map(of).collect()
+        };
+        for net in [false, true] {
+            let changes = table.changes("main~", "main");
+            let changes = if net { changes.net() } else { changes };
+            let log = values(changes.await.unwrap().try_collect().await.unwrap());
+            assert_eq!(log.len(), 4, "{log:?}");
+            assert_eq!((log[0].0.as_str(), log[0].1), back[0]);
+            assert_eq!((log[1].0.as_str(), log[1].1), back[1]);
+        }
+        let diff = lake.diff("main~", "main").await.unwrap().table("t").await.unwrap();
+        assert_eq!(diff.counts().await.unwrap(), RowCounts { inserted: 0, deleted: 0, updated: 2 });
+        let versions = [lake.at("main~3").await.unwrap(), lake.at("main").await.unwrap()];
+        check_changes(&versions[0], &versions[1]).await;
+        check_pair(&lake, &versions[0], &versions[1]).await;
+    });
+}
+
+#[test]
+fn a_column_that_was_wider_while_it_was_gone_comes_back_and_is_told() {
+    paused(async {
+        let (_, lake) = shop(2).await;
+        change(&lake, async |on| {
+            on.alter_table("orders").add_column(column("n", PrimitiveType::Int)).await.unwrap();
+        })
+        .await;
+        change(&lake, async |on| {
+            on.alter_table("orders").widen_column("n", PrimitiveType::Long).await.unwrap();
+        })
+        .await;
+        change(&lake, async |on| {
+            let wide = batch([("id", longs([9])), ("n", longs([5_000_000_000]))]);
+            on.append("orders", wide).await.unwrap();
+        })
+        .await;
+        change(&lake, async |on| on.alter_table("orders").drop_column("n").await.map(drop).unwrap()).await;
+        lake.reset("main~3").on("main").await.unwrap().committed().unwrap();
+        let table = lake.table("orders").await.unwrap();
+        for changes in [table.changes("main~", "main"), table.changes("main~", "main").net()] {
+            let log: Vec<RecordBatch> = changes.await.unwrap().try_collect().await.unwrap();
+            assert_eq!(log.iter().map(RecordBatch::num_rows).sum::<usize>(), 1, "the wide row is gone");
+        }
+        // All that came in between is told, as wide as it was.
+        let all: Vec<RecordBatch> =
+            table.changes("main~4", "main").await.unwrap().try_collect().await.unwrap();
+        let widest = all.iter().filter_map(|batch| {
+            arrow::compute::max(batch.column_by_name("n").unwrap().as_primitive::<Int64Type>())
+        });
+        assert_eq!(widest.max(), Some(5_000_000_000));
+    });
+}
+
 /// One step of a random history on two branches.
 #[derive(Clone, Debug)]
 enum Act {
@@ -296,7 +348,11 @@ enum Act {
     Overwrite(usize, i64, Vec<i64>),
     Update(usize, i64, i64),
     AddColumn(usize),
+    /// Of the column `v`, which resets bring back.
+    DropColumn(usize),
     Drop(usize),
+    /// To so many versions back.
+    Reset(usize, u64),
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -307,7 +363,9 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (0..2_usize, 0..12_i64, keys).prop_map(|(on, key, keys)| Act::Overwrite(on, key, keys)),
         3 => (0..2_usize, 0..12_i64, 0..3_i64).prop_map(|(on, key, value)| Act::Update(on, key, value)),
         1 => (0..2_usize).prop_map(Act::AddColumn),
+        2 => (0..2_usize).prop_map(Act::DropColumn),
         1 => (0..2_usize).prop_map(Act::Drop),
+        2 => (0..2_usize, 1..4_u64).prop_map(|(on, back)| Act::Reset(on, back)),
     ]
 }
 
@@ -323,11 +381,25 @@ async fn act(lake: &Lake, act: &Act) {
     | Act::Overwrite(on, ..)
     | Act::Update(on, ..)
     | Act::AddColumn(on)
-    | Act::Drop(on)) = act;
-    let on = lake.begin().branch(BRANCHES[*on]).await.unwrap();
+    | Act::DropColumn(on)
+    | Act::Drop(on)
+    | Act::Reset(on, _)) = act;
+    let branch = BRANCHES[*on];
+    if let Act::Reset(_, back) = act {
+        if lake.at(branch).await.unwrap().version().0 > *back {
+            drop(lake.reset(format!("{branch}~{back}")).on(branch).await.unwrap());
+        }
+        return;
+    }
+    let on = lake.begin().branch(branch).await.unwrap();
     if on.table("t").await.is_err() {
         on.create_table("t").like(&keyed(&[]).schema()).await.unwrap();
     }
+    let has_v = on.table("t").await.unwrap().schema().find(["v"]).is_some();
+    let keyed = |keys: &[i64]| {
+        let batch = keyed(keys);
+        if has_v { batch } else { batch.project(&[0]).unwrap() }
+    };
     match act {
         Act::Append(_, keys) => {
             on.append("t", keyed(keys)).await.unwrap();
@@ -339,7 +411,7 @@ async fn act(lake: &Lake, act: &Act) {
             let keys: Vec<i64> = keys.iter().filter(|new| *new <= key).copied().collect();
             on.overwrite("t", keyed(&keys)).matching(col("k").le(*key)).await.unwrap();
         }
-        Act::Update(_, key, value) => {
+        Act::Update(_, key, value) if has_v => {
             on.update("t", col("k").ge(*key)).set("v", *value).await.unwrap();
         }
         Act::AddColumn(_) => {
@@ -349,21 +421,24 @@ async fn act(lake: &Lake, act: &Act) {
             };
             drop(on.alter_table("t").add_column(field).await);
         }
+        Act::DropColumn(_) if has_v => drop(on.alter_table("t").drop_column("v").await.unwrap()),
         Act::Drop(_) => on.drop_table("t").await.unwrap(),
+        Act::Update(..) | Act::DropColumn(_) | Act::Reset(..) => {}
     }
     on.commit().await.unwrap();
 }
 
-/// Rows as a multiset, with what a column that was added later has in them.
-fn bag(rows: &BTreeMap<u64, Row>) -> Vec<Row> {
-    let full = |row: &Row| {
-        let mut row = row.clone();
-        row.entry("w".to_owned()).or_insert(Some(7));
-        row
+/// Rows in these columns: what a state has not yet is what old rows have there.
+fn in_columns(rows: &BTreeMap<u64, Row>, columns: &[String]) -> BTreeMap<u64, Row> {
+    let initial = |name: &String| (name == "w").then_some(7);
+    let row = |row: &Row| {
+        columns.iter().map(|name| (name.clone(), *row.get(name).unwrap_or(&initial(name)))).collect()
     };
-    let mut rows: Vec<Row> = rows.values().map(full).collect();
-    rows.sort();
-    rows
+    rows.iter().map(|(id, of)| (*id, row(of))).collect()
+}
+
+fn columns_of(table: &Table) -> Vec<String> {
+    table.schema().fields().iter().map(|field| field.name.as_str().to_owned()).collect()
 }
 
 #[test]
@@ -397,33 +472,57 @@ fn a_diff_applied_to_one_version_gives_the_other_and_changes_net_to_it() {
     });
 }
 
+/// Rows with these ids were there when the branches parted; any other id is of another row on each.
+const SHARED: u64 = 4;
+
+/// What came, went and changed is what the rows of both versions say, row by row.
 async fn check_pair(lake: &Lake, from: &Ref, to: &Ref) {
     let (before, after) = (rows_at(from, "t").await, rows_at(to, "t").await);
+    let tables = (from.table("t").await.ok(), to.table("t").await.ok());
+    let is_one = |tables: &(Option<Table>, Option<Table>)| match tables {
+        (Some(before), Some(after)) => before.id() == after.id(),
+        _ => false,
+    };
+    let (one_table, one_branch) = (is_one(&tables), from.branch() == to.branch());
+    let is_same = |id: u64| one_table && (one_branch || id < SHARED);
     let diff = lake.diff(from, to).await.unwrap();
+    let what = format!("{} {} -> {} {}", from.branch(), from.version(), to.branch(), to.version());
     // A table that was dropped and one that was made anew under its name are two.
-    let mut rows = before.clone();
-    let (mut gone, mut came) = (BTreeMap::new(), Vec::new());
+    let (mut gone, mut came, mut pairs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for entry in diff.tables() {
         let table = diff.open(entry).await.unwrap();
         let changes: Vec<RowChange> = table.rows().await.unwrap().try_collect().await.unwrap();
-        assert_eq!(summed(&changes), table.counts().await.unwrap());
-        // What went first: on branches that parted, numbers of new rows are those of others.
-        let (inserted, others): (Vec<_>, Vec<_>) =
-            changes.into_iter().partition(|change| matches!(change, RowChange::Inserted(_)));
-        others.iter().for_each(|change| apply(&mut rows, change));
-        came.extend(inserted);
+        assert_eq!(summed(&changes), table.counts().await.unwrap(), "{what}");
+        for change in changes {
+            match change {
+                RowChange::Inserted(rows) => came.extend(rows_of(&rows)),
+                RowChange::Deleted(rows) => gone.extend(rows_of(&rows)),
+                RowChange::Updated { before, after } => {
+                    for (before, (id, after)) in rows_of(&before).into_iter().zip(rows_of(&after)) {
+                        assert_eq!(before.0, id, "{what}");
+                        pairs.insert(id, (before.1, after));
+                    }
+                }
+            }
+        }
     }
-    for (id, row) in std::mem::take(&mut rows) {
-        gone.insert(id, row);
-    }
-    let mut all: Vec<Row> = bag(&gone);
-    for change in &came {
-        let mut only = BTreeMap::new();
-        apply(&mut only, change);
-        all.extend(bag(&only));
-    }
-    all.sort();
-    assert_eq!(all, bag(&after), "{} {} -> {} {}", from.branch(), from.version(), to.branch(), to.version());
+    // Of a table that is gone the columns are its own.
+    let columns = tables.1.as_ref().filter(|_| one_table).map(columns_of);
+    let told = |rows: &BTreeMap<u64, Row>| {
+        columns.as_ref().map_or_else(|| rows.clone(), |columns| in_columns(rows, columns))
+    };
+    let (before, after) = (told(&before), told(&after));
+    let only_in = |one: &BTreeMap<u64, Row>, other: &BTreeMap<u64, Row>| -> BTreeMap<u64, Row> {
+        let is_only = |id: &u64| !(is_same(*id) && other.contains_key(id));
+        one.iter().filter(|(id, _)| is_only(id)).map(|(id, row)| (*id, row.clone())).collect()
+    };
+    assert_eq!(gone, only_in(&before, &after), "gone: {what}");
+    assert_eq!(came, only_in(&after, &before), "came: {what}");
+    let changed = before.iter().filter_map(|(id, row)| {
+        let now = after.get(id).filter(|now| is_same(*id) && *now != row)?;
+        Some((*id, (row.clone(), now.clone())))
+    });
+    assert_eq!(pairs, changed.collect(), "changed: {what}");
     check_changes(from, to).await;
 }
 
@@ -434,17 +533,17 @@ async fn check_changes(from: &Ref, to: &Ref) {
         return;
     }
     let log: Vec<RecordBatch> = table.changes(from, to).await.unwrap().try_collect().await.unwrap();
-    let mut rows = table_rows(&base).await;
+    let columns = columns_of(&table);
+    let mut rows = in_columns(&table_rows(&base).await, &columns);
     for batch in &log {
         let kinds = batch.column_by_name("_change_type").unwrap().as_string::<i32>();
-        for (at, (id, row)) in rows_of(batch).into_iter().enumerate() {
+        for (at, (id, mut row)) in rows_of(batch).into_iter().enumerate() {
+            row.retain(|name, _| columns.contains(name));
             match kinds.value(at) {
                 "insert" | "update_postimage" => assert!(rows.insert(id, row).is_none()),
-                _ => assert!(rows.remove(&id).is_some()),
+                _ => assert_eq!(rows.remove(&id), Some(row), "row {id}, as it was"),
             }
         }
     }
-    let (rows, after) = (rows, table_rows(&table).await);
-    assert!(rows.keys().eq(after.keys()));
-    assert_eq!(bag(&rows), bag(&after));
+    assert_eq!(rows, table_rows(&table).await);
 }

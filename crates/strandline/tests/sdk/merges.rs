@@ -25,7 +25,7 @@ use strandline_testkit::{PathClass, RequestKind, VirtualClock};
 use crate::collector::{check_whole, collect};
 use crate::fixture::{Counted, open, paused};
 use crate::past::{fence, hour, reopen, storage};
-use crate::work::{batch, change, column, ids, longs, order_fields, orders, shop};
+use crate::work::{batch, change, column, ids, longs, numbers, order_fields, orders, shop};
 
 /// One transaction on a branch.
 async fn on(lake: &Lake, branch: &str, act: impl AsyncFnOnce(&Transaction)) -> Report {
@@ -401,6 +401,77 @@ fn names_and_schemas_that_disagree_are_all_told_and_decided_by_table() {
         assert!(main.table("orders").await.unwrap().schema().find(["label"]).is_some());
         assert_eq!(ids(&main.table("gone").await.unwrap()).await, [0]);
         check_whole(&lake, "merged").await;
+    });
+}
+
+#[test]
+fn a_table_that_both_sides_renamed_is_decided_by_any_of_its_names() {
+    paused(async {
+        for (name, side) in
+            ["t", "tm", "td"].into_iter().flat_map(|name| [(name, Side::Ours), (name, Side::Theirs)])
+        {
+            let (_, lake) = tens().await;
+            for (branch, to, key) in [("main", "tm", 20), ("dev", "td", 30)] {
+                on(&lake, branch, async |on| {
+                    on.rename("t", to).await.unwrap();
+                    on.append(to, rows(&[(key, 0, 0)])).await.unwrap();
+                })
+                .await;
+            }
+            conflicts(&lake, "dev", "main").await;
+            // Of the base's name neither version has anything any more.
+            if name == "t" {
+                let error = lake.merge("dev").into("main").take(name, side).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+                continue;
+            }
+            lake.merge("dev").into("main").take(name, side).await.unwrap().committed().unwrap();
+            let (is, key) = if side == Side::Ours { ("tm", 20) } else { ("td", 30) };
+            let table = lake.table(is).await.unwrap();
+            let mut found: Vec<i64> = numbers(&table, "u").await;
+            found.sort_unstable();
+            assert_eq!(found, (0..10).chain([key]).collect::<Vec<_>>(), "{name} {side:?}");
+            let other = if side == Side::Ours { "td" } else { "tm" };
+            assert!(lake.table(other).await.is_err(), "{name} {side:?}");
+            check_whole(&lake, "decided").await;
+        }
+        let (_, lake) = tens().await;
+        for (branch, to) in [("main", "tm"), ("dev", "td")] {
+            on(&lake, branch, async |on| on.rename("t", to).await.map(drop).unwrap()).await;
+        }
+        let both = lake.merge("dev").into("main").take("tm", Side::Ours).take("td", Side::Theirs);
+        assert_eq!(both.await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_revert_and_a_pick_are_looked_at_first_and_decided_by_given_rows() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "main", 1, "a", -1).await;
+        set(&lake, "main", 1, "a", -2).await;
+        let head = lake.at("main").await.unwrap().version();
+        let Preview::Conflicts(found) = lake.revert("main~").on("main").dry_run().await.unwrap() else {
+            panic!("both changed the row")
+        };
+        let Merged::Conflicts(same) = lake.revert("main~").on("main").await.unwrap() else { panic!() };
+        assert_eq!(same.conflicts.len(), found.conflicts.len());
+        assert!(!Merged::Conflicts(same).committed().unwrap_err().is_retryable());
+        let ours = &found.rows[0].ours;
+        let mut columns = ours.columns().to_vec();
+        columns[1] = longs([77]);
+        let by_hand = RecordBatch::try_new(ours.schema(), columns).unwrap();
+        let decided = || lake.revert("main~").on("main").with_rows("t", [by_hand.clone()]);
+        let Preview::Commit(names) = decided().dry_run().await.unwrap() else { panic!("all is decided") };
+        assert_eq!((names, lake.at("main").await.unwrap().version()), (vec!["t".to_owned()], head));
+        decided().await.unwrap().committed().unwrap();
+        assert_eq!(state(&lake, "main").await[&1], (77, 100));
+        // Once a commit is picked, nothing is left to do.
+        set(&lake, "main", 2, "a", -3).await;
+        assert!(matches!(lake.cherry_pick("main").on("dev").dry_run().await.unwrap(), Preview::Commit(_)));
+        assert_eq!(state(&lake, "dev").await[&2], (20, 200));
+        lake.cherry_pick("main").on("dev").await.unwrap().committed().unwrap();
+        assert!(matches!(lake.cherry_pick("main").on("dev").dry_run().await.unwrap(), Preview::UpToDate));
     });
 }
 

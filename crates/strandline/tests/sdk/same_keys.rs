@@ -206,6 +206,15 @@ fn an_upsert_by_other_columns_collides_by_these() {
         let plain = async |on: &Transaction| on.append("plain", rows(&[(9, 9)])).await.map(drop).unwrap();
         let error = race(&lake, plain, said).await.unwrap_err();
         assert_eq!(keys_of(error.conflicts())[0].0, "(k = 9, v = 9)");
+        // By what is no column it may have been any row, of this table.
+        let said = async |on: &Transaction| {
+            on.append("plain", rows(&[(8, 8)])).await.unwrap();
+            on.looked_up::<String>("plain", []).await.unwrap();
+        };
+        let error = race(&lake, plain, said).await.unwrap_err();
+        assert!(matches!(error.conflicts()[0].kind, ConflictKind::Read(_)), "{error}");
+        let other = async |on: &Transaction| on.append("t", rows(&[(90, 9)])).await.map(drop).unwrap();
+        race(&lake, other, said).await.unwrap();
         let on = lake.begin().await.unwrap();
         let error = on.looked_up("plain", ["vv"]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");

@@ -5,9 +5,9 @@
 //! CREATE [OR REPLACE] TAG [IF NOT EXISTS] name [ON reference] [MESSAGE 'text']
 //! DROP (BRANCH | TAG) [IF EXISTS] name
 //! ALTER BRANCH name (RENAME TO name | FAST FORWARD TO reference)
-//! MERGE BRANCH reference [INTO name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
-//! CHERRY PICK reference [INTO name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
-//! REVERT COMMIT reference [ON name] [TAKE (OURS | THEIRS) FOR table, …]… [MESSAGE 'text']
+//! MERGE BRANCH reference [INTO name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text']
+//! CHERRY PICK reference [INTO name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text']
+//! REVERT COMMIT reference [ON name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text']
 //! RESET BRANCH [name] TO reference [MESSAGE 'text']
 //! USE (BRANCH name | TAG name | VERSION reference | SCHEMA name)
 //! ```
@@ -15,6 +15,7 @@
 //! What does not belong here: the grammar of references, which is the format's.
 
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use strandline::merge::Side;
 
@@ -22,7 +23,7 @@ use super::words::{
     Parsed, expect, if_absent, if_exists, is_word, name, names, next_are, ref_name, reference, refuse, take,
     take_one_of, text,
 };
-use crate::sql::statement::{Bring, Brought, CreateTag, Name, RefKind, Statement, Use};
+use crate::sql::statement::{Bring, Brought, CreateTag, RefKind, Statement, Takes, Use};
 
 pub(super) fn create_ref(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
     if take(parser, &["CREATE", "BRANCH"]) {
@@ -99,8 +100,8 @@ pub(super) fn bring(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
     Ok(Some(Statement::Bring(Box::new(Bring { what, reference, branch, takes, message }))))
 }
 
-/// `TAKE OURS FOR a, b TAKE THEIRS FOR c`.
-fn takes(parser: &mut Parser<'_>) -> Parsed<Vec<(Side, Vec<Name>)>> {
+/// `TAKE OURS FOR a, b TAKE THEIRS FOR TABLE c`: the rows of a and b that the sides disagree on, and all of c.
+fn takes(parser: &mut Parser<'_>) -> Parsed<Vec<Takes>> {
     let mut takes = Vec::new();
     while take(parser, &["TAKE"]) {
         let side = match take_one_of(parser, &["OURS", "THEIRS"]) {
@@ -109,7 +110,11 @@ fn takes(parser: &mut Parser<'_>) -> Parsed<Vec<(Side, Vec<Name>)>> {
             None => return parser.expected_ref("OURS or THEIRS", parser.peek_token_ref()),
         };
         expect(parser, &["FOR"])?;
-        takes.push((side, names(parser)?));
+        // A table may be called so: then a word of the statement follows, or none.
+        let next = parser.peek_nth_token(1).token;
+        let is_name = !matches!(next, Token::Word(_)) || is_word(&next, "TAKE") || is_word(&next, "MESSAGE");
+        let whole = !is_name && take_one_of(parser, &["TABLE", "VIEW", "SCHEMA", "NAMESPACE"]).is_some();
+        takes.push(Takes { side, whole, names: names(parser)? });
     }
     Ok(takes)
 }

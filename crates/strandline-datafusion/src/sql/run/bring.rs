@@ -9,16 +9,16 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Field, UInt64Type};
 use datafusion::arrow::util::display::array_value_to_string;
 use futures::FutureExt;
-use strandline::format::{NameKey, RefName, TableName};
+use strandline::format::{RefName, TableName};
 use strandline::merge::Side;
 use strandline::refs::{MergeConflicts, Merged, Single};
-use strandline::{Conflict, ConflictKind, Error, ErrorKind, Ref, Result};
+use strandline::{Conflict, ConflictKind, Ref, Result};
 
 use super::transactions::said;
 use super::{Run, invalid};
 use crate::catalog::At;
 use crate::sql::reference;
-use crate::sql::statement::{Bring, Brought};
+use crate::sql::statement::{Bring, Brought, Takes};
 
 impl Run<'_> {
     pub(super) async fn bring(&self, bring: Bring) -> Result<()> {
@@ -30,12 +30,13 @@ impl Run<'_> {
             Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => Ok(()),
             Merged::Conflicts(found) => {
                 let message = format!(
-                    "branch {:?} and {:?} disagree, and nothing was done: {found}{}; TAKE OURS FOR table or TAKE THEIRS FOR table decides",
+                    "branch {:?} and {:?} disagree, and nothing was done: {found}{}; {}",
                     branch.as_str(),
                     bring.reference,
-                    values(&found)
+                    values(&found),
+                    decides(&found)
                 );
-                Err(Error::new(ErrorKind::Conflict, message))
+                Err(found.into_error(message))
             }
         }
     }
@@ -53,29 +54,15 @@ impl Run<'_> {
         }
     }
 
-    /// Brings it. What `TAKE` says counts for rows where rows are all that the sides disagree on, and else for the table as a whole.
     async fn decided(&self, bring: &Bring, (of, branch): (Ref, &RefName)) -> Result<Merged> {
         let mut takes = Vec::new();
-        for (side, tables) in &bring.takes {
-            for table in tables {
-                takes.push(Take { name: TableName::new(self.own_name(table)?)?, side: *side, whole: false });
+        for Takes { side, whole, names } in &bring.takes {
+            for name in names {
+                let name = TableName::new(self.own_name(name)?)?;
+                takes.push(Take { name, side: *side, whole: *whole });
             }
         }
-        loop {
-            let outcome = self.once(bring, (of.clone(), branch), &takes).boxed().await?;
-            let Merged::Conflicts(found) = &outcome else { return Ok(outcome) };
-            let others = |conflict: &&Conflict| {
-                !matches!(conflict.kind, ConflictKind::Rows(_) | ConflictKind::Keys(_))
-            };
-            let names: Vec<NameKey> =
-                found.conflicts.iter().filter(others).map(|conflict| NameKey::of(&conflict.name)).collect();
-            let is_open = |take: &&mut Take| !take.whole && names.contains(take.name.key());
-            let mut open = takes.iter_mut().filter(is_open).peekable();
-            if open.peek().is_none() {
-                return Ok(outcome);
-            }
-            open.for_each(|take| take.whole = true);
-        }
+        self.once(bring, (of, branch), &takes).await
     }
 
     async fn once(&self, bring: &Bring, (of, branch): (Ref, &RefName), takes: &[Take]) -> Result<Merged> {
@@ -95,6 +82,18 @@ impl Run<'_> {
             Brought::Picked => single(self.lake.cherry_pick(of), branch, message, takes).await,
             Brought::Reverted => single(self.lake.revert(of), branch, message, takes).await,
             Brought::Reset => single(self.lake.reset(of), branch, message, takes).await,
+        }
+    }
+}
+
+/// What to say in SQL to decide it. All of a table is taken only by who says so: with it go rows that nobody disputes.
+fn decides(found: &MergeConflicts) -> &'static str {
+    let of_rows =
+        |conflict: &Conflict| matches!(conflict.kind, ConflictKind::Rows(_) | ConflictKind::Keys(_));
+    match found.conflicts.iter().all(of_rows) {
+        true => "TAKE OURS FOR table or TAKE THEIRS FOR table decides on these rows",
+        false => {
+            "TAKE OURS FOR TABLE table or TAKE THEIRS FOR TABLE table decides, and takes all of it, rows that are not at odds too"
         }
     }
 }

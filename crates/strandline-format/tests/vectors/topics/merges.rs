@@ -26,6 +26,15 @@ use crate::outcome::{Failure, Outcome, json as outcome, read};
 struct RowInput {
     ours: Fate,
     theirs: Fate,
+    /// The side that has a field back.
+    back: Option<Back>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Back {
+    Ours,
+    Theirs,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -52,8 +61,9 @@ impl From<Fate> for RowFate {
 
 /// `{"ours", "theirs"}`, what each side did to a row, to where it is then.
 pub(crate) fn row(input: &RawValue) -> Outcome {
-    let RowInput { ours, theirs } = read(input)?;
-    outcome(match RowMerge::of(ours.into(), theirs.into()) {
+    let RowInput { ours, theirs, back } = read(input)?;
+    let back = [Back::Ours, Back::Theirs].map(|side| back == Some(side));
+    outcome(match RowMerge::with_fields_back(ours.into(), theirs.into(), back) {
         RowMerge::Ours => "ours",
         RowMerge::Theirs => "theirs",
         RowMerge::Deleted => "deleted",

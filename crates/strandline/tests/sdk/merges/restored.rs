@@ -1,6 +1,7 @@
 //! Rows that a reset or a revert brought back, met by merges and by transactions that began before.
 
 use strandline::filter::{Predicate, col};
+use strandline::format::PrimitiveType;
 use strandline::merge::{RowConflict, Side};
 use strandline::refs::Merged;
 use strandline::{ConflictKind, ErrorKind, Lake};
@@ -10,7 +11,7 @@ use strandline_format::merge::RowFate;
 use super::{State, conflicts, delete, merge, on, rows, set, state, tens, triples};
 use crate::collector::check_whole;
 use crate::fixture::paused;
-use crate::work::change;
+use crate::work::{batch, change, column, longs, numbers};
 
 fn start() -> State {
     (0..10).map(|u| (u, (u * 10, u * 100))).collect()
@@ -235,5 +236,132 @@ fn rows_that_came_back_are_held_against_constraints_of_the_other_side() {
             let ConflictKind::Constraint(name, _) = &found.conflicts[0].kind else { panic!("{found:?}") };
             assert_eq!(name, "small", "{from} into {into}");
         }
+    });
+}
+
+/// The table of tens with a column `n` that was an integer and is a long, on both branches.
+async fn widened() -> Lake {
+    let (_, lake) = tens().await;
+    change(&lake, async |on| {
+        on.alter_table("t").add_column(column("n", PrimitiveType::Int)).await.unwrap();
+    })
+    .await;
+    change(&lake, async |on| {
+        on.alter_table("t").widen_column("n", PrimitiveType::Long).await.unwrap();
+    })
+    .await;
+    assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+    lake
+}
+
+const WIDE: i64 = 5_000_000_000;
+
+fn wide() -> arrow::array::RecordBatch {
+    batch([("u", longs([10])), ("a", longs([100])), ("b", longs([1000])), ("n", longs([WIDE]))])
+}
+
+async fn widest(lake: &Lake, branch: &str) -> Option<i64> {
+    let table = lake.at(branch).await.unwrap().table("t").await.unwrap();
+    numbers(&table, "n").await.into_iter().max()
+}
+
+#[test]
+fn a_revert_of_a_wider_type_leaves_values_readable_that_need_it() {
+    paused(async {
+        let lake = widened().await;
+        lake.append("t", wide()).await.unwrap();
+        revert(&lake, "main~", "main").await;
+        assert_eq!(widest(&lake, "main").await, Some(WIDE));
+        check_whole(&lake, "reverted").await;
+    });
+}
+
+#[test]
+fn a_type_that_one_branch_has_narrow_again_is_wide_where_the_other_one_needs_it() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let lake = widened().await;
+            lake.reset("dev~").on("dev").await.unwrap().committed().unwrap();
+            lake.append("t", wide()).await.unwrap();
+            merge(&lake, from, into).await;
+            assert_eq!(widest(&lake, into).await, Some(WIDE), "{from} into {into}");
+            check_whole(&lake, "merged").await;
+        }
+    });
+}
+
+#[test]
+fn a_transaction_with_wide_values_meets_a_reset_to_a_narrow_type() {
+    paused(async {
+        let lake = widened().await;
+        let writes = lake.begin().await.unwrap();
+        writes.append("t", wide()).await.unwrap();
+        lake.reset("main~").on("main").await.unwrap().committed().unwrap();
+        writes.commit().await.unwrap();
+        assert_eq!(widest(&lake, "main").await, Some(WIDE));
+        check_whole(&lake, "rebased").await;
+    });
+}
+
+/// Both branches have dropped the column `b`.
+async fn without_b() -> Lake {
+    let (_, lake) = tens().await;
+    change(&lake, async |on| on.alter_table("t").drop_column("b").await.map(drop).unwrap()).await;
+    assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+    lake
+}
+
+fn with_a(u: i64, a: i64) -> State {
+    let mut expected = without(&[2]);
+    expected.insert(u, (a, u * 100));
+    expected
+}
+
+#[test]
+fn a_column_that_a_revert_brings_back_has_its_values_in_rows_that_were_updated_without_it() {
+    paused(async {
+        let lake = without_b().await;
+        set(&lake, "main", 1, "a", -1).await;
+        delete(&lake, "main", 2).await;
+        revert(&lake, "main~2", "main").await;
+        assert_eq!(state(&lake, "main").await, with_a(1, -1));
+        check_whole(&lake, "reverted").await;
+    });
+}
+
+#[test]
+fn a_column_that_one_branch_has_back_has_its_values_in_rows_that_the_other_one_updated_without_it() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let lake = without_b().await;
+            lake.reset("dev~").on("dev").await.unwrap().committed().unwrap();
+            set(&lake, "dev", 3, "b", 7).await;
+            set(&lake, "main", 1, "a", -1).await;
+            set(&lake, "main", 3, "a", -3).await;
+            delete(&lake, "main", 2).await;
+            merge(&lake, from, into).await;
+            let mut expected = with_a(1, -1);
+            expected.insert(3, (-3, 7));
+            assert_eq!(state(&lake, into).await, expected, "{from} into {into}");
+            check_whole(&lake, "merged").await;
+        }
+    });
+}
+
+#[test]
+fn a_transaction_that_wrote_rows_without_a_column_that_is_back_is_a_conflict() {
+    paused(async {
+        let lake = without_b().await;
+        let [updates, deletes] = [lake.begin().await.unwrap(), lake.begin().await.unwrap()];
+        updates.update("t", col("u").eq(1)).set("a", -1).await.unwrap();
+        assert_eq!(deletes.delete("t", col("u").eq(2)).await.unwrap(), 1);
+        lake.reset("main~").on("main").await.unwrap().committed().unwrap();
+        let error = updates.commit().await.unwrap_err();
+        let [conflict] = error.conflicts() else { panic!("{error}") };
+        let ConflictKind::Rows(told) = &conflict.kind else { panic!("{error}") };
+        let row = RowConflict { row: RowId(1), ours: RowFate::Left, theirs: RowFate::Changed };
+        assert_eq!(told.rows(), [row]);
+        deletes.commit().await.unwrap();
+        assert_eq!(state(&lake, "main").await, without(&[2]));
     });
 }

@@ -1,7 +1,7 @@
 //! The changelog of a table: what became of its rows, commit by commit or on balance.
 //!
 //! Invariants: changes come in the order of the commits, and applied one after the other to the rows of the first version they give
-//! those of the last; what changes no row (compaction, a rename, a new column) gives none. What does not belong here: how rows
+//! those of the last; what changes no row (compaction, a rename, a new column) gives none, but a column that comes back does. What does not belong here: how rows
 //! of two states are compared (`rows`).
 
 use std::future::IntoFuture;

@@ -1,7 +1,8 @@
 //! What became of rows between two states of a table: inserted, deleted, or changed.
 //!
 //! Rows are matched by their ids, and one that stands in another file with the same values has not changed: compaction,
-//! reordering and an update that sets what was there already are no changes.
+//! reordering and an update that sets what was there already are no changes. A column that was dropped and came back has changed where
+//! it has values.
 //!
 //! Invariants: only files that differ are read, and of those that both states list only the rows that differ. Memory: the rows that
 //! went, if rows that came may be the same ones; else a few batches. What does not belong here: which files differ (`files`).

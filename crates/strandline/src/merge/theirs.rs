@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq, Table as TableNode, TableSchema, Totals,
+    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq,
+    Table as TableNode, TableSchema, Totals,
 };
 
 use crate::changes::{Part, Sides, empty};

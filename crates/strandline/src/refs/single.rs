@@ -65,7 +65,8 @@ impl Lake {
         Single::new(self, What::Pick, commit.into())
     }
 
-    /// Takes back what one commit of a branch did; what came after it stays.
+    /// Takes back what one commit of a branch did; what came after it stays. So does a type that the commit made wider: values that need it
+    /// may have come since, and only a reset makes it narrow again.
     pub fn revert(&self, commit: impl Into<Revision>) -> Single {
         Single::new(self, What::Revert, commit.into())
     }

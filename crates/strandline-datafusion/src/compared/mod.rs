@@ -175,9 +175,12 @@ fn has_concern(plan: &LogicalPlan) -> Result<bool> {
     let next = |found| if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue };
     let mut found = false;
     plan.apply_with_subqueries(|node| {
+        let has_doubles = numbers::has_doubles(node)?;
         found = match node {
-            LogicalPlan::TableScan(scan) => is_concerned(&scan.projected_schema),
-            node => node.inputs().iter().any(|input| is_concerned(input.schema())),
+            // Its target is not among its inputs.
+            LogicalPlan::Dml(dml) => matches!(dml.op, WriteOp::MergeInto(_)),
+            LogicalPlan::TableScan(scan) => is_concerned(&scan.projected_schema, has_doubles),
+            node => node.inputs().iter().any(|input| is_concerned(input.schema(), has_doubles)),
         };
         if !found {
             node.apply_expressions(|expr| {

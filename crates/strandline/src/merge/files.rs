@@ -139,7 +139,7 @@ impl FilesMerge<'_> {
 
     /// Notes the rows of files that theirs has left which ours wrote anew, without a field that theirs has back. Requests: none
     /// unless there is one; then those of all files of the base.
-    async fn merge_left(&self, found: &mut Found) -> Result<()> {
+    async fn merge_left(&self, found: &mut Found<'_>) -> Result<()> {
         let TableRebase { base, ours, theirs, .. } = *self.table;
         if !theirs.schema.has_back(&base.schema, &ours.schema) {
             return Ok(());

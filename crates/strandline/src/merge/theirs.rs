@@ -16,7 +16,7 @@ use strandline_format::{
 };
 
 use crate::changes::{Part, Sides, empty};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::merge::keys;
 use crate::merge::kin::{Ends, Known};
 use crate::merge::places::{came, came_with};

@@ -6,7 +6,7 @@ use std::process::Output;
 use strandline_testkit::wire::{Breach, HttpServer, StubBucket, error};
 
 use crate::bucket::strand_at;
-use crate::command::{code, errors, fed, lake, ok, run};
+use crate::command::{code, errors, fed, lake, ok, run, strand};
 
 /// Ends so, with this at the beginning of what it says.
 fn check(output: &Output, expected: i32, says: &str) {
@@ -85,6 +85,12 @@ fn what_is_not_there_ends_with_4() {
         check(&run(folder.path(), args), 4, "error: not found: ");
     }
     check(&run(folder.path(), &["doctor", "./nowhere"]), 4, "");
+    std::fs::write(folder.path().join("lakes.toml"), "[lakes.sales]\nlocation = \"./lake\"\n").unwrap();
+    let mut mistyped = strand(folder.path());
+    let mistyped =
+        mistyped.args(["ls", "-l", "salse"]).env("STRANDLINE_CONFIG", "lakes.toml").output().unwrap();
+    check(&mistyped, 4, "error: not found: salse: ");
+    assert!(errors(&mistyped).contains("has a lake \"sales\""), "{}", errors(&mistyped));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `strand export`: a table's rows in a file, or on standard output.
 
+use std::io::{self, IsTerminal};
+
 use clap::Args as ClapArgs;
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -58,7 +60,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let at = context.at().await?;
     let table = context.table(&at, &args.table).await?;
     let progress = Progress::of_rows(context, "exporting", table.rows());
-    let shown = progress.show();
+    // Rows that come to the same terminal would run into it.
+    let mixes = args.file == "-" && io::stdout().is_terminal();
+    let shown = (!mixes).then(|| progress.show());
     let batches = args.which.scan(&table)?.await.map_err(|error| Failure::from(error).of_arguments())?;
     let sink = Sink::open(&args.file, kind, batches.schema(), args.force, &progress)?;
     let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(&args.file))?;

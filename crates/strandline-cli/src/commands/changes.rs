@@ -1,7 +1,7 @@
 //! `strand changes`: what became of a table's rows, commit by commit or on balance.
 
 use clap::Args as ClapArgs;
-use strandline::{Error, ErrorKind, Lake, Ref};
+use strandline::{Lake, Ref};
 
 use crate::apart::apart_stream;
 use crate::context::Context;
@@ -51,9 +51,7 @@ async fn version(context: &Context, lake: &Lake, on: &Ref, text: &str) -> Result
     let Ok(number) = text.parse::<u64>() else { return context.at_reference(lake, Some(text)).await };
     if number > on.version().0 {
         let text = format!("there is no version {number}: {branch} is at version {}", on.version());
-        return Err(
-            Failure::from(Error::new(ErrorKind::NotFound, text)).hint("`strand log` shows the versions")
-        );
+        return Err(Failure::not_found(text).hint("`strand log` shows the versions"));
     }
     context.at_reference(lake, Some(&format!("branch:{branch}@{{{number}}}"))).await
 }

@@ -131,7 +131,7 @@ async fn examine(storage: &Storage, place: &Place, context: &Context, findings: 
     let read = findings.note("read", found.as_ref().map(|_| "allowed".to_owned()).map_err(Failure::again));
     if absent && !exists(place) {
         let text = format!("there is nothing there: {}", context.no_lake(place));
-        findings.note("lake", Err(missing(&text)));
+        findings.note("lake", Err(Failure::not_found(text)));
     } else if read || refused {
         store(storage, context, read, findings).await;
     } else {
@@ -146,10 +146,6 @@ async fn examine(storage: &Storage, place: &Place, context: &Context, findings: 
 
 fn is_refused<T>(found: &Result<T>) -> bool {
     found.as_ref().is_err_and(|failure| failure.exit() == Exit::Refused)
-}
-
-fn missing(text: &str) -> Failure {
-    Error::new(ErrorKind::NotFound, text).into()
 }
 
 /// Whether there is anything to try: a folder that is not there is not made to find out.
@@ -239,7 +235,7 @@ async fn without_lake_file(storage: &Storage, place: &Place, context: &Context, 
     let branches = storage.refs().list(RefKind::Branch).await.unwrap_or_default().len();
     if branches == 0 {
         let text = format!("there is no lake here: {}", context.no_lake(place));
-        findings.note("lake", Err(missing(&text)));
+        findings.note("lake", Err(Failure::not_found(text)));
         return;
     }
     let text = format!(

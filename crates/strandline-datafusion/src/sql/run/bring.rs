@@ -62,7 +62,7 @@ impl Run<'_> {
                 takes.push(Take { name, side: *side, whole: *whole });
             }
         }
-        self.once(bring, (of, branch), &takes).await
+        self.once(bring, (of, branch), &takes).boxed().await
     }
 
     async fn once(&self, bring: &Bring, (of, branch): (Ref, &RefName), takes: &[Take]) -> Result<Merged> {

@@ -14,7 +14,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::logical_plan::DmlStatement;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::object_name_to_table_reference;
-use datafusion::sql::sqlparser::ast::{Insert, Statement as SqlStatement, TableObject};
+use datafusion::sql::sqlparser::ast::{
+    Insert, Statement as SqlStatement, TableObject, Truncate, TruncateTableTarget,
+};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline::{Error, ErrorKind};
@@ -64,6 +66,9 @@ impl Run<'_> {
     }
 
     async fn plain_once(&self, statement: DfStatement) -> Result<DataFrame> {
+        if Box::pin(self.is_of_nothing(&statement)).await? {
+            return self.nothing();
+        }
         let plan = Box::pin(self.planned_once(statement)).await?;
         let frame = self.ctx.execute_logical_plan(plan).await?;
         match frame.logical_plan() {
@@ -76,6 +81,19 @@ impl Run<'_> {
             LogicalPlan::Copy(_) => self.at_once(frame).await,
             _ => Ok(frame),
         }
+    }
+
+    /// Whether a TRUNCATE … IF EXISTS is of a table that does not: the planner passes over the words.
+    async fn is_of_nothing(&self, statement: &DfStatement) -> Result<bool> {
+        let DfStatement::Statement(statement) = statement else { return Ok(false) };
+        let SqlStatement::Truncate(Truncate { if_exists: true, table_names, .. }) = statement.as_ref() else {
+            return Ok(false);
+        };
+        let [TruncateTableTarget { name, .. }] = table_names.as_slice() else { return Ok(false) };
+        let state = self.state();
+        let fold = state.config_options().sql_parser.enable_ident_normalization;
+        let name = object_name_to_table_reference(name.clone(), fold)?;
+        Ok(state.schema_for_ref(name.clone())?.table(name.table()).await?.is_none())
     }
 
     /// The plan of a statement as it was written.

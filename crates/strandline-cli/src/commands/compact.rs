@@ -72,7 +72,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         bytes_written: done.bytes_written,
     };
     if done == Compacted::default() {
-        return context.out.done(&outcome, "nothing to do: no files that would become fewer".to_owned());
+        return context.out.done(&outcome, "nothing to do: no files that would become fewer");
     }
     let message = args.log.message.clone().unwrap_or_else(|| format!("compact {}", args.tables.join(", ")));
     let mut commit = transaction.commit().message(message);

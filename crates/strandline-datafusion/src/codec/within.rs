@@ -64,9 +64,9 @@ impl PhysicalExtensionCodec for Within {
         _: &PhysicalExprDecodeCtx<'_>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         let kinds = [Kind::RowId(Arc::clone(&self.shifts)), Kind::Version];
-        let numbers = kinds.into_iter().map(|kind| RowNumbers { kind, of: of.to_vec() });
-        let numbers = numbers.into_iter().find(|numbers| numbers.name().as_bytes() == name);
+        let mut numbers = kinds.into_iter().map(|kind| RowNumbers { kind, of: of.to_vec() });
         numbers
+            .find(|numbers| numbers.name().as_bytes() == name)
             .map(|numbers| Arc::new(numbers) as _)
             .ok_or_else(|| broken("it has an expression of no known kind"))
     }

@@ -32,7 +32,7 @@ impl Visitor for Queries {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
         let mut named = Named::default();
         let exprs = exprs_of(query);
-        if !exprs.iter().any(|expr| has_parentheses(*expr)) {
+        if !exprs.iter().any(|expr| has_parentheses(expr)) {
             return ControlFlow::Continue(());
         }
         for expr in exprs {

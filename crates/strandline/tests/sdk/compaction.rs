@@ -229,13 +229,13 @@ const ACTS: &[(&str, Act)] = &[
     }),
     ("overwrite by what is there", |on| {
         async {
-            _ = on.overwrite("orders", orders(10..20)).matching(col("id").between(10, 19)).await.unwrap()
+            _ = on.overwrite("orders", orders(10..20)).matching(col("id").between(10, 19)).await.unwrap();
         }
         .boxed()
     }),
     ("column", |on| {
         async {
-            _ = on.alter_table("orders").add_column(column("note", PrimitiveType::String)).await.unwrap()
+            on.alter_table("orders").add_column(column("note", PrimitiveType::String)).await.unwrap();
         }
         .boxed()
     }),
@@ -303,7 +303,7 @@ fn whatever_others_do_meanwhile_happens_as_if_there_had_been_no_compaction() {
 fn what_collides_collides_across_a_compaction_as_well() {
     paused(async {
         let update = async |on: &Transaction| {
-            _ = on.update("orders", col("id").eq(15)).set("name", "one").await.unwrap()
+            on.update("orders", col("id").eq(15)).set("name", "one").await.unwrap();
         };
         let tidy_and = async |on: &Transaction| {
             update(on).await;
@@ -314,7 +314,7 @@ fn what_collides_collides_across_a_compaction_as_well() {
             on.compact("orders").await.unwrap();
         };
         let overwrite = async |on: &Transaction| {
-            _ = on.overwrite("orders", orders(10..20)).matching(col("id").between(10, 19)).await.unwrap()
+            _ = on.overwrite("orders", orders(10..20)).matching(col("id").between(10, 19)).await.unwrap();
         };
         let delete_and = async |on: &Transaction| {
             on.delete("orders", col("id").eq(12)).await.unwrap();
@@ -388,7 +388,7 @@ fn branches_merge_across_a_compaction_on_either_side() {
 fn many_writers_go_on_while_a_table_is_compacted_again_and_again() {
     paused(async {
         let (counted, lake) = shop(0).await;
-        change(&lake, async |on| _ = on.alter_table("orders").key(["id"]).await.unwrap()).await;
+        change(&lake, async |on| on.alter_table("orders").key(["id"]).await.unwrap()).await;
         let others: Vec<Lake> = futures::future::join_all((0..3).map(|_| open(counted.cold().storage)))
             .await
             .into_iter()

@@ -421,7 +421,7 @@ async fn act(lake: &Lake, act: &Act) {
             };
             drop(on.alter_table("t").add_column(field).await);
         }
-        Act::DropColumn(_) if has_v => drop(on.alter_table("t").drop_column("v").await.unwrap()),
+        Act::DropColumn(_) if has_v => on.alter_table("t").drop_column("v").await.unwrap(),
         Act::Drop(_) => on.drop_table("t").await.unwrap(),
         Act::Update(..) | Act::DropColumn(_) | Act::Reset(..) => {}
     }

@@ -78,7 +78,7 @@ async fn used(columns: usize) -> Vec<(&'static str, Counts)> {
     let delete = change(&lake, async |on| {
         assert_eq!(on.delete("wide", col("renamed column 5").eq(5)).await.unwrap(), 1);
     });
-    acts.count("delete", delete).await;
+    Box::pin(acts.count("delete", delete)).await;
     acts.done
 }
 

@@ -56,13 +56,13 @@ pub(super) fn if_exists(parser: &mut Parser<'_>) -> bool {
 }
 
 /// An identifier as it is looked up: folded like DataFusion folds it, unless it is quoted.
-pub(super) fn folded(ident: Ident) -> String {
-    crate::sql::folded(&ident, true)
+pub(super) fn folded(ident: &Ident) -> String {
+    crate::sql::folded(ident, true)
 }
 
 /// One identifier.
 pub(super) fn identifier(parser: &mut Parser<'_>) -> Parsed<String> {
-    parser.parse_identifier().map(folded)
+    parser.parse_identifier().map(|ident| folded(&ident))
 }
 
 /// Identifiers between dots.

@@ -94,7 +94,7 @@ pub(crate) fn is_moving(ctx: &SessionContext, expr: SqlExpr) -> Result<bool> {
 }
 
 fn planned(ctx: &SessionContext, mut expr: SqlExpr) -> Result<Expr> {
-    exact::exact(&mut expr);
+    exact::exact(&mut expr)?;
     let expr = ExprWithAlias { expr, alias: None };
     ctx.state().create_logical_expr_from_sql_expr(expr, &DFSchema::empty()).map_err(|error| refusal(&error))
 }

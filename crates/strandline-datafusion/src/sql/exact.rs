@@ -1,7 +1,7 @@
 //! Numbers of more digits than a DOUBLE holds, and casts to UUID, which the planner does not know.
 //!
 //! DataFusion reads a number with a point, and one that is too large for BIGINT, as a DOUBLE, which keeps 15 digits whatever they are.
-//! Invariant: a number of more digits means what it says, as a DECIMAL; any other is read as before. What does not belong here: what
+//! Invariant: a number of more digits means what it says, as a DECIMAL; one that is larger than any DOUBLE is refused; any other is read as before. What does not belong here: what
 //! becomes of it in a column (`write::assign`).
 
 use std::ops::ControlFlow;
@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, VisitMut, VisitorMut,
 };
+use strandline::{Error, ErrorKind, Result};
 
 /// How many digits every DOUBLE keeps.
 const DOUBLE: usize = 15;
@@ -18,16 +19,25 @@ const DOUBLE: usize = 15;
 const DECIMAL: usize = 38;
 
 /// Writes the numbers of a statement so that they are read exactly.
-pub(crate) fn exact(tree: &mut impl VisitMut) {
-    let _ = VisitMut::visit(tree, &mut Exact);
+///
+/// # Errors
+/// `InvalidInput` for one that is larger than any DOUBLE.
+pub(crate) fn exact(tree: &mut impl VisitMut) -> Result<()> {
+    match VisitMut::visit(tree, &mut Exact) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(number) => {
+            let message = format!("{number} is larger than any DOUBLE");
+            Err(Error::new(ErrorKind::InvalidInput, message))
+        }
+    }
 }
 
 struct Exact;
 
 impl VisitorMut for Exact {
-    type Break = ();
+    type Break = String;
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         if let Expr::Cast {
             kind: CastKind::Cast | CastKind::DoubleColon,
             expr: text,
@@ -46,11 +56,38 @@ impl VisitorMut for Exact {
             },
             _ => return ControlFlow::Continue(()),
         };
+        if digits.parse::<f64>().is_ok_and(f64::is_infinite) {
+            return ControlFlow::Break(digits);
+        }
+        let digits = without_exponent(&digits).unwrap_or(digits);
         if let Some((precision, scale)) = decimal(&digits) {
             *expr = cast(digits, format!("Decimal128({precision}, {scale})"));
         }
         ControlFlow::Continue(())
     }
+}
+
+/// A number of more digits than a DOUBLE keeps, without its exponent; it always gets a point.
+fn without_exponent(digits: &str) -> Option<String> {
+    let (mantissa, exponent) = digits.split_once(['e', 'E'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = [whole, fraction].concat();
+    if all.trim_start_matches('0').trim_end_matches('0').len() <= DOUBLE {
+        return None;
+    }
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent.parse().ok()?)?;
+    // Of one that is far from its digits a DECIMAL has not all of them.
+    let limit = i32::try_from(DECIMAL).ok()?;
+    if !(-limit..=limit).contains(&point) {
+        return None;
+    }
+    Some(match usize::try_from(point) {
+        Ok(point) => match all.split_at_checked(point) {
+            Some((whole, fraction)) => format!("{whole}.{fraction}"),
+            None => format!("{all}{}.", "0".repeat(point - all.len())),
+        },
+        Err(_) => format!("0.{}{all}", "0".repeat(usize::try_from(-point).ok()?)),
+    })
 }
 
 /// The precision and scale of a number that has to be a DECIMAL, and can be one.
@@ -100,7 +137,7 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
 
 #[cfg(test)]
 mod tests {
-    use super::decimal;
+    use super::{decimal, without_exponent};
 
     #[test]
     fn only_numbers_that_a_double_would_change_become_decimals() {
@@ -123,5 +160,17 @@ mod tests {
         assert_eq!(decimal("1.1234567890123456789012345678901234567890"), Some((38, 37)));
         // More digits than any column has: as a value for one it is refused (`write::fit`).
         assert_eq!(decimal("999999999999999999999999999999999999999"), None);
+    }
+
+    #[test]
+    fn an_exponent_moves_the_point() {
+        let plain = |digits| without_exponent(digits);
+        assert_eq!(plain("1.2345678901234567e3").as_deref(), Some("1234.5678901234567"));
+        assert_eq!(plain("12345678901234567E2").as_deref(), Some("1234567890123456700."));
+        assert_eq!(plain("1.2345678901234567e-3").as_deref(), Some("0.0012345678901234567"));
+        for same in ["1e30", "1.5e3", "1.2345678901234567e300", "1234.5678901234567", "1e-400"] {
+            assert_eq!(plain(same), None, "{same}");
+        }
+        assert_eq!(decimal("1234567890123456700."), Some((19, 0)));
     }
 }

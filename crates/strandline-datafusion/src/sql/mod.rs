@@ -23,10 +23,13 @@ pub(crate) mod run;
 mod statement;
 mod travel;
 mod unread;
+mod using;
 pub(crate) mod view;
+mod written;
 
 pub(crate) use parse::{query, statements};
 pub(crate) use travel::{CHANGES, Guard};
+pub(crate) use using::Using;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{Ident, Query, SetExpr};

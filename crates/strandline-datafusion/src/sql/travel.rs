@@ -89,10 +89,7 @@ pub(crate) async fn replace_in(
     references.reverse();
     match VisitMut::visit(tree, &mut Rename(references)) {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => {
-            exact::exact(tree);
-            Ok(())
-        }
+        ControlFlow::Continue(()) => exact::exact(tree),
     }
 }
 

@@ -10,12 +10,13 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
     Cte, DuplicateTreatment, Expr, FromTable, Function, FunctionArgumentList, FunctionArguments, GroupByExpr,
-    Join, JoinConstraint, JoinOperator, NamedWindowDefinition, NamedWindowExpr, ObjectNamePart, OrderByKind,
-    PipeOperator, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
-    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Visit, Visitor, WildcardAdditionalOptions,
-    WindowType,
+    Join, JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderByKind, PipeOperator, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableAlias, TableFactor,
+    TableFunctionArgs, Visit, Visitor, WildcardAdditionalOptions, WindowType,
 };
 use strandline::{Error, ErrorKind, Result};
+
+use super::written::merges;
 
 /// What is refused, and what to write in its place, if there is something.
 type Refusal = Option<(String, &'static str)>;
@@ -183,7 +184,9 @@ fn is_recursive(query: &Query) -> bool {
 
 fn of_pipe(operator: &PipeOperator) -> Refusal {
     match operator {
-        PipeOperator::Join(join) => of_join(join).or_else(|| of_merged_column(&[], join)),
+        PipeOperator::Join(join) => {
+            first([(merges(join), "|> JOIN by USING or NATURAL", "write ON")]).or_else(|| of_join(join))
+        }
         _ => None,
     }
 }
@@ -261,7 +264,7 @@ fn of_select(select: &Select) -> Refusal {
     ])
     .or_else(|| projection.iter().find_map(of_item))
     .or_else(|| named_window.iter().find_map(of_window))
-    .or_else(|| from.iter().find_map(of_joins))
+    .or_else(|| from.iter().flat_map(|table| &table.joins).find_map(of_join))
 }
 
 fn of_item(item: &SelectItem) -> Refusal {
@@ -316,63 +319,6 @@ fn has_named_window(tree: &impl Visit) -> bool {
         }
     }
     tree.visit(&mut Named).is_break()
-}
-
-fn of_joins(table: &TableWithJoins) -> Refusal {
-    let mut left: Vec<&TableFactor> = vec![&table.relation];
-    for join in &table.joins {
-        let refusal = of_join(join).or_else(|| of_merged_column(&left, join));
-        if refusal.is_some() {
-            return refusal;
-        }
-        left.push(&join.relation);
-    }
-    None
-}
-
-/// Of a column that an outer join has of both sides, the planner takes one side's: for `*` that of the table whose name comes first, whatever side has
-/// the value, and by its name that of the left side.
-fn of_merged_column(left: &[&TableFactor], join: &Join) -> Refusal {
-    use JoinOperator::{FullOuter, Left, LeftOuter, Right, RightOuter};
-    let (Left(constraint)
-    | LeftOuter(constraint)
-    | Right(constraint)
-    | RightOuter(constraint)
-    | FullOuter(constraint)) = &join.join_operator
-    else {
-        return None;
-    };
-    if !matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural) {
-        return None;
-    }
-    let keeps_left = matches!(join.join_operator, Left(_) | LeftOuter(_));
-    let right = called(&join.relation);
-    let is_first = |left: &&TableFactor| match (called(left), &right) {
-        (Some(left), Some(right)) => left < *right,
-        _ => false,
-    };
-    // Of a pipe it is not known what stands on the left.
-    let is_right = keeps_left && !left.is_empty() && left.iter().all(is_first);
-    first([(
-        !is_right,
-        "USING or NATURAL of this outer join",
-        "write ON a.id = b.id, and coalesce(a.id, b.id) for the column",
-    )])
-}
-
-/// What columns of a relation are qualified by, in the planner's order.
-fn called(factor: &TableFactor) -> Option<(usize, Vec<String>)> {
-    let parts = match factor {
-        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
-            vec![crate::sql::folded(&alias.name, true)]
-        }
-        TableFactor::Table { name, alias: None, .. } => {
-            let part = |part: &ObjectNamePart| part.as_ident().map(|name| crate::sql::folded(name, true));
-            name.0.iter().map(part).collect::<Option<_>>()?
-        }
-        _ => return None,
-    };
-    Some((parts.len(), parts))
 }
 
 fn of_join(join: &Join) -> Refusal {
@@ -430,7 +376,7 @@ fn of_factor(factor: &TableFactor) -> Refusal {
             with_ordinality: _,
         } => alias.as_ref().and_then(of_alias),
         TableFactor::NestedJoin { table_with_joins, alias } => {
-            of_joins(table_with_joins).or_else(|| alias.as_ref().and_then(of_alias))
+            table_with_joins.joins.iter().find_map(of_join).or_else(|| alias.as_ref().and_then(of_alias))
         }
         other => of_other(other),
     }

@@ -20,6 +20,7 @@ use strandline::{Error, ErrorKind, Isolation, Result};
 
 use crate::sql::dialect::LakeDialect;
 use crate::sql::statement::{Kind, Statement};
+use crate::sql::written;
 use crate::write::mark_stars;
 use words::{Parsed, if_exists, is_word, names, next_are, refuse, take, take_one_of, text};
 
@@ -106,6 +107,7 @@ fn plain(tokens: Vec<TokenWithSpan>, recursion_limit: usize) -> Result<Statement
     match statements.pop_front() {
         Some(mut statement) => {
             nesting::bounded_statement(&mut statement).map_err(syntax)?;
+            written::write_out(&mut statement)?;
             Ok(Statement::Plain(Box::new(statement)))
         }
         None => Err(Error::new(ErrorKind::InvalidInput, "there is no statement")),

@@ -17,7 +17,7 @@ use super::{Run, invalid};
 use crate::catalog::PUBLIC;
 use crate::error::lake_error;
 use crate::sql::statement::{CreateView, Kind};
-use crate::sql::{refusal, travel, view};
+use crate::sql::{refusal, travel, view, written};
 
 impl Run<'_> {
     pub(super) async fn create_view(&self, view: CreateView) -> Result<()> {
@@ -74,6 +74,7 @@ impl Run<'_> {
 
     /// A query as a frame that nothing has read from yet.
     pub(super) async fn planned(&self, mut query: Query) -> Result<DataFrame> {
+        written::write_out_in(&mut query)?;
         Box::pin(travel::replace_in(self.ctx, &self.standing.at(), &mut query)).await?;
         let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(query))));
         let plan = Box::pin(self.plan(statement)).await.map_err(|error| match lake_error(&error) {

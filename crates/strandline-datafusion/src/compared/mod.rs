@@ -138,7 +138,9 @@ impl AnalyzerRule for AsCompared {
         plan.transform_up_with_subqueries(|plan| {
             let (plan, is_joined) = numbers::joined(plan);
             let has_doubles = numbers::has_doubles(&plan)?;
-            let is_concerned = |schema: &DFSchema| is_concerned(schema, has_doubles);
+            let has_times = has_times(&plan)?;
+            let is_concerned =
+                |schema: &DFSchema| is_concerned(schema, has_doubles) || (has_times && has_dates(schema));
             let schema = match &plan {
                 LogicalPlan::Dml(dml) => match of_merge(dml)? {
                     Some(schema) => is_concerned(&schema).then_some(schema),
@@ -171,7 +173,6 @@ impl AnalyzerRule for AsCompared {
 
 /// Whether there is anything in a plan that may be read otherwise.
 fn has_concern(plan: &LogicalPlan) -> Result<bool> {
-    let is_time = |part: &Expr| matches!(part, Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)));
     let next = |found| if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue };
     let mut found = false;
     plan.apply_with_subqueries(|node| {
@@ -182,15 +183,25 @@ fn has_concern(plan: &LogicalPlan) -> Result<bool> {
             LogicalPlan::TableScan(scan) => is_concerned(&scan.projected_schema, has_doubles),
             node => node.inputs().iter().any(|input| is_concerned(input.schema(), has_doubles)),
         };
-        if !found {
-            node.apply_expressions(|expr| {
-                found = expr.exists(|part| Ok(is_time(part)))?;
-                Ok(next(found))
-            })?;
-        }
+        found = found || has_times(node)?;
         Ok(next(found))
     })?;
     Ok(found)
+}
+
+/// Whether something becomes a time of nanoseconds in a plan's own expressions.
+fn has_times(plan: &LogicalPlan) -> Result<bool> {
+    let is_time = |part: &Expr| matches!(part, Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)));
+    let mut has = false;
+    plan.apply_expressions(|expr| {
+        has = expr.exists(|part| Ok(is_time(part)))?;
+        Ok(if has { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(has)
+}
+
+fn has_dates(schema: &DFSchema) -> bool {
+    schema.fields().iter().any(|field| *field.data_type() == DataType::Date32)
 }
 
 /// Whether there are columns beside which something is read. Of most queries there are none, and schemas take long to be put together.
@@ -317,7 +328,7 @@ fn read_beside(column: &Expr, others: &mut [&mut Expr], schema: &DFSchema) -> Re
 
 /// Reads what is compared as what all of it has in common; whether it did.
 fn read_together(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
-    Ok(numbers::read(sides, schema)? || read_clocks(sides, schema)?)
+    Ok(numbers::read(sides, schema)? || read_clocks(sides, schema)? || read_dates(sides, schema)?)
 }
 
 /// Times of day of two precisions, of which DataFusion finds no common one.
@@ -333,6 +344,61 @@ fn read_clocks(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Reads times that are written out beside dates as dates, or else both as of microseconds, which every date has: DataFusion makes nanoseconds of
+/// the dates.
+fn read_dates(compared: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    const NANOS: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    const MICROS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let types = compared.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    if !types.contains(&DataType::Date32) {
+        return Ok(false);
+    }
+    let is_time = |ty: &DataType| *ty == NANOS || *ty == MICROS;
+    let times: Vec<Option<i64>> = compared.iter().map(|expr| micros(expr)).collect();
+    let written = |(ty, time): (&DataType, &Option<i64>)| !is_time(ty) || time.is_some();
+    if !types.iter().any(is_time) || !types.iter().zip(&times).all(written) {
+        return Ok(false);
+    }
+    let all_days: Option<Vec<Option<i32>>> =
+        times.iter().map(|time| time.map_or(Some(None), |time| day(time).map(Some))).collect();
+    for (at, expr) in compared.iter_mut().enumerate() {
+        let day = all_days.as_ref().and_then(|days| days.get(at).copied().flatten());
+        match (day, times.get(at).copied().flatten()) {
+            (Some(day), _) => **expr = Expr::Literal(ScalarValue::Date32(Some(day)), None),
+            (None, Some(time)) => {
+                **expr = Expr::Literal(ScalarValue::TimestampMicrosecond(Some(time), None), None);
+            }
+            (None, None) if all_days.is_none() && types.get(at) == Some(&DataType::Date32) => {
+                **expr = cast(std::mem::take(*expr), MICROS);
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(true)
+}
+
+/// A time that is written out and has no nanoseconds, as microseconds.
+fn micros(expr: &Expr) -> Option<i64> {
+    let of = |scalar: ScalarValue| match scalar {
+        ScalarValue::TimestampMicrosecond(Some(time), None) => Some(time),
+        ScalarValue::TimestampNanosecond(Some(time), None) if time % 1_000 == 0 => Some(time / 1_000),
+        _ => None,
+    };
+    match expr {
+        Expr::Literal(scalar, _) => of(scalar.clone()),
+        Expr::Cast(Cast { expr, field }) if matches!(field.data_type(), DataType::Timestamp(_, None)) => {
+            of(text(expr)?.cast_to(field.data_type()).ok()?)
+        }
+        _ => None,
+    }
+}
+
+/// The day that a time begins, if it does.
+fn day(micros: i64) -> Option<i32> {
+    const DAY: i64 = 86_400_000_000;
+    (micros % DAY == 0).then(|| i32::try_from(micros / DAY).ok()).flatten()
 }
 
 /// Reads dates, and if one of them is beyond nanoseconds all texts, as times.

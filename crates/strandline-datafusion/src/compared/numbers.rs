@@ -4,7 +4,7 @@
 //! point is the number that it says, whatever it is compared with; what is a DOUBLE otherwise is compared as one. What does not belong here: numbers of
 //! more digits than a DOUBLE keeps, which are decimals in the text already (`sql::exact`).
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, i256};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
@@ -53,7 +53,9 @@ pub(super) fn read(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         false => Some(Expr::clone(side)),
     };
     if let Some(read) = sides.iter().zip(&types).map(exact).collect::<Option<Vec<_>>>() {
-        sides.iter_mut().zip(read).for_each(|(side, read)| **side = read);
+        let is_wide = is_wide(&read, &types);
+        let wide = |read| if is_wide { widened(read) } else { read };
+        sides.iter_mut().zip(read).for_each(|(side, read)| **side = wide(read));
         return Ok(true);
     }
     // A constant that is calculated stays what it was: its digits are those of DECIMAL(30, 15), as if it were exact.
@@ -67,6 +69,33 @@ pub(super) fn read(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether numbers have more digits before and behind their points than a type that holds all of them.
+fn is_wide(read: &[Expr], types: &[DataType]) -> bool {
+    let literals = read.iter().filter_map(|side| match side {
+        Expr::Literal(number, _) => Some(number.data_type()),
+        _ => None,
+    });
+    let (mut before, mut behind) = (0, 0);
+    for ty in literals.chain(types.iter().cloned()) {
+        if let DataType::Decimal128(precision, scale) = ty {
+            let (precision, scale) = (i16::from(precision), i16::from(scale));
+            (before, behind) = (before.max(precision - scale), behind.max(scale));
+        }
+    }
+    usize::try_from(before + behind).is_ok_and(|digits| digits > DIGITS)
+}
+
+/// A number in a type of twice as many digits, in which it is then compared.
+fn widened(number: Expr) -> Expr {
+    match number {
+        Expr::Literal(ScalarValue::Decimal128(Some(unscaled), precision, scale), metadata) => {
+            let number = ScalarValue::Decimal256(Some(i256::from_i128(unscaled)), precision, scale);
+            Expr::Literal(number, metadata)
+        }
+        number => number,
+    }
 }
 
 /// A comparison with zero, as one with both zeros: what is compared with several numbers is found among them by its bits, also where DataFusion

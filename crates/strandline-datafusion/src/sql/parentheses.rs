@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, OrderByKind, Query, SelectItem, SetExpr, Visit, VisitMut, Visitor,
-    VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, OrderByKind, Query, SelectItem, SetExpr, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use strandline::{Error, ErrorKind, Result};
 
@@ -106,15 +106,26 @@ impl Visitor for Named {
     }
 }
 
-/// Takes the parentheses away.
+/// A column by its name alone, however that is written.
+fn named(name: &Ident) -> Expr {
+    Expr::Identifier(Ident::with_quote('"', super::folded(name, true)))
+}
+
+/// Takes the parentheses away, and what columns are qualified by.
 struct Bare;
 
 impl VisitorMut for Bare {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Nested(inner) = expr {
-            *expr = Expr::clone(inner);
+        let bare = match &*expr {
+            Expr::Nested(inner) => Some(Expr::clone(inner)),
+            Expr::CompoundIdentifier(parts) => parts.last().map(named),
+            Expr::Identifier(name) => Some(named(name)),
+            _ => None,
+        };
+        if let Some(bare) = bare {
+            *expr = bare;
         }
         ControlFlow::Continue(())
     }

@@ -137,23 +137,17 @@ impl Kin {
     /// `InvalidInput` if they share nothing; `Corrupt` and the store's errors. Dropping the future leaves nothing.
     pub(crate) async fn of(ours: &Ref, theirs: &Ref) -> Result<Self> {
         let trees = ours.snapshot().trees.beside(&theirs.snapshot().trees);
-        if let Some(shared) = direct(&trees, ours.commit(), theirs.commit()).await? {
-            let past =
-                |at: &Ref| (at.version() > shared.seq).then(|| own_entry(at.commit())).into_iter().collect();
-            let (our_past, their_past) = (past(ours), past(theirs));
-            return Ok(Self {
-                ours: ours.clone(),
-                theirs: theirs.clone(),
-                trees,
-                shared,
-                our_past,
-                their_past,
-                ancestors: Arc::default(),
-                whole: Arc::default(),
-            });
-        }
-        let parted = parted(&trees, ours.commit(), theirs.commit()).await?.ok_or_else(unrelated)?;
-        let Parted { shared, ours: our_past, theirs: their_past } = parted;
+        let direct = direct(&trees, ours.commit(), theirs.commit()).await?;
+        let Parted { shared, ours: our_past, theirs: their_past } = match direct {
+            Some(shared) => {
+                let past = |at: &Ref| {
+                    (at.version() > shared.seq).then(|| own_entry(at.commit())).into_iter().collect()
+                };
+                let (ours, theirs) = (past(ours), past(theirs));
+                Parted { shared, ours, theirs }
+            }
+            None => parted(&trees, ours.commit(), theirs.commit()).await?.ok_or_else(unrelated)?,
+        };
         Ok(Self {
             ours: ours.clone(),
             theirs: theirs.clone(),

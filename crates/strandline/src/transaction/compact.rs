@@ -28,7 +28,7 @@ const FILES: usize = 8;
 ///
 /// Files are put together that are smaller than three quarters of what the table's options make of a file, and those of which a tenth of the
 /// rows or more is deleted are written anew. Rows come into the table's present order and split. Memory is that of a writer, see
-/// [`WriteOptions`], and of a scan of eight files. Requests: the nodes of the tree of files, those of a scan of the files that are written
+/// [`WriteOptions`], and of a scan of eight files, with the entries of all files of the table. Requests: the nodes of the tree of files, those of a scan of the files that are written
 /// anew, and of writing them.
 ///
 /// ```

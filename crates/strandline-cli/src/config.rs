@@ -8,10 +8,11 @@
 //! options = { region = "eu-central-1" }
 //! ```
 //!
-//! Invariants: a file that is not there is an empty one; what is not known in it is an error, so that a mistyped word is not
+//! Invariants: a file that is not there is an empty one, unless somebody named it; what is not known in it is an error, so that a mistyped word is not
 //! overlooked. What does not belong here: which of the lakes is meant (`context`).
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
@@ -47,11 +48,21 @@ pub(crate) struct NamedLake {
 impl Config {
     /// Reads the file that the environment names, or the one of the user.
     pub(crate) fn load(environment: &dyn Environment) -> Result<Self> {
-        let Some(path) = path(environment) else { return Ok(Self::default()) };
+        let named = environment.variable(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let Some(path) = named.clone().or_else(of_the_user) else { return Ok(Self::default()) };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Failure::io(path.display(), &error)),
+            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                let failure = Failure::io(path.display(), &error);
+                return Err(if named.is_some() {
+                    failure.hint(format!("{VARIABLE} names it"))
+                } else {
+                    failure
+                });
+            }
         };
         Self::parse(&text, &path)
     }
@@ -67,14 +78,9 @@ impl Config {
     }
 }
 
-fn path(environment: &dyn Environment) -> Option<PathBuf> {
-    match environment.variable(VARIABLE) {
-        Some(path) if !path.is_empty() => Some(path.into()),
-        _ => {
-            let folders = choose_base_strategy().ok()?;
-            Some(folders.config_dir().join("strandline").join("config.toml"))
-        }
-    }
+fn of_the_user() -> Option<PathBuf> {
+    let folders = choose_base_strategy().ok()?;
+    Some(folders.config_dir().join("strandline").join("config.toml"))
 }
 
 #[cfg(test)]

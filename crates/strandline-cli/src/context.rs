@@ -1,7 +1,9 @@
 //! What a verb works with: the lake that is meant, the version that is meant, and where it prints.
 //!
-//! Invariants: of two places that say the same thing, the more particular wins (the command line, then the environment,
-//! then the config file); a bare word is a lake of the config file first and a folder second. What does not belong here: verbs.
+//! Invariants: of two places that say the same thing, the more particular wins (the command line, then, of lakes, the environment
+//! and then the config file, of options of stores, the named lake and then the environment); a bare word is a lake of the config file first and a folder second. What does not belong here: verbs.
+
+use std::cell::OnceCell;
 
 use strandline::format::Reference;
 use strandline::lake::Open;
@@ -15,11 +17,15 @@ use crate::failure::{Failure, Result};
 use crate::near::nearest;
 use crate::output::{Output, Pager};
 
+/// How the SDK says that not even the place for a lake is there.
+const NO_BUCKET: &str = "the bucket or container is not there";
+
 /// What a verb works with.
 #[derive(Debug)]
 pub(crate) struct Context {
     global: Global,
-    config: Config,
+    /// Read once somebody asks for a lake.
+    config: OnceCell<Config>,
     pub(crate) runtime: Runtime,
     pub(crate) out: Output,
 }
@@ -34,11 +40,18 @@ pub(crate) struct Place {
 }
 
 impl Context {
-    pub(crate) fn new(global: Global, runtime: Runtime) -> Result<Self> {
-        let config = Config::load(runtime.environment())?;
+    pub(crate) fn new(global: Global, runtime: Runtime) -> Self {
         let pager = Pager::of(runtime.environment()).filter(|_| !global.no_pager);
         let out = Output::new(global.output, global.quiet, pager);
-        Ok(Self { global, config, runtime, out })
+        Self { global, config: OnceCell::new(), runtime, out }
+    }
+
+    fn config(&self) -> Result<&Config> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = Config::load(self.runtime.environment())?;
+        Ok(self.config.get_or_init(|| config))
     }
 
     /// The reference that was given.
@@ -56,12 +69,17 @@ impl Context {
 
     /// Where the lake is that is meant; `given` is what the verb's own argument says.
     pub(crate) fn place(&self, given: Option<&str>) -> Result<Place> {
-        let named = given.or(self.global.lake.as_deref()).or(self.config.default.as_deref());
+        let config = self.config()?;
+        let named = given.or(self.global.lake.as_deref()).or(config.default.as_deref());
         let named = named.filter(|name| !name.is_empty()).ok_or_else(|| {
             Failure::usage("no lake is named")
                 .hint("name one with --lake, STRANDLINE_LAKE, or `default` in the config file")
         })?;
-        let lake = self.config.lakes.get(named);
+        let lake = config.lakes.get(named);
+        if lake.map_or(named, |lake| &lake.location).starts_with("memory:") {
+            let failure = Failure::usage("a lake in memory is gone when the command ends");
+            return Err(failure.hint("name a folder, or the URL of a bucket"));
+        }
         let mut options = StoreOptions::new();
         for (key, value) in lake.into_iter().flat_map(|lake| &lake.options) {
             options = options.with(key, value);
@@ -93,6 +111,8 @@ impl Context {
                 let others = self.opening(&place).or_another().await.is_ok();
                 let hint = if others {
                     "`strand branch list` shows the branches that there are, --ref names one".to_owned()
+                } else if error.to_string().contains(NO_BUCKET) {
+                    "make the bucket first, then `strand init` makes a lake in it".to_owned()
                 } else {
                     self.no_lake(&place)
                 };
@@ -117,11 +137,9 @@ impl Context {
 
     /// What to do where there is no lake.
     pub(crate) fn no_lake(&self, place: &Place) -> String {
-        match nearest(&place.location, self.config.lakes.keys().map(String::as_str)) {
+        let lakes = self.config().into_iter().flat_map(|config| config.lakes.keys());
+        match nearest(&place.location, lakes.map(String::as_str)) {
             Some(name) => format!("the config file has a lake {name:?}"),
-            None if place.location.contains("://") => {
-                format!("`strand init {}` makes a lake there, if the bucket exists", place.name)
-            }
             None => format!("`strand init {}` makes a lake there", place.name),
         }
     }

@@ -100,6 +100,11 @@ impl Failure {
         failure
     }
 
+    /// What is not done, since it would take away what somebody may still want.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(Exit::Conflict, ErrorKind::Conflict.as_str(), message)
+    }
+
     /// Ctrl-C; the message says what became of the work.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self::new(Exit::Interrupted, "interrupted", message)

@@ -11,7 +11,6 @@ use strandline::{Report, Transaction};
 use tokio::sync::watch;
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 
 /// What is said of a statement that is interrupted.
@@ -35,10 +34,13 @@ pub(crate) async fn before_commit<T>(work: impl Future<Output = Result<T>>) -> R
 
 /// Runs statements, which may commit; the message says what becomes of one that was committing.
 pub(crate) async fn statements<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {
-    run_or(work, message).await.map_err(|failure| match failure.exit() {
-        Exit::Interrupted => failure.hint("`strand log` shows what was committed"),
-        _ => failure,
-    })
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = interrupted() => {
+            Err(Failure::interrupted(message).hint("`strand log` shows what was committed"))
+        }
+    }
 }
 
 async fn run_or<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, runtime: Runtime) -> Result<Exit> {
-    let context = Context::new(args.global, runtime)?;
+    let context = Context::new(args.global, runtime);
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
     let tokio = tokio.map_err(|error| Failure::io("the runtime", &error))?;
     let ended = tokio.block_on(commands::run(&context, args.command));

@@ -3,10 +3,10 @@
 //! Invariants: nothing is shown where nobody looks on, nor of work that is soon done; what is shown goes away when the work ends, however
 //! it ends. What does not belong here: what the work is.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -36,9 +36,11 @@ pub(crate) struct Progress {
     watched: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Work {
     name: Mutex<&'static str>,
+    /// What went to and from the store, if that is shown.
+    store: OnceLock<Box<dyn Fn() -> Traffic + Send + Sync>>,
     rows: AtomicU64,
     bytes: AtomicU64,
     files: AtomicU64,
@@ -106,7 +108,12 @@ impl Progress {
             context,
             name,
             template,
-            move |work| counted(work.name(), work.so_far(), all),
+            move |work| {
+                let written = work.store.get().map_or(0, |store| store().bytes_written);
+                let written =
+                    if written > 0 { format!(", {} written", size(written)) } else { String::new() };
+                counted(work.name(), work.so_far(), all) + &written
+            },
             move |work, elapsed| match all.rows {
                 0 => pace("byte", work.so_far().bytes, Some(all.bytes).filter(|all| *all > 0), elapsed),
                 rows => pace("row", work.so_far().rows, Some(rows), elapsed),
@@ -155,6 +162,11 @@ impl Progress {
     /// From here on this is what is done.
     pub(crate) fn names(&self, name: &'static str) {
         self.work.set_name(name);
+    }
+
+    /// What is written to this store from here on is told as well.
+    pub(crate) fn writes_to(&self, objects: &Objects) {
+        let _ = self.work.store.set(Box::new(since(objects)));
     }
 
     /// So many rows more came out of what is read.
@@ -219,6 +231,15 @@ pub(crate) fn since(objects: &Objects) -> impl Fn() -> Traffic + Send + Sync + '
             bytes_written: now.bytes_written.saturating_sub(before.bytes_written),
             data_written: now.data_written.saturating_sub(before.data_written),
         }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("name", &self.name)
+            .field("so_far", &self.so_far())
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,7 @@ use strandline_datafusion::{At, Session};
 use crate::apart::{apart, apart_stream};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::interrupt;
 use crate::output::{Format, counted};
 use crate::progress::{Progress, Sample, Shown, since};
 use crate::running::Running;
@@ -112,7 +113,8 @@ impl<'c> Queries<'c> {
         self.running.forget();
         let shown = Progress::asked(self.context, "running", sample).show();
         let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
-        self.print(answer, shown).await
+        // What writes has done so before it answers.
+        interrupt::run(Box::pin(self.print(answer, shown))).await
     }
 
     /// Refuses to end with a transaction that nobody committed.

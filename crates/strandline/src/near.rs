@@ -11,11 +11,17 @@ const SIMILAR: f64 = 0.7;
 /// The names nearest to one that does not exist, the nearest first.
 pub(crate) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     let key = NameKey::of(wanted);
-    let score = |name: &str| strsim::jaro_winkler(NameKey::of(name).as_str(), key.as_str());
+    let score = |name: &str| similarity(NameKey::of(name).as_str(), key.as_str());
     let mut scored: Vec<(f64, &str)> = names.into_iter().map(|name| (score(name), name)).collect();
     scored.retain(|(score, _)| *score >= SIMILAR);
     scored.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(other.1)));
     scored.into_iter().take(OFFERS).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// By the letters that two names have in common; a slip of one letter is always near, in short names too.
+fn similarity(name: &str, wanted: &str) -> f64 {
+    let slip = wanted.chars().count() > 2 && strsim::damerau_levenshtein(name, wanted) == 1;
+    strsim::jaro_winkler(name, wanted).max(if slip { SIMILAR } else { 0.0 })
 }
 
 /// The end of a message: `, did you mean "a" or "b"?`, or nothing.
@@ -34,5 +40,7 @@ mod tests {
         assert_eq!(nearest("sales.ordres", names), ["sales.orders", "sales.order_items"]);
         assert_eq!(offer(&nearest("Orders", ["orders"])), ", did you mean \"orders\"?");
         assert_eq!(offer(&nearest("zzz", names)), "");
+        assert_eq!(nearest("dve", ["dev", "main"]), ["dev"]);
+        assert!(nearest("x", ["dev", "v1"]).is_empty());
     }
 }

@@ -40,10 +40,13 @@ enum Act {
         /// Its name from now on
         new: String,
     },
-    /// Deletes a branch
+    /// Deletes a branch whose commits another branch or a tag has too
     Delete {
         /// Its name
         name: String,
+        /// Even if its commits are lost with it, or it is the branch that is meant where none is named
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -126,14 +129,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             };
             context.out.done(&Branch::from(&renamed), format!("branch {old} is called {new}"))
         }
-        Act::Delete { name } => {
-            if let Err(error) = lake.delete_branch(&name).await {
-                let hint = "make another one first: `strand branch create NAME`";
-                return Err(unknown(&lake, &name, error.into()).await.hint_if(ErrorKind::Conflict, hint));
-            }
-            context.out.note(format!("deleted branch {name}"));
-            Ok(())
-        }
+        Act::Delete { name, force } => delete(context, &lake, &name, force).await,
     }
 }
 
@@ -148,6 +144,63 @@ async fn create(
     let creating = lake.create_branch(name).from(from);
     let creating = if without_history { creating.without_history() } else { creating };
     creating.await.map_err(|error| Failure::from(error).of_arguments())
+}
+
+async fn delete(context: &Context, lake: &Lake, name: &str, force: bool) -> Result<()> {
+    let at = match lake.at(format!("branch:{name}").as_str()).await {
+        Ok(at) => Some(at),
+        // What cannot be read can be deleted all the same.
+        Err(error) if force && error.kind() != ErrorKind::NotFound => None,
+        Err(error) => return Err(unknown(lake, name, error.into()).await),
+    };
+    let deleting = lake.delete_branch(name);
+    let deleting = match &at {
+        Some(at) if !force => {
+            check_kept(lake, at).await?;
+            deleting.expecting(at.commit().hash())
+        }
+        _ => deleting,
+    };
+    if let Err(error) = deleting.await {
+        return Err(unknown(lake, name, error.into()).await);
+    }
+    let Some(at) = at else {
+        context.out.note(format!("deleted branch {name}"));
+        return Ok(());
+    };
+    let (version, commit) = (at.version(), at.commit().hash());
+    let sentence = format!("deleted branch {name}, which was at version {version}, commit {commit}");
+    context.out.done(&Branch::from(&at), sentence)
+}
+
+/// Refuses to delete what nothing else keeps, and the branch that is meant where none is named.
+async fn check_kept(lake: &Lake, at: &Ref) -> Result<()> {
+    let name = at.branch();
+    let (branches, tags) = tokio::try_join!(lake.branches(), lake.tags())?;
+    if branches.len() == 1 {
+        let failure = Failure::refused(format!(
+            "branch {:?} is the last one: a lake keeps at least one",
+            name.as_str()
+        ));
+        return Err(failure.hint("make another one first: `strand branch create NAME`"));
+    }
+    if name == lake.default_branch() {
+        let text =
+            format!("branch {:?} is the one that is read and written where none is named", name.as_str());
+        return Err(Failure::refused(text).hint("--force deletes it all the same"));
+    }
+    let others = branches.iter().map(|branch| &branch.name).filter(|other| *other != name);
+    let others = others.map(|name| format!("branch:{}", name.as_str()));
+    for other in others.chain(tags.iter().map(|tag| format!("tag:{}", tag.name.as_str()))) {
+        // What cannot be read, or does not know any more where it comes from, keeps nothing for certain.
+        let Ok(other) = lake.at(other.as_str()).await else { continue };
+        if other.contains(at).await.unwrap_or(false) {
+            return Ok(());
+        }
+    }
+    let text = format!("branch {:?} has commits that no other branch and no tag has", name.as_str());
+    Err(Failure::refused(text)
+        .hint(format!("`strand merge {name}` brings them into main; --force deletes them")))
 }
 
 /// A mistake that is about a branch of this name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use object_store::ObjectStoreExt;
 use serde::Serialize;
-use strandline::format::{FORMAT_VERSION, Lake as LakeFile, ObjectPath, RefName};
+use strandline::format::{FORMAT_VERSION, Lake as LakeFile, ObjectPath, Pin, RefName};
 use strandline::storage::{Loaded, RefKind, Storage, store_error};
 use strandline::{Error, ErrorKind, Lake};
 use tokio::time::Instant;
@@ -26,6 +26,12 @@ const NO_REGION: &str = "us-east-1";
 
 /// A clock that is further off than this is worth a word. No outcome depends on it.
 const CLOCK: Duration = Duration::from_secs(5);
+
+/// The branch that is meant where none is named.
+const MAIN: &str = "main";
+
+/// How the reasons of pins begin that stay until collections have seen them.
+const LASTING: [&str; 3] = ["deleted", "renamed to", "expiry"];
 
 /// Checks a lake, its store, credentials and rights
 #[derive(Debug, ClapArgs)]
@@ -190,7 +196,7 @@ async fn latency(storage: &Storage) -> Result<String> {
 }
 
 /// Puts an object, looks at its time, removes it. Tells whether it could be put. Where it could not, whether it might be removed is
-/// tried with one that is not there, of which stores say first whether it may be.
+/// tried with one that is not there, of which stores say first whether it may be; folders do not.
 async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) -> bool {
     let store = storage.objects().store();
     let path = match context.runtime.nonce() {
@@ -200,6 +206,10 @@ async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) 
     let put = store.put(&path, "{}".into()).await;
     let refused = |error| Failure::from(store_error(&error, &path));
     if !findings.note("write", put.map(|_| "allowed".to_owned()).map_err(refused)) {
+        if !storage.location().to_string().contains("://") {
+            findings.say("delete", Verdict::Skipped, "nothing could be written to delete");
+            return false;
+        }
         let deleted = store.delete(&path).await;
         let deleted = deleted.map(|()| "allowed".to_owned()).or_else(|error| match error {
             object_store::Error::NotFound { .. } => Ok("allowed".to_owned()),
@@ -258,18 +268,17 @@ async fn lake(storage: &Storage, file: &Loaded, findings: &mut Findings) {
     }
 }
 
-/// Where its branch stands.
+/// Where its branch stands: `main`, or whichever there is.
 async fn open(storage: &Storage, findings: &mut Findings) {
-    let opened = match RefName::new("main") {
-        Ok(main) => Lake::open_in(storage.clone(), &main).await,
-        Err(error) => Err(error.into()),
-    };
-    match opened {
+    match open_any(storage).await {
         Ok(lake) => {
-            let head = lake.head();
-            let detail = format!("{}, main is at version {}", lake.id(), head.commit().seq);
-            findings.say("lake", Verdict::Ok, detail);
-            pins(head.pointer().pins().len(), findings);
+            let (head, branch) = (lake.head(), lake.default_branch().as_str());
+            let detail = format!("{}, {branch} is at version {}", lake.id(), head.commit().seq);
+            match branch == MAIN {
+                true => findings.say("lake", Verdict::Ok, detail),
+                false => findings.say("lake", Verdict::Ok, format!("{detail}; it has no {MAIN}")),
+            }
+            pins(branch, head.pointer().pins(), findings);
         }
         Err(error) => {
             findings.note("lake", Err(error.into()));
@@ -277,15 +286,33 @@ async fn open(storage: &Storage, findings: &mut Findings) {
     }
 }
 
-/// What a crashed writer may have left.
-fn pins(pins: usize, findings: &mut Findings) {
-    if pins > 0 {
-        let text = format!(
-            "{} on main: a branch or tag is being made, or was when its writer died",
-            counted(pins as u64, "pin")
-        );
-        findings.say("pins", Verdict::Warning, text);
+async fn open_any(storage: &Storage) -> strandline::Result<Lake> {
+    let error = match Lake::open_in(storage.clone(), &RefName::new(MAIN)?).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        opened => return opened,
+    };
+    for branch in storage.refs().list(RefKind::Branch).await? {
+        match Lake::open_in(storage.clone(), &branch).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
     }
+    Err(error)
+}
+
+/// What is kept besides the branch. A pin of a taking is there for a moment only, unless its writer died; those of what was deleted
+/// stay until collections have seen them.
+fn pins(branch: &str, pins: &[Pin], findings: &mut Findings) {
+    if pins.is_empty() {
+        return;
+    }
+    let lasts = |pin: &Pin| LASTING.iter().any(|reason| pin.reason.as_str().starts_with(reason));
+    let taking = !pins.iter().all(lasts);
+    let kept: Vec<String> = pins.iter().map(|pin| format!("{} since {}", pin.reason, pin.time)).collect();
+    let text = format!("{} on {branch}: {}", counted(pins.len() as u64, "pin"), kept.join(", "));
+    let verdict = if taking { Verdict::Warning } else { Verdict::Ok };
+    let why = if taking { "; a branch or tag is being made, or was when its writer died" } else { "" };
+    findings.say("pins", verdict, text + why);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use clap::Args as ClapArgs;
 use futures::TryStreamExt;
 use serde::Serialize;
+use tokio::task::yield_now;
 
 use super::head::Which;
 use crate::context::Context;
@@ -84,6 +85,8 @@ async fn write(mut sink: Sink, batches: strandline::scan::Batches, progress: &Pr
         sink.write(&batch)?;
         progress.wrote(batch.num_rows());
         rows += batch.num_rows() as u64;
+        // Rows that are always there must not keep Ctrl-C from being heard.
+        yield_now().await;
     }
     sink.finish()?;
     Ok(rows)

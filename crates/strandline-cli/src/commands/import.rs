@@ -168,6 +168,7 @@ fn progress(context: &Context, args: &Args) -> Progress {
 /// Does all but the commit, and tells whether the table was made for it.
 async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result<(Transaction, bool)> {
     let lake = context.lake().await?;
+    progress.writes_to(lake.storage().objects());
     let mut begin = context.begin(&lake).await?;
     if let Some(key) = &args.once {
         begin = begin.key(key);

@@ -13,13 +13,14 @@ use crate::version::Version;
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The version [default: what --ref says]
-    reference: Option<String>,
+    #[arg(value_name = "REFERENCE")]
+    version: Option<String>,
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let lake = context.lake_of_refs().await?;
-    let reference = args.reference.as_deref().or(context.reference());
-    let at = context.at_reference(&lake, reference).await?;
+    let reference = context.one_reference(args.version.as_deref(), "REFERENCE")?;
+    let at = context.at_reference(&lake, Some(reference)).await?;
     let version = Version::from(at.commit());
     context.out.one(&version, |out| describe(&version, out))
 }

@@ -117,11 +117,18 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             context.out.done(&tag, sentence)
         }
         Act::Delete { name } => {
+            let tag = lake.tags().await?.into_iter().find(|tag| tag.name.as_str() == name).map(Tag::from);
             if let Err(error) = lake.delete_tag(&name).await {
                 return Err(unknown(&lake, &name, error.into()).await);
             }
-            context.out.note(format!("deleted tag {name}"));
-            Ok(())
+            match tag {
+                Some(tag) => {
+                    let sentence =
+                        format!("deleted tag {name}, which named version {} of {}", tag.version, tag.branch);
+                    context.out.done(&tag, sentence)
+                }
+                None => Ok(context.out.note(format!("deleted tag {name}"))),
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ use clap::ValueEnum;
 use futures::{Stream, StreamExt};
 use strandline::arrow::array::RecordBatch;
 use strandline::arrow::datatypes::Schema;
+use tokio::task::yield_now;
 
 pub(crate) use cell::{Cell, Kind, short_hash, size};
 pub(crate) use delimited::Delimited;
@@ -118,7 +119,7 @@ impl Output {
         self.one(record, |_| Ok(()))
     }
 
-    /// Prints rows while they come, and tells how many there were.
+    /// Prints rows while they come, and tells how many there were. Rows that are always there must not keep Ctrl-C from being heard.
     pub(crate) async fn rows<E: Into<Failure>>(
         &self,
         schema: &Schema,
@@ -134,6 +135,7 @@ impl Output {
             let batch = batch.map_err(Into::into)?;
             rows += batch.num_rows() as u64;
             sheet.batch(&batch)?;
+            yield_now().await;
         }
         sheet.finish()?;
         Ok(rows)
@@ -150,6 +152,7 @@ impl Output {
             let batch = batch.map_err(Into::into)?;
             json::check_names(batch.schema_ref())?;
             sheet.batch(&batch)?;
+            yield_now().await;
         }
         sheet.finish()
     }

@@ -56,7 +56,13 @@ impl ShellHelper {
         if after_ref {
             return begins_with(self.names.refs.iter().map(String::as_str), word);
         }
-        let mut found = begins_with(self.names.words.iter().map(String::as_str), word);
+        let words = || self.names.words.iter().map(String::as_str);
+        let mut found = begins_with(words(), word);
+        if let (true, Some((owner, column))) = (found.is_empty(), word.rsplit_once('.')) {
+            // A column of something that has a name of its own here.
+            let columns = begins_with(words().filter(|name| !name.contains('.')), column);
+            found.extend(columns.into_iter().map(|column| format!("{owner}.{column}")));
+        }
         let lower = word.chars().all(char::is_lowercase);
         let keywords = begins_with(KEYWORDS, word);
         found.extend(keywords.into_iter().map(|key| if lower { key.to_ascii_lowercase() } else { key }));
@@ -104,6 +110,8 @@ mod tests {
     fn names_keywords_refs_and_words_are_completed() {
         check("SELECT am", 7, &["amount"]);
         check("select * from sal", 14, &["sales.orders"]);
+        check("SELECT sales.orders.am", 7, &["sales.orders.amount"]);
+        check("SELECT o.am", 7, &["o.amount"]);
         check("SELECT * FROM am", 14, &[]);
         check("sel", 0, &["select"]);
         check("SEL", 0, &["SELECT"]);

@@ -55,6 +55,16 @@ impl Inferred {
         }
     }
 
+    /// Takes in a value that is no text.
+    pub(super) fn see_other(&mut self) {
+        self.kinds |= kind::TEXT;
+    }
+
+    /// The type of texts that are all dates or all times.
+    pub(super) fn time(&self) -> Option<DataType> {
+        Some(self.data_type()).filter(|ty| matches!(ty, DataType::Date32 | DataType::Timestamp(..)))
+    }
+
     /// What all of them are; `Null` if there was none.
     pub(super) fn data_type(&self) -> DataType {
         match self.kinds {
@@ -120,6 +130,10 @@ impl Inferred {
         if let Some(exponent) = exponent {
             let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
             return (is_digits(digits) && !digits.is_empty()).then_some(kind::FLOATING);
+        }
+        // A postal code, a telephone number: as a number it would be another one.
+        if whole.len() > 1 && whole.starts_with('0') {
+            return Some(kind::TEXT);
         }
         let whole = whole.trim_start_matches('0');
         self.digits = (self.digits.0.max(whole.len()), self.digits.1.max(fraction.len()));
@@ -207,7 +221,9 @@ mod tests {
     fn no_digit_is_lost() {
         use DataType::{Decimal128, Float64, Int64, Null, Utf8};
         check(&[], &Null);
-        check(&["1", "-0", "007"], &Int64);
+        check(&["1", "-0"], &Int64);
+        check(&["7", "007"], &Utf8);
+        check(&["0.5", "-00.5"], &Utf8);
         check(&["9223372036854775807"], &Int64);
         check(&["9223372036854775808", "1"], &Utf8);
         check(&["1", "0.5", ".5", "5.", "-1e3"], &Float64);

@@ -1,6 +1,7 @@
 //! JSON, an object on each line.
 //!
-//! A column of numbers and texts is one of texts, and so is one of numbers that no type has all digits of.
+//! A column of numbers and texts is one of texts, and so is one of numbers that no type has all digits of. Texts that are all dates or
+//! times are those.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
@@ -16,7 +17,7 @@ use strandline::arrow::json::ReaderBuilder;
 use strandline::arrow::json::reader::infer_json_schema_from_iterator;
 
 use super::encoded::{Encoded, is_decimal};
-use super::infer::loses_digits;
+use super::infer::{Inferred, loses_digits};
 use super::types::{of_table, settle};
 use super::{BATCH_ROWS, Input, Reading, Required, Source};
 use crate::cells::is_uuid;
@@ -43,6 +44,7 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
 /// The columns of all objects, in the order in which they first come.
 fn infer(reader: impl Read) -> Result<Schema> {
     let (mut names, mut long) = (Vec::<String>::new(), BTreeSet::new());
+    let mut seen = BTreeMap::<String, Inferred>::new();
     let values = lines(BufReader::new(reader)).map(|line| {
         let (number, text) = line.map_err(|failure| ArrowError::JsonError(failure.message().to_owned()))?;
         let value =
@@ -51,6 +53,10 @@ fn infer(reader: impl Read) -> Result<Schema> {
         if !known {
             let fresh: Vec<String> = keys(&text).into_iter().filter(|key| !names.contains(key)).collect();
             names.extend(fresh);
+        }
+        for (key, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+            let seen = seen.entry(key.clone()).or_default();
+            value.as_str().map_or_else(|| seen.see_other(), |text| seen.see(text));
         }
         let members = value.as_object().into_iter().flatten();
         long.extend(members.filter(|(key, value)| is_long(value, key, &text)).map(|(key, _)| key.clone()));
@@ -62,6 +68,10 @@ fn infer(reader: impl Read) -> Result<Schema> {
         DataType::Float64 if long.contains(field.name()) => {
             Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8))
         }
+        DataType::Utf8 => match seen.get(field.name()).and_then(Inferred::time) {
+            Some(time) => Arc::new(field.as_ref().clone().with_data_type(time)),
+            None => Arc::clone(field),
+        },
         _ => Arc::clone(field),
     };
     let mut fields: Vec<FieldRef> = schema.fields().iter().map(settled).collect();
@@ -105,6 +115,10 @@ fn parse(number: u64, line: &str) -> Result<Value> {
     match serde_json::from_str(line) {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(_) => Err(not_committed(number, "it is no JSON object")),
+        Err(_) if number == 1 && line.trim_start().starts_with('[') => {
+            let failure = not_committed(number, "the file is one array, and not an object on each line");
+            Err(failure.hint("nothing was committed; `jq -c '.[]'` puts each object on a line of its own"))
+        }
         Err(error) => Err(not_committed(number, &format!("it is no JSON object: {error}"))),
     }
 }

@@ -4,10 +4,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// A config file in which nothing stands.
+pub(crate) const NO_CONFIG: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
 /// The command, in a folder whose lake it is about.
 pub(crate) fn strand(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strand"));
-    command.current_dir(folder).env("STRANDLINE_LAKE", "./lake").env("STRANDLINE_CONFIG", "none.toml");
+    command.current_dir(folder).env("STRANDLINE_LAKE", "./lake").env("STRANDLINE_CONFIG", NO_CONFIG);
     command
 }
 

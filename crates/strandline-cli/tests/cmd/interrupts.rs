@@ -38,6 +38,22 @@ fn an_interrupted_import_says_that_nothing_was_committed() {
 }
 
 #[test]
+fn rows_that_never_end_are_interrupted_while_they_are_printed() {
+    let folder = lake();
+    let mut command = strand(folder.path());
+    command.args(["sql", "-o", "csv", "SELECT value FROM generate_series(1, 1000000000000)"]);
+    let mut child = spawn(command);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.nth(1).unwrap().unwrap(), "1");
+    interrupt(&child);
+    // So many come in a few batches.
+    let printed = lines.take(500_000).count();
+    assert!(printed < 500_000);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), errors(&output).as_str()), (130, "error: interrupted\n"));
+}
+
+#[test]
 fn an_interrupted_statement_leaves_nothing() {
     let folder = lake();
     fed(folder.path(), &["import", "t", "-", "-f", "csv"], "id\n0\n");

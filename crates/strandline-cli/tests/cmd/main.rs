@@ -10,6 +10,8 @@ mod command;
 #[cfg(test)]
 mod exits;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 #[cfg(unix)]
 mod interrupts;
 #[cfg(test)]
@@ -33,7 +35,7 @@ fn sessions_are_as_they_are_written() {
     trycmd::TestCases::new()
         .case("tests/cmd/sessions/*.trycmd")
         .env("STRANDLINE_LAKE", "")
-        .env("STRANDLINE_CONFIG", "no-config.toml")
+        .env("STRANDLINE_CONFIG", command::NO_CONFIG)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100");
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use strandline_testkit::wire::StubBucket;
 
 use crate::bucket::strand_at;
-use crate::command::{errors, ok};
+use crate::command::{NO_CONFIG, errors, ok};
 
 const README: &str = include_str!("../../../../README.md");
 const COMPOSE: &str = include_str!("../../../../minio-compose.yml");
@@ -29,7 +29,7 @@ fn run(folder: &Path, lines: &str) -> String {
     let output = Command::new("sh")
         .args(["-euc", &format!("PATH='{}':\"$PATH\"\n{lines}", program.display())])
         .current_dir(folder)
-        .env("STRANDLINE_CONFIG", "none.toml")
+        .env("STRANDLINE_CONFIG", NO_CONFIG)
         .env_remove("AWS_REGION")
         .output()
         .unwrap();

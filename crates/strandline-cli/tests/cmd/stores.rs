@@ -56,7 +56,10 @@ impl Bucket {
     /// A run whose environment is the test's own.
     fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strand"));
-        command.env_clear().env("STRANDLINE_LAKE", &self.location).env("STRANDLINE_CONFIG", "none.toml");
+        command
+            .env_clear()
+            .env("STRANDLINE_LAKE", &self.location)
+            .env("STRANDLINE_CONFIG", crate::command::NO_CONFIG);
         for (key, value) in &self.options {
             command.arg("--option").arg(format!("{key}={value}"));
         }

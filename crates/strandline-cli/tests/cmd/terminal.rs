@@ -63,7 +63,11 @@ impl Terminal<'_> {
             .current_dir(self.folder)
             .env_remove("NO_COLOR")
             .env_remove("PAGER")
-            .envs([("STRANDLINE_LAKE", "./lake"), ("STRANDLINE_CONFIG", "none.toml"), ("TERM", "xterm")])
+            .envs([
+                ("STRANDLINE_LAKE", "./lake"),
+                ("STRANDLINE_CONFIG", crate::command::NO_CONFIG),
+                ("TERM", "xterm"),
+            ])
             .envs(self.variables.iter().copied())
             .output()
             .unwrap();

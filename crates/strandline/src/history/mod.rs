@@ -1,6 +1,7 @@
 //! Versions: commits, the refs that lead to them, and how people name them.
 
 mod commit;
+mod descent;
 mod line;
 mod list;
 mod log;

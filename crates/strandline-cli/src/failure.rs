@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use strandline::{Conflict, ErrorKind};
@@ -141,6 +141,12 @@ impl Failure {
         self
     }
 
+    /// The same in other words.
+    pub(crate) fn reworded(mut self, words: impl Fn(&str) -> String) -> Self {
+        self.0.message = words(&self.0.message);
+        self
+    }
+
     /// The same, of a text that is a part of another one and begins there: what the parser says of lines and columns is of the whole.
     pub(crate) fn moved(mut self, line: usize, column: usize) -> Self {
         if let Some(message) = moved(&self.0.message, line, column) {
@@ -174,8 +180,15 @@ impl Failure {
         &self.0.message
     }
 
+    /// Says it on standard error, and how the command ends then. Nobody hears it if that is closed.
+    pub(crate) fn say(&self, json: bool, style: Style) -> Exit {
+        let text = if json { self.json() } else { self.text(style) };
+        let _ = io::stderr().write_all(text.as_bytes());
+        self.exit()
+    }
+
     /// How it is said to a person; nothing if nobody is there to hear it.
-    pub(crate) fn text(&self, style: Style) -> String {
+    fn text(&self, style: Style) -> String {
         if self.0.unheard {
             return String::new();
         }
@@ -190,7 +203,7 @@ impl Failure {
     }
 
     /// How it is said to a program: one object on one line.
-    pub(crate) fn json(&self) -> String {
+    fn json(&self) -> String {
         let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard } = &*self.0;
         if *unheard {
             return String::new();

@@ -77,13 +77,20 @@ pub(crate) async fn commit(
     }
 }
 
-/// Waits for Ctrl-C; for ever where it cannot be heard.
-pub(crate) async fn interrupted() {
+/// Waits for Ctrl-C from now on, and not only from when it is first asked; for ever where it cannot be heard.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
     let mut pressed = PRESSED.clone();
     pressed.mark_unchanged();
-    if pressed.changed().await.is_err() {
-        std::future::pending::<()>().await;
+    async move {
+        if pressed.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
+}
+
+/// Whether it was pressed since the command began.
+pub(crate) fn was_pressed() -> bool {
+    *PRESSED.borrow() > 0
 }
 
 /// How often it was pressed.

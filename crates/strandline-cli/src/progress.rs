@@ -14,6 +14,7 @@ use strandline::storage::{Objects, Traffic};
 use tokio::task::AbortHandle;
 
 use crate::context::Context;
+use crate::interrupt;
 use crate::output::size;
 
 /// Work that is done within this time is not shown.
@@ -305,6 +306,10 @@ pub(crate) struct Watched<R> {
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A thread that reads hears of it nowhere else.
+        if interrupt::was_pressed() {
+            return Err(io::Error::other("interrupted"));
+        }
         let read = self.reader.read(buffer)?;
         self.progress.read(read as u64);
         Ok(read)

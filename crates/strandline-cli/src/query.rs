@@ -19,6 +19,18 @@ use crate::progress::{Progress, Sample, Shown, since};
 use crate::running::Running;
 use crate::statements::{Located, split};
 
+/// How errors of libraries begin that say where in them, and not what is wrong.
+const LAYERS: [&str; 8] = [
+    "Error during planning: ",
+    "Execution error: ",
+    "Arrow error: ",
+    "Cast error: ",
+    "Compute error: ",
+    "Invalid argument error: ",
+    "Optimizer rule 'simplify_expressions' failed ",
+    "SQL error: ",
+];
+
 /// Statements on a lake.
 pub(crate) struct Queries<'c> {
     context: &'c Context,
@@ -77,32 +89,41 @@ impl<'c> Queries<'c> {
         }
     }
 
-    /// Runs the statements of a text, before which so many were carried out, and prints what each answers; tells how many there were.
-    pub(crate) async fn run(&self, text: &str, done: usize) -> Result<usize> {
+    /// Runs the statements of a text and prints what each answers. So many before it were carried out for good; tells how many are then.
+    pub(crate) async fn run(&self, text: &str, mut stay: usize) -> Result<usize> {
         let statements = split(text).all();
         if statements.is_empty() {
             self.context.out.note("nothing to do: there is no statement");
         }
-        let count = statements.len();
+        let (count, before) = (statements.len(), stay);
         for (at, Located { text, line, column }) in statements.into_iter().enumerate() {
             if let Err(failure) = Box::pin(self.statement(text)).await {
-                let failure = self.after(done + at, failure.moved(line, column)).await;
+                let failure = self.after(stay, failure.moved(line, column)).await;
                 let place = || format!("statement {}, line {line}", at + 1);
                 return Err(if count > 1 { failure.at(place()) } else { failure });
             }
+            if !self.in_transaction().await {
+                stay = before + at + 1;
+            }
         }
-        Ok(count)
+        Ok(stay)
     }
 
-    /// The failure of a statement, with what became of so many before it.
-    async fn after(&self, done: usize, failure: Failure) -> Failure {
-        match self.session.at().await {
-            _ if done == 0 => failure,
-            At::Transaction(_) => failure.hint("the transaction is open, and nothing of it is committed"),
-            At::Branch(_) | At::Ref(_) => {
-                let before = counted(done as u64, "statement");
-                failure.hint(format!("{before} before it had been carried out, which stays"))
-            }
+    async fn in_transaction(&self) -> bool {
+        matches!(self.session.at().await, At::Transaction(_))
+    }
+
+    /// The failure of a statement, with what became of those before it.
+    async fn after(&self, stay: usize, failure: Failure) -> Failure {
+        if self.in_transaction().await {
+            return failure.hint("the transaction is open, and nothing of it is committed");
+        }
+        match stay {
+            0 => failure,
+            stay => failure.hint(format!(
+                "{} before it had been carried out, which stays",
+                counted(stay as u64, "statement")
+            )),
         }
     }
 
@@ -119,13 +140,11 @@ impl<'c> Queries<'c> {
 
     /// Refuses to end with a transaction that nobody committed.
     pub(crate) async fn finish(&self) -> Result<()> {
-        match self.session.at().await {
-            At::Transaction(_) => {
-                let failure = Failure::input("a transaction was left open, and nothing of it was committed");
-                Err(failure.hint("end it with COMMIT or ROLLBACK"))
-            }
-            At::Branch(_) | At::Ref(_) => Ok(()),
+        if self.in_transaction().await {
+            let failure = Failure::input("a transaction was left open, and nothing of it was committed");
+            return Err(failure.hint("end it with COMMIT or ROLLBACK"));
         }
+        Ok(())
     }
 
     async fn print(&self, answer: DataFrame, shown: Shown) -> Result<()> {
@@ -166,7 +185,17 @@ impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
         match strandline_datafusion::lake_error(&error) {
             Some(ours) => Self::from(ours),
-            None => missing_column(&error).unwrap_or_else(|| Self::of_any(&error)),
+            None => missing_column(&error).unwrap_or_else(|| Self::of_any(&error).reworded(plain)),
         }
     }
+}
+
+/// What a library says of a statement, without the layers that it came through and in one line.
+fn plain(message: &str) -> String {
+    let cause = message.rsplit("caused by\n").next().unwrap_or(message);
+    let mut text = cause.split_whitespace().collect::<Vec<_>>().join(" ");
+    while let Some(rest) = LAYERS.iter().find_map(|layer| text.strip_prefix(layer)) {
+        text = rest.to_owned();
+    }
+    text
 }

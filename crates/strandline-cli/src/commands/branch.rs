@@ -149,8 +149,8 @@ async fn create(
 async fn delete(context: &Context, lake: &Lake, name: &str, force: bool) -> Result<()> {
     let at = match lake.at(format!("branch:{name}").as_str()).await {
         Ok(at) => Some(at),
-        // What cannot be read can be deleted all the same.
-        Err(error) if force && error.kind() != ErrorKind::NotFound => None,
+        // What cannot be read can be deleted all the same, and what is not there is told of below.
+        Err(error) if force || error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(unknown(lake, name, error.into()).await),
     };
     let deleting = lake.delete_branch(name);

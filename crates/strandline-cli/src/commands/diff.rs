@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::names;
-use crate::output::{Cell, Format, Kind, Record, number, text};
+use crate::output::{Cell, Kind, Record, number, text};
 use crate::progress::Progress;
 
 /// What is told of each row in front of its own columns.
@@ -207,14 +207,12 @@ async fn rows(context: &Context, diff: &Diff, entries: &[&EntryDiff]) -> Result<
     let mut all = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind() == EntryType::Table) {
         let progress = Progress::of_traffic(context, "comparing", objects);
-        let told =
-            Told { table: name_of(entry).to_owned(), progress, named: context.out.format() != Format::Table };
+        let told = Told { table: name_of(entry).to_owned(), progress };
         let table = diff.open(entry).await?;
         if context.out.format().is_json() {
             all.push((told, table));
             continue;
         }
-        context.out.note(format!("{}:", told.table));
         let schema = told.columns(&table)?;
         context.out.rows(&schema, told.rows(table)).await?;
     }
@@ -229,16 +227,14 @@ async fn rows(context: &Context, diff: &Diff, entries: &[&EntryDiff]) -> Result<
 struct Told {
     table: String,
     progress: Progress,
-    /// Whether each row says of which table it is.
-    named: bool,
 }
 
 impl Told {
-    /// The columns, with what became of the row in front.
+    /// The columns, with the table and what became of the row in front.
     fn columns(&self, table: &TableDiff) -> Result<SchemaRef> {
-        let names = [TABLE].into_iter().filter(|_| self.named).chain([CHANGE]);
-        let told = names.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)) as FieldRef);
-        let fields: Vec<FieldRef> = told.chain(table.columns()?.fields().iter().cloned()).collect();
+        let told = [TABLE, CHANGE].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)) as FieldRef);
+        let fields: Vec<FieldRef> =
+            told.into_iter().chain(table.columns()?.fields().iter().cloned()).collect();
         Ok(Arc::new(Schema::new(fields)))
     }
 
@@ -269,9 +265,9 @@ impl Told {
     }
 
     fn batch(&self, schema: &SchemaRef, change: &str, rows: &RecordBatch) -> Result<RecordBatch> {
-        let texts = [self.table.as_str()].into_iter().filter(|_| self.named).chain([change]);
-        let told = texts.map(|text| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef);
-        let columns = told.chain(rows.columns().iter().cloned()).collect();
+        let told = [&self.table, change]
+            .map(|text: &str| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef);
+        let columns = told.into_iter().chain(rows.columns().iter().cloned()).collect();
         Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut texts: Vec<Text> = args.file.iter().map(|name| read(name)).collect::<Result<_>>()?;
+    let several = args.statements.len() > 1;
     texts.extend(args.statements.into_iter().map(|text| Text { of: None, text }));
     if texts.is_empty() {
         if io::stdin().is_terminal() {
@@ -32,16 +33,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     }
     let work = async {
         let queries = Queries::open(context).await?;
-        let mut done = 0;
+        let mut stay = 0;
         for text in &texts {
-            let ran = queries.run(&text.text, done).await;
+            let ran = queries.run(&text.text, stay).await;
             // Of a version that was named on the command line, which is at fault.
             let named = |failure: Failure| match context.reference() {
                 Some(_) if failure.message().contains("which is only read") => failure.of_arguments(),
                 _ => failure,
             };
-            done += ran.map_err(named).map_err(|failure| match &text.of {
+            stay = ran.map_err(named).map_err(|failure| match &text.of {
                 Some(name) => failure.at(name),
+                None if several => failure.hint_if_none(SEVERAL),
                 None => failure,
             })?;
         }
@@ -49,6 +51,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     interrupt::statements(Box::pin(work), interrupt::STATEMENT).await
 }
+
+/// Whoever forgets the quotes gives each word as a statement.
+const SEVERAL: &str = "each argument is a statement: put one that has spaces in quotes";
 
 /// Statements, and what they were read of.
 struct Text {

@@ -28,11 +28,13 @@ pub(crate) struct Table {
     page: Vec<Vec<String>>,
     /// How wide the columns of the last page were, without their padding.
     widths: Option<Vec<u16>>,
+    /// Whether a person looks on; else it may become Markdown.
+    terminal: bool,
 }
 
 impl Table {
     pub(super) fn new(out: Screen, columns: Vec<Column>) -> Self {
-        Self { out, columns, page: Vec::new(), widths: None }
+        Self { out, columns, page: Vec::new(), widths: None, terminal: std::io::stdout().is_terminal() }
     }
 
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -42,14 +44,16 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) -> Result<()> {
-        self.page.push(cells.into_iter().map(harmless).collect());
+        let terminal = self.terminal;
+        let shown = |cell| if terminal { harmless(cell) } else { harmless(cell).replace('|', "\\|") };
+        self.page.push(cells.into_iter().map(shown).collect());
         if self.page.len() < PAGE { Ok(()) } else { self.print() }
     }
 
     fn print(&mut self) -> Result<()> {
         let mut table = comfy_table::Table::new();
         table.load_preset(ASCII_MARKDOWN);
-        if !std::io::stdout().is_terminal() {
+        if !self.terminal {
             table.force_no_tty();
         } else if table.width().is_some_and(|width| width >= NARROW) {
             table.set_content_arrangement(ContentArrangement::Dynamic);

@@ -139,11 +139,8 @@ impl Shell<'_> {
     }
 
     fn say(&self, result: Result<()>) {
-        use std::io::Write;
         if let Err(failure) = result {
-            let json = self.context.out.format().is_json();
-            let text = if json { failure.json() } else { failure.text(self.style) };
-            let _ = std::io::stderr().write_all(text.as_bytes());
+            failure.say(self.context.out.format().is_json(), self.style);
         }
     }
 

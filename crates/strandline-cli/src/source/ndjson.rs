@@ -56,7 +56,10 @@ fn infer(reader: impl Read) -> Result<Schema> {
         }
         for (key, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             let seen = seen.entry(key.clone()).or_default();
-            value.as_str().map_or_else(|| seen.see_other(), |text| seen.see(text));
+            match value.as_str() {
+                Some(text) => seen.see(text),
+                None => seen.see_other(),
+            }
         }
         let members = value.as_object().into_iter().flatten();
         long.extend(members.filter(|(key, value)| is_long(value, key, &text)).map(|(key, _)| key.clone()));

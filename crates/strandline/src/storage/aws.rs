@@ -3,6 +3,7 @@
 //!
 //! `object_store` knows only some of these, so the chain of `aws-config` is bridged into its credential provider. It reads
 //! the process's own environment and home folder, not those of [`Runtime`]: only the profile's name is handed in.
+//! What whoever lends them says is read in [`lenders`].
 //! Invariants: at most one refresh at a time, whoever asks; a refresh before the credentials expire, and the old ones
 //! are used as long as they are valid if that fails; nothing waits longer than [`PATIENCE`]; nothing is logged on the way, because
 //! the crates of the AWS tools log the tokens by which they ask.
@@ -15,7 +16,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use object_store::CredentialProvider;
@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 use tracing::instrument::{WithDispatch, WithSubscriber};
 use tracing::subscriber::NoSubscriber;
 
+use super::lenders::{self, Watch};
 use super::trust::Authorities;
 use crate::runtime::Runtime;
 
@@ -54,17 +55,18 @@ pub(crate) struct Hints {
 
 /// Finds the region and makes the provider of credentials; no credentials are asked for yet.
 pub(crate) async fn find(hints: &Hints, runtime: &Runtime) -> (Option<AwsCredentials>, Option<String>) {
-    let config = match tokio::time::timeout(REGION_PATIENCE, unlogged(loader(hints).load())).await {
+    let watch = Watch::default();
+    let config = match tokio::time::timeout(REGION_PATIENCE, unlogged(loader(hints, &watch).load())).await {
         Ok(config) => config,
         // Off AWS there is nobody to ask for an instance's region.
         Err(_) => {
             let region = Some(FALLBACK_REGION.to_owned());
-            unlogged(loader(&Hints { region, ..hints.clone() }).load()).await
+            unlogged(loader(&Hints { region, ..hints.clone() }, &watch).load()).await
         }
     };
     let region = config.region().map(ToString::to_string);
     let provider = config.credentials_provider();
-    (provider.map(|provider| AwsCredentials::new(provider, runtime.clone())), region)
+    (provider.map(|provider| AwsCredentials::new(provider, watch, runtime.clone())), region)
 }
 
 /// A future of which nobody's subscriber hears anything.
@@ -72,7 +74,7 @@ fn unlogged<F: Future>(future: F) -> WithDispatch<F> {
     future.with_subscriber(NoSubscriber::default())
 }
 
-fn loader(hints: &Hints) -> ConfigLoader {
+fn loader(hints: &Hints, watch: &Watch) -> ConfigLoader {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let mut trusted = tls::TrustStore::default();
     if let Some(pem) = hints.authorities.pem() {
@@ -88,7 +90,7 @@ fn loader(hints: &Hints) -> ConfigLoader {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(PATIENCE).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client)
+        .http_client(watch.over(client))
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(2));
     if let Some(profile) = &hints.profile {
@@ -104,6 +106,8 @@ fn loader(hints: &Hints) -> ConfigLoader {
 #[derive(Debug)]
 pub(crate) struct AwsCredentials {
     provider: SharedCredentialsProvider,
+    /// How those are who are asked.
+    watch: Watch,
     runtime: Runtime,
     /// Held through a refresh, so that everybody else waits for that one.
     kept: Mutex<Option<Kept>>,
@@ -117,8 +121,8 @@ struct Kept {
 }
 
 impl AwsCredentials {
-    fn new(provider: SharedCredentialsProvider, runtime: Runtime) -> Self {
-        Self { provider, runtime, kept: Mutex::default() }
+    fn new(provider: SharedCredentialsProvider, watch: Watch, runtime: Runtime) -> Self {
+        Self { provider, watch, runtime, kept: Mutex::default() }
     }
 
     fn now(&self) -> Duration {
@@ -126,24 +130,26 @@ impl AwsCredentials {
     }
 
     async fn provide(&self) -> object_store::Result<Kept> {
+        self.watch.begin();
         let provided = tokio::time::timeout(PATIENCE, unlogged(self.provider.provide_credentials())).await;
-        let credentials = provided.map_err(|_| too_slow())?.map_err(|error| refused(&error))?;
-        Ok(self.keep(&credentials))
+        let credentials = provided.map_err(|_| too_slow())?.map_err(|error| self.watch.meaning_of(&error))?;
+        self.keep(&credentials)
     }
 
-    fn keep(&self, credentials: &Credentials) -> Kept {
+    fn keep(&self, credentials: &Credentials) -> object_store::Result<Kept> {
         let expires_at = credentials.expiry().and_then(since_epoch);
         let now = self.now();
         let refresh_at = match expires_at {
             Some(expiry) => expiry.saturating_sub(REFRESH_BEFORE.min(expiry.saturating_sub(now) / 2)),
             None => now + KEEP,
         };
-        let credential = Arc::new(AwsCredential {
+        let credential = AwsCredential {
             key_id: credentials.access_key_id().to_owned(),
             secret_key: credentials.secret_access_key().to_owned(),
             token: credentials.session_token().map(ToOwned::to_owned),
-        });
-        Kept { credential, refresh_at, expires_at }
+        };
+        lenders::check(&credential)?;
+        Ok(Kept { credential: Arc::new(credential), refresh_at, expires_at })
     }
 }
 
@@ -178,33 +184,14 @@ impl CredentialProvider for AwsCredentials {
 }
 
 fn too_slow() -> object_store::Error {
-    let text = format!("AWS credentials were not given within {PATIENCE:?}");
-    object_store::Error::Generic { store: "AWS credentials", source: text.into() }
-}
-
-fn refused(error: &CredentialsError) -> object_store::Error {
-    if let CredentialsError::ProviderTimedOut(_) = error {
-        return too_slow();
-    }
-    let mut text =
-        "no AWS credentials from environment, profile, SSO, web identity or instance role".to_owned();
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Whatever a process prints may be a secret.
-        match said.split_once("Stderr:") {
-            Some((ours, _)) => text = format!("{text}: {ours}what it said is not repeated here"),
-            None => text = format!("{text}: {said}"),
-        }
-        cause = error.source();
-    }
-    object_store::Error::Unauthenticated { path: "AWS credentials".to_owned(), source: text.into() }
+    lenders::out_of_reach(format!("AWS credentials were not given within {PATIENCE:?}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::runtime::Clock;
+    use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::future;
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
     use strandline_format::Timestamp;
@@ -260,7 +247,8 @@ mod tests {
     fn living(seconds: Option<u64>) -> (Hourly, AwsCredentials) {
         let provider = Hourly { seconds, ..Hourly::default() };
         let runtime = Runtime::system().with_clock(provider.clock.clone());
-        (provider.clone(), AwsCredentials::new(SharedCredentialsProvider::new(provider), runtime))
+        let shared = SharedCredentialsProvider::new(provider.clone());
+        (provider, AwsCredentials::new(shared, Watch::default(), runtime))
     }
 
     async fn key(credentials: &AwsCredentials) -> String {

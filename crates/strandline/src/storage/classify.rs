@@ -5,7 +5,7 @@
 //! conditional put was applied is *not* decided by text: see `refs::object`.
 
 use std::error::Error as StdError;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 
 use super::trust::Untrusted;
@@ -26,8 +26,47 @@ pub fn store_error(error: &object_store::Error, place: impl Display) -> Error {
     let text = error.to_string();
     let answer = Answer::of(&text);
     let kind = kind_of(error, &answer, &text);
-    Error::new(kind, reason(kind, &answer, error)).at(place).with_source(redact(&text))
+    Error::new(kind, reason(kind, &answer, error)).at(place).with_source(StoreAnswer::of(error))
 }
+
+/// What a store, or the client on the way to it, said: the source of an [`Error`] that came of a request, by which it is told from
+/// one of the arguments alone. It holds no credential.
+///
+/// ```
+/// use std::error::Error;
+/// use strandline::storage::{StoreAnswer, store_error};
+///
+/// let gone = object_store::Error::NotFound { path: "meta/3f".into(), source: "404".into() };
+/// let error = store_error(&gone, "s3://bucket/lake/meta/3f");
+/// assert!(error.source().is_some_and(|source| source.is::<StoreAnswer>()));
+/// ```
+#[derive(Debug)]
+pub struct StoreAnswer {
+    text: String,
+    /// It was at another request for the same object.
+    met: bool,
+}
+
+impl StoreAnswer {
+    fn of(error: &object_store::Error) -> Self {
+        let met = matches!(error, object_store::Error::AlreadyExists { .. });
+        Self { text: redact(&error.to_string()), met }
+    }
+}
+
+/// Whether an error is that the store was at another request for the same object (409), which is soon over.
+pub(crate) fn met_another(error: &Error) -> bool {
+    let answer = error.source().and_then(|source| source.downcast_ref::<StoreAnswer>());
+    answer.is_some_and(|answer| answer.met)
+}
+
+impl fmt::Display for StoreAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for StoreAnswer {}
 
 /// What an I/O error of a local folder means, said to have happened at `place`.
 pub(crate) fn io_error(error: io::Error, place: impl Display) -> Error {
@@ -93,6 +132,10 @@ impl<'a> Answer<'a> {
     fn of(text: &'a str) -> Self {
         let status = between(text, "status code: ", " ").and_then(|digits| digits.get(..3)?.parse().ok());
         let code = between(text, "<Code>", "</Code>").or_else(|| between(text, "\"code\":\"", "\""));
+        // What came of one of the many objects that were to be removed: S3 tells a code, Azure a status.
+        let one_of_many = between(text, "(code: ", ")");
+        let status = status.or_else(|| one_of_many?.parse().ok());
+        let code = code.or_else(|| one_of_many.filter(|code| code.parse::<u16>().is_err()));
         Self { status, code, message: between(text, "<Message>", "</Message>") }
     }
 }
@@ -142,6 +185,9 @@ fn status_kind(answer: &Answer<'_>, text: &str) -> Option<ErrorKind> {
         return Some(ErrorKind::InvalidInput);
     }
     let refused = REFUSALS.iter().any(|code| text.contains(code));
+    if (answer.status, answer.code) == (None, Some("AccessDenied")) {
+        return Some(ErrorKind::PermissionDenied);
+    }
     match answer.status? {
         400..=403 if refused => Some(ErrorKind::PermissionDenied),
         401 | 403 => Some(ErrorKind::PermissionDenied),
@@ -221,7 +267,25 @@ fn innermost(error: &dyn StdError) -> String {
 pub(crate) fn redact(text: &str) -> String {
     let text = without_body(text);
     let text = without_url_secrets(&text);
+    let text = without_identities(&text);
     without_named_secrets(&text)
+}
+
+/// Takes out web identities (JSON web tokens), which token services repeat in what they say of them: whatever looks like one.
+fn without_identities(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("eyJ") {
+        let (before, word) = rest.split_at(at);
+        let end = word.find(|c: char| !is_part(c)).unwrap_or(word.len());
+        let begins = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
+        out.push_str(before);
+        out.push_str(if begins && word[..end].contains('.') { "…" } else { &word[..end] });
+        rest = &word[end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// S3 repeats the signed headers, session token included, in its XML: only code and message are kept.
@@ -271,7 +335,9 @@ const SECRET_NAMES: &[&str] = &[
     "signature",
     "credential",
     "security-token",
+    "securitytoken",
     "session_token",
+    "sessiontoken",
     "access_token",
     "refresh_token",
     "id_token",
@@ -287,6 +353,9 @@ const SECRET_NAMES: &[&str] = &[
     "accountkey",
     "access_key",
     "access_key_id",
+    "accesskey",
+    "accesskeyid",
+    "secretaccesskey",
     "sas_key",
 ];
 
@@ -317,7 +386,7 @@ fn secret_at(lower: &str, at: usize) -> Option<(usize, usize)> {
     let rest = &lower[at..];
     let name = SECRET_NAMES.iter().filter(|name| rest.starts_with(**name)).max_by_key(|name| name.len())?;
     let after = &rest[name.len()..];
-    let value = after.trim_start_matches(['"', '\'', ' ', '=', ':', '>']);
+    let value = after.trim_start_matches(['"', '\'', '\\', ' ', '=', ':', '>']);
     let skipped = &after[..after.len() - value.len()];
     let names_a_value = skipped.contains(['=', ':', '>']) || (*name == "bearer" && !skipped.is_empty());
     if !names_a_value || value.is_empty() {
@@ -326,7 +395,7 @@ fn secret_at(lower: &str, at: usize) -> Option<(usize, usize)> {
     let ends: &[char] = if *name == "authorization" {
         &['\n']
     } else {
-        &['&', '"', '\'', '<', '>', ',', ';', ')', '}', ' ', '\n']
+        &['&', '"', '\'', '\\', '<', '>', ',', ';', ')', '}', ' ', '\n']
     };
     let begin = at + name.len() + skipped.len();
     Some((begin, begin + value.find(ends).unwrap_or(value.len())))
@@ -370,6 +439,10 @@ mod tests {
         check("Received redirect without LOCATION, this normally…", ErrorKind::InvalidInput);
         check("operation timed out", ErrorKind::Unavailable);
         check("{\"error\": \"invalid_grant\"} status code: 400 Bad", ErrorKind::PermissionDenied);
+        let many = "DeleteObjects request failed for key tmp/1: no (code:";
+        check(&format!("{many} AccessDenied)"), ErrorKind::PermissionDenied);
+        check(&format!("{many} 403)"), ErrorKind::PermissionDenied);
+        check(&format!("{many} InternalError)"), ErrorKind::Unavailable);
     }
 
     #[test]
@@ -433,6 +506,11 @@ mod tests {
             "SECRET",
         );
         check("AccountKey=SECRET;EndpointSuffix=core", "SECRET");
+        check("{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"t\"}", "SECRET");
+        check("{\"Code\":\"Success\",\"Token\":\"SECRET\"}", "SECRET");
+        check("body: b\"{\\\"SecretAccessKey\\\":\\\"SECRET\\\"}\"", "SECRET");
+        check("<SessionToken>SECRET</SessionToken>", "SECRET");
+        check("Couldn't retrieve a key for eyJhbGciOiJSUzI1NiJ9.SECRET.signed, sorry", "SECRET");
     }
 
     #[test]
@@ -442,5 +520,6 @@ mod tests {
         check("reading abfss://container@account.dfs.core.windows.net/lake");
         check("the bucket is not there");
         check("größe 💧: ja");
+        check("meta/eyJ and eyJhbGciOiJ, with no dot");
     }
 }

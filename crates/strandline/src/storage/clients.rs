@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::prefix::PrefixStore;
@@ -19,6 +19,7 @@ use super::aws;
 use super::classify::redact;
 use super::http::ObservingConnector;
 use super::identity::Server;
+use super::lenders::Checked;
 use super::location::Place;
 use super::options::{Family, Resolved, Rule, StoreOptions};
 use super::pace::Link;
@@ -104,6 +105,16 @@ fn check_endpoint(endpoint: Option<&str>, allows_http: bool) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidInput, text))
 }
 
+/// The client shows a web identity to nobody without TLS, whatever else is allowed, and would say so obscurely too.
+fn check_token_service(endpoint: Option<&str>) -> Result<()> {
+    if !endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        return Ok(());
+    }
+    let text = "the token service has no TLS (http://), and identities that options name are shown to none without: \
+                name it by the variables of the AWS tools";
+    Err(Error::new(ErrorKind::InvalidInput, text))
+}
+
 fn is_true(value: Option<String>) -> bool {
     value
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes" | "y"))
@@ -130,44 +141,79 @@ async fn s3(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<C
         is_true(seen.get_config_value(&Key::Client(ClientConfigKey::AllowHttp))),
     )?;
     let mut region = seen.get_config_value(&Key::Region).or(seen.get_config_value(&Key::DefaultRegion));
+    let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
+    let way = Way::of(&resolved)?;
+    if way == Way::Client && resolved.gives(&Key::WebIdentityTokenFile) {
+        check_token_service(seen.get_config_value(&Key::StsEndpoint).as_deref())?;
+    }
     let authorities = authorities(options, Family::Aws, runtime).await?;
-    let mut credentials = None;
-    if needs_chain(&resolved) && !is_true(seen.get_config_value(&Key::SkipSignature)) {
+    let mut credentials: Option<AwsCredentialProvider> = None;
+    if way == Way::Chain && !unsigned {
         // Another maker's server has no regions, and an instance's would be wrong for it.
         let known = region.or_else(|| endpoint.as_ref().map(|_| aws::FALLBACK_REGION.to_owned()));
         let profile = runtime.environment().variable("AWS_PROFILE");
         let hints = aws::Hints { profile, region: known, authorities: authorities.clone() };
         let (found, found_region) = aws::find(&hints, runtime).await;
-        (credentials, region) = (found.map(Arc::new), found_region);
+        (credentials, region) = (found.map(|found| Arc::new(found) as _), found_region);
         // A profile's is as its file says.
         region.iter().try_for_each(|region| Rule::Region.check("region", region))?;
     }
     let (server, link) = (Server::default(), Link::default());
-    let complete = |builder: AmazonS3Builder| {
+    let given = Given { resolved: &resolved, options, authorities: &authorities, server: &server };
+    let named = |builder: AmazonS3Builder| {
         let builder =
             builder.with_bucket_name(bucket).with_http_connector(ObservingConnector::of(&server, &link));
-        let builder = region.iter().fold(builder, AmazonS3Builder::with_region);
-        credentials.iter().fold(builder, |builder, found| builder.with_credentials(found.clone()))
+        region.iter().fold(builder, AmazonS3Builder::with_region)
     };
-    let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
+    if way == Way::Client && !unsigned {
+        let built = named(given.begun()).with_retry(bounded_retries()).build();
+        let built = built.map_err(|error| misconfigured(&error, options))?;
+        let token_file = seen.get_config_value(&Key::ContainerAuthorizationTokenFile);
+        credentials = Some(Arc::new(Checked::new(Arc::clone(built.credentials()), token_file)));
+    }
+    let complete = |builder: AmazonS3Builder| {
+        credentials.iter().fold(named(builder), |builder, found| builder.with_credentials(found.clone()))
+    };
     let origin = Origin::of(&resolved, &[Key::AccessKeyId, Key::SecretAccessKey]);
-    let given = Given { resolved: &resolved, options, authorities: &authorities, server: &server };
     let clients = both(&given, complete, TokenKind::ETag, endpoint.unwrap_or_default())?;
     Ok(Clients { region: region.clone(), credentials: origin.unless(unsigned), ..clients })
 }
 
-/// Whether credentials come from the chain of the AWS tools: unless some are given, or a way to them that
-/// `object_store` goes by itself is.
-fn needs_chain(resolved: &Resolved<AmazonS3ConfigKey>) -> bool {
-    use AmazonS3ConfigKey as Key;
-    const WAYS: &[Key] = &[
-        Key::WebIdentityTokenFile,
-        Key::ContainerCredentialsRelativeUri,
-        Key::ContainerCredentialsFullUri,
-        Key::MetadataEndpoint,
-    ];
-    let static_keys = resolved.sets(&Key::AccessKeyId) || resolved.sets(&Key::SecretAccessKey);
-    !static_keys && !WAYS.iter().any(|way| resolved.gives(way))
+/// How a bucket of S3 is signed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// With a key that is given.
+    Key,
+    /// As one option tells `object_store` to find one by itself.
+    Client,
+    /// As the AWS tools find one.
+    Chain,
+}
+
+impl Way {
+    /// A way that is given needs all of its options: without, `object_store` would ask the metadata of an instance instead.
+    fn of(resolved: &Resolved<AmazonS3ConfigKey>) -> Result<Self> {
+        use AmazonS3ConfigKey as Key;
+        const WAYS: &[(Key, Option<Key>)] = &[
+            (Key::WebIdentityTokenFile, Some(Key::RoleArn)),
+            (Key::ContainerCredentialsRelativeUri, None),
+            (Key::ContainerCredentialsFullUri, Some(Key::ContainerAuthorizationTokenFile)),
+            (Key::MetadataEndpoint, None),
+        ];
+        if resolved.sets(&Key::AccessKeyId) || resolved.sets(&Key::SecretAccessKey) {
+            return Ok(Self::Key);
+        }
+        let Some((way, needs)) = WAYS.iter().find(|(way, _)| resolved.gives(way)) else {
+            return Ok(Self::Chain);
+        };
+        match needs.as_ref().filter(|needs| !resolved.sets(needs)) {
+            Some(needs) => {
+                let text = format!("the store option {:?} needs {:?} too", way.as_ref(), needs.as_ref());
+                Err(Error::new(ErrorKind::InvalidInput, text))
+            }
+            None => Ok(Self::Client),
+        }
+    }
 }
 
 /// Those of the file that is named, if one is.
@@ -182,8 +228,15 @@ async fn gcs(bucket: &str, options: &StoreOptions, runtime: &Runtime) -> Result<
     if let Some(path) = runtime.environment().variable("SERVICE_ACCOUNT") {
         resolved.from_environment.insert(0, (Key::ServiceAccount, path));
     }
+    for name in ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"] {
+        let host = runtime.environment().variable(name);
+        host.iter().try_for_each(|host| Rule::Endpoint.check(name, &format!("http://{host}")))?;
+    }
     let seen = configured(GoogleCloudStorageBuilder::default(), &resolved);
     let endpoint = seen.get_config_value(&Key::BaseUrl);
+    // The builder allows it by itself, for the metadata of an instance; the clients that are made here do not.
+    let allowed = resolved.in_order().filter(|(key, _)| *key == Key::Client(ClientConfigKey::AllowHttp));
+    check_endpoint(endpoint.as_deref(), is_true(allowed.last().map(|(_, value)| value.clone())))?;
     let (server, link) = (Server::default(), Link::default());
     let unsigned = is_true(seen.get_config_value(&Key::SkipSignature));
     let complete = |builder: GoogleCloudStorageBuilder| {
@@ -213,7 +266,11 @@ async fn azure(
     use AzureConfigKey as Key;
     let mut resolved: Resolved<Key> = options.resolve(Family::Azure, runtime.environment())?;
     if let Some(endpoint) = runtime.environment().variable("IDENTITY_ENDPOINT") {
+        Rule::Endpoint.check("IDENTITY_ENDPOINT", &endpoint)?;
         resolved.from_environment.push((Key::MsiEndpoint, endpoint));
+    }
+    if let Some(header) = runtime.environment().variable("IDENTITY_HEADER") {
+        Rule::Word.check("IDENTITY_HEADER", &header)?;
     }
     let seen = configured(MicrosoftAzureBuilder::default(), &resolved);
     let endpoint = seen.get_config_value(&Key::Endpoint);
@@ -285,6 +342,13 @@ struct Given<'a, K> {
     server: &'a Server,
 }
 
+impl<K: Clone> Given<'_, K> {
+    /// A builder of which clients come that trust whom they should.
+    fn begun<B: Builder<Key = K>>(&self) -> B {
+        configured(B::default().over(self.authorities.client_options()), self.resolved)
+    }
+}
+
 fn both<B: Builder>(
     given: &Given<'_, B::Key>,
     complete: impl Fn(B) -> B,
@@ -292,8 +356,7 @@ fn both<B: Builder>(
     endpoint: String,
 ) -> Result<Clients> {
     let build = |retry| {
-        let begun = B::default().over(given.authorities.client_options());
-        let built = complete(configured(begun, given.resolved)).finish(retry);
+        let built = complete(given.begun()).finish(retry);
         built.map_err(|error| misconfigured(&error, given.options))
     };
     Ok(Clients {
@@ -364,6 +427,13 @@ mod tests {
             assert!(shown.contains(names) && !shown.contains("s3cr3t"), "{shown}");
         };
         check(static_keys().with("endpoint", "http://localhost:9"), "allow_http").await;
+        let identity = StoreOptions::new().with("web_identity_token_file", "/s3cr3t").with("role_arn", "r");
+        check(identity.with("allow_http", "true").with("endpoint_url_sts", "http://localhost:9"), "no TLS")
+            .await;
+        let google =
+            StoreOptions::new().with("skip_signature", "true").with("base_url", "http://localhost:9");
+        let refused = open("gs://b/p", google).await.err().unwrap();
+        assert!(refused.message().contains("allow_http"), "{refused}");
         check(StoreOptions::new().with("secret_access_key", "s3cr3t-key"), "options do not fit").await;
         check(static_keys().with("timeout", "s3cr3t-number"), "options do not fit").await;
         check(static_keys().with("endpiont", "s3cr3t"), "endpoint").await;
@@ -404,6 +474,27 @@ mod tests {
             cases.push(("az://c", azure(), "bearer_token", value));
         }
         cases.push(("s3://b", static_keys(), "region", "S3CR3T_1"));
+        for value in ["s3cr3t", "http://s3cr3t\n", "http://s3 cr3t"] {
+            for name in ["metadata_endpoint", "container_credentials_full_uri", "aws_endpoint_url_sts"] {
+                cases.push(("s3://b", StoreOptions::new(), name, value));
+            }
+            for name in
+                ["azure_msi_endpoint", "azure_storage_authority_host", "azure_fabric_token_service_url"]
+            {
+                cases.push(("az://c", azure(), name, value));
+            }
+        }
+        for value in ["s3cr3t", "/s3 cr3t", "/s3cr3t\n", "/<s3cr3t>"] {
+            cases.push(("s3://b", StoreOptions::new(), "container_credentials_relative_uri", value));
+        }
+        for value in ["s3 cr3t", "s3cr3t\n", "s3cr3t/x"] {
+            cases.push(("az://c", azure(), "azure_storage_tenant_id", value));
+        }
+        for name in
+            ["azure_fabric_workload_host", "azure_fabric_session_token", "azure_fabric_cluster_identifier"]
+        {
+            cases.push(("az://c", azure(), name, "s3cr3t\n"));
+        }
         for (location, options, name, value) in cases {
             let error = open(location, options.with(name, value)).await.err();
             let error = error.unwrap_or_else(|| panic!("{name} {value:?} was taken"));
@@ -412,6 +503,21 @@ mod tests {
             assert!(shown.contains(&format!("{name:?}")), "{name} {value:?}: {shown}");
             assert!(!shown.to_lowercase().contains("s3cr3t"), "{name} {value:?}: {shown}");
         }
+    }
+
+    #[tokio::test]
+    async fn half_of_a_way_to_credentials_is_refused() {
+        let check = async |name: &str, value: &str, needs: &str| {
+            let options = StoreOptions::new().with("region", "x").with(name, value);
+            let error = open("s3://b/p", options.clone()).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.message().contains(name) && error.message().contains(needs), "{error}");
+            assert!(open("s3://b/p", options.with(needs, "x")).await.unwrap().is_some());
+        };
+        check("aws_web_identity_token_file", "/s3cr3t", "aws_role_arn").await;
+        let endpoint = "http://127.0.0.1:9/ecs";
+        let file = "aws_container_authorization_token_file";
+        check("aws_container_credentials_full_uri", endpoint, file).await;
     }
 
     #[test]

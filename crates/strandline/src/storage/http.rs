@@ -20,6 +20,7 @@ use object_store::client::{
 use object_store::{ClientConfigKey, ClientOptions};
 
 use super::identity::{Deed, Server};
+use super::options::is_written;
 use super::pace::Link;
 use super::trust::Untrusted;
 
@@ -27,6 +28,9 @@ use super::trust::Untrusted;
 const ERROR_BYTES: usize = 64 << 10;
 /// How long the answer to anything but a read may be: a page of a listing has a thousand keys of at most a KiB each.
 const ANSWER_BYTES: u64 = 16 << 20;
+
+/// How long one word may be that the metadata of an instance says.
+const WORD_BYTES: u64 = 4 << 10;
 
 /// How far a request came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +101,7 @@ struct Observing {
 impl HttpService for Observing {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let attempt = request.extensions().get::<Attempt>().cloned().unwrap_or_default();
-        let (bound, asks) = (answer_bound(&request), Asks::of(&request));
+        let (bound, asks, word) = (answer_bound(&request), Asks::of(&request), asks_for_a_word(&request));
         attempt.reach(Progress::Sent);
         match self.execute(request).await {
             Ok(response) => {
@@ -106,7 +110,10 @@ impl HttpService for Observing {
                     self.server.hear(name.unwrap_or_default(), deed);
                 }
                 attempt.reach(Progress::Answered(response.status().as_u16()));
-                Ok(bounded(response, bound).await)
+                match word && response.status().is_success() {
+                    true => one_word(response).await,
+                    false => Ok(bounded(response, bound).await),
+                }
             }
             Err(error) => {
                 if error.kind() == HttpErrorKind::Connect {
@@ -192,6 +199,29 @@ fn answer_bound(request: &HttpRequest) -> Option<u64> {
 /// objects as well, a shared access signature for instance.
 fn is_listing(query: &str) -> bool {
     query.split('&').any(|pair| pair == "comp=list" || pair.starts_with("list-type="))
+}
+
+/// Whether it is the metadata of an instance that is asked, for its session or the name of its role: `object_store` puts that into its
+/// next request as it is, and panics if it cannot. Nothing of a lake is called so.
+fn asks_for_a_word(request: &HttpRequest) -> bool {
+    ["/latest/api/token", "/meta-data/iam/security-credentials/"]
+        .iter()
+        .any(|path| request.uri().path().ends_with(path))
+}
+
+/// An answer that is one word, whatever blanks are around it.
+async fn one_word(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = response.into_parts();
+    let body = HttpResponseBody::new(Bounded { body, left: WORD_BYTES }).bytes().await?;
+    match std::str::from_utf8(&body).map(str::trim) {
+        Ok(word) if is_written(word) => {
+            Ok(HttpResponse::from_parts(parts, word.to_owned().into_bytes().into()))
+        }
+        _ => {
+            let text = "the metadata of the instance says more than the one word that it was asked for";
+            Err(HttpError::new(HttpErrorKind::Decode, std::io::Error::other(text)))
+        }
+    }
 }
 
 async fn bounded(response: HttpResponse, bound: Option<u64>) -> HttpResponse {
@@ -281,6 +311,25 @@ mod tests {
         check("GET", "http://host/c/key?sv=2024&sig=x", Some("bytes=0-33554431"), Some(32 << 20));
         check("PUT", "http://host/bucket/key", None, Some(ANSWER_BYTES));
         check("POST", "http://host/bucket?delete", None, Some(ANSWER_BYTES));
+    }
+
+    #[tokio::test]
+    async fn what_goes_into_the_next_request_is_one_word() {
+        let check = async |said: &[u8], expected: Option<&str>| {
+            let answer = one_word(HttpResponse::new(said.to_vec().into())).await.ok();
+            let answer = match answer {
+                Some(answer) => Some(answer.into_body().bytes().await.unwrap()),
+                None => None,
+            };
+            assert_eq!(answer.as_deref(), expected.map(str::as_bytes), "{said:?}");
+        };
+        check(b"writer", Some("writer")).await;
+        check(b"writer\r\n", Some("writer")).await;
+        check(b"AQAEAN//+==", Some("AQAEAN//+==")).await;
+        check(b"writer\nreader", None).await;
+        check(b"<html>", None).await;
+        check(b"\xff", None).await;
+        check(&[b'x'; 5000], None).await;
     }
 
     #[tokio::test]

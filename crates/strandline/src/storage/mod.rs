@@ -13,6 +13,7 @@ mod folder;
 mod footers;
 mod http;
 mod identity;
+mod lenders;
 mod location;
 mod nodes;
 mod objects;
@@ -36,7 +37,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use strandline_format::StoreFingerprint;
 
-pub use classify::store_error;
+pub use classify::{StoreAnswer, store_error};
 pub use folder::Durability;
 pub use location::StoreLocation;
 pub use objects::{DataKind, DataWriter, ObjectOptions, Objects};

@@ -130,10 +130,14 @@ impl<K: PartialEq> Resolved<K> {
 pub(crate) enum Rule {
     /// A URL of a server.
     Endpoint,
+    /// What follows a server in a URL.
+    Path,
     /// The name of a region.
     Region,
     /// One word of a header.
     Word,
+    /// One word of a URL.
+    Label,
 }
 
 impl Rule {
@@ -144,7 +148,11 @@ impl Rule {
                 is_endpoint(value),
                 "a URL that starts with http:// or https://, with a host and without user or password",
             ),
+            Self::Path => {
+                (value.starts_with('/') && is_written(value), "the path of a URL, which begins with /")
+            }
             Self::Region => (is_region(value), "made of a-z, 0-9 and \"-\" only"),
+            Self::Label => (is_label(value), "made of letters, digits, \".\", \"_\" and \"-\" only"),
             Self::Word => (
                 value.bytes().all(|byte| byte.is_ascii_graphic()),
                 "visible ASCII, without spaces or line ends, also at its ends",
@@ -161,14 +169,22 @@ fn is_region(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
+fn is_label(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Whether a text can stand in a URL as it is.
+pub(crate) fn is_written(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte))
+}
+
 /// Stricter than [`Url`], which repairs what the client then takes as it was written.
 fn is_endpoint(value: &str) -> bool {
     let Some(rest) = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://")) else {
         return false;
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let written = value.bytes().all(|byte| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte));
-    written
+    is_written(value)
         && !authority.is_empty()
         && !authority.contains(['@', '%'])
         && Url::parse(value).is_ok_and(|url| url.has_host())
@@ -183,7 +199,12 @@ pub(crate) trait StoreKey: FromStr + PartialEq {
 impl StoreKey for AmazonS3ConfigKey {
     fn rule(&self) -> Option<Rule> {
         match self {
-            Self::Endpoint | Self::S3Endpoint | Self::StsEndpoint => Some(Rule::Endpoint),
+            Self::Endpoint
+            | Self::S3Endpoint
+            | Self::StsEndpoint
+            | Self::MetadataEndpoint
+            | Self::ContainerCredentialsFullUri => Some(Rule::Endpoint),
+            Self::ContainerCredentialsRelativeUri => Some(Rule::Path),
             Self::Region | Self::DefaultRegion => Some(Rule::Region),
             Self::AccessKeyId | Self::SecretAccessKey | Self::Token => Some(Rule::Word),
             _ => None,
@@ -200,8 +221,15 @@ impl StoreKey for GoogleConfigKey {
 impl StoreKey for AzureConfigKey {
     fn rule(&self) -> Option<Rule> {
         match self {
-            Self::Endpoint => Some(Rule::Endpoint),
-            Self::AccountName | Self::Token => Some(Rule::Word),
+            Self::Endpoint | Self::AuthorityHost | Self::MsiEndpoint | Self::FabricTokenServiceUrl => {
+                Some(Rule::Endpoint)
+            }
+            Self::AuthorityId => Some(Rule::Label),
+            Self::AccountName
+            | Self::Token
+            | Self::FabricWorkloadHost
+            | Self::FabricSessionToken
+            | Self::FabricClusterIdentifier => Some(Rule::Word),
             _ => None,
         }
     }

@@ -67,15 +67,19 @@ pub(crate) enum Untrusted {
 impl Untrusted {
     /// The error that says so, if that is why no connection was made.
     pub(crate) fn of(error: &HttpError) -> Option<HttpError> {
-        let causes =
-            std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source());
+        // No kind of error is tried less often than the unknown one.
+        Some(HttpError::new(HttpErrorKind::Unknown, Self::within(error)?))
+    }
+
+    /// The last cause of an error that says so.
+    pub(crate) fn within(error: &(dyn StdError + 'static)) -> Option<Self> {
+        let causes = std::iter::successors(Some(error), |error| (*error).source());
         let why = causes.map(ToString::to_string).filter_map(|said| match said {
             said if said.contains(REFUSED) => Some(Self::Certificate(said)),
             said if said.contains(NOT_TLS) => Some(Self::Plain),
             _ => None,
         });
-        // No kind of error is tried less often than the unknown one.
-        Some(HttpError::new(HttpErrorKind::Unknown, why.last()?))
+        why.last()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Buckets at Google: service accounts that a stub knows and does not know, one that may only read, public ones, and a certificate.
 //!
-//! The client signs its tokens itself. Who signs them here is nobody's key, made for these tests; the stub reads which account a token
-//! names, and does not check the signature.
+//! The client signs its tokens itself, with RSA. Who signs them here is nobody's key, made for these tests and kept in a file, since `ring`
+//! makes no keys of this kind; the stub reads which account a token names, and does not check the signature.
 
 use std::path::Path;
 

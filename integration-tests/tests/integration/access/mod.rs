@@ -10,6 +10,7 @@ mod azure;
 mod errand;
 mod google;
 mod host;
+mod lenders;
 mod policy;
 mod public;
 mod refresh;
@@ -19,6 +20,7 @@ mod ways;
 
 pub(crate) use errand::run as run_errand;
 pub(crate) use google::closed;
+pub(crate) use policy::at_minio_without;
 
 use crate::runner::Case;
 
@@ -26,6 +28,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "access::each_way_to_credentials_is_gone", run: ways::all },
     Case { name: "access::minio_takes_what_each_way_finds", run: ways::minio },
     Case { name: "access::without_credentials_or_with_wrong_ones_it_is_denied", run: ways::denied },
+    Case { name: "access::what_no_request_can_be_made_of_is_refused", run: lenders::unusable },
+    Case { name: "access::who_lends_and_is_in_trouble_has_refused_nobody", run: lenders::in_trouble },
     Case { name: "access::a_long_write_outlives_its_credentials", run: refresh::goes_on },
     Case { name: "access::a_write_ends_whose_credentials_cannot_be_replaced", run: refresh::ends },
     Case { name: "access::a_public_bucket_is_read_without_credentials", run: public::stub },

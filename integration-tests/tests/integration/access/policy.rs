@@ -108,16 +108,33 @@ pub(super) fn minio() -> Outcome {
         Ok(place) => admin::empty(&place),
         Err(why) => return Outcome::Skipped(why),
     };
-    let (bucket, prefix) = admin::bucket(&owner);
-    let writes = WRITES.map(|path| format!(r#""arn:aws:s3:::{bucket}/{prefix}/{path}*""#)).join(",");
-    let policy = format!(
-        r#"{{"Version":"2012-10-17","Statement":[
-            {{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::{bucket}/{prefix}/*"]}},
-            {{"Effect":"Allow","Action":["s3:PutObject","s3:AbortMultipartUpload"],"Resource":[{writes}]}}]}}"#
-    );
-    let dev = admin::with(&owner, &admin::lend(&owner, Some(&policy)));
-    check(&owner, &dev);
+    check(&owner, &at_minio(&owner, &["s3:GetObject"], &WRITES));
     Outcome::Passed
+}
+
+/// The place as a user sees it who may do one thing less than everything there.
+pub(crate) fn at_minio_without(owner: &Place, act: &str) -> Place {
+    let all = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListBucket"];
+    let others: Vec<&str> = all.into_iter().filter(|other| *other != act).collect();
+    at_minio(owner, &others, &[])
+}
+
+/// The place as a user sees it whose session may do this, in all of it and with its bucket, and write what begins so.
+fn at_minio(owner: &Place, acts: &[&str], writes: &[&str]) -> Place {
+    let (bucket, prefix) = admin::bucket(owner);
+    let quoted =
+        |words: Vec<String>| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(",");
+    let allow = |acts: String, resources: String| {
+        format!(r#"{{"Effect":"Allow","Action":[{acts}],"Resource":[{resources}]}}"#)
+    };
+    let all = vec![format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/{prefix}/*")];
+    let mut statements = vec![allow(quoted(acts.iter().map(ToString::to_string).collect()), quoted(all))];
+    if !writes.is_empty() {
+        let below = writes.iter().map(|path| format!("arn:aws:s3:::{bucket}/{prefix}/{path}*")).collect();
+        statements.push(allow(r#""s3:PutObject","s3:AbortMultipartUpload""#.to_owned(), quoted(below)));
+    }
+    let policy = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","));
+    admin::with(owner, &admin::lend(owner, Some(&policy)))
 }
 
 fn check(owner: &Place, dev: &Place) {

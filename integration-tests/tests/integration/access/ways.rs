@@ -15,8 +15,8 @@ use crate::lake::Place;
 use crate::runner::Outcome;
 use crate::servers;
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/writer";
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const ROLE: &str = "arn:aws:iam::123456789012:role/writer";
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// The keys of profiles and variables.
 const KEY: &str = "AKIAOWNKEY";
 const SECRET: &str = "ownSECRETaccessKEY/of+the+user";
@@ -90,7 +90,7 @@ fn goes(ground: &Ground, key: &str, errand: Errand) {
 }
 
 #[track_caller]
-fn hides_all(ground: &Ground, told: &Told) {
+pub(super) fn hides_all(ground: &Ground, told: &Told) {
     told.hides(ground.issuer.secrets());
     told.hides([SECRET]);
     told.hides(ground.bucket.requests().iter().filter_map(|request| {

@@ -30,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "wire::no_message_holds_a_credential", run: secrets },
     Case { name: "wire::no_body_is_read_without_bound", run: bounds },
     Case { name: "wire::a_body_that_is_cut_is_asked_for_again", run: cut_bodies },
+    Case { name: "wire::a_first_read_that_meets_another_request_is_made_again", run: met },
     Case { name: "wire::who_has_opened_a_lake_waits_for_its_store", run: waits },
     Case { name: "wire::a_swap_whose_answer_is_lost_is_sent_once_and_found_out", run: lost_answers },
 ];
@@ -238,6 +239,32 @@ fn cut_bodies() -> Outcome {
             assert_eq!([tried[0].outcome.as_str(), tried[1].outcome.as_str()], expected, "{tried:?}");
             in_time("cut", &tried);
         }
+    });
+    Outcome::Passed
+}
+
+/// S3 says 409 where another request for the object is under way, which the client takes for an answer that stays.
+fn met() -> Outcome {
+    let (bucket, left) = (StubBucket::s3(), Arc::new(AtomicU64::new(0)));
+    let script = Arc::clone(&left);
+    let server = serve(move |request| {
+        let meets = request.method == "GET" && script.load(Ordering::Relaxed) > 0;
+        if meets {
+            script.fetch_sub(1, Ordering::Relaxed);
+            return error(409, "OperationAborted");
+        }
+        bucket.answer(request)
+    });
+    let options = format!(
+        "endpoint={} region=us-east-1 access_key_id=k secret_access_key=s allow_http=true",
+        server.url()
+    );
+    let place = Place { location: "s3://bucket/lake".to_owned(), options };
+    lake::run(async {
+        tables::create_at(&place, &["t"]).await.append("t", tables::batch(&[(1, 1)])).await.unwrap();
+        left.store(2, Ordering::Relaxed);
+        let opened = tables::open_at(&place).await;
+        assert_eq!(tables::read(&opened.table("t").await.unwrap()).await.unwrap(), [(1, 1)]);
     });
     Outcome::Passed
 }

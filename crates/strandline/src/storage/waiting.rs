@@ -10,11 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::classify::met_another;
 use crate::error::{ErrorKind, Result};
 use crate::runtime::Deadline;
 
 /// The pause before it is asked again. Each time the client makes retries of its own, with pauses that grow.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long at least a store is asked again that is at another request for the same object, which the client itself does not, where
+/// any store is waited for.
+const MET: Duration = Duration::from_secs(1);
 
 /// For how long reads of one store are repeated. Clones know the same of it.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +43,11 @@ impl Waiting {
         let mut deadline = None;
         loop {
             let answer = read().await;
+            let patience = if answer.as_ref().is_err_and(met_another) {
+                patience.max(MET.min(self.known))
+            } else {
+                patience
+            };
             // What takes long over a slow link is in no trouble yet.
             let deadline: &mut Deadline = deadline.get_or_insert_with(|| Deadline::after(patience));
             match answer {
@@ -87,6 +97,23 @@ mod tests {
         assert!(late.unwrap() == 50 && took > UNKNOWN * 2, "{took:?}");
         let (never, took) = read(&waiting.clone(), u32::MAX, ErrorKind::Unavailable).await;
         assert!(never.is_err() && took >= KNOWN && took < KNOWN * 2, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_at_another_request_is_asked_again_though_it_is_not_known() {
+        let asked = AtomicU32::new(0);
+        let read = || async {
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => {
+                    let met = object_store::Error::AlreadyExists { path: "a".into(), source: "409".into() };
+                    Err(crate::storage::store_error(&met, "a"))
+                }
+                _ => Ok(()),
+            }
+        };
+        Waiting::new(KNOWN, Duration::ZERO).read(read).await.unwrap();
+        asked.store(0, Ordering::Relaxed);
+        assert!(Waiting::default().read(read).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

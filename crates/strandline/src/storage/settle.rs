@@ -244,9 +244,8 @@ impl Attempts<'_> {
         };
         if current.is_none() && self.change.expected.is_some() && (self.doubt.is_some() || !self.absent) {
             // What was replaced is never gone: whoever answers so is not the store, unless the sending was told the same.
-            let error =
-                Error::new(ErrorKind::Unavailable, "read back, it is not there, though it was before");
-            return self.miss(error.at(&self.change.path));
+            let text = "read back, it is not there, though it was before: it was removed by hand, or it is not the store that answers";
+            return self.miss(Error::new(ErrorKind::Unavailable, text).at(&self.change.path));
         }
         if let Some(loaded) = &current {
             match self.deadline.run("looking for the change", self.recognise(loaded)).await {

@@ -5,8 +5,10 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use strandline::commit::Patience;
 use strandline::refs::Merged;
 use strandline::{ErrorKind, Lake, Transaction};
 use strandline_format::{Feature, Features};
@@ -412,5 +414,27 @@ fn an_append_to_a_branch_that_was_deleted_finds_nothing() {
         dev.append("orders", orders(3..4)).await.unwrap();
         let ids = crate::work::ids(&shop.other.at("dev").await.unwrap().table("orders").await.unwrap()).await;
         assert_eq!(ids, [3]);
+    });
+}
+
+/// A pointer that somebody removes by hand is never taken for "not committed" where the store says no more than that the condition
+/// failed: at the end of the time it is said what is missing [UNK-2].
+#[test]
+fn a_commit_whose_pointer_was_removed_by_hand_says_what_is_missing() {
+    paused(async {
+        let shop = shop().await;
+        let transaction = shop.lake.begin().await.unwrap();
+        transaction.append("orders", orders(1..2)).await.unwrap();
+        shop.store.delete(&Path::from("refs/branches/main.json")).await.unwrap();
+        let begun = Instant::now();
+        let patience = Patience { timeout: 5 * SECOND, ..Patience::default() };
+        let error = transaction.commit().patience(patience).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommitUnknown, "{error}");
+        let names = ["refs/branches/main.json", "it was removed by hand"];
+        assert!(names.iter().all(|names| error.message().contains(names)), "{error}");
+        // A fence has as long again.
+        assert!(begun.elapsed() <= 10 * SECOND, "{:?}", begun.elapsed());
+        // Until somebody puts it back it is nowhere to be found out.
+        assert!(shop.other.resolve(error.unresolved().unwrap()).await.is_err());
     });
 }

@@ -52,7 +52,7 @@ impl TableFunctionImpl for LakeRefs {
         if !args.exprs().is_empty() {
             return Err(refused(ErrorKind::InvalidInput, "lake_refs() takes nothing"));
         }
-        Ok(Arc::new(inspect::lake_refs(&lake_of(args.session())?).map_err(external)?))
+        Ok(Arc::new(inspect::lake_refs(&lake_of(args.session())?, inspect::Refs::All).map_err(external)?))
     }
 }
 

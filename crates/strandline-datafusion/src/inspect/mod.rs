@@ -24,6 +24,7 @@ use strandline::format::{Type, Value};
 use strandline::{Error, ErrorKind, Ref, Result, Table};
 
 pub(crate) use listing::Listing;
+pub(crate) use refs::Refs;
 
 use crate::catalog::{At, LakeCatalog};
 use crate::heads::{self, Head};
@@ -145,9 +146,9 @@ pub(crate) fn lake_log(
     log::listing(catalog.clone(), reference, limit)
 }
 
-/// All branches and tags.
-pub(crate) fn lake_refs(catalog: &LakeCatalog) -> Result<Listing> {
-    refs::of_lake(catalog.lake().clone())
+/// Branches and tags.
+pub(crate) fn lake_refs(catalog: &LakeCatalog, which: Refs) -> Result<Listing> {
+    refs::of_lake(catalog.lake().clone(), which)
 }
 
 /// A value as SQL shows it.

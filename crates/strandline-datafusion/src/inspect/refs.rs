@@ -12,6 +12,14 @@ use crate::heads::Heads;
 /// How many refs are looked at at a time.
 const REFS: usize = 8;
 
+/// Which are listed; the others are not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refs {
+    All,
+    Branches,
+    Tags,
+}
+
 /// A branch or a tag.
 struct Named {
     kind: &'static str,
@@ -34,11 +42,11 @@ struct Held {
     rows: u64,
 }
 
-pub(super) fn of_lake(lake: Lake) -> Result<Listing> {
+pub(super) fn of_lake(lake: Lake, which: Refs) -> Result<Listing> {
     let empty = refs(&[])?;
     Ok(Listing::new("lake_refs()", &empty, move |moments| {
         let lake = lake.clone();
-        stream::once(async move { refs(&all(&lake, &moments.heads(&lake).await?).await?) }).boxed()
+        stream::once(async move { refs(&listed(&lake, &moments.heads(&lake).await?, which).await?) }).boxed()
     }))
 }
 
@@ -50,9 +58,11 @@ pub(super) fn of_table(what: String, lake: Lake, table: TableId) -> Result<Listi
     }))
 }
 
-/// All branches, then all tags. Branches of which a head is read already stand there.
-async fn all(lake: &Lake, heads: &[Ref]) -> Result<Vec<Named>> {
-    let (branches, tags) = futures::try_join!(lake.branches(), lake.tags())?;
+/// Branches, then tags. Branches of which a head is read already stand there.
+async fn listed(lake: &Lake, heads: &[Ref], which: Refs) -> Result<Vec<Named>> {
+    let branches = async { if which == Refs::Tags { Ok(Vec::new()) } else { lake.branches().await } };
+    let tags = async { if which == Refs::Branches { Ok(Vec::new()) } else { lake.tags().await } };
+    let (branches, tags) = futures::try_join!(branches, tags)?;
     let branches = branches.into_iter().map(|branch| Named {
         kind: "branch",
         name: branch.name,
@@ -101,7 +111,7 @@ async fn holding(lake: &Lake, heads: &[Ref], table: TableId) -> Result<Vec<Held>
         }
     };
     let found: Vec<Option<Held>> =
-        stream::iter(all(lake, heads).await?).map(look).buffered(REFS).try_collect().await?;
+        stream::iter(listed(lake, heads, Refs::All).await?).map(look).buffered(REFS).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 

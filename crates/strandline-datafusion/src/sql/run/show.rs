@@ -9,7 +9,6 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray}
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
-use datafusion::prelude::{col, lit};
 use strandline::ErrorKind;
 use strandline::format::{EntryType, Field};
 
@@ -17,7 +16,7 @@ use super::Run;
 use super::names::full_name;
 use crate::catalog::{At, PUBLIC};
 use crate::error::{external, refused};
-use crate::inspect::{self, Listing};
+use crate::inspect::{self, Listing, Refs};
 use crate::sql::lookup;
 use crate::sql::names::{Asked, Inspection};
 use crate::sql::statement::{Name, Show};
@@ -26,9 +25,9 @@ use crate::table::LakeTable;
 impl Run<'_> {
     pub(super) async fn show(&self, show: Show) -> Result<DataFrame> {
         match show {
-            Show::Branches => self.refs("branch", &["name", "version", "time", "oldest", "commit"]),
+            Show::Branches => self.refs(Refs::Branches, &["name", "version", "time", "oldest", "commit"]),
             Show::Tags => {
-                self.refs("tag", &["name", "version", "time", "branch", "author", "message", "commit"])
+                self.refs(Refs::Tags, &["name", "version", "time", "branch", "author", "message", "commit"])
             }
             Show::Schemas => self.schemas().await,
             Show::Tables { within } => self.names(EntryType::Table, within).await,
@@ -49,9 +48,8 @@ impl Run<'_> {
         self.ctx.read_batch(RecordBatch::try_from_iter(columns)?)
     }
 
-    fn refs(&self, kind: &str, columns: &[&str]) -> Result<DataFrame> {
-        let all = self.listed(inspect::lake_refs(&self.seen()).map_err(external)?)?;
-        all.filter(col("kind").eq(lit(kind)))?.select_columns(columns)
+    fn refs(&self, which: Refs, columns: &[&str]) -> Result<DataFrame> {
+        self.listed(inspect::lake_refs(&self.seen(), which).map_err(external)?)?.select_columns(columns)
     }
 
     fn current(&self) -> Result<DataFrame> {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use strandline::storage::StoreAnswer;
 use strandline::{Conflict, ErrorKind};
 
 use crate::contested::{ContestedRow, lines};
@@ -32,6 +33,8 @@ struct Inner {
     /// The rows among them.
     rows: Vec<ContestedRow>,
     retryable: bool,
+    /// A store, or the client on the way to it, has said it: it came of a request.
+    of_store: bool,
     /// Nobody reads what is written: nothing is said, and it is no error.
     unheard: bool,
 }
@@ -56,8 +59,8 @@ struct Fields<'a> {
 impl Failure {
     fn new(exit: Exit, kind: impl Into<String>, message: impl Into<String>) -> Self {
         let (kind, message, conflicts, rows) = (kind.into(), message.into(), Vec::new(), Vec::new());
-        let (hint, retryable, unheard) = (None, false, false);
-        Self(Box::new(Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard }))
+        let (hint, retryable, of_store, unheard) = (None, false, false, false);
+        Self(Box::new(Inner { exit, kind, message, hint, conflicts, rows, retryable, of_store, unheard }))
     }
 
     /// A command line that makes no sense.
@@ -155,9 +158,10 @@ impl Failure {
         self
     }
 
-    /// The same; if it is about what was given, then the command line was wrong, unless it is a store that does not take a request.
+    /// The same; if it is about what was given, then the command line was wrong, unless it came of a request: what is wrong there may
+    /// as well be the store, and verbs that ask it for other things say the same.
     pub(crate) fn of_arguments(mut self) -> Self {
-        if self.is(ErrorKind::InvalidInput) && !self.0.message.contains("the store answered") {
+        if self.is(ErrorKind::InvalidInput) && !self.0.of_store {
             self.0.exit = Exit::Usage;
         }
         self
@@ -204,7 +208,7 @@ impl Failure {
 
     /// How it is said to a program: one object on one line.
     fn json(&self) -> String {
-        let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard } = &*self.0;
+        let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard, .. } = &*self.0;
         if *unheard {
             return String::new();
         }
@@ -267,6 +271,7 @@ impl From<&strandline::Error> for Failure {
             failure.0.hint = Some("nothing was committed; try again, or ask `strand doctor`".to_owned());
         }
         failure.0.retryable = error.is_retryable();
+        failure.0.of_store = find::<StoreAnswer>(error).is_some();
         if kind == ErrorKind::Conflict && !error.is_retryable() {
             failure.0.hint = Some("nothing was committed; decide, as the message says".to_owned());
         }
@@ -332,7 +337,7 @@ impl Failure {
 
     /// The same failure for another one who is told of it.
     pub(crate) fn again(&self) -> Self {
-        let Inner { exit, kind, message, hint, conflicts, rows, retryable, unheard } = &*self.0;
+        let Inner { exit, kind, message, hint, conflicts, rows, retryable, of_store, unheard } = &*self.0;
         Self(Box::new(Inner {
             exit: *exit,
             kind: kind.clone(),
@@ -341,6 +346,7 @@ impl Failure {
             conflicts: conflicts.clone(),
             rows: rows.clone(),
             retryable: *retryable,
+            of_store: *of_store,
             unheard: *unheard,
         }))
     }

@@ -38,14 +38,14 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "refused::rclone_behind_the_address_of_minio", run: exchanged_server },
 ];
 
-const NO_CREATION: &str = "it refused to create an object because it is not there";
+pub(crate) const NO_CREATION: &str = "it refused to create an object because it is not there";
 /// Which of them it is, chance decides.
-const RACES: &[&str] = &[
+pub(crate) const RACES: &[&str] = &[
     "it told several writers that each had won",
     "it lost the write of the winner",
     "it applied a write that it had refused",
 ];
-const IGNORES: &str = "it created an object that was there already";
+pub(crate) const IGNORES: &str = "it created an object that was there already";
 
 fn server(server: &Server, names: &[&str]) -> Outcome {
     match server.place() {

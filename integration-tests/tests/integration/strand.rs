@@ -11,7 +11,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use strandline_testkit::wire::{HttpServer, Proxy, StubBucket, error};
+use strandline::storage::Durability;
+use strandline_testkit::wire::{Authority, Breach, HttpServer, Proxy, StubBucket, error};
 use strandline_testkit::{PathClass, RequestKind, Script};
 use tokio::time::Instant;
 
@@ -19,15 +20,22 @@ use crate::access;
 use crate::conformance::Site;
 use crate::crash::check_folder;
 use crate::folder::Disk;
-use crate::lake::Place;
+use crate::lake::{self, Place};
+use crate::refused::{self, IGNORES, NO_CREATION, RACES};
 use crate::runner::{Case, Outcome};
 use crate::servers::{self, Server};
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "strand::on_a_disk_that_gets_full", run: || with_program(full_disk) },
-    Case { name: "strand::refuses_rclone", run: || at(&servers::RCLONE, refuses) },
-    Case { name: "strand::refuses_s3rver", run: || at(&servers::S3RVER, refuses) },
-    Case { name: "strand::refuses_s3s_fs", run: || at(&servers::S3S_FS, refuses) },
+    Case { name: "strand::refuses_rclone", run: || at(&servers::RCLONE, |s, p| refuses(s, p, &[IGNORES])) },
+    Case { name: "strand::refuses_s3rver", run: || at(&servers::S3RVER, |s, p| refuses(s, p, &[IGNORES])) },
+    Case {
+        name: "strand::refuses_old_minio",
+        run: || at(&servers::OLD_MINIO, |s, p| refuses(s, p, &[NO_CREATION])),
+    },
+    Case { name: "strand::refuses_s3s_fs", run: || at(&servers::S3S_FS, |s, p| refuses(s, p, RACES)) },
+    Case { name: "strand::refuses_stubs_that_break_a_condition", run: || with_program(refuses_stubs) },
+    Case { name: "strand::names_the_right_that_minio_denies", run: || at(&servers::MINIO, names_the_right) },
     Case { name: "strand::is_refused_by_minio", run: || at(&servers::MINIO, is_refused) },
     Case { name: "strand::is_refused_by_azurite", run: || at(&servers::AZURITE, is_refused) },
     Case { name: "strand::is_refused_by_a_bucket_of_google", run: || with_program(is_refused_by_google) },
@@ -169,14 +177,63 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A store that ignores conditions is not suitable, and that is a number of its own.
-fn refuses(strand: &Strand, place: &Place) {
+/// A store that breaks conditions is not suitable, and that is a number of its own, to whoever would write. A lake that was copied there
+/// can be read.
+fn refuses(strand: &Strand, place: &Place, names: &[&str]) {
+    let made = strand.folder.path().join("made").to_str().unwrap().into();
+    strand.know(&made);
+    strand.run(&["init"], 0);
+    strand.run(&["sql", "CREATE TABLE t (id BIGINT); INSERT INTO t VALUES (1), (2)"], 0);
     strand.know(place);
     let said = errors(&strand.run(&["init"], 8));
     assert!(said.starts_with("error: store unsuitable: ") && said.contains("hint: "), "{said}");
+    assert!(names.iter().any(|names| said.contains(names)), "{said}");
+    strand.run(&["ls"], 4);
+    lake::run(async {
+        let open = async |place: &Place| lake::open_at(place, Durability::None).await;
+        refused::copy(&open(&made).await, &open(place).await).await;
+    });
     let found = strand.doctor(8);
     let conditions = found.iter().find(|check| check["check"] == "conditions").unwrap();
     assert_eq!(conditions["verdict"], "failed", "{found:?}");
+    let detail = conditions["detail"].as_str().unwrap();
+    assert!(names.iter().any(|names| detail.contains(names)), "{found:?}");
+    strand.run(&["doctor"], 8);
+    strand.run(&["sql", "INSERT INTO t VALUES (3)"], 8);
+    let said = errors(&strand.run(&["-o", "json", "branch", "create", "dev"], 8));
+    assert!(said.contains("\"exit\":8"), "{said}");
+    let count = strand.run(&["sql", "-o", "csv", "SELECT count(*) AS n FROM t"], 0);
+    assert_eq!(String::from_utf8(count.stdout).unwrap(), "n\n2\n");
+    strand.run(&["log"], 0);
+}
+
+fn refuses_stubs(strand: &Strand) -> Outcome {
+    for (breach, names) in [
+        (Breach::Ignores, &[IGNORES][..]),
+        (Breach::IgnoresTokens, &["it took a swap with a stale token"]),
+        (Breach::SwapsAbsent, &["it took a swap of an object that is not there"]),
+        (Breach::Races, RACES),
+    ] {
+        let server = StubBucket::s3().that(breach).serve().unwrap();
+        refuses(&Strand::new(&strand.program), &stub_at(&server.url()), names);
+    }
+    Outcome::Passed
+}
+
+/// Users who may not remove, or not list, are told so by the doctor, each with the number of missing rights; the first goes on working.
+fn names_the_right(strand: &Strand, place: &Place) {
+    strand.know(place);
+    strand.run(&["init"], 0);
+    for (act, check) in [("s3:DeleteObject", "delete"), ("s3:ListBucket", "list")] {
+        strand.know(&access::at_minio_without(place, act));
+        let found = strand.doctor(5);
+        let denied = found.iter().find(|found| found["check"] == check).unwrap();
+        assert_eq!(denied["verdict"], "failed", "{found:?}");
+        let said = denied["detail"].as_str().unwrap();
+        assert!(said.contains("Access Denied") || said.contains("AccessDenied"), "{said}");
+    }
+    strand.know(&access::at_minio_without(place, "s3:DeleteObject"));
+    strand.run(&["sql", "CREATE TABLE t (id BIGINT); INSERT INTO t VALUES (1)"], 0);
 }
 
 /// So are credentials that a server refuses; none of them are repeated.
@@ -236,6 +293,15 @@ fn few_requests(strand: &Strand) -> Outcome {
         assert!(asked <= pointers && counts.total().requests <= all, "{args:?}\n{}", proxy.log());
         assert_eq!(counts.of(RequestKind::List).requests, 0, "{args:?}");
     }
+    // Whoever asks for tags is told of no branches, however many there are.
+    for (statement, pointers) in [("SHOW TAGS", 1), ("SHOW BRANCHES", 3)] {
+        let before = proxy.counts();
+        proxy.set_script(Script::empty());
+        strand.run(&["sql", statement], 0);
+        let counts = proxy.counts().since(&before);
+        assert!(counts.of_to(RequestKind::Get, PathClass::Pointer).requests <= pointers, "{}", proxy.log());
+        assert_eq!(counts.of(RequestKind::List).requests, 1, "{statement}\n{}", proxy.log());
+    }
     Outcome::Passed
 }
 
@@ -250,7 +316,9 @@ fn wrong_addresses(strand: &Strand) -> Outcome {
     let check = |place: &Place, args: &[&str], code, names: &str, says_no: &str| {
         strand.know(place);
         let begun = Instant::now();
-        let said = errors(&strand.run(args, code));
+        let output = strand.run(args, code);
+        // What the doctor finds is what it was asked for.
+        let said = errors(&output) + &String::from_utf8_lossy(&output.stdout);
         assert!(said.contains(names) && !said.contains(says_no), "{args:?}: {said}");
         assert!(begun.elapsed() < AT_ONCE, "{args:?} took {:?}", begun.elapsed());
     };
@@ -261,7 +329,14 @@ fn wrong_addresses(strand: &Strand) -> Outcome {
     }
     let plain = StubBucket::s3().serve().unwrap();
     let tls = plain.url().replace("http://", "https://");
-    check(&stub_at(&tls), &["ls"], 2, "does not speak TLS", "try again");
+    let trusted_by_nobody = StubBucket::s3().serve_tls(&Authority::new().unwrap()).unwrap();
+    // Whatever is asked.
+    for args in
+        [&["ls"][..], &["init"], &["doctor"], &["log"], &["branch", "list"], &["sql", "SELECT * FROM t"]]
+    {
+        check(&stub_at(&tls), args, 1, "does not speak TLS", "try again");
+        check(&stub_at(&trusted_by_nobody.url()), args, 1, "certificate is not trusted", "try again");
+    }
     let refusal = HttpServer::start(|_| error(400, "BadRequest")).unwrap();
     for args in [&["ls"][..], &["--ref", "main", "ls"], &["sql", "INSERT INTO t VALUES (1)"]] {
         check(&stub_at(&refusal.url()), args, 1, "the store answered 400", "a reference is like");

@@ -6,7 +6,7 @@
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement as SqlStatement};
 use strandline::Isolation;
-use strandline::format::{Direction, NullOrder, Transform, Type};
+use strandline::format::{Direction, EntryType, NullOrder, Transform, Type};
 use strandline::merge::Side;
 use strandline::transaction::Place;
 
@@ -165,14 +165,16 @@ pub(crate) struct Bring {
     pub(crate) branch: Option<String>,
     pub(crate) takes: Vec<Takes>,
     pub(crate) message: Option<String>,
+    /// Whether it is only told what would come of it.
+    pub(crate) dry_run: bool,
 }
 
 /// What is taken of one side.
 #[derive(Clone, Debug)]
 pub(crate) struct Takes {
     pub(crate) side: Side,
-    /// Whether the state of these as a whole, and not the rows that the sides disagree on.
-    pub(crate) whole: bool,
+    /// What these are whose state is taken as a whole; without it, the rows of tables that the sides disagree on.
+    pub(crate) whole: Option<EntryType>,
     pub(crate) names: Vec<Name>,
 }
 

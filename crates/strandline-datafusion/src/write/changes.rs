@@ -1,18 +1,20 @@
 //! Rows that take the place of others, on their way into a transaction: those of UPDATE and MERGE.
 //!
-//! Invariants: only what is in flight is in memory, and about two bytes for each row that is changed; a row is changed once, or nothing
-//! is. What does not belong here: which rows these are (`rule`, `merge`).
+//! Invariants: only what is in flight is in memory, about two bytes for each row that is changed, and about 40 for each that is inserted by the
+//! key of its table; a row is changed once, or nothing is, and a key is inserted once. What does not belong here: which rows these are (`rule`, `merge`).
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{Int32Type, UInt64Type};
+use datafusion::arrow::datatypes::{Int32Type, SchemaRef, UInt64Type};
+use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt};
-use strandline::format::FileId;
+use strandline::format::{FileId, Hash};
 use strandline::transaction::Rows;
 use strandline::{Error, ErrorKind, RowSet, Transaction};
 
@@ -21,7 +23,7 @@ use crate::write::source::Failure;
 
 /// How the rows of a plan change a table: they have its columns, then file, position and id of the row that each takes the place of,
 /// then for a MERGE the number of its clause and the values that name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// How many columns the table has.
     pub(super) columns: usize,
@@ -31,6 +33,8 @@ pub(crate) struct Changes {
     pub(super) keys: Vec<String>,
     /// The columns by which a MERGE looks rows up, if it does by their values alone.
     pub(super) by: Vec<String>,
+    /// Whether these are the key of the table, which no two rows that are inserted have alike.
+    pub(super) by_key: bool,
 }
 
 /// What becomes of a row.
@@ -52,15 +56,22 @@ impl Changes {
     ) -> strandline::Result<u64> {
         if !self.kinds.is_empty() && self.kinds.iter().all(|kind| *kind == Kind::Insert) {
             let columns: Vec<usize> = (0..self.columns).collect();
-            let new = batches.map(move |batch| Ok(batch?.project(&columns)?));
+            let mut keys = self.inserted_keys(&batches.schema())?;
+            let new = batches.map(move |batch| {
+                let rows = batch?.project(&columns)?;
+                keys.iter_mut().try_for_each(|keys| keys.add(&rows))?;
+                Ok(rows)
+            });
             let inserted = transaction.append(table, Rows::stream(failure.watch(new))).await?;
             self.say_looked_up(transaction, table, inserted).await?;
             return Ok(inserted);
         }
         let gone = Arc::new(Mutex::new(RowSet::new()));
+        let mut keys = self.inserted_keys(&batches.schema())?;
         let (noted, changes) = (Arc::clone(&gone), Arc::clone(&self));
         let new = batches.and_then(move |batch| {
-            let coming = changes.coming(&batch, &mut noted.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut gone = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            let coming = changes.coming(&batch, &mut gone, keys.as_mut());
             async { coming }
         });
         let gone = move || std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
@@ -82,10 +93,25 @@ impl Changes {
         }
     }
 
+    /// The keys of what is inserted, if no two rows may have one.
+    fn inserted_keys(&self, rows: &SchemaRef) -> strandline::Result<Option<InsertedKeys>> {
+        let refused = |error: DataFusionError| Error::new(ErrorKind::InvalidInput, error.to_string());
+        self.by_key.then(|| InsertedKeys::new(&self.by, rows)).transpose().map_err(refused)
+    }
+
     /// The rows of a batch that come into the table, with the ids that they keep; those that go are noted.
-    fn coming(&self, batch: &RecordBatch, gone: &mut RowSet) -> Result<RecordBatch> {
+    fn coming(
+        &self,
+        batch: &RecordBatch,
+        gone: &mut RowSet,
+        keys: Option<&mut InsertedKeys>,
+    ) -> Result<RecordBatch> {
         let kinds = self.kinds_of(batch)?;
         self.note(batch, &kinds, gone)?;
+        if let Some(keys) = keys {
+            let inserted: BooleanArray = kinds.iter().map(|kind| Some(*kind == Kind::Insert)).collect();
+            keys.add(&filter_record_batch(batch, &inserted)?)?;
+        }
         let columns: Vec<usize> = (0..self.columns).chain([self.columns + 2]).collect();
         let rows = batch.project(&columns)?;
         if kinds.iter().all(|kind| *kind != Kind::Delete) {
@@ -132,6 +158,48 @@ impl Changes {
             key.join(", ")
         );
         external(Error::new(ErrorKind::InvalidInput, message))
+    }
+}
+
+/// The keys of rows that were inserted, none of which may come again: each was looked for, and not found.
+struct InsertedKeys {
+    /// Where the columns of the key stand, by their names.
+    columns: Vec<(String, usize)>,
+    converter: RowConverter,
+    /// Half the hash of each.
+    seen: HashSet<[u8; 16]>,
+}
+
+impl InsertedKeys {
+    fn new(by: &[String], rows: &SchemaRef) -> Result<Self> {
+        let place = |name: &String| Ok((name.clone(), rows.index_of(name)?));
+        let columns = by.iter().map(place).collect::<Result<Vec<_>>>()?;
+        let sort = |(_, at): &(String, usize)| SortField::new(rows.field(*at).data_type().clone());
+        let converter = RowConverter::new(columns.iter().map(sort).collect())?;
+        Ok(Self { columns, converter, seen: HashSet::new() })
+    }
+
+    /// Adds rows. Those with a null in their key are equal to no others.
+    fn add(&mut self, rows: &RecordBatch) -> Result<()> {
+        let arrays: Vec<ArrayRef> = self.columns.iter().map(|(_, at)| Arc::clone(rows.column(*at))).collect();
+        let keys = self.converter.convert_columns(&arrays)?;
+        for (row, key) in keys.iter().enumerate() {
+            if arrays.iter().any(|array| array.is_null(row)) {
+                continue;
+            }
+            let mut half = [0; 16];
+            half.copy_from_slice(&Hash::of(key.as_ref()).as_bytes()[..16]);
+            if !self.seen.insert(half) {
+                let value = |(name, array): (&String, &ArrayRef)| {
+                    Ok(format!("{name} = {}", array_value_to_string(array, row)?))
+                };
+                let named = self.columns.iter().map(|(name, _)| name).zip(&arrays);
+                let key = named.map(value).collect::<Result<Vec<_>>>()?.join(", ");
+                let message = format!("two of the rows to insert have the key ({key})");
+                return Err(external(Error::new(ErrorKind::InvalidInput, message)));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Case, Cast, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit,
 };
 use strandline::ErrorKind;
+use strandline::format::FieldId;
 
 use crate::error::refused;
 use crate::table::LakeTable;
@@ -56,7 +57,9 @@ pub(super) fn merging(
     let keys = merge.keys();
     let kinds = op.clauses.iter().map(|clause| kind(&clause.action)).collect();
     let by = merge.looked_up();
-    let changes = Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys), by };
+    let by_key = is_key(table, &by);
+    let changes =
+        Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys), by, by_key };
     Ok((changes, merge.plan(keys)?))
 }
 
@@ -94,6 +97,18 @@ fn kind(action: &MergeIntoAction) -> Kind {
         MergeIntoAction::Insert { .. } => Kind::Insert,
         MergeIntoAction::Delete => Kind::Delete,
     }
+}
+
+/// Whether columns are those of the table's key.
+fn is_key(table: &LakeTable, columns: &[String]) -> bool {
+    let (schema, key) = (table.table().schema(), table.table().key());
+    let named = |id: &FieldId| {
+        schema
+            .fields()
+            .iter()
+            .any(|field| field.id == *id && columns.contains(&field.name.as_str().to_owned()))
+    };
+    !key.is_empty() && key.len() == columns.len() && key.iter().all(named)
 }
 
 fn names(columns: &[Column]) -> Vec<String> {

@@ -68,7 +68,7 @@ fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
         WriteOp::Delete => deleting(&dml.input, table)?,
         WriteOp::Update => {
             let columns = dml.target.schema().fields().len();
-            let changes = Changes { columns, kinds: Vec::new(), keys: Vec::new(), by: Vec::new() };
+            let changes = Changes { columns, ..Changes::default() };
             (Act::Update(Arc::new(changes)), updating(&dml.input)?)
         }
         WriteOp::MergeInto(op) => {

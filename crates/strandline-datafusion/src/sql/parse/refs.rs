@@ -5,10 +5,10 @@
 //! CREATE [OR REPLACE] TAG [IF NOT EXISTS] name [ON reference] [MESSAGE 'text']
 //! DROP (BRANCH | TAG) [IF EXISTS] name
 //! ALTER BRANCH name (RENAME TO name | FAST FORWARD TO reference)
-//! MERGE BRANCH reference [INTO name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text']
-//! CHERRY PICK reference [INTO name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text']
-//! REVERT COMMIT reference [ON name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text']
-//! RESET BRANCH [name] TO reference [MESSAGE 'text']
+//! MERGE BRANCH reference [INTO name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text'] [DRY RUN]
+//! CHERRY PICK reference [INTO name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text'] [DRY RUN]
+//! REVERT COMMIT reference [ON name] [TAKE (OURS | THEIRS) FOR [TABLE | VIEW | SCHEMA] name, …]… [MESSAGE 'text'] [DRY RUN]
+//! RESET BRANCH [name] TO reference [MESSAGE 'text'] [DRY RUN]
 //! USE (BRANCH name | TAG name | VERSION reference | SCHEMA name)
 //! ```
 //!
@@ -17,6 +17,7 @@
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use strandline::format::EntryType;
 use strandline::merge::Side;
 
 use super::words::{
@@ -97,7 +98,8 @@ pub(super) fn bring(parser: &mut Parser<'_>) -> Parsed<Option<Statement>> {
     }
     let takes = if what == Brought::Reset { Vec::new() } else { takes(parser)? };
     let message = take(parser, &["MESSAGE"]).then(|| text(parser)).transpose()?;
-    Ok(Some(Statement::Bring(Box::new(Bring { what, reference, branch, takes, message }))))
+    let dry_run = take(parser, &["DRY", "RUN"]);
+    Ok(Some(Statement::Bring(Box::new(Bring { what, reference, branch, takes, message, dry_run }))))
 }
 
 /// `TAKE OURS FOR a, b TAKE THEIRS FOR TABLE c`: the rows of a and b that the sides disagree on, and all of c.
@@ -112,8 +114,17 @@ fn takes(parser: &mut Parser<'_>) -> Parsed<Vec<Takes>> {
         expect(parser, &["FOR"])?;
         // A table may be called so: then a word of the statement follows, or none.
         let next = parser.peek_nth_token(1).token;
-        let is_name = !matches!(next, Token::Word(_)) || is_word(&next, "TAKE") || is_word(&next, "MESSAGE");
-        let whole = !is_name && take_one_of(parser, &["TABLE", "VIEW", "SCHEMA", "NAMESPACE"]).is_some();
+        let is_name = !matches!(next, Token::Word(_))
+            || ["TAKE", "MESSAGE", "DRY"].into_iter().any(|word| is_word(&next, word));
+        let kind = match is_name {
+            true => None,
+            false => take_one_of(parser, &["TABLE", "VIEW", "SCHEMA", "NAMESPACE"]),
+        };
+        let whole = kind.map(|kind| match kind {
+            "TABLE" => EntryType::Table,
+            "VIEW" => EntryType::View,
+            _ => EntryType::Namespace,
+        });
         takes.push(Takes { side, whole, names: names(parser)? });
     }
     Ok(takes)

@@ -84,6 +84,7 @@ impl Run<'_> {
             Statement::CopyFrom(copy) => return Box::pin(self.copy_from(*copy)).await,
             Statement::Show(show) => return Box::pin(self.show(show)).await,
             Statement::Describe(name) => return Box::pin(self.describe(name)).await,
+            Statement::Bring(bring) => return Box::pin(self.bring(*bring)).await,
             other => Box::pin(self.act(other)).await.map_err(external)?,
         }
         self.nothing()
@@ -109,13 +110,14 @@ impl Run<'_> {
             Statement::RenameBranch { name, to } => self.rename_branch(name, to).await,
             Statement::FastForward { branch, to } => self.fast_forward(branch, to).await,
             Statement::CreateTag(tag) => self.create_tag(tag).await,
-            Statement::Bring(bring) => self.bring(*bring).await,
             Statement::DropRef { kind, name, if_exists } => self.drop_ref(kind, name, if_exists).await,
             Statement::Use(used) => self.use_something(used).await,
             // These give rows, and are answered elsewhere.
-            Statement::Plain(_) | Statement::CopyFrom(_) | Statement::Show(_) | Statement::Describe(_) => {
-                Ok(())
-            }
+            Statement::Plain(_)
+            | Statement::CopyFrom(_)
+            | Statement::Show(_)
+            | Statement::Describe(_)
+            | Statement::Bring(_) => Ok(()),
         }
     }
 

@@ -44,7 +44,7 @@ impl Run<'_> {
         self.ctx.read_table(Arc::new(listing))
     }
 
-    fn rows(&self, columns: Vec<(&str, ArrayRef)>) -> Result<DataFrame> {
+    pub(super) fn rows(&self, columns: Vec<(&str, ArrayRef)>) -> Result<DataFrame> {
         self.ctx.read_batch(RecordBatch::try_from_iter(columns)?)
     }
 

@@ -5,7 +5,7 @@ Parsers as in `wire`. The checks of a whole history, catalog or tree of files ta
 
 from transforms import result_type, transform
 from trees import (
-    CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, number_map, root_of, runs, same_object)
+    CATALOG, ENTRY_TYPE, FILES, HISTORY, PARENT, U32, has, holds_nothing, number_map, one_to_one, root_of, runs, same_object)
 from values import FIELD_ID, MAX_FIELD_ID, Schema, check_value
 from wire import (
     BOOLEAN, COLUMN_NAME, HEX32, REF, TABLE_NAME, U64, UUID, bounded, choice, ensure, fold, integer, listing, optional,
@@ -22,7 +22,8 @@ AUTHOR, MESSAGE, LABEL, SQL = bounded(1024), bounded(64 << 10), bounded(255), bo
 CHANGE = record({
     "table": UUID, "name": TABLE_NAME, "type": optional(ENTRY_TYPE, "table"), "operation": OPERATION,
     "from": optional(TABLE_NAME), "old": optional(REF), "new": optional(REF), **{name: U64 for name in COUNTS},
-    "renumbered": optional(record({"files": number_map, "rows": number_map, "same": optional(runs, [])}))})
+    "renumbered": optional(record({"files": number_map, "rows": number_map, "same": optional(runs, [])})),
+    "picked": optional(record({"files": one_to_one, "rows": one_to_one, "same": optional(runs, [])}))})
 
 NODES_OF = {"create": (False, True), "drop": (True, False)}
 
@@ -128,9 +129,11 @@ def end_of(history):
 
 
 def check_changes(commit):
-    """Ids that differ, and nothing renumbered where nothing is merged [COM-6, COM-9]."""
+    """Ids that differ, nothing renumbered where nothing is merged, and no numbers of a pick where nothing is picked [COM-6, COM-9, COM-10]."""
     merges = len(commit["parents"]) == 2
     ensure(merges or not any(change["renumbered"] for change in commit["changes"]), "something is renumbered, though nothing is merged")
+    picks = len(commit["parents"]) == 1 and commit["key"]
+    ensure(picks or not any(change["picked"] for change in commit["changes"]), "it has picked rows, though nothing is picked")
     check_unique([change["table"] for change in commit["changes"]], "a table's change")
 
 

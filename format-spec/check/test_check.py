@@ -285,6 +285,7 @@ WRONG = {
     "a new table of a later sort": ("table", deeper("schema", "fields", 1, "type", to={"union": []}), "unsupported", "union"),
     "a later type": ("table", deeper("schema", "fields", 1, "type", to="variant"), "unsupported", "variant"),
     "renumbered without a merge": ("commit", deeper("changes", 0, "rows_added", to=0) and (lambda v: v["changes"] and v["changes"][0].update(renumbered={"files": [], "rows": [[5, -1]]})), "malformed", "renumbered"),
+    "picked without a key": ("commit", deeper("changes", 0, "rows_added", to=0) and (lambda v: v["changes"] and v["changes"][0].update(picked={"files": [], "rows": [[5, 1, -1]]})), "malformed", "picked"),
     "a reference to nothing": ("commit", deeper("changes", 0, "new", "size", to=0), "malformed", "size"),
     "a pin of a later era": ("pointer", deeper("pins", 0, "era", to=9), "malformed", "above the pointer's"),
     "a pin that keeps nothing": ("pointer", deeper("pins", 0, "from", to=9), "malformed", "expired"),

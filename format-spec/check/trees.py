@@ -169,6 +169,14 @@ def runs(value):
     return found
 
 
+def one_to_one(value):
+    """Runs of which no two ids have one number [COM-10]."""
+    found = runs(value)
+    there = sorted((first + by, count) for first, count, by in found)
+    ensure(all(one[0] + one[1] <= two[0] for one, two in zip(there, there[1:])), "two ids have one number")
+    return found
+
+
 def run(value):
     ensure(isinstance(value, list) and len(value) == 3, f"not [first, count, by]: {show(value)}")
     first, count, by = U64(value[0]), U64(value[1]), integer(-2**63, 2**63 - 1)(value[2])

@@ -56,7 +56,7 @@ pub use json::{FORMAT_VERSION, MAX_DEPTH, MAX_META_BYTES, MAX_REF_BYTES};
 pub use lake::Lake;
 pub use mask::Mask;
 pub use name::{ColumnName, MAX_NAME_BYTES, NameKey, RefName, TableName};
-pub use numbering::{NumberMap, Piece, Pieces, Renumbering, Step};
+pub use numbering::{NumberMap, PickedNumbers, Piece, Pieces, Renumbering, Step};
 pub use path::{BRANCHES, COMPRESS_ABOVE, DATA, LAKE_FILE, META, ObjectPath, PathKind, SCRATCH, TAGS};
 pub use pointer::{
     BranchStart, ERA_SLACK, MAX_PACK_BYTES, MAX_PINS, MAX_PROBED, NewPin, Pack, PackBuilder, Pin, Pointer,

@@ -217,6 +217,12 @@ impl Pieces {
         Self::of(std::iter::once(Piece { first: 0, end, by: 0 }))
     }
 
+    /// The ids from the first to before the end, which stay: those that one commit handed out.
+    #[must_use]
+    pub fn between(first: u64, end: u64) -> Self {
+        Self::of(std::iter::once(Piece { first, end, by: 0 }))
+    }
+
     /// The pieces, ascending.
     #[must_use]
     pub fn as_slice(&self) -> &[Piece] {
@@ -399,6 +405,27 @@ pub struct Renumbering {
     pub rows: NumberMap,
     /// Ids that no row has here, because a row of this branch's own stands for it: of two with one key, the one that was left out, with the id of
     /// the one that stands.
+    pub same: Pieces,
+}
+
+/// The numbers that what one commit added has where that commit was picked, from those that it has where it was committed first [MRG-11].
+///
+/// ```
+/// use strandline_format::{PickedNumbers, Pieces};
+///
+/// // One row, 7 where it was committed, is 12 here.
+/// let rows = Pieces::of_pairs(&[(7, 12)].into())?;
+/// let picked = PickedNumbers { rows, ..PickedNumbers::default() };
+/// assert_eq!((picked.rows.get(7), picked.rows.get(8)), (Some(12), None));
+/// # Ok::<(), strandline_format::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PickedNumbers {
+    /// Of files.
+    pub files: Pieces,
+    /// Of rows.
+    pub rows: Pieces,
+    /// Rows that were left out, each with the row here that stands for it.
     pub same: Pieces,
 }
 

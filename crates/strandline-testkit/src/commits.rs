@@ -249,6 +249,7 @@ impl FileCounts {
             files: counts(|totals| totals.files),
             bytes: counts(|totals| totals.bytes),
             renumbered: None,
+            picked: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::hash::{ObjectRef, clip};
 use crate::id::TableId;
 use crate::name::TableName;
-use crate::numbering::Renumbering;
+use crate::numbering::{PickedNumbers, Renumbering};
 
 /// What was done.
 ///
@@ -113,6 +113,7 @@ pub struct Counts {
 ///     files: Counts { added: 1, removed: 0 },
 ///     bytes: Counts { added: 1_000, removed: 0 },
 ///     renumbered: None,
+///     picked: None,
 /// };
 /// assert_ne!(change.old, change.new);
 /// # Ok::<(), strandline_format::Error>(())
@@ -141,6 +142,8 @@ pub struct TableChange {
     pub bytes: Counts,
     /// In a merge: where the numbers of the merged commit's table stand in this one's, if that is elsewhere [MRG-4].
     pub renumbered: Option<Renumbering>,
+    /// In a pick: where the numbers of what the commit added stand here [MRG-11].
+    pub picked: Option<PickedNumbers>,
 }
 
 impl TableChange {

@@ -132,6 +132,11 @@ impl Commit {
         {
             return Err(Error::invalid(format!("{} is renumbered, though nothing is merged", change.name)));
         }
+        if (self.parents.merged().is_some() || !self.keyed)
+            && let Some(change) = self.changes.iter().find(|change| change.picked.is_some())
+        {
+            return Err(Error::invalid(format!("{} has picked rows, though nothing is picked", change.name)));
+        }
         self.changes.iter().try_for_each(TableChange::check)
     }
 

@@ -14,7 +14,7 @@ use crate::history::MergedCommit;
 use crate::id::{Seq, TableId, TxnId};
 use crate::json::{self, Header, Wire, unique_map};
 use crate::name::TableName;
-use crate::numbering::{NumberMap, Pieces, Renumbering};
+use crate::numbering::{NumberMap, PickedNumbers, Pieces, Renumbering};
 use crate::text::{Author, CommitProperties, Message};
 use crate::time::Timestamp;
 
@@ -72,12 +72,22 @@ struct ChangeV1 {
     bytes_removed: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     renumbered: Option<RenumberedV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picked: Option<PickedV1>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct RenumberedV1 {
     files: Vec<(u64, i64)>,
     rows: Vec<(u64, i64)>,
+    #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
+    same: Vec<(u64, u64, i64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PickedV1 {
+    files: Vec<(u64, u64, i64)>,
+    rows: Vec<(u64, u64, i64)>,
     #[serde(default, deserialize_with = "crate::json::or_default", skip_serializing_if = "Vec::is_empty")]
     same: Vec<(u64, u64, i64)>,
 }
@@ -201,6 +211,7 @@ impl From<&TableChange> for ChangeV1 {
             bytes_added: change.bytes.added,
             bytes_removed: change.bytes.removed,
             renumbered: change.renumbered.as_ref().map(RenumberedV1::from),
+            picked: change.picked.as_ref().map(PickedV1::from),
         }
     }
 }
@@ -221,6 +232,7 @@ impl TryFrom<ChangeV1> for TableChange {
             files: Counts { added: wire.files_added, removed: wire.files_removed },
             bytes: Counts { added: wire.bytes_added, removed: wire.bytes_removed },
             renumbered: wire.renumbered.map(Renumbering::try_from).transpose()?,
+            picked: wire.picked.map(PickedNumbers::try_from).transpose()?,
         })
     }
 }
@@ -240,5 +252,27 @@ impl TryFrom<RenumberedV1> for Renumbering {
             rows: NumberMap::from_pairs(wire.rows)?,
             same: Pieces::from_runs(wire.same)?,
         })
+    }
+}
+
+impl From<&PickedNumbers> for PickedV1 {
+    fn from(numbers: &PickedNumbers) -> Self {
+        Self { files: numbers.files.to_runs(), rows: numbers.rows.to_runs(), same: numbers.same.to_runs() }
+    }
+}
+
+impl TryFrom<PickedV1> for PickedNumbers {
+    type Error = Error;
+
+    fn try_from(wire: PickedV1) -> Result<Self> {
+        let numbers = Self {
+            files: Pieces::from_runs(wire.files)?,
+            rows: Pieces::from_runs(wire.rows)?,
+            same: Pieces::from_runs(wire.same)?,
+        };
+        for pieces in [&numbers.files, &numbers.rows] {
+            pieces.reversed()?;
+        }
+        Ok(numbers)
     }
 }

@@ -252,6 +252,7 @@ fn change() -> impl Strategy<Value = TableChange> {
             files,
             bytes: Counts::default(),
             renumbered: None,
+            picked: None,
         },
     )
 }

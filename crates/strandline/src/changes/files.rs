@@ -238,7 +238,8 @@ impl Part {
 /// Whether no row of the state before can be in a file that came.
 pub(crate) fn is_fresh(entry: &FileEntry, before: &TableState, known: &Known) -> bool {
     let Ends { row: handed_out, .. } = Ends::of(&before.table);
-    entry.row_ids == RowIds::Derived && !overlaps(&known.rows, entry, handed_out)
+    let is_stood_for = || entry.row_id_bounds().is_some_and(|bounds| known.same.meets(bounds));
+    entry.row_ids == RowIds::Derived && !overlaps(&known.rows, entry, handed_out) && !is_stood_for()
 }
 
 async fn deletes(state: &TableState, entry: &FileEntry) -> Result<DeletionVector> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use strandline_format::tree::{Edit, EncodedNode};
 use strandline_format::{
     Author, Catalog, CatalogEntry, Commit as CommitNode, CommitProperties, EntryType, Era, Hash,
-    MergedCommit, Message, NameKey, ObjectRef, Pack, Parents, Renumbering, TableChange, TableId, TableName,
-    TableSchema, TxnId,
+    MergedCommit, Message, NameKey, ObjectRef, Pack, Parents, PickedNumbers, Renumbering, TableChange,
+    TableId, TableName, TableSchema, TxnId,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -75,7 +75,8 @@ pub(crate) async fn build(
         edits.extend(entry.iter().map(|entry| (entry.name.key().clone(), Some(entry.clone()))));
         let renumbered = renumbered(touched).filter(|_| identity.merged.is_some());
         let change = change(touched, entry.as_ref(), moved);
-        changes.extend(change.map(|change| TableChange { renumbered, ..change }));
+        let picked = picked(touched);
+        changes.extend(change.map(|change| TableChange { renumbered, picked, ..change }));
     }
     // What one thing left another may have taken: puts come after removals.
     edits.sort_by_key(|(_, edit)| edit.is_some());
@@ -117,6 +118,14 @@ fn renumbered(touched: &Touched) -> Option<Renumbering> {
     }
 }
 
+/// Where the numbers of what a picked commit added stand [MRG-11].
+fn picked(touched: &Touched) -> Option<PickedNumbers> {
+    match &touched.after.as_ref()?.node {
+        Node::Table(draft) => draft.picked.clone(),
+        _ => None,
+    }
+}
+
 /// What the commit says of a touched thing; nothing if it is as it was.
 fn change(touched: &Touched, after: Option<&CatalogEntry>, moved: Moved) -> Option<TableChange> {
     let before = touched.before.as_ref();
@@ -142,6 +151,7 @@ fn change(touched: &Touched, after: Option<&CatalogEntry>, moved: Moved) -> Opti
         files: moved.files,
         bytes: moved.bytes,
         renumbered: None,
+        picked: None,
     })
 }
 

@@ -70,7 +70,11 @@ impl Onto<'_> {
         let tip = self.last.map_or_else(|| head.tip(self.lake), |built| built.tip.clone());
         waiting.checked = tip.commit.version().0 - member.start.version().0;
         let (carried, source) = match &member.brings {
-            Some(brings) => self.bring(member, brings, deadline).await?,
+            Some(brings) => match self.bring(member, brings, deadline).await? {
+                Some(carried) => carried,
+                // It came while this was waiting.
+                None => return Ok(Prepared::Committed(head.version().clone())),
+            },
             None => (self.carry(member, &tip).await?, None),
         };
         let work = match carried {
@@ -105,27 +109,28 @@ impl Onto<'_> {
         Box::pin(rebase.run()).await
     }
 
-    /// What the member brings in, upon the head. The source is asked first whether it keeps that [GC-7].
+    /// What the member brings in, upon the head; `None` if that has all of it. The source is asked first whether it keeps that [GC-7].
     async fn bring(
         &self,
         member: &Member,
         brings: &Brings,
         deadline: Deadline,
-    ) -> Result<(Rebased, Option<Source>)> {
+    ) -> Result<Option<(Rebased, Option<Source>)>> {
         self.check_brings(member, brings)?;
         let source = match brings.taking.lock().await.as_mut() {
             Some(taking) => Some(taking.check(deadline).await?),
             None => None,
         };
         if let Some(work) = brings.looked.upon(self.head) {
-            return Ok((Rebased::Done(work.clone()), source));
+            return Ok(Some((Rebased::Done(work.clone()), source)));
         }
         let ours = Ref::of_head(self.lake.clone(), Arc::new(self.head.clone()));
         let (version, era) = (ours.version().next()?, self.head.pointer().era());
         let upon = Upon { ours: &ours, version, era, txn: member.txn };
         Ok(match Box::pin(brings.bringing.upon(&upon)).await? {
-            Brought::Done(work) => (Rebased::Done(work), source),
-            Brought::Disagreed(found) => (Rebased::Conflicts(found.conflicts), source),
+            Brought::Done(work) => Some((Rebased::Done(work), source)),
+            Brought::Disagreed(found) => Some((Rebased::Conflicts(found.conflicts), source)),
+            Brought::Nothing => None,
         })
     }
 

@@ -1,33 +1,30 @@
 //! All that two versions come from, by way of whatever branches: what the bases of a merge and the picks that stand in its way are found by [MRG-1].
 //!
 //! Invariants: a commit that one side merged, and that is not on the other one's line, is followed to where its own line left ours, and so is what
-//! was merged there; what the sides merged before they last met is in what they have in common, and is not followed. What nothing keeps any more is
+//! was merged there; what one side had merged by a version that the other one merged is in what they have in common, and is not followed. What nothing keeps any more is
 //! told, and not taken for nothing. What does not belong here: what the numbers of one commit are in another one (`kin`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline_format::merge::Ancestry;
-use strandline_format::{Hash, HistoryEntry, MergedCommit, ObjectRef, Seq, TxnId};
+use strandline_format::{Hash, HistoryEntry, MergedCommit, ObjectRef, Seq};
 
 use crate::commit::resolve::read_commit;
 use crate::error::{ErrorKind, Result};
 use crate::history::Commit;
-use crate::merge::kin::{Parted, parted, pick_key};
+use crate::merge::copies::groups;
+use crate::merge::kin::{Parted, parted};
 use crate::tree::Trees;
-
-/// The property that says which commit was picked [MRG-9].
-pub(crate) const PICKED: &str = "strandline.picked";
 
 /// How many commits that were merged are read at once.
 const LINES: usize = 8;
 
 /// Two heads and what they come from, down to where their lines parted and further where other lines left them before.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ancestors {
     graph: Ancestry,
     entries: BTreeMap<Hash, HistoryEntry>,
-    heads: [Hash; 2],
     /// The last commits that both come from.
     pub(crate) bases: Vec<HistoryEntry>,
     /// What was merged and is kept by nothing any more, so that nobody knows what it came from.
@@ -40,7 +37,7 @@ pub(super) struct Lines<'a> {
     pub(super) shared: &'a HistoryEntry,
     /// Of both sides, oldest first, heads included.
     pub(super) pasts: [&'a [HistoryEntry]; 2],
-    /// Whether what was merged before the sides last met is followed as well.
+    /// Whether what a side had merged before the other one last merged it is followed as well.
     pub(super) whole: bool,
 }
 
@@ -51,7 +48,6 @@ impl Ancestors {
         let mut found = Self {
             graph: Ancestry::default(),
             entries: BTreeMap::from([(lines.shared.commit.hash, lines.shared.clone())]),
-            heads: [ours.hash(), theirs.hash()],
             bases: Vec::new(),
             lost: Vec::new(),
         };
@@ -106,41 +102,21 @@ impl Ancestors {
         self.graph.common(one, other).iter().any(|commit| !below.contains(commit))
     }
 
-    /// Where each side alone has one of two commits that may be copies of one: a pick, and what it was picked from or another pick of
-    /// that [MRG-11].
-    pub(crate) fn copies(&self) -> Vec<(&HistoryEntry, &HistoryEntry)> {
-        let [ours, theirs] = self.heads.map(|head| self.graph.of(head));
-        let alone = |side: &BTreeSet<Hash>, other: &BTreeSet<Hash>| -> Vec<&HistoryEntry> {
-            side.difference(other).filter_map(|hash| self.entries.get(hash)).collect()
-        };
-        let (ours, theirs) = (alone(&ours, &theirs), alone(&theirs, &ours));
-        let mut copies = copies_of(&ours, &theirs, |entry| entry.keyed.then_some(entry.txn));
-        for (by, of) in [(&ours, &theirs), (&theirs, &ours)] {
-            copies.extend(copies_of(by, of, |entry| Some(TxnId::of_key(&pick_key(entry.commit.hash)))));
-        }
-        copies
+    /// The commits that may be copies of one another, each of which has been picked or is what was picked.
+    pub(super) fn groups(&self) -> Vec<Vec<HistoryEntry>> {
+        groups(&self.entries)
     }
-}
 
-/// The commits under an idempotency key that is told of a commit of another list, each with that.
-fn copies_of<'a>(
-    by: &[&'a HistoryEntry],
-    of: &[&'a HistoryEntry],
-    key: impl Fn(&HistoryEntry) -> Option<TxnId>,
-) -> Vec<(&'a HistoryEntry, &'a HistoryEntry)> {
-    let keyed: BTreeMap<TxnId, &HistoryEntry> =
-        by.iter().filter(|entry| entry.keyed).map(|entry| (entry.txn, *entry)).collect();
-    if keyed.is_empty() {
-        return Vec::new();
+    /// The same with more versions of a line above one of its commits.
+    pub(super) fn with(&self, from: &HistoryEntry, past: &[HistoryEntry]) -> Self {
+        let mut more = self.clone();
+        more.add(from, past);
+        more
     }
-    of.iter().filter_map(|entry| Some((*keyed.get(&key(entry)?)?, *entry))).collect()
-}
 
-/// What a commit was picked from, if it was picked; of a pick of a pick the first.
-pub(crate) fn origin(commit: &Commit) -> Option<Hash> {
-    let (_, origin) = commit.properties().iter().find(|(key, _)| key.as_str() == PICKED)?;
-    let origin: Hash = origin.as_str().parse().ok()?;
-    (commit.is_keyed() && commit.txn() == TxnId::of_key(&pick_key(origin))).then_some(origin)
+    pub(super) fn graph(&self) -> &Ancestry {
+        &self.graph
+    }
 }
 
 /// The line of a commit that was merged, beside ours; `None` if nothing keeps it any more.
@@ -174,12 +150,8 @@ impl Lines<'_> {
     }
 }
 
-/// The last version of one line that merged of the other one, or was merged there.
+/// The last version of one line that the other one has merged: all that this had merged by then the other one has as well.
 pub(super) fn last_meeting(by: &[HistoryEntry], other: &[HistoryEntry]) -> Option<Seq> {
-    let hashes: BTreeSet<Hash> = other.iter().map(|entry| entry.commit.hash).collect();
     let own: BTreeMap<Hash, Seq> = by.iter().map(|entry| (entry.commit.hash, entry.seq)).collect();
-    let met =
-        by.iter().filter(|entry| entry.merged.is_some_and(|merged| hashes.contains(&merged.commit.hash)));
-    let given = other.iter().filter_map(|entry| own.get(&entry.merged?.commit.hash).copied());
-    met.map(|entry| entry.seq).chain(given).max()
+    other.iter().filter_map(|entry| own.get(&entry.merged?.commit.hash).copied()).max()
 }

@@ -7,18 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use futures::{FutureExt, TryStreamExt};
-use strandline_format::{
-    CatalogEntry, EntryType, Era, HistoryEntry, MergedCommit, Operation, Seq, TableId, TxnId,
-};
+use futures::TryStreamExt;
+use strandline_format::{CatalogEntry, EntryType, Era, MergedCommit, Operation, Seq, TableId, TxnId};
 
-use crate::commit::build::{Identity, Label, Tip, build};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
-use crate::merge::ancestry::origin;
+use crate::merge::base::{Base, Based, base_of};
 use crate::merge::choices::{Choices, Decided, Side};
-use crate::merge::kin::{Kin, Known, Stands};
+use crate::merge::copies::{Picking, origin};
+use crate::merge::kin::{Ends as NumberEnds, Kin, Known};
 use crate::merge::theirs::{BaseNumbers, Own, Theirs, unlisted, upon_schema};
 use crate::merge::{Came, Disagreements, Rebase};
 use crate::snapshot::Snapshot;
@@ -59,15 +56,8 @@ pub(crate) struct Upon<'a> {
 pub(crate) enum Brought {
     Done(Work),
     Disagreed(Disagreements),
-}
-
-/// Where the base stands, and in whose numbers it counts.
-#[derive(Clone, Debug)]
-enum Base {
-    Ours,
-    Theirs,
-    /// On another line, of which both sides have it.
-    Elsewhere(Commit),
+    /// The branch has all of it.
+    Nothing,
 }
 
 /// The ends of what is brought in, and how they are related to ours.
@@ -85,6 +75,8 @@ struct Ends {
     operation: Operation,
     /// Whether what it brings may be of other versions than those before the ends.
     mixes: bool,
+    /// What is picked, if something is.
+    picking: Option<Commit>,
 }
 
 impl Bringing {
@@ -104,7 +96,7 @@ impl Bringing {
         if let Act::Reset(to) = &self.act {
             return reset(upon, to).await.map(Brought::Done);
         }
-        let ends = self.ends(upon.ours, upon.era).await?;
+        let Some(ends) = self.ends(upon.ours, upon.era).await? else { return Ok(Brought::Nothing) };
         let versions = [&ends.base, &ends.theirs, upon.ours.snapshot()];
         let decided = self.choices.decided(&versions).await?;
         let work = ends.work(upon, &decided).await?;
@@ -123,12 +115,16 @@ impl Bringing {
         Ok(if found.is_empty() { Brought::Done(work) } else { Brought::Disagreed(found) })
     }
 
-    async fn ends(&self, ours: &Ref, era: Era) -> Result<Ends> {
+    /// The ends; `None` if the branch descends from what is brought.
+    async fn ends(&self, ours: &Ref, era: Era) -> Result<Option<Ends>> {
         match &self.act {
             Act::Merge(theirs) => Box::pin(merge_ends(ours, theirs, era)).await,
             Act::Pick { commit, before } => {
                 let kin = Kin::of(ours, commit).await?;
-                Ok(Ends {
+                if kin.has_come(&[Some(commit.commit().hash()), origin(commit.commit())]).await? {
+                    return Ok(None);
+                }
+                Ok(Some(Ends {
                     base: beside(before, ours),
                     theirs: beside(commit, ours),
                     shared: kin.shared().seq,
@@ -138,11 +134,12 @@ impl Bringing {
                     stands: Base::Theirs,
                     operation: Operation::Merge,
                     mixes: true,
-                })
+                    picking: Some(commit.commit().clone()),
+                }))
             }
             Act::Revert { commit, before } => {
                 refuse_stranger(ours, commit).await?;
-                Ok(Ends {
+                Ok(Some(Ends {
                     base: beside(commit, ours),
                     theirs: beside(before, ours),
                     kin: None,
@@ -152,33 +149,24 @@ impl Bringing {
                     told: Seq(0),
                     operation: Operation::Restore,
                     mixes: false,
-                })
+                    picking: None,
+                }))
             }
             Act::Reset(_) => Err(Error::new(ErrorKind::InvalidInput, "a reset merges nothing")),
         }
     }
 }
 
-async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Ends> {
+async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Option<Ends>> {
     let kin = Kin::of(ours, theirs).await?;
-    let bases = last_common(&kin).await?;
-    let mut snapshot = beside(theirs, ours);
-    let (kin, commit, stands) = match &bases[..] {
-        [base] => {
-            let commit = kin.commit(base).await?;
-            let stands = match kin.stands(base) {
-                Stands::Ours => Base::Ours,
-                Stands::Theirs | Stands::Both => Base::Theirs,
-                Stands::Elsewhere => Base::Elsewhere(commit.clone()),
-            };
-            (kin, commit, stands)
-        }
-        several => {
-            let Tip { commit, snapshot: joined } = joined(&kin, ours, several, era).await?;
-            snapshot.trees = Arc::new(snapshot.trees.beside(&joined.trees));
-            (kin.beside(&joined.trees), commit.clone(), Base::Elsewhere(commit))
-        }
-    };
+    if kin.has_come(&[Some(theirs.commit().hash())]).await? {
+        return Ok(None);
+    }
+    let Based { kin, commit, stands, trees } = Box::pin(base_of(kin, ours, era)).await?;
+    let mut theirs_beside = beside(theirs, ours);
+    if let Some(trees) = trees {
+        theirs_beside.trees = Arc::new(theirs_beside.trees.beside(&trees));
+    }
     // By way of another line they may have in common what is older than where their own parted.
     let mut shared = kin.shared().seq;
     if let Base::Elsewhere(base) = &stands {
@@ -186,9 +174,9 @@ async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Ends> {
             shared = shared.min(kin.parted(side.commit(), base).await?);
         }
     }
-    Ok(Ends {
-        base: Snapshot { catalog: Arc::new(commit.node().catalog.clone()), ..snapshot.clone() },
-        theirs: snapshot,
+    Ok(Some(Ends {
+        base: Snapshot { catalog: Arc::new(commit.node().catalog.clone()), ..theirs_beside.clone() },
+        theirs: theirs_beside,
         shared,
         dropped_since: shared.next()?,
         told: told(&kin),
@@ -196,56 +184,8 @@ async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Ends> {
         stands,
         operation: Operation::Merge,
         mixes: false,
-    })
-}
-
-/// What several last common ancestors come to together, as a commit that is stored nowhere: the base of a merge must have what each of them
-/// has [MRG-2].
-fn joined<'a>(
-    kin: &'a Kin,
-    ours: &'a Ref,
-    bases: &'a [HistoryEntry],
-    era: Era,
-) -> BoxFuture<'a, Result<Tip>> {
-    async move {
-        let mut tip: Option<Tip> = None;
-        // One of our own line first, on which all else is counted.
-        let (own, others): (Vec<_>, Vec<_>) = bases.iter().partition(|base| kin.stands(base) == Stands::Ours);
-        for base in own.into_iter().chain(others) {
-            let at = Ref::on(Arc::clone(ours.line()), kin.commit(base).await?);
-            let Some(on) = tip else {
-                tip = Some(Tip { commit: at.commit().clone(), snapshot: at.snapshot().clone() });
-                continue;
-            };
-            tip = Some(Box::pin(join(ours, &on, &at, era)).await?);
-        }
-        tip.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "there is nothing to be joined"))
-    }
-    .boxed()
-}
-
-/// One commit merged into another one, without storing what comes of it.
-async fn join(ours: &Ref, on: &Tip, other: &Ref, era: Era) -> Result<Tip> {
-    let one = Ref::read_by(Arc::clone(ours.line()), on.commit.clone(), on.snapshot.clone());
-    let version = one.version().next()?;
-    let txn = TxnId::of_key(&format!("{} and {}", one.commit().hash(), other.commit().hash()));
-    let bringing = Bringing { act: Act::Merge(other.clone()), choices: Choices::default() };
-    let work = match Box::pin(bringing.upon(&Upon { ours: &one, version, era, txn })).await? {
-        Brought::Done(work) => work,
-        Brought::Disagreed(_) => {
-            let message = format!(
-                "the branches have two last commits in common, {} (version {}) and {} (version {}), that disagree with each other, so that nobody can tell what was done since: pick the commits that are missing one by one",
-                one.commit().hash(),
-                one.version(),
-                other.commit().hash(),
-                other.version()
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-    };
-    let merged = MergedCommit { seq: other.version(), commit: other.commit().object() };
-    let identity = Identity { txn, keyed: false, era, merged: Some(merged) };
-    Ok(build(&work, on, identity, &Label::default(), ours.lake().storage().runtime()).await?.tip)
+        picking: None,
+    }))
 }
 
 /// Versions above the last common one are of two lines, and a merge brings in files that store numbers of a third.
@@ -271,35 +211,6 @@ async fn refuse_stranger(ours: &Ref, commit: &Ref) -> Result<()> {
         ours.branch().as_str()
     );
     Err(Error::new(ErrorKind::InvalidInput, message))
-}
-
-/// The commits that both come from and no other such commit does, of which there is one as a rule [MRG-1, MRG-2]. Refused is what cannot be told from
-/// copies of it [MRG-11].
-async fn last_common(kin: &Kin) -> Result<Vec<HistoryEntry>> {
-    let ancestors = kin.ancestors().await?;
-    if let Some(lost) = ancestors.lost.first() {
-        let message = format!(
-            "commit {} (version {} of its branch) was merged since the branches last met and is not kept any more, so that nobody can tell what they have in common: pick the commits that are missing one by one",
-            lost.commit.hash, lost.seq
-        );
-        return Err(Error::new(ErrorKind::SnapshotExpired, message));
-    }
-    for (copy, of) in ancestors.copies() {
-        // Two jobs may have one key on two branches.
-        if copy.txn == of.txn && origin(&kin.commit(copy).await?).is_none() {
-            continue;
-        }
-        let message = format!(
-            "commit {} (version {}) was picked as {} (version {}), and what it brought would be there twice: pick the other commits one by one as well",
-            of.commit.hash, of.seq, copy.commit.hash, copy.seq
-        );
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
-    if ancestors.bases.is_empty() {
-        let message = "the two versions share no history: they are not of one lake";
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
-    Ok(ancestors.bases.clone())
 }
 
 impl Ends {
@@ -377,8 +288,32 @@ impl Ends {
             }
             (Base::Theirs | Base::Elsewhere(_), _) => BaseNumbers::Theirs,
         };
+        let picking = self.picking(after.id, (base.as_ref(), &theirs));
         let Self { shared, told, mixes, .. } = *self;
-        Ok(Node::Theirs(Box::new(Theirs { base, theirs, gone, known, numbers, shared, told, mixes })))
+        Ok(Node::Theirs(Box::new(Theirs {
+            base,
+            theirs,
+            gone,
+            known,
+            numbers,
+            shared,
+            told,
+            mixes,
+            picking,
+        })))
+    }
+
+    /// What is to be recorded of a table that is picked.
+    fn picking(&self, table: TableId, (base, theirs): (Option<&TableState>, &TableState)) -> Option<Picking> {
+        let commit = self.picking.as_ref()?;
+        let ends = |state: &TableState| NumberEnds::of(&state.table);
+        let picked = commit.changes().iter().find(|change| change.table == table);
+        let picked = picked.and_then(|change| change.picked.as_ref());
+        Some(Picking {
+            first: base.map(ends).unwrap_or_default(),
+            end: ends(theirs),
+            before: origin(commit).map(|_| picked.map(|picked| Box::new(Known::of_picked(picked)))),
+        })
     }
 }
 
@@ -429,6 +364,7 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
         told: Seq(0),
         operation: Operation::Restore,
         mixes: false,
+        picking: None,
     };
     let mut work = Work::on(now.clone(), upon.era);
     for (id, (before, after)) in ends.touched().await? {

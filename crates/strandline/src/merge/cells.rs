@@ -194,12 +194,17 @@ impl Values {
 
 impl Cells {
     /// Decides what can be decided without asking: rows that are equal on both sides, or of which one side is as the base, and
-    /// rows of which each side changed other columns.
-    pub(super) fn decide(&self, contested: &[Contested], choices: &mut RowChoices) -> Result<()> {
+    /// rows of which each side changed other columns; and, for a base, cells that both changed, which are theirs.
+    pub(super) fn decide(
+        &self,
+        contested: &[Contested],
+        of_base: bool,
+        choices: &mut RowChoices,
+    ) -> Result<()> {
         let in_all = |id: u64| self.ours.has(id) && self.theirs.has(id) && self.base.has(id);
         let both: Vec<&RowConflict> =
             contested.iter().map(|row| &row.row).filter(|row| in_all(row.row.0)).collect();
-        self.decide_both(&both, choices)?;
+        self.decide_both(&both, of_base, choices)?;
         self.decide_restored(contested, choices)?;
         // One side deleted it: if the other one only moved it, it is gone.
         for (kept, wins, side) in
@@ -238,7 +243,7 @@ impl Cells {
         Ok(())
     }
 
-    fn decide_both(&self, both: &[&RowConflict], choices: &mut RowChoices) -> Result<()> {
+    fn decide_both(&self, both: &[&RowConflict], of_base: bool, choices: &mut RowChoices) -> Result<()> {
         if both.is_empty() {
             return Ok(());
         }
@@ -249,11 +254,12 @@ impl Cells {
         for (at, row) in both.iter().enumerate() {
             let (ours, theirs) = (merged.ours.value(at), merged.theirs.value(at));
             // A row of theirs that one of ours stands for has another id, and is written under ours.
-            let is_given = theirs && (ours || self.stand_in.contains(&row.row.0));
+            let is_contested = merged.conflict.value(at);
+            let is_given = theirs && (ours || self.stand_in.contains(&row.row.0)) || is_contested;
             // What a side left, with a field that is back, stands nowhere any more.
             let of =
                 |side, fate| if fate == RowFate::Left { RowChoice::Given } else { RowChoice::Side(side) };
-            let choice = match (merged.conflict.value(at), is_given, theirs) {
+            let choice = match (is_contested && !of_base, is_given, theirs) {
                 (true, ..) => None,
                 (false, true, _) => Some(RowChoice::Given),
                 (false, false, true) => Some(of(Side::Theirs, row.theirs)),

@@ -51,19 +51,84 @@ pub(crate) struct Choices {
     pub(crate) rows: BTreeMap<NameKey, Side>,
     /// Rows that take the place of those that are contested, by `_row_id`.
     pub(crate) given: BTreeMap<NameKey, Vec<RecordBatch>>,
+    /// For the base of a merge, into which something is picked that both sides have: what the pick changed is as it made it, but for these tables, which
+    /// it leaves as they are.
+    pub(crate) of_base: Option<BTreeSet<TableId>>,
 }
 
 impl Choices {
     /// Decides something for a name.
-    pub(crate) fn choose(
+    fn choose(
         mut self,
         name: &str,
-        choose: impl FnOnce(&mut Self, NameKey),
+        choose: impl FnOnce(&mut Self, &NameKey),
     ) -> std::result::Result<Self, strandline_format::Error> {
         let name = TableName::new(name)?;
-        choose(&mut self, name.key().clone());
+        choose(&mut self, name.key());
         self.named.push(name);
         Ok(self)
+    }
+
+    /// Whose state it gets as a whole.
+    ///
+    /// # Errors
+    /// `Invalid` for no name, and for one of which something else was decided before.
+    pub(crate) fn take(self, name: &str, side: Side) -> std::result::Result<Self, strandline_format::Error> {
+        let (mut other, mut rows) = (None, false);
+        let chosen = self.choose(name, |choices, key| {
+            other = choices.whole.insert(key.clone(), side);
+            rows = choices.rows.contains_key(key) || choices.given.contains_key(key);
+        })?;
+        chosen.decided_once(name, other.is_some_and(|other| other != side), rows)
+    }
+
+    /// Whose rows count of it.
+    ///
+    /// # Errors
+    /// As of [`Choices::take`].
+    pub(crate) fn take_rows(
+        self,
+        name: &str,
+        side: Side,
+    ) -> std::result::Result<Self, strandline_format::Error> {
+        let (mut other, mut whole) = (None, false);
+        let chosen = self.choose(name, |choices, key| {
+            other = choices.rows.insert(key.clone(), side);
+            whole = choices.whole.contains_key(key);
+        })?;
+        chosen.decided_once(name, other.is_some_and(|other| other != side), whole)
+    }
+
+    /// Rows that are given for some of it.
+    ///
+    /// # Errors
+    /// As of [`Choices::take`].
+    pub(crate) fn give(
+        self,
+        name: &str,
+        rows: Vec<RecordBatch>,
+    ) -> std::result::Result<Self, strandline_format::Error> {
+        let mut whole = false;
+        let chosen = self.choose(name, |choices, key| {
+            whole = choices.whole.contains_key(key);
+            choices.given.entry(key.clone()).or_default().extend(rows);
+        })?;
+        chosen.decided_once(name, false, whole)
+    }
+
+    /// Refuses a name that is to be of both sides, or whole and row by row.
+    fn decided_once(
+        self,
+        name: &str,
+        is_of_both: bool,
+        is_of_two_kinds: bool,
+    ) -> std::result::Result<Self, strandline_format::Error> {
+        let why = match (is_of_both, is_of_two_kinds) {
+            (true, _) => "is to be of both sides",
+            (_, true) => "is to be of one side as a whole, and to be decided row by row as well",
+            (false, false) => return Ok(self),
+        };
+        Err(strandline_format::Error::invalid(format!("{name:?} {why}: say one of them")))
     }
 
     /// Refuses what was decided for names that neither version has: a misspelt one would decide nothing.
@@ -95,6 +160,8 @@ pub(crate) struct Decided {
     pub(crate) whole: BTreeMap<TableId, Side>,
     pub(crate) rows: BTreeMap<TableId, Side>,
     pub(crate) given: BTreeMap<TableId, Vec<RecordBatch>>,
+    /// Whether a base is made, in which theirs counts, cell by cell, where the sides disagree.
+    pub(crate) of_base: bool,
 }
 
 impl Choices {
@@ -103,7 +170,9 @@ impl Choices {
     /// # Errors
     /// `InvalidInput` if both sides are to be taken of one table, under two names.
     pub(crate) async fn decided(&self, versions: &[&Snapshot]) -> Result<Decided> {
-        let mut decided = Decided::default();
+        let mut decided = Decided { of_base: self.of_base.is_some(), ..Decided::default() };
+        let left = self.of_base.iter().flatten();
+        decided.whole.extend(left.map(|table| (*table, Side::Ours)));
         for name in &self.named {
             let found = futures::future::try_join_all(versions.iter().map(|version| version.entry(name)));
             let ids: BTreeSet<TableId> = found.await?.into_iter().flatten().map(|entry| entry.id).collect();

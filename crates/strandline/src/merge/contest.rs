@@ -1,7 +1,8 @@
 //! A table that another version changed, upon ours: what can be decided of rows that both sides changed is, the rest is told [MRG-8].
 //!
 //! Invariants: what the caller decided comes before what the cells say, and both only count for rows that are contested; rows are read only
-//! if rows are all that the sides disagree on. What does not belong here: how contested rows are found (`rows`).
+//! if rows are all that the sides disagree on. Memory: the values of [`PORTION`] contested rows on all sides, about 150 bytes for each contested row, and the
+//! rows that are put together of both sides' cells; of those that nobody decides the values, which are told. What does not belong here: how contested rows are found (`rows`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,6 +30,9 @@ use crate::transaction::draft::Draft;
 use crate::transaction::write_rows;
 use crate::tree::Trees;
 
+/// Of how many contested rows the values are in memory at once.
+const PORTION: usize = 1 << 16;
+
 /// A table that is brought in.
 pub(super) struct TableBringing<'a> {
     pub(super) rebase: &'a Rebase<'a>,
@@ -55,7 +59,9 @@ impl TableBringing<'_> {
             found.conflicts.push(Conflict::of_table(self.ours.table.id, &self.ours.name, kind));
             return Ok(None);
         }
-        let our_places = theirs.our_places(self.ours, self.trees, translated.seeks).await?;
+        // A row that theirs has back may stand in a place of ours that the base has not, whatever ours took from elsewhere.
+        let seeks = translated.seeks || translated.restores && !translated.places.is_empty();
+        let our_places = theirs.our_places(self.ours, self.trees, seeks).await?;
         let our_came = match translated.came.is_empty() || self.key(theirs).is_empty() {
             true => Vec::new(),
             false => theirs.our_came(self.ours, self.trees).await?,
@@ -69,12 +75,11 @@ impl TableBringing<'_> {
         let mut cells = None;
         if let (Some(rows), _) = of_rows(&conflicts) {
             contested.extend(rows.iter().map(|row| row.row.row.0));
-            let read = self.cells(theirs, &translated, rows).await?;
-            choices = self.decided(&read, rows)?;
-            cells = Some(read);
+            (choices, cells) = self.decided(theirs, &translated, rows).await?;
             conflicts.clear();
             merged = self.merge(&sides, &choices, &mut conflicts).await?;
         }
+        let are_read = !contested.is_empty();
         while let (_, Some(twins)) = of_rows(&conflicts) {
             let reading = self.reading(theirs, &translated)?;
             contested.extend(twins.iter().flat_map(Twins::named));
@@ -87,26 +92,35 @@ impl TableBringing<'_> {
             merged = self.merge(&sides, &choices, &mut conflicts).await?;
         }
         self.refuse_others(&contested)?;
-        self.tell(&conflicts, cells.as_ref(), &sides, &choices, found).await?;
+        let read = are_read.then_some(cells.as_ref());
+        self.tell(&conflicts, read, (&sides, &choices), found).await?;
         found.conflicts.extend(conflicts);
-        self.finish(merged, &translated, &choices).await
+        self.finish(merged, sides.theirs, &translated, &choices).await
     }
 
-    /// The values of all rows that are still contested.
+    /// The values of all rows that are still contested, if rows were read at all: beside anything else they are not.
     async fn tell(
         &self,
         conflicts: &[Conflict],
-        cells: Option<&Cells>,
-        sides: &Sides<'_>,
-        choices: &RowChoices,
+        read: Option<Option<&Cells>>,
+        (sides, choices): (&Sides<'_>, &RowChoices),
         found: &mut Disagreements,
     ) -> Result<()> {
         let table = self.ours.name.as_str();
         for conflict in conflicts {
-            match (&conflict.kind, cells) {
+            match (&conflict.kind, read) {
                 (ConflictKind::Rows(rows), Some(cells)) => {
-                    let rows: Vec<RowId> = rows.contested().iter().map(|row| row.row.row).collect();
-                    found.contested.push(cells.told(table, &rows)?);
+                    let contested = rows.contested();
+                    let rows: Vec<RowId> = contested.iter().map(|row| row.row.row).collect();
+                    let told = match cells {
+                        Some(cells) => cells.told(table, &rows)?,
+                        // They were more than are kept.
+                        None => {
+                            let cells = self.cells(sides.theirs, sides.translated, contested).await?;
+                            cells.told(table, &rows)?
+                        }
+                    };
+                    found.contested.push(told);
                 }
                 (ConflictKind::Keys(keys), _) => {
                     let reading = self.reading(sides.theirs, sides.translated)?;
@@ -138,7 +152,8 @@ impl TableBringing<'_> {
     }
 
     fn side(&self) -> Option<Side> {
-        self.rebase.choices.rows.get(&self.ours.table.id).copied()
+        let said = self.rebase.choices.rows.get(&self.ours.table.id).copied();
+        said.or(self.rebase.choices.of_base.then_some(Side::Theirs))
     }
 
     async fn merge(
@@ -176,6 +191,7 @@ impl TableBringing<'_> {
     async fn finish(
         &self,
         draft: Option<Draft>,
+        theirs: &Theirs,
         translated: &Translated,
         choices: &RowChoices,
     ) -> Result<Option<Draft>> {
@@ -186,14 +202,24 @@ impl TableBringing<'_> {
             files.into_iter().try_for_each(|file| draft.add(file, RowIds::Stored))?;
         }
         let same = Pieces::of_pairs(&choices.same)?.or(&translated.numbers.same);
-        draft.renumbered = Some(Renumbering { same, ..translated.numbers.clone() });
+        theirs.note(&mut draft, Renumbering { same, ..translated.numbers.clone() }, false)?;
         Ok(Some(draft))
     }
 
-    /// What the caller decided, what the cells say of the others, and whose rows count otherwise.
-    fn decided(&self, cells: &Cells, contested: &[Contested]) -> Result<RowChoices> {
-        let mut choices = RowChoices::default();
-        cells.decide(contested, &mut choices)?;
+    /// What the caller decided, what the cells say of the others, and whose rows count otherwise; with the cells, if they are few.
+    async fn decided(
+        &self,
+        theirs: &Theirs,
+        translated: &Translated,
+        contested: &[Contested],
+    ) -> Result<(RowChoices, Option<Cells>)> {
+        let (mut choices, mut kept) = (RowChoices::default(), None);
+        let of_base = self.rebase.choices.of_base;
+        for portion in contested.chunks(PORTION) {
+            let cells = self.cells(theirs, translated, portion).await?;
+            cells.decide(portion, of_base, &mut choices)?;
+            kept = (portion.len() == contested.len()).then_some(cells);
+        }
         let contested: BTreeSet<u64> = contested.iter().map(|row| row.row.row.0).collect();
         let given: BTreeSet<u64> = self.given()?.intersection(&contested).copied().collect();
         if !given.is_empty() {
@@ -207,7 +233,7 @@ impl TableBringing<'_> {
             choices.by_hand = given;
         }
         choices.others = self.side();
-        Ok(choices)
+        Ok((choices, kept))
     }
 
     fn given_rows(&self) -> impl Iterator<Item = &RecordBatch> {

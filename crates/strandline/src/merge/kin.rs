@@ -4,13 +4,14 @@
 //! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: what a merge or diff makes
 //! of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    CatalogEntry, Hash, HistoryEntry, MergedCommit, Pieces, Renumbering, Seq, Table as TableNode, TableId,
+    CatalogEntry, Hash, HistoryEntry, MergedCommit, PickedNumbers, Pieces, Renumbering, Seq,
+    Table as TableNode, TableId,
 };
 use tokio::sync::OnceCell;
 
@@ -19,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::Came;
 use crate::merge::ancestry::{Ancestors, Lines, last_meeting};
+use crate::merge::copies::{AllCopies, Copies, OnBoth, Told, on_both};
 use crate::tree::{KeyRange, Trees};
 
 /// Two versions, and what their histories have in common.
@@ -36,6 +38,10 @@ pub(crate) struct Kin {
     ancestors: Arc<OnceCell<Ancestors>>,
     /// The same with what they merged before they last met.
     whole: Arc<OnceCell<Ancestors>>,
+    /// The copies among either.
+    copies: [Arc<OnceCell<AllCopies>>; 2],
+    /// The versions of a base that was made for a merge, which are stored nowhere; with the commit that they stand on.
+    made: Option<(HistoryEntry, Vec<HistoryEntry>)>,
 }
 
 /// Which numbers of theirs are of the same files and rows as which of ours, in one table.
@@ -80,15 +86,21 @@ impl Known {
         Ok(Self { files, rows, same: self.same.backwards()?, ..self.clone() })
     }
 
+    /// What a pick has recorded [MRG-11].
+    pub(super) fn of_picked(numbers: &PickedNumbers) -> Self {
+        let PickedNumbers { files, rows, same } = numbers.clone();
+        Self { files, rows, same, shared: Ends::default(), met: true }
+    }
+
     /// What a merge has recorded of what it merged [MRG-4].
-    fn recorded(numbers: &Renumbering, ends: Ends) -> Result<Self> {
+    pub(super) fn recorded(numbers: &Renumbering, ends: Ends) -> Result<Self> {
         let (files, rows) = (numbers.files.pieces(ends.file), numbers.rows.pieces(ends.row));
         let same = rows.then(&numbers.same)?;
         Ok(Self { files, rows, same, shared: Ends::default(), met: true })
     }
 
     /// These numbers and then others.
-    fn then(&self, next: &Self) -> Result<Self> {
+    pub(super) fn then(&self, next: &Self) -> Result<Self> {
         let same = self.same.then(&next.same)?;
         let same = same.or(&self.same.then(&next.rows)?).or(&self.rows.then(&next.same)?);
         Ok(Self {
@@ -157,6 +169,8 @@ impl Kin {
             their_past,
             ancestors: Arc::default(),
             whole: Arc::default(),
+            copies: Default::default(),
+            made: None,
         })
     }
 
@@ -167,7 +181,37 @@ impl Kin {
 
     async fn find(&self, whole: bool) -> Result<Ancestors> {
         let lines = Lines { shared: &self.shared, pasts: [&self.our_past, &self.their_past], whole };
-        Ancestors::of(&self.trees, self.ours.commit(), self.theirs.commit(), lines).await
+        let found = Ancestors::of(&self.trees, self.ours.commit(), self.theirs.commit(), lines).await?;
+        Ok(match &self.made {
+            Some((on, made)) => found.with(on, made),
+            None => found,
+        })
+    }
+
+    async fn whole(&self) -> Result<&Ancestors> {
+        self.whole.get_or_try_init(|| self.find(true)).await
+    }
+
+    /// The commits that stand on several lines because they were picked. Requests: those of [`Kin::ancestors`], if anything was merged, and
+    /// one for each of them.
+    pub(crate) async fn copies(&self, whole: bool) -> Result<&AllCopies> {
+        self.copies[usize::from(whole)]
+            .get_or_try_init(|| async {
+                let may_have =
+                    |past: &[HistoryEntry]| past.iter().any(|entry| entry.keyed || entry.merged.is_some());
+                if self.made.is_none() && !may_have(&self.our_past) && !may_have(&self.their_past) {
+                    return Ok(AllCopies::default());
+                }
+                let ancestors = if whole { self.whole().await? } else { self.ancestors().await? };
+                AllCopies::of(self, ancestors.groups()).await
+            })
+            .await
+    }
+
+    /// The commits that both sides have picked, or one from the other, since they parted.
+    pub(super) async fn on_both(&self) -> Result<Vec<OnBoth>> {
+        let heads = [self.ours.commit().hash(), self.theirs.commit().hash()];
+        Ok(on_both(self.copies(false).await?, self.ancestors().await?.graph(), heads))
     }
 
     /// The last version that two commits count alike. Requests: the nodes in which their histories differ.
@@ -175,14 +219,30 @@ impl Kin {
         Ok(parted(&self.trees, one, other).await?.ok_or_else(unrelated)?.shared.seq)
     }
 
-    /// The same with what others have at hand as well.
-    pub(crate) fn beside(self, trees: &Trees) -> Self {
-        Self { trees: self.trees.beside(trees), ..self }
+    /// The same beside a line that was made for a merge, upon one of these commits, and is at hand and stored nowhere.
+    pub(super) fn beside(self, trees: &Trees, on: &HistoryEntry, made: Vec<HistoryEntry>) -> Self {
+        Self {
+            trees: self.trees.beside(trees),
+            ancestors: Arc::default(),
+            whole: Arc::default(),
+            copies: Default::default(),
+            made: Some((on.clone(), made)),
+            ..self
+        }
     }
 
     /// Whether their head is among our first parents.
     pub(crate) fn is_ahead(&self) -> bool {
         self.their_past.is_empty()
+    }
+
+    /// Whether ours comes from one of these commits, whichever way it came. Requests: as [`Kin::ancestors`], unless theirs is on our line.
+    pub(crate) async fn has_come(&self, commits: &[Option<Hash>]) -> Result<bool> {
+        if self.is_ahead() && commits.contains(&Some(self.theirs.commit().hash())) {
+            return Ok(true);
+        }
+        let (ancestors, head) = (self.ancestors().await?, self.ours.commit().hash());
+        Ok(commits.iter().flatten().any(|commit| ancestors.reaches(head, *commit)))
     }
 
     /// The last version that both have in the same place.
@@ -217,7 +277,12 @@ impl Kin {
     /// `SnapshotExpired` if nothing keeps it.
     pub(crate) async fn commit(&self, entry: &HistoryEntry) -> Result<Commit> {
         let line = |at: &Ref| at.line().clone();
-        // A head may be one that is stored nowhere.
+        // A base that was made for a merge is stored nowhere, and so may a head be.
+        let is_made =
+            |(_, made): &(HistoryEntry, Vec<HistoryEntry>)| made.iter().any(|one| one.commit == entry.commit);
+        if self.trees.has_at_hand(&entry.commit) || self.made.as_ref().is_some_and(is_made) {
+            return read_commit(&self.trees, &entry.commit).await;
+        }
         if let Some(head) =
             [&self.ours, &self.theirs].into_iter().find(|at| at.commit().hash() == entry.commit.hash)
         {
@@ -233,6 +298,18 @@ impl Kin {
             Stands::Elsewhere => read_commit(&self.trees, &entry.commit).await,
         }
         .map_err(|error| expired(entry.seq, entry.commit.hash, error))
+    }
+
+    /// The commit before one. At most one request.
+    ///
+    /// # Errors
+    /// `SnapshotExpired` if nothing keeps it; `InvalidInput` if there is none.
+    pub(super) async fn before(&self, commit: &Commit) -> Result<Commit> {
+        let parent = commit.node().parents.first().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "the first commit of the lake has nothing before it")
+        })?;
+        let before = Seq(commit.version().0.saturating_sub(1));
+        read_commit(&self.trees, &parent).await.map_err(|error| expired(before, parent.hash, error))
     }
 
     /// Which of their numbers in a table are which of ours. No request if one version comes before the other; else a few for each
@@ -318,7 +395,7 @@ impl Numbers<'_> {
     }
 
     /// What the merges on both lines have recorded. Each knew all that the lines had met in before, so that of those which merged of the other line
-    /// the latest tells all up to it; what was merged of other lines since is followed by itself.
+    /// the latest tells all that this had up to there; what either has merged of other lines and the other one not with it is followed by itself.
     async fn known(&self, lines: &Parted, (to, from): (&Commit, &Commit)) -> Result<Known> {
         let shared = self.kin.commit(&lines.shared).await?;
         let mut known = Known::below(self.ends_at(&shared).await?);
@@ -330,8 +407,8 @@ impl Numbers<'_> {
             }
             if let Some((pieces, met)) = self.latest(by, of).await? {
                 known.add(&if at == 0 { pieces } else { pieces.reversed()? });
-                told[at] = told[at].max(met.by.seq);
-                told[1 - at] = told[1 - at].max(met.of.seq);
+                // What the one has merged of others until then the other one need not have.
+                told[1 - at] = told[1 - at].max(met);
             }
         }
         let later: Vec<&HistoryEntry> = sides
@@ -339,43 +416,95 @@ impl Numbers<'_> {
             .zip(told)
             .flat_map(|((by, of), told)| elsewhere(by, of).filter(move |entry| entry.seq > told))
             .collect();
-        if later.is_empty() {
-            return Ok(known);
-        }
         // A merge that did not change the table has recorded nothing of what was found before it.
         let earlier = |(by, of, since): (&[HistoryEntry], &[HistoryEntry], Seq), told: Seq| {
             elsewhere(by, of).any(|entry| entry.seq > told && entry.seq <= since)
         };
         let is_whole = (0..2).any(|at| earlier((sides[at].0, sides[at].1, since[at]), told[at]));
-        let ancestors = match is_whole {
-            true => self.kin.whole.get_or_try_init(|| self.kin.find(true)).await?,
-            false => self.kin.ancestors().await?,
-        };
-        for (at, (by, of)) in sides.into_iter().enumerate() {
-            let other = if at == 0 { from } else { to };
-            let counts = |entry: &&HistoryEntry| {
-                let meets = |merged: MergedCommit| {
-                    ancestors.meet_above(merged.commit.hash, other.hash(), lines.shared.commit.hash)
-                };
-                entry.seq > told[at] && entry.merged.is_some_and(meets)
+        if !later.is_empty() {
+            let ancestors = match is_whole {
+                true => self.kin.whole().await?,
+                false => self.kin.ancestors().await?,
             };
-            for entry in elsewhere(by, of).rev().filter(counts) {
-                let Some(pieces) = self.by_way_of(entry, other).await? else { continue };
-                known.add(&if at == 0 { pieces } else { pieces.reversed()? });
+            for (at, (by, of)) in sides.into_iter().enumerate() {
+                let other = if at == 0 { from } else { to };
+                let counts = |entry: &&HistoryEntry| {
+                    let meets = |merged: MergedCommit| {
+                        ancestors.meet_above(merged.commit.hash, other.hash(), lines.shared.commit.hash)
+                    };
+                    entry.seq > told[at] && entry.merged.is_some_and(meets)
+                };
+                for entry in elsewhere(by, of).rev().filter(counts) {
+                    let Some(pieces) = self.by_way_of(entry, other).await? else { continue };
+                    known.add(&if at == 0 { pieces } else { pieces.reversed()? });
+                }
             }
         }
+        self.add_picked(&mut known, (to, from), is_whole).await?;
         Ok(known)
+    }
+
+    /// What commits were picked tell, of which one side has one copy and the other side another one.
+    async fn add_picked(
+        &self,
+        known: &mut Known,
+        (to, from): (&Commit, &Commit),
+        is_whole: bool,
+    ) -> Result<()> {
+        let copies = self.kin.copies(is_whole).await?;
+        if copies.found.is_empty() {
+            return Ok(());
+        }
+        let graph =
+            if is_whole { self.kin.whole().await?.graph() } else { self.kin.ancestors().await?.graph() };
+        let [of_to, of_from] = [to, from].map(|head| graph.of(head.hash()));
+        // What one has from the other it has by way of merges alone.
+        if of_to.contains(&from.hash()) || of_from.contains(&to.hash()) {
+            return Ok(());
+        }
+        for copies in &copies.found {
+            let of = |side: &BTreeSet<Hash>| {
+                let commits: Vec<&Commit> =
+                    copies.commits.iter().filter(|commit| side.contains(&commit.hash())).collect();
+                commits
+            };
+            for here in of(&of_to) {
+                for there in of(&of_from).into_iter().filter(|there| there.hash() != here.hash()) {
+                    if let Some(numbers) = self.by_copies(copies, (to, here), (from, there)).await? {
+                        known.add(&numbers);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of one commit in those of another one, by a copy that it has of what this one has a copy of.
+    async fn by_copies(
+        &self,
+        copies: &Copies,
+        (to, here): (&Commit, &Commit),
+        (from, there): (&Commit, &Commit),
+    ) -> Result<Option<Known>> {
+        let numbers = match (copies.told(here, self.table), copies.told(there, self.table)) {
+            (Told::Picked(here), Told::Picked(there)) => there.reversed()?.then(&here)?,
+            (Told::Picked(here), Told::Origin) => *here,
+            (Told::Origin, Told::Picked(there)) => there.reversed()?,
+            _ => return Ok(None),
+        };
+        let (to_there, of_here) = (self.between(there, from).await?, self.between(to, here).await?);
+        Ok(Some(Known { met: true, ..to_there.then(&numbers)?.then(&of_here)? }))
     }
 
     /// What the latest merge of the other line has recorded that changed the table; one that did not found nothing that is not known from the
     /// one before.
-    async fn latest(&self, by: &[HistoryEntry], of: &[HistoryEntry]) -> Result<Option<(Known, Met)>> {
+    async fn latest(&self, by: &[HistoryEntry], of: &[HistoryEntry]) -> Result<Option<(Known, Seq)>> {
         for by in by.iter().rev() {
             let Some(merged) = by.merged else { continue };
             let Some(of) = of.iter().find(|other| other.commit.hash == merged.commit.hash) else { continue };
             let Some(numbers) = self.recorded(by).await? else { continue };
             let ends = self.ends_at(&self.kin.commit(of).await?).await?;
-            return Ok(Some((Known::recorded(&numbers, ends)?, Met { by: by.clone(), of: of.clone() })));
+            return Ok(Some((Known::recorded(&numbers, ends)?, of.seq)));
         }
         Ok(None)
     }
@@ -406,12 +535,6 @@ impl Numbers<'_> {
         let text = self.kin.trees.text(&entry.node).await?;
         Ok(Ends::of(&TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?))
     }
-}
-
-/// A merge of one line into another one: the commit that it is, and the commit that it brought in.
-struct Met {
-    by: HistoryEntry,
-    of: HistoryEntry,
 }
 
 /// The versions of a line that merged what is on neither.
@@ -511,11 +634,6 @@ pub(crate) async fn came_since(trees: &Trees, since: &Commit, tip: &Commit) -> R
     Ok(came)
 }
 
-/// The idempotency key under which a commit is picked: it comes into a branch once, and is known there [MRG-11].
-pub(crate) fn pick_key(commit: Hash) -> String {
-    format!("strandline.pick {commit}")
-}
-
 /// The last version that is the same on both: equal at one means equal below it.
 fn parting(ours: &Past, theirs: &Past) -> Option<Seq> {
     let same = |(seq, entry): &(&Seq, &HistoryEntry)| {
@@ -533,7 +651,7 @@ async fn entry_of(trees: &Trees, at: &Commit, seq: Seq) -> Result<Option<History
     trees.get(&at.node().history, &seq).await
 }
 
-fn own_entry(at: &Commit) -> HistoryEntry {
+pub(super) fn own_entry(at: &Commit) -> HistoryEntry {
     at.node().history_entry(at.object())
 }
 

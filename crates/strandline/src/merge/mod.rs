@@ -6,11 +6,13 @@
 //! tries again (`commit`), and which commit on the other side it was (looked for once there is a conflict).
 
 mod ancestry;
+mod base;
 mod bring;
 mod cells;
 mod choices;
 mod conflict;
 mod contest;
+mod copies;
 mod files;
 mod keys;
 mod kin;
@@ -29,7 +31,6 @@ use strandline_format::{
     Catalog, CatalogEntry, EntryType, Era, Hash, NameKey, ObjectRef, Operation, Seq, TableId, TxnId,
 };
 
-pub(crate) use ancestry::{PICKED, origin};
 pub(crate) use bring::{Act, Bringing, Brought, Upon, before};
 pub use cells::ContestedRows;
 pub use choices::Side;
@@ -37,8 +38,9 @@ pub(crate) use choices::{Choices, Decided};
 pub use conflict::{
     Conflict, ConflictKind, KeyConflict, KeyConflicts, ReadConflict, RowConflict, RowConflicts,
 };
+pub(crate) use copies::{PICKED, origin, pick_key};
 pub(crate) use files::reaches;
-pub(crate) use kin::{Ends, Kin, Known, came_since, pick_key};
+pub(crate) use kin::{Ends, Kin, Known, came_since};
 pub(crate) use moves::Moves;
 pub(crate) use theirs::Theirs;
 pub use twins::ContestedKeys;
@@ -330,7 +332,7 @@ impl Rebase<'_> {
         let node = |draft| Ok(Some(Node::Table(Box::new(draft))));
         let Some(ours) = ours else {
             let (mut draft, numbers) = theirs.again(&onto.trees, self.era).await?;
-            draft.renumbered = Some(numbers);
+            theirs.note(&mut draft, numbers, true)?;
             if theirs.gone.is_some() || draft.table.restored > Seq(0) {
                 draft.table.restored = self.version;
             }
@@ -339,7 +341,7 @@ impl Rebase<'_> {
         let ours = onto.table_of(ours).await?;
         if self.choices.whole.get(&entry.id) == Some(&Side::Theirs) {
             let (mut draft, numbers) = theirs.instead(&ours, &onto.trees, self.era).await?;
-            draft.renumbered = Some(numbers);
+            theirs.note(&mut draft, numbers, true)?;
             draft.table.restored = self.version;
             return node(draft);
         }

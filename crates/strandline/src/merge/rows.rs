@@ -1,7 +1,7 @@
 //! Rows that both sides touched, told apart by their ids [REB-7, REB-8].
 //!
 //! Invariants: data files are read for nothing but ids, and only those that may hold a row that both sides touched; what became of a row is
-//! found out, never guessed; the losing place of a row that stands twice is deleted. Memory: about 100 bytes for each such row. What does not belong
+//! found out, never guessed; the losing place of a row that stands twice is deleted. Memory: about 150 bytes for each such row. What does not belong
 //! here: which files have such rows (`files`).
 
 use std::collections::{BTreeMap, HashMap};
@@ -108,9 +108,10 @@ impl TableRebase<'_> {
         }
     }
 
-    /// Whether both sides may have the same row back, that the base had deleted.
+    /// Whether both sides may have the same row, that the base has not: one has it back, and the other one as well, or against a delete.
     pub(super) fn restores_on_both(&self) -> bool {
-        self.our_places.is_some() && self.brought.is_some_and(|brought| brought.restores)
+        self.our_places.is_some_and(|places| !places.is_empty())
+            && self.brought.is_some_and(|brought| !brought.places.is_empty())
     }
 
     /// Adds the rows that both sides have and the base has not: of those that it has, both have touched the place that it has
@@ -122,25 +123,34 @@ impl TableRebase<'_> {
         sought: &mut Sought,
     ) -> Result<()> {
         let (mut found, mut bounds) = (HashMap::new(), (u64::MAX, 0));
-        for entry in their_places {
+        let may_meet = |entry: &&FileEntry| {
+            self.may_be_told_otherwise(entry)
+                || entry.row_id_bounds().is_some_and(|bounds| {
+                    our_places.iter().any(|ours| may_hold(ours, bounds) || self.may_be_told_otherwise(ours))
+                })
+        };
+        for entry in their_places.iter().filter(may_meet) {
             let deleted = deletion_vector(&theirs.objects, theirs.table.id, entry).await?.unwrap_or_default();
             identify(theirs, entry, &deleted, |row| {
-                if !sought.rows.contains_key(&row.id) {
-                    found.insert(row.id, (entry.id, row.position));
-                    bounds = (bounds.0.min(row.id), bounds.1.max(row.id));
+                let id = self.told_as(row.id);
+                if !sought.rows.contains_key(&id) {
+                    found.insert(id, (entry.id, row.position));
+                    bounds = (bounds.0.min(id), bounds.1.max(id));
                 }
                 Ok(())
             })
             .await?;
         }
-        for entry in our_places.iter().filter(|entry| may_hold(entry, bounds)) {
+        let may_hold = |entry: &&FileEntry| may_hold(entry, bounds) || self.may_be_told_otherwise(entry);
+        for entry in our_places.iter().filter(may_hold) {
             let ours = self.ours;
             let deleted = deletion_vector(&ours.objects, ours.table.id, entry).await?.unwrap_or_default();
             identify(ours, entry, &deleted, |row| {
-                if let Some(theirs) = found.remove(&row.id) {
+                let id = self.told_as(row.id);
+                if let Some(theirs) = found.remove(&id) {
                     let back = |place| Side { fate: RowFate::Restored, place: Some(place) };
                     let (ours, theirs) = (back((entry.id, row.position)), back(theirs));
-                    sought.rows.insert(row.id, Row { base: None, version: UNSETTLED, ours, theirs });
+                    sought.rows.insert(id, Row { base: None, version: UNSETTLED, ours, theirs });
                 }
                 Ok(())
             })
@@ -199,14 +209,15 @@ impl TableRebase<'_> {
 impl Sought {
     /// What becomes of them. A place is of the same file on both sides if that is not new in theirs.
     fn settle(
-        self,
+        mut self,
         (choices, has_back): (&RowChoices, [bool; 2]),
         is_shared: impl Fn(Place) -> bool,
     ) -> Result<RowsMerged> {
         let mut merged = RowsMerged::default();
-        let mut rows: Vec<(u64, Row)> = self.rows.into_iter().collect();
-        rows.sort_unstable_by_key(|(id, _)| *id);
-        for (id, row) in rows {
+        let mut ids: Vec<u64> = self.rows.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(row) = self.rows.remove(&id) else { continue };
             if row.ours.place == row.theirs.place && row.ours.place.is_some_and(&is_shared) {
                 // Back in one place on both sides, which has one state of it.
                 continue;

@@ -17,6 +17,7 @@ use strandline_format::{
 
 use crate::changes::{Part, Sides, empty};
 use crate::error::{Error, Result};
+use crate::merge::copies::Picking;
 use crate::merge::keys;
 use crate::merge::kin::{Ends, Known};
 use crate::merge::places::{came, came_with};
@@ -44,6 +45,8 @@ pub(crate) struct Theirs {
     pub(crate) told: Seq,
     /// Whether it comes from elsewhere and is not merged with all that it follows from.
     pub(crate) mixes: bool,
+    /// What is to be recorded of it, if it is picked.
+    pub(crate) picking: Option<Picking>,
 }
 
 /// In whose numbers the base of a merge counts.
@@ -112,7 +115,7 @@ impl Theirs {
             BaseNumbers::Theirs => &on_one_line,
             BaseNumbers::Own(own) => &own.of_theirs,
         };
-        let of_base = self.of_base((&base, ours), &numbers)?;
+        let of_base = self.of_base(&base, next, &numbers)?;
         let same = of_base.same.or(&numbers.same);
         let shared = self.shared_files();
         let sides_of = Sides { trees, before: &base.table, after: their_table, known };
@@ -160,9 +163,18 @@ impl Theirs {
         Ok(Translated { base, draft, numbers, same, next, strangers, seeks, places, came, restores })
     }
 
-    /// The numbers of the base in those of ours.
-    fn of_base(&self, (base, ours): (&TableState, &TableState), theirs: &Renumbering) -> Result<Renumbering> {
-        let (base, ours) = (Ends::of(&base.table), Ends::of(&ours.table));
+    /// Notes where the numbers of theirs stand in what comes of it [MRG-4, MRG-11].
+    pub(crate) fn note(&self, draft: &mut Draft, numbers: Renumbering, whole: bool) -> Result<()> {
+        if let Some(picking) = &self.picking {
+            draft.picked = picking.numbers(&numbers, whole)?;
+        }
+        draft.renumbered = Some(numbers);
+        Ok(())
+    }
+
+    /// The numbers of the base in those of ours. What neither side knows gets numbers behind all others.
+    fn of_base(&self, base: &TableState, next: Ends, theirs: &Renumbering) -> Result<Renumbering> {
+        let (base, ours) = (Ends::of(&base.table), next);
         Ok(match &self.numbers {
             BaseNumbers::Ours => Renumbering::default(),
             BaseNumbers::Theirs => theirs.clone(),

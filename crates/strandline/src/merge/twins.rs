@@ -103,6 +103,10 @@ impl Reading<'_> {
             let taken = match (ours_given, theirs_given) {
                 (true, false) if matches!(theirs.at, At::Theirs(..)) => Some(Side::Ours),
                 (false, false) if is_equal && is_new => Some(Side::Ours),
+                // The other way round: what ours has put in goes, and both go on with the row that they know.
+                (false, false) if is_equal && matches!(ours.at, At::Ours(..)) && !ours.is_shared => {
+                    Some(Side::Theirs)
+                }
                 (false, false) => said.side,
                 // What was given has the key of a row that nothing was said of.
                 _ => None,

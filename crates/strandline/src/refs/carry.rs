@@ -157,6 +157,14 @@ pub enum Preview {
     Conflicts(MergeConflicts),
 }
 
+/// What an act comes to upon a head.
+enum Looks {
+    Work(Box<Work>),
+    Conflicts(MergeConflicts),
+    /// The branch has all of it.
+    Nothing,
+}
+
 /// An act upon a branch.
 pub(super) struct Carrying<'a> {
     pub(super) lake: &'a Lake,
@@ -173,7 +181,7 @@ pub(super) struct Carrying<'a> {
 
 impl Carrying<'_> {
     /// What it comes to upon a head. Nothing is written but deletion vectors and rows that nothing refers to yet.
-    async fn look(&self, ours: &Ref) -> Result<std::result::Result<Work, MergeConflicts>> {
+    async fn look(&self, ours: &Ref) -> Result<Looks> {
         self.look_as(ours, self.id()?).await
     }
 
@@ -187,22 +195,24 @@ impl Carrying<'_> {
             return Ok(Preview::UpToDate);
         }
         Ok(match self.look(ours).await? {
-            Ok(work) => Preview::Commit(work.names().map(str::to_owned).collect()),
-            Err(conflicts) => Preview::Conflicts(conflicts),
+            Looks::Work(work) => Preview::Commit(work.names().map(str::to_owned).collect()),
+            Looks::Conflicts(conflicts) => Preview::Conflicts(conflicts),
+            Looks::Nothing => Preview::UpToDate,
         })
     }
 
-    async fn look_as(&self, ours: &Ref, txn: TxnId) -> Result<std::result::Result<Work, MergeConflicts>> {
+    async fn look_as(&self, ours: &Ref, txn: TxnId) -> Result<Looks> {
         let head =
             ours.head().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "not the head of a branch"))?;
         let upon = Upon { ours, version: ours.version().next()?, era: head.pointer().era(), txn };
         match self.bringing.upon(&upon).await {
-            Ok(Brought::Done(work)) => Ok(Ok(work)),
+            Ok(Brought::Done(work)) => Ok(Looks::Work(Box::new(work))),
+            Ok(Brought::Nothing) => Ok(Looks::Nothing),
             Ok(Brought::Disagreed(mut found)) => {
                 if let Err(error) = name_commits(&mut found.conflicts, head, found.since).await {
                     tracing::debug!(%error, "the commits behind a conflict could not be read");
                 }
-                Ok(Err(found.into()))
+                Ok(Looks::Conflicts(found.into()))
             }
             Err(error) => Err(self.explain(ours, error).await),
         }
@@ -234,8 +244,9 @@ impl Carrying<'_> {
         }
         let txn = self.id()?;
         let work = match self.look_as(&ours, txn).await? {
-            Ok(work) => work,
-            Err(conflicts) => return Ok(Merged::Conflicts(conflicts)),
+            Looks::Work(work) => *work,
+            Looks::Conflicts(conflicts) => return Ok(Merged::Conflicts(conflicts)),
+            Looks::Nothing => return Ok(Merged::UpToDate(ours)),
         };
         let looked = Looked { head: head.pointer().head().hash, era: head.pointer().era(), work };
         let deadline = Deadline::after(PATIENCE);
@@ -252,6 +263,10 @@ impl Carrying<'_> {
             taking.end().await;
         }
         match committed {
+            // Somebody else has brought it in meanwhile.
+            Ok(report) if report.already && report.commit.txn() != txn => {
+                Ok(Merged::UpToDate(Ref::of_head(self.lake.clone(), self.lake.newest(self.branch).await?)))
+            }
             Ok(report) => Ok(Merged::Committed(Box::new(report))),
             Err(error) if error.kind() == ErrorKind::Conflict && !error.conflicts().is_empty() => {
                 self.disagreed(error).await
@@ -264,8 +279,9 @@ impl Carrying<'_> {
     async fn disagreed(&self, error: Error) -> Result<Merged> {
         let now = Ref::of_head(self.lake.clone(), self.lake.newest(self.branch).await?);
         match self.look(&now).await? {
-            Err(conflicts) => Ok(Merged::Conflicts(conflicts)),
-            Ok(_) => Err(error),
+            Looks::Conflicts(conflicts) => Ok(Merged::Conflicts(conflicts)),
+            Looks::Nothing => Ok(Merged::UpToDate(now)),
+            Looks::Work(_) => Err(error),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strandline_format::{Author, Message, NameKey, RefName};
+use strandline_format::{Author, Message, RefName};
 
 use crate::commit::build::Label;
 use crate::error::Result;
@@ -53,7 +53,7 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 ///
 /// # Errors
 /// `NotFound` and `InvalidInput` for names, those that something is decided for among them; `SnapshotExpired` if the common ancestor, or what a branch
-/// has merged since the two met, is not kept any more; `Unsupported` if there are several last common ancestors that disagree with each other, or one side has picked commits of the other one; `CommitUnknown`, `Unavailable` and `PermissionDenied`
+/// has merged since the two met, is not kept any more; `Unsupported` if there are several last common ancestors that disagree with each other, or commits were picked without a record of their rows; `CommitUnknown`, `Unavailable` and `PermissionDenied`
 /// as of a commit; `Corrupt` and the store's errors.
 #[derive(Clone, Debug)]
 #[must_use = "a version is merged when this is awaited"]
@@ -89,17 +89,13 @@ impl Merge {
 
     /// A table, view or namespace, by its name on either side, that gets the state of one side as a whole.
     pub fn take(self, name: &str, side: Side) -> Self {
-        self.chosen(name, |choices, name| {
-            choices.whole.insert(name, side);
-        })
+        self.chosen(|choices| choices.take(name, side))
     }
 
     /// Whose rows count of those of a table that the sides disagree on. Of two rows with one key the other side's goes, or is as this side has
     /// it.
     pub fn rows(self, table: &str, side: Side) -> Self {
-        self.chosen(table, |choices, name| {
-            choices.rows.insert(name, side);
-        })
+        self.chosen(|choices| choices.take_rows(table, side))
     }
 
     /// Rows that take the place of those of a table that the sides disagree on: with the columns of
@@ -107,7 +103,7 @@ impl Merge {
     /// given for it stands before a new row of theirs.
     pub fn with_rows(self, table: &str, rows: impl IntoIterator<Item = RecordBatch>) -> Self {
         let rows: Vec<RecordBatch> = rows.into_iter().collect();
-        self.chosen(table, |choices, name| choices.given.entry(name).or_default().extend(rows))
+        self.chosen(|choices| choices.give(table, rows))
     }
 
     /// One commit for all that is merged, also where the branch could be moved forward over the commits themselves.
@@ -128,8 +124,11 @@ impl Merge {
         self
     }
 
-    fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, NameKey)) -> Self {
-        self.choices = self.choices.and_then(|choices| choices.choose(name, choose));
+    fn chosen(
+        mut self,
+        choose: impl FnOnce(Choices) -> std::result::Result<Choices, strandline_format::Error>,
+    ) -> Self {
+        self.choices = self.choices.and_then(choose);
         self
     }
 
@@ -210,14 +209,11 @@ struct Ready {
 impl Ready {
     async fn relation(&self, ours: &Ref) -> Result<Relation> {
         let kin = Kin::of(ours, &self.theirs).await?;
-        if kin.is_ahead() {
-            return Ok(Relation::Behind);
-        }
-        if kin.is_behind() {
+        if kin.is_behind() && !kin.is_ahead() {
             return Ok(Relation::Ahead);
         }
         // It may have come by way of other branches.
-        let has_come = kin.ancestors().await?.reaches(ours.commit().hash(), self.theirs.commit().hash());
+        let has_come = kin.has_come(&[Some(self.theirs.commit().hash())]).await?;
         Ok(if has_come { Relation::Behind } else { Relation::Parted })
     }
 

@@ -7,11 +7,11 @@ use arrow::array::RecordBatch;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::{
-    Author, CommitProperties, Hash, Message, NameKey, PropertyKey, PropertyValue, RefName, TxnId,
+    Author, CommitProperties, Hash, Message, PropertyKey, PropertyValue, RefName, TxnId,
 };
 
 use crate::commit::build::Label;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Ref, Revision};
 use crate::lake::{Head, Lake};
 use crate::merge::{Act, Bringing, Choices, Kin, PICKED, Side, before, origin, pick_key};
@@ -43,8 +43,8 @@ enum What {
 /// ```
 ///
 /// # Errors
-/// `SnapshotExpired` if the commit or the one before it is not kept; `InvalidInput` if it has nothing before it, or is not in the branch's
-/// history where it must be; `Conflict` if the branch is not at the commit that was expected, or, of a reset, has moved meanwhile;
+/// `SnapshotExpired` if the commit or the one before it is not kept; `InvalidInput` if it has nothing before it, is a merge and to be
+/// picked, or is not in the branch's history where it must be; `Conflict` if the branch is not at the commit that was expected, or, of a reset, has moved meanwhile;
 /// else as of a merge.
 #[derive(Clone, Debug)]
 #[must_use = "it is done when this is awaited"]
@@ -106,27 +106,26 @@ impl Single {
     /// A table, view or namespace, by its name on either side, that gets the state of one side as a whole where they disagree: of the
     /// branch, or of the commit.
     pub fn take(self, name: &str, side: Side) -> Self {
-        self.chosen(name, |choices, name| {
-            choices.whole.insert(name, side);
-        })
+        self.chosen(|choices| choices.take(name, side))
     }
 
     /// Whose rows count of those of a table that the branch and the commit disagree on, as of a [merge](crate::refs::Merge::rows).
     pub fn rows(self, table: &str, side: Side) -> Self {
-        self.chosen(table, |choices, name| {
-            choices.rows.insert(name, side);
-        })
+        self.chosen(|choices| choices.take_rows(table, side))
     }
 
     /// Rows that take the place of those of a table that the branch and the commit disagree on, as of a
     /// [merge](crate::refs::Merge::with_rows).
     pub fn with_rows(self, table: &str, rows: impl IntoIterator<Item = RecordBatch>) -> Self {
         let rows: Vec<RecordBatch> = rows.into_iter().collect();
-        self.chosen(table, |choices, name| choices.given.entry(name).or_default().extend(rows))
+        self.chosen(|choices| choices.give(table, rows))
     }
 
-    fn chosen(mut self, name: &str, choose: impl FnOnce(&mut Choices, NameKey)) -> Self {
-        self.choices = self.choices.and_then(|choices| choices.choose(name, choose));
+    fn chosen(
+        mut self,
+        choose: impl FnOnce(Choices) -> std::result::Result<Choices, strandline_format::Error>,
+    ) -> Self {
+        self.choices = self.choices.and_then(choose);
         self
     }
 
@@ -188,7 +187,10 @@ impl Single {
         };
         check_expected("branch", &branch, self.expecting, head.pointer().head().hash)?;
         let act = match self.what {
-            What::Pick => Act::Pick { before: before(&of).await?, commit: of.clone() },
+            What::Pick => {
+                refuse_merge(&of)?;
+                Act::Pick { before: before(&of).await?, commit: of.clone() }
+            }
             What::Revert => Act::Revert { before: before(&of).await?, commit: of.clone() },
             What::Reset => Act::Reset(of.clone()),
         };
@@ -231,6 +233,19 @@ impl Single {
     }
 }
 
+/// A merge is no one commit's work: what was picked of it would be there again once a branch comes that it brought [MRG-9].
+fn refuse_merge(of: &Ref) -> Result<()> {
+    let Some(merged) = of.commit().merged() else { return Ok(()) };
+    let message = format!(
+        "version {} of {:?} is a merge of commit {} (version {}): merge that commit, or pick those that it brought one by one",
+        of.version(),
+        of.branch().as_str(),
+        merged.hash,
+        merged.version
+    );
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
 /// An act whose names were looked up.
 struct Ready {
     lake: Lake,
@@ -244,12 +259,11 @@ struct Ready {
 }
 
 impl Ready {
-    /// Whether the branch has what a pick was picked from.
+    /// Whether the branch descends from what is picked, or from what that was picked from.
     async fn has_come(&self, ours: &Ref) -> Result<bool> {
-        match self.picked.filter(|origin| *origin != self.of.commit().hash()) {
+        match self.picked {
             Some(origin) => {
-                let kin = Kin::of(ours, &self.of).await?;
-                Ok(kin.ancestors().await?.reaches(ours.commit().hash(), origin))
+                Kin::of(ours, &self.of).await?.has_come(&[Some(origin), Some(self.of.commit().hash())]).await
             }
             None => Ok(false),
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use strandline_format::tree::Root;
 use strandline_format::{
-    Counts, Deletes, Era, FieldId, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, Renumbering, RowId,
-    RowIds, Schema, Seq, Table as TableNode, TableName, Totals,
+    Counts, Deletes, Era, FieldId, FileEntry, FileId, Filter, Hash, NumberMap, ObjectRef, PickedNumbers,
+    Renumbering, RowId, RowIds, Schema, Seq, Table as TableNode, TableName, Totals,
 };
 
 use crate::error::Result;
@@ -41,6 +41,8 @@ pub(crate) struct Draft {
     pub(crate) looked_up: BTreeSet<Vec<FieldId>>,
     /// Of what a merge brought in: where the numbers of the other branch stand here [MRG-4].
     pub(crate) renumbered: Option<Renumbering>,
+    /// Of what was picked: where the numbers of what it added stand here [MRG-11].
+    pub(crate) picked: Option<PickedNumbers>,
 }
 
 /// What came and went.
@@ -72,6 +74,7 @@ impl Draft {
             kept: BTreeSet::new(),
             looked_up: BTreeSet::new(),
             renumbered: None,
+            picked: None,
         }
     }
 

@@ -77,6 +77,11 @@ impl Trees {
         both
     }
 
+    /// Whether the text of an object is at hand, so that nothing has to be read.
+    pub(crate) fn has_at_hand(&self, object: &ObjectRef) -> bool {
+        self.staged.contains_key(&object.hash)
+    }
+
     /// The text of a metadata object, verified. At most one request.
     ///
     /// # Errors

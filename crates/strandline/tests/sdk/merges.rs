@@ -1,5 +1,6 @@
 //! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
 
+mod picked;
 mod random;
 mod related;
 mod restored;
@@ -441,6 +442,17 @@ fn a_table_that_both_sides_renamed_is_decided_by_any_of_its_names() {
         }
         let both = lake.merge("dev").into("main").take("tm", Side::Ours).take("td", Side::Theirs);
         assert_eq!(both.await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        let merge = || lake.merge("dev").into("main");
+        for twice in [
+            merge().take("tm", Side::Ours).take("TM", Side::Theirs),
+            merge().rows("tm", Side::Theirs).rows("tm", Side::Ours),
+            merge().rows("tm", Side::Theirs).take("tm", Side::Theirs),
+            merge().take("tm", Side::Theirs).with_rows("tm", []),
+        ] {
+            let error = twice.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.message().contains("say one of them"), "{error}");
+        }
     });
 }
 
@@ -476,7 +488,7 @@ fn a_revert_and_a_pick_are_looked_at_first_and_decided_by_given_rows() {
 }
 
 #[test]
-fn a_commit_is_picked_once_and_its_branch_is_not_merged_over_it() {
+fn a_commit_is_picked_once() {
     paused(async {
         let (_, lake) = tens().await;
         set(&lake, "dev", 1, "a", -1).await;
@@ -492,12 +504,6 @@ fn a_commit_is_picked_once_and_its_branch_is_not_merged_over_it() {
         let again = lake.cherry_pick("dev@{3}").on("main").await.unwrap().committed().unwrap();
         assert!(again.already);
         assert_eq!(state(&lake, "main").await, merged);
-        // Its row is of another number there, so what was done to it since cannot be picked.
-        let Merged::Conflicts(_) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
-        for (from, into) in [("dev", "main"), ("main", "dev")] {
-            let error = lake.merge(from).into(into).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        }
         check_whole(&lake, "picked").await;
     });
 }
@@ -603,6 +609,38 @@ fn a_table_that_was_kept_as_ours_does_not_get_back_what_it_went_without() {
         let found = conflicts(&lake, "dev", "main").await;
         assert!(matches!(found.conflicts[0].kind, ConflictKind::Files(_)), "{found}");
         assert_eq!(state(&lake, "main").await, kept);
+    });
+}
+
+/// More than are looked at together.
+#[test]
+fn many_rows_that_both_sides_changed_are_decided_portion_by_portion() {
+    paused(async {
+        const LAST: i64 = 66_000;
+        let lake = Lake::create_in(Counted::new().storage).await.unwrap();
+        change(&lake, async |on| {
+            on.create_table("t").like(&rows(&[]).schema()).await.unwrap();
+            on.append("t", rows(&(0..=LAST).map(|u| (u, 1, 1)).collect::<Vec<_>>())).await.unwrap();
+        })
+        .await;
+        lake.create_branch("dev").await.unwrap();
+        on(&lake, "main", async |on| {
+            on.update("t", col("u").ge(0)).set("a", 2).await.unwrap();
+        })
+        .await;
+        on(&lake, "dev", async |on| {
+            on.update("t", col("u").lt(LAST)).set("b", 3).await.unwrap();
+            on.update("t", col("u").eq(LAST)).set("a", 5).await.unwrap();
+        })
+        .await;
+        let found = conflicts(&lake, "dev", "main").await;
+        let [told] = &found.rows[..] else { panic!("{found}") };
+        let sides = [&told.base, &told.ours, &told.theirs].map(triples);
+        assert_eq!(sides, [[(LAST, 1, 1)], [(LAST, 2, 1)], [(LAST, 5, 1)]]);
+        lake.merge("dev").into("main").rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+        let merged = state(&lake, "main").await;
+        let expected: State = (0..=LAST).map(|u| (u, if u < LAST { (2, 3) } else { (5, 1) })).collect();
+        assert!(merged == expected, "cells of both sides in each row");
     });
 }
 

@@ -626,3 +626,18 @@ fn a_merge_of_a_keyed_table_reads_the_files_that_may_have_one_key_and_no_others(
         assert!((1..=4).contains(&read), "{read}");
     });
 }
+
+/// Whichever side has put its row in, and whichever has given that key to a row that both know.
+#[test]
+fn equal_rows_of_one_key_are_one_whichever_side_knows_the_other_one() {
+    paused(async {
+        for (from, into) in [("main", "dev"), ("dev", "main")] {
+            let (_, lake) = keyed().await;
+            append(&lake, "main", &[(7, 30)]).await;
+            set_key(&lake, "dev", 3, 7).await;
+            lake.merge(from).into(into).await.unwrap().committed().unwrap();
+            assert_eq!(rows_on(&lake, into).await, [(0, 0), (1, 10), (2, 20), (7, 30)], "{from} into {into}");
+            check_whole(&lake, "merged").await;
+        }
+    });
+}

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use strandline::Lake;
 use strandline::merge::Side;
 use strandline::refs::{MergeConflicts, Merged};
-use strandline_format::{ColumnName, Field, PrimitiveType, Value};
+use strandline::{ConflictKind, ErrorKind, Lake};
+use strandline_format::{ColumnName, Field, Hash, PrimitiveType, Value};
 
 use super::{State, delete, on, rows, set, state, tens, triples};
 use crate::collector::check_whole;
@@ -26,11 +26,14 @@ enum Step {
     Alter(usize, bool),
     /// Files are written anew, and rows stay what they are.
     Compact(usize),
-    Merge(usize),
+    /// Whether the other branch wins where they disagree.
+    Merge(usize, bool),
     /// To so many versions back.
     Reset(usize, u64),
     /// The commit so many versions back.
     Revert(usize, u64),
+    /// The commit of the other branch so many versions back; whether it wins where they disagree.
+    Pick(usize, u64, bool),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -44,9 +47,10 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(on, key, step, value)| Step::Upsert(on, [key, key + step], value)),
         2 => (branch.clone(), any::<bool>()).prop_map(|(on, more)| Step::Alter(on, more)),
         2 => branch.clone().prop_map(Step::Compact),
-        3 => branch.clone().prop_map(Step::Merge),
+        3 => (branch.clone(), any::<bool>()).prop_map(|(on, wins)| Step::Merge(on, wins)),
         1 => (branch.clone(), 1..4_u64).prop_map(|(on, back)| Step::Reset(on, back)),
-        1 => (branch, 0..3_u64).prop_map(|(on, back)| Step::Revert(on, back)),
+        1 => (branch.clone(), 0..3_u64).prop_map(|(on, back)| Step::Revert(on, back)),
+        4 => (branch, 0..4_u64, any::<bool>()).prop_map(|(on, back, wins)| Step::Pick(on, back, wins)),
     ]
 }
 
@@ -84,6 +88,28 @@ pub(super) fn expected(base: &State, ours: &State, theirs: &State) -> (State, Ve
     (merged, contested)
 }
 
+/// What a commit does to a state of whatever else was done: each cell that it changed is as it made it.
+fn done(before: &State, after: &State, to: &mut State) {
+    for u in before.keys().chain(after.keys()).copied().collect::<BTreeSet<i64>>() {
+        match (before.get(&u), after.get(&u), to.get_mut(&u)) {
+            (before, after, _) if before == after => {}
+            (_, None, _) => drop(to.remove(&u)),
+            (Some(before), Some(after), Some(row)) => {
+                let cell = |before: i64, after: i64, row: i64| if before == after { row } else { after };
+                *row = (cell(before.0, after.0, row.0), cell(before.1, after.1, row.1));
+            }
+            (_, Some(after), _) => drop(to.insert(u, *after)),
+        }
+    }
+}
+
+/// A commit that was picked: which, as what, and the states around it.
+struct Picked {
+    commits: [Hash; 2],
+    before: State,
+    after: State,
+}
+
 /// Two branches, and what they should be.
 struct Pair {
     lake: Lake,
@@ -96,6 +122,11 @@ struct Pair {
     /// The last row that was put in.
     last: i64,
     merges: usize,
+    /// The commits that each branch descends from.
+    have: [BTreeSet<Hash>; 2],
+    picked: Vec<Picked>,
+    /// How many merges had to do with picks.
+    related: usize,
 }
 
 impl Pair {
@@ -118,7 +149,17 @@ impl Pair {
         let version = lake.at("main").await.unwrap().version().0;
         // Nobody goes back to where the table had no key.
         let states = [0, 1].map(|_| BTreeMap::from([(version, start.clone())]));
-        Self { lake, states, base: start, put: Default::default(), last: 100, merges: 0 }
+        Self {
+            lake,
+            states,
+            base: start,
+            put: Default::default(),
+            last: 100,
+            merges: 0,
+            have: Default::default(),
+            picked: Vec::new(),
+            related: 0,
+        }
     }
 
     fn now(&self, at: usize) -> State {
@@ -128,8 +169,25 @@ impl Pair {
     /// The head of a branch must be this.
     async fn expect(&mut self, at: usize, expected: State, what: &impl std::fmt::Debug) {
         assert_eq!(state(&self.lake, BRANCHES[at]).await, expected, "{} after {what:?}", BRANCHES[at]);
-        let version = self.lake.at(BRANCHES[at]).await.unwrap().version().0;
-        self.states[at].insert(version, expected);
+        let head = self.lake.at(BRANCHES[at]).await.unwrap();
+        self.states[at].insert(head.version().0, expected);
+        self.have[at].insert(head.commit().hash());
+    }
+
+    /// What both branches have: what was merged last, and what was picked since.
+    fn common(&mut self) -> State {
+        let mut common = self.base.clone();
+        let mut any = false;
+        for picked in &self.picked {
+            let has = |at: usize, commit: usize| self.have[at].contains(&picked.commits[commit]);
+            let alone = [0, 1].map(|commit| has(0, commit) != has(1, commit));
+            if alone == [true, true] && has(0, 0) != has(0, 1) {
+                done(&picked.before, &picked.after, &mut common);
+                any = true;
+            }
+        }
+        self.related += usize::from(any);
+        common
     }
 
     async fn step(&mut self, step: &Step) {
@@ -139,9 +197,10 @@ impl Pair {
         | Step::Upsert(at, ..)
         | Step::Alter(at, _)
         | Step::Compact(at)
-        | Step::Merge(at)
+        | Step::Merge(at, _)
         | Step::Reset(at, _)
-        | Step::Revert(at, _)) = *step;
+        | Step::Revert(at, _)
+        | Step::Pick(at, ..)) = *step;
         let (branch, mut now) = (BRANCHES[at], self.now(at));
         match step {
             Step::Append(_, count) => {
@@ -182,7 +241,7 @@ impl Pair {
             Step::Compact(_) => {
                 on(&self.lake, branch, async |on| on.compact("t").all().await.map(drop).unwrap()).await;
             }
-            Step::Merge(_) => now = self.merge(at).await,
+            Step::Merge(_, wins) => now = self.merge(at, *wins).await,
             Step::Reset(_, back) => {
                 let head = *self.states[at].last_key_value().unwrap().0;
                 let Some(then) = self.states[at].get(&(head - back.min(&(head - 1)))).cloned() else {
@@ -206,8 +265,69 @@ impl Pair {
                 assert!(contested.is_empty(), "{contested:?}: reverting {of} of {branch}");
                 now = merged;
             }
+            Step::Pick(_, back, wins) => match self.pick(at, *back, *wins).await {
+                Some(merged) => now = merged,
+                None => return,
+            },
         }
         self.expect(at, now, step).await;
+    }
+
+    /// Picks a commit of the other branch, and gives what the branch should be then; nothing if there is no such commit, or it is not picked.
+    async fn pick(&mut self, at: usize, back: u64, wins: bool) -> Option<State> {
+        let (to, from) = (BRANCHES[at], BRANCHES[1 - at]);
+        let of = self.states[1 - at].last_key_value().unwrap().0.checked_sub(back)?;
+        let known = |version| self.states[1 - at].get(&version).cloned();
+        let (before, after) = (known(of.checked_sub(1)?)?, known(of)?);
+        let of = self.lake.at(format!("{from}@{{{of}}}")).await.unwrap();
+        let hash = of.commit().hash();
+        let again = self.have[at].contains(&hash)
+            || self.picked.iter().any(|picked| picked.commits.contains(&hash) && self.has_any(at, picked));
+        if of.commit().merged().is_some() {
+            assert_eq!(self.lake.cherry_pick(&of).on(to).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+            return None;
+        }
+        let now = self.now(at);
+        let (mut merged, contested) = expected(&before, &now, &after);
+        let pick = self.lake.cherry_pick(&of).on(to);
+        let outcome = pick.clone().await.unwrap();
+        if again {
+            assert!(
+                matches!(&outcome, Merged::UpToDate(_))
+                    || matches!(&outcome, Merged::Committed(report) if report.already),
+                "{outcome:?}"
+            );
+            return None;
+        }
+        if let Merged::Conflicts(found) = outcome {
+            // Of rows that never came here nothing can be told but that they are not here, whether they were changed or moved.
+            let strange =
+                found.conflicts.iter().any(|conflict| matches!(conflict.kind, ConflictKind::Files(_)));
+            if strange {
+                assert!(before.keys().any(|u| !now.contains_key(u)), "{found}: picking {hash} into {to}");
+                return None;
+            }
+            assert_eq!(told(&found), contested, "picking {hash} into {to}");
+            if !wins {
+                return None;
+            }
+            pick.rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            merged.extend(contested.iter().filter_map(|u| Some((*u, *after.get(u)?))));
+        } else {
+            assert!(contested.is_empty(), "{contested:?}: picking {hash} into {to}");
+        }
+        let pick = self.lake.at(to).await.unwrap().commit().hash();
+        let origin = self.picked.iter().find(|picked| picked.commits.contains(&hash));
+        assert!(origin.is_none(), "a copy of one of its own commits is known");
+        self.picked.push(Picked { commits: [hash, pick], before, after });
+        // What was put in under its key by itself here, and there, is one row or two, of which the model knows keys alone.
+        let put: Vec<i64> = self.put[1 - at].iter().filter(|key| merged.contains_key(key)).copied().collect();
+        self.put[at].extend(put);
+        Some(merged)
+    }
+
+    fn has_any(&self, at: usize, picked: &Picked) -> bool {
+        picked.commits.iter().any(|commit| self.have[at].contains(commit))
     }
 
     /// Whether a row with this key stood in a branch at any time, or in what was merged last.
@@ -242,18 +362,19 @@ impl Pair {
     }
 
     /// Merges the other branch into one, and gives what that should be then.
-    async fn merge(&mut self, into: usize) -> State {
+    async fn merge(&mut self, into: usize, wins: bool) -> State {
         let (ours, theirs) = (self.now(into), self.now(1 - into));
-        let (merged, contested) = expected(&self.base, &ours, &theirs);
+        let common = self.common();
+        let (merged, contested) = expected(&common, &ours, &theirs);
         let (from, to) = (BRANCHES[1 - into], BRANCHES[into]);
         self.check_other_way(into, &merged, &contested).await;
         let outcome = self.lake.merge(from).into(to).await.unwrap();
         let merged = match &outcome {
             Merged::Conflicts(found) => {
                 assert_eq!(told(found), contested, "merging {from} into {to}");
-                let merge = self.lake.merge(from).into(to).rows("t", Side::Theirs);
-                merge.await.unwrap().committed().unwrap();
-                let kept = contested.iter().filter_map(|u| Some((*u, *theirs.get(u)?)));
+                let (side, taken) = if wins { (Side::Theirs, &theirs) } else { (Side::Ours, &ours) };
+                self.lake.merge(from).into(to).rows("t", side).await.unwrap().committed().unwrap();
+                let kept = contested.iter().filter_map(|u| Some((*u, *taken.get(u)?)));
                 merged.into_iter().chain(kept).collect()
             }
             Merged::UpToDate(_) | Merged::Forwarded(_) | Merged::Committed(_) => {
@@ -263,6 +384,8 @@ impl Pair {
         };
         if !matches!(outcome, Merged::UpToDate(_)) {
             self.base = theirs;
+            let theirs = self.have[1 - into].clone();
+            self.have[into].extend(theirs);
         }
         if let Merged::Forwarded(_) = outcome {
             self.states[into] = self.states[1 - into].clone();
@@ -283,13 +406,14 @@ impl Pair {
     }
 }
 
-async fn run(history: &[Step], copies: bool) -> usize {
+/// How many merges there were, and how many of them had to do with picks.
+async fn run(history: &[Step], copies: bool) -> [usize; 2] {
     let mut pair = Pair::new(copies).await;
     for step in history {
         pair.step(step).await;
     }
     check_whole(&pair.lake, "after the history").await;
-    pair.merges
+    [pair.merges, pair.related]
 }
 
 /// The rows that a merge says the sides disagree on; one that came back, or that both have put in, is not among those of the base.
@@ -303,9 +427,11 @@ pub(super) fn told(found: &MergeConflicts) -> Vec<i64> {
 #[test]
 fn random_branches_come_to_what_their_rows_and_cells_say() {
     let histories = prop::collection::vec(steps(), 1..25);
-    let merges = std::cell::Cell::new(0);
+    let merges = std::cell::Cell::new([0, 0]);
     proptest!(cases(40), |(history in histories, copies in any::<bool>())| {
-        merges.set(merges.get() + paused(run(&history, copies)));
+        let (sum, more) = (merges.get(), paused(run(&history, copies)));
+        merges.set([0, 1].map(|at| sum[at] + more[at]));
     });
-    assert!(merges.get() > 20, "{} merges", merges.get());
+    let [merges, related] = merges.get();
+    assert!(merges > 20 && related > 4, "{merges} merges, {related} after picks");
 }

@@ -365,3 +365,118 @@ fn a_transaction_that_wrote_rows_without_a_column_that_is_back_is_a_conflict() {
         assert_eq!(state(&lake, "main").await, without(&[2]));
     });
 }
+
+/// A row without a value of the column stands where theirs has it no more, and is written there alone.
+#[test]
+fn a_compaction_that_is_taken_back_after_a_column_came_back_loses_no_row() {
+    paused(async {
+        for (updates, older) in [(false, true), (true, true), (false, false), (true, false)] {
+            let (_, lake) = tens().await;
+            // Without rows from before, and with some that have values of the column.
+            if !older {
+                change(&lake, async |on| on.delete("t", col("u").ge(0)).await.map(drop).unwrap()).await;
+            }
+            change(&lake, async |on| {
+                on.alter_table("t").add_column(column("c", PrimitiveType::Long)).await.map(drop).unwrap()
+            })
+            .await;
+            if older {
+                change(&lake, async |on| on.update("t", col("u").lt(2)).set("c", 5).await.map(drop).unwrap())
+                    .await;
+            }
+            change(&lake, async |on| on.alter_table("t").drop_column("c").await.map(drop).unwrap()).await;
+            for u in [20, 21] {
+                change(&lake, async |on| on.append("t", rows(&[(u, 1, 1)])).await.map(drop).unwrap()).await;
+            }
+            change(&lake, async |on| {
+                if updates {
+                    on.update("t", col("u").ge(20)).set("b", 1).await.map(drop).unwrap();
+                } else {
+                    on.compact("t").all().await.map(drop).unwrap();
+                }
+            })
+            .await;
+            let then = state(&lake, "main").await;
+            revert(&lake, "main~3", "main").await;
+            assert_eq!(state(&lake, "main").await, then);
+            revert(&lake, "main~", "main").await;
+            let mut expected = if older { start() } else { State::new() };
+            expected.extend([(20, (1, 1)), (21, (1, 1))]);
+            assert_eq!(state(&lake, "main").await, expected, "updated: {updates}, with older rows: {older}");
+            check_whole(&lake, "reverted").await;
+        }
+    });
+}
+
+/// Both have it and the base has not: one side kept it against the delete that the other one takes back.
+#[test]
+fn a_row_that_was_kept_against_a_delete_that_is_taken_back_is_one_row() {
+    paused(async {
+        for (whole, value, from, into) in [
+            (false, 5, "dev", "main"),
+            (false, 5, "main", "dev"),
+            (true, 5, "dev", "main"),
+            (false, 10, "dev", "main"),
+            (false, 10, "main", "dev"),
+        ] {
+            let (_, lake) = tens().await;
+            delete(&lake, "dev", 1).await;
+            set(&lake, "main", 1, "a", 5).await;
+            set(&lake, "main", 1, "a", value).await;
+            set(&lake, "main", 1, "b", 7).await;
+            let keep = lake.merge("dev").into("main");
+            let keep = if whole { keep.take("t", Side::Ours) } else { keep.rows("t", Side::Ours) };
+            keep.await.unwrap().committed().unwrap();
+            set(&lake, "main", 1, "b", 100).await;
+            revert(&lake, "dev", "dev").await;
+            let mut expected = start();
+            if value == 5 {
+                let found = conflicts(&lake, from, into).await;
+                let [told] = &found.rows[..] else { panic!("{found}") };
+                assert!(triples(&told.base).is_empty());
+                let kept = if from == "dev" { &told.ours } else { &told.theirs };
+                assert_eq!(triples(kept), [(1, 5, 100)]);
+                lake.merge(from).into(into).rows("t", Side::Ours).await.unwrap().committed().unwrap();
+                expected.insert(1, (if into == "main" { 5 } else { 10 }, 100));
+            } else {
+                merge(&lake, from, into).await;
+            }
+            assert_eq!(state(&lake, into).await, expected, "{whole} {value} {from}");
+            check_whole(&lake, "merged").await;
+        }
+    });
+}
+
+/// The branch has had the row all along.
+#[test]
+fn a_picked_revert_of_a_delete_that_the_branch_never_had_is_one_row() {
+    paused(async {
+        for (on_main, on_dev) in [(Some(5), None), (None, Some(8)), (None, None), (Some(8), Some(8))] {
+            let (_, lake) = tens().await;
+            if let Some(value) = on_dev {
+                set(&lake, "dev", 1, "a", value).await;
+            }
+            delete(&lake, "dev", 1).await;
+            revert(&lake, "dev", "dev").await;
+            if let Some(value) = on_main {
+                set(&lake, "main", 1, "a", value).await;
+            }
+            let outcome = lake.cherry_pick("dev").on("main").await.unwrap();
+            if on_main == on_dev {
+                assert!(!matches!(outcome, Merged::Conflicts(_)), "{outcome:?}");
+            } else {
+                let Merged::Conflicts(found) = outcome else { panic!("{on_main:?} {on_dev:?}") };
+                let [told] = &found.rows[..] else { panic!("{found}") };
+                assert_eq!(triples(&told.ours), [(1, on_main.unwrap_or(10), 100)]);
+                assert_eq!(triples(&told.theirs), [(1, on_dev.unwrap_or(10), 100)]);
+            }
+            let expected = on_main.map_or_else(start, |value| {
+                let mut expected = start();
+                expected.insert(1, (value, 100));
+                expected
+            });
+            assert_eq!(state(&lake, "main").await, expected);
+            check_whole(&lake, "picked").await;
+        }
+    });
+}

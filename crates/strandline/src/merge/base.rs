@@ -1,0 +1,249 @@
+//! The base of a merge of branches: the commit that both come from, or one that is made for the merge of all that both have [MRG-1, MRG-2, MRG-11].
+//!
+//! Invariants: a base that is made has what each of several last common commits has, and what was picked into both sides, done to that in
+//! the order in which it came; it is stored nowhere but for rows that were put together of cells. What nobody can tell is refused and never left out.
+//! What does not belong here: what is merged upon it (`bring`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strandline_format::{
+    CommitProperties, Era, HistoryEntry, MergedCommit, PropertyKey, PropertyValue, TableId, TxnId,
+};
+
+use crate::commit::build::{Identity, Label, Tip, build};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::{Commit, Ref};
+use crate::merge::bring::{Act, Bringing, Brought, Upon};
+use crate::merge::choices::Choices;
+use crate::merge::copies::{Copies, OnBoth, PICKED, Told, pick_key};
+use crate::merge::kin::{Kin, Stands, own_entry};
+use crate::snapshot::Snapshot;
+use crate::tree::Trees;
+
+/// Where the base stands, and in whose numbers it counts.
+#[derive(Clone, Debug)]
+pub(super) enum Base {
+    Ours,
+    Theirs,
+    /// On another line, of which both sides have it.
+    Elsewhere(Commit),
+}
+
+/// A base, and how the versions stand to each other beside it.
+pub(super) struct Based {
+    pub(super) kin: Kin,
+    pub(super) commit: Commit,
+    pub(super) stands: Base,
+    /// Through what it is read, if it was made.
+    pub(super) trees: Option<Arc<Trees>>,
+}
+
+/// A base in the making: the versions that were made of it, upon a commit that stands somewhere.
+struct Making<'a> {
+    kin: &'a Kin,
+    ours: &'a Ref,
+    era: Era,
+    on: HistoryEntry,
+    made: Vec<HistoryEntry>,
+    tip: Tip,
+}
+
+/// The base of a merge of a version into ours, as they are related. Requests: those of [`Kin::ancestors`] and [`Kin::copies`]; if it has to be made, those of a
+/// merge for each commit of which it is.
+pub(super) async fn base_of(kin: Kin, ours: &Ref, era: Era) -> Result<Based> {
+    let bases = last_common(&kin).await?;
+    let copies = copies(&kin).await?;
+    if let ([base], []) = (&bases[..], &copies[..]) {
+        let commit = kin.commit(base).await?;
+        let stands = match kin.stands(base) {
+            Stands::Ours => Base::Ours,
+            Stands::Theirs | Stands::Both => Base::Theirs,
+            Stands::Elsewhere => Base::Elsewhere(commit.clone()),
+        };
+        return Ok(Based { kin, commit, stands, trees: None });
+    }
+    let Making { on, made, tip, .. } = made(&kin, ours, (&bases, &copies), era).await?;
+    let trees = tip.snapshot.trees;
+    let kin = kin.beside(&trees, &on, made);
+    Ok(Based { kin, commit: tip.commit.clone(), stands: Base::Elsewhere(tip.commit), trees: Some(trees) })
+}
+
+/// What several last common ancestors come to together, and what both sides have picked upon that, as commits that are stored nowhere: the base of a
+/// merge must have what each of them has [MRG-2, MRG-11].
+fn made<'a>(
+    kin: &'a Kin,
+    ours: &'a Ref,
+    (bases, copies): (&'a [HistoryEntry], &'a [OnBoth]),
+    era: Era,
+) -> BoxFuture<'a, Result<Making<'a>>> {
+    async move {
+        // One of our own line first, on which all else is counted.
+        let (own, others): (Vec<_>, Vec<_>) = bases.iter().partition(|base| kin.stands(base) == Stands::Ours);
+        let mut bases = own.into_iter().chain(others);
+        let on = bases.next().ok_or_else(unrelated)?;
+        let at = Ref::on(Arc::clone(ours.line()), kin.commit(on).await?);
+        let tip = Tip { commit: at.commit().clone(), snapshot: at.snapshot().clone() };
+        let mut making = Making { kin, ours, era, on: on.clone(), made: Vec::new(), tip };
+        for base in bases {
+            let at = Ref::on(Arc::clone(ours.line()), kin.commit(base).await?);
+            Box::pin(making.join(&at)).await?;
+        }
+        for copy in copies {
+            Box::pin(making.pick(copy)).await?;
+        }
+        Ok(making)
+    }
+    .boxed()
+}
+
+impl Making<'_> {
+    /// One more commit, merged into what there is.
+    async fn join(&mut self, other: &Ref) -> Result<()> {
+        let one = self.at(&self.tip.commit);
+        let txn = TxnId::of_key(&format!("{} and {}", one.commit().hash(), other.commit().hash()));
+        let bringing = Bringing { act: Act::Merge(other.clone()), choices: Choices::default() };
+        let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
+        let work = match Box::pin(bringing.upon(&upon)).await? {
+            Brought::Done(work) => work,
+            Brought::Nothing => return Ok(()),
+            Brought::Disagreed(_) => {
+                let message = format!(
+                    "the branches have two last commits in common, {} (version {}) and {} (version {}), that disagree with each other, so that nobody can tell what was done since: pick the commits that are missing one by one",
+                    one.commit().hash(),
+                    one.version(),
+                    other.commit().hash(),
+                    other.version()
+                );
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        };
+        let merged = MergedCommit { seq: other.version(), commit: other.commit().object() };
+        let identity = Identity { txn, keyed: false, era: self.era, merged: Some(merged) };
+        self.go_on(&work, identity, &Label::default()).await
+    }
+
+    /// What both sides have picked, picked. A cell that it changed is as it made it, whatever stood there before; of a table that disagrees in
+    /// more than its rows nothing is taken, and neither of one that only one of the sides got something of.
+    async fn pick(&mut self, copy: &OnBoth) -> Result<()> {
+        let source = copy.source();
+        let before = self.kin.before(source).await?;
+        let (one, commit, before) = (self.at(&self.tip.commit), self.at(source), self.at(&before));
+        let txn = TxnId::of_key(&pick_key(copy.copies.origin));
+        let both = Copies::changed_by_both(&copy.ours, &copy.theirs);
+        let mut left: BTreeSet<TableId> = source
+            .changes()
+            .iter()
+            .map(|change| change.table)
+            .filter(|table| !both.contains(table))
+            .collect();
+        let work = loop {
+            let choices = Choices { of_base: Some(left.clone()), ..Choices::default() };
+            let act = Act::Pick { commit: commit.clone(), before: before.clone() };
+            let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
+            let found = match Box::pin(Bringing { act, choices }.upon(&upon)).await? {
+                Brought::Done(work) => break work,
+                Brought::Nothing => return Ok(()),
+                Brought::Disagreed(found) => found,
+            };
+            let before = left.len();
+            left.extend(found.conflicts.iter().filter_map(|conflict| conflict.table));
+            if left.len() == before {
+                let what = found.conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                return Err(copy.refused(&format!("cannot be done to what both sides come from ({what})")));
+            }
+        };
+        let mut properties = CommitProperties::default();
+        properties.set(PropertyKey::new(PICKED)?, PropertyValue::new(copy.copies.origin.to_string())?)?;
+        let identity = Identity { txn, keyed: true, era: self.era, merged: None };
+        self.go_on(&work, identity, &Label { properties, ..Label::default() }).await
+    }
+
+    /// The version that a work comes to, without storing it.
+    async fn go_on(
+        &mut self,
+        work: &crate::transaction::work::Work,
+        identity: Identity,
+        label: &Label,
+    ) -> Result<()> {
+        let runtime = self.ours.lake().storage().runtime();
+        self.tip = build(work, &self.tip, identity, label, runtime).await?.tip;
+        self.made.push(own_entry(&self.tip.commit));
+        Ok(())
+    }
+
+    /// A commit to be read by what is at hand.
+    fn at(&self, commit: &Commit) -> Ref {
+        let snapshot =
+            Snapshot { catalog: Arc::new(commit.node().catalog.clone()), ..self.tip.snapshot.clone() };
+        Ref::read_by(Arc::clone(self.ours.line()), commit.clone(), snapshot)
+    }
+}
+
+impl OnBoth {
+    /// The commit whose changes are picked: where it was committed first, if that is on one of the sides; else the same on both whichever is ours.
+    fn source(&self) -> &Commit {
+        let both = [&self.ours, &self.theirs];
+        let first = both.into_iter().find(|commit| commit.hash() == self.copies.origin);
+        first.unwrap_or(if self.ours.hash() < self.theirs.hash() { &self.ours } else { &self.theirs })
+    }
+
+    fn refused(&self, why: &str) -> Error {
+        let message = format!(
+            "commit {} (version {}) was picked as {} (version {}), which {why}: pick the other commits one by one as well",
+            self.theirs.hash(),
+            self.theirs.version(),
+            self.ours.hash(),
+            self.ours.version()
+        );
+        Error::new(ErrorKind::Unsupported, message)
+    }
+}
+
+/// What both sides have picked, or one from the other [MRG-11]. Refused is what was picked without a record of its numbers.
+async fn copies(kin: &Kin) -> Result<Vec<OnBoth>> {
+    let copies = kin.on_both().await?;
+    for copy in &copies {
+        let tables = Copies::changed_by_both(&copy.ours, &copy.theirs);
+        let is_unknown = |table: &TableId| {
+            [&copy.ours, &copy.theirs]
+                .into_iter()
+                .any(|commit| matches!(copy.copies.told(commit, *table), Told::Unknown))
+        };
+        if tables.iter().any(is_unknown) {
+            return Err(
+                copy.refused("does not say which of its rows are which, so that they would be there twice")
+            );
+        }
+    }
+    Ok(copies)
+}
+
+/// The commits that both come from and no other such commit does, of which there is one as a rule [MRG-1, MRG-2].
+async fn last_common(kin: &Kin) -> Result<Vec<HistoryEntry>> {
+    let ancestors = kin.ancestors().await?;
+    if let Some(lost) = ancestors.lost.first() {
+        let message = format!(
+            "commit {} (version {} of its branch) was merged since the branches last met and is not kept any more, so that nobody can tell what they have in common: pick the commits that are missing one by one",
+            lost.commit.hash, lost.seq
+        );
+        return Err(Error::new(ErrorKind::SnapshotExpired, message));
+    }
+    if let Some(lost) = kin.copies(false).await?.lost.first() {
+        let message = format!(
+            "commit {} (version {}), which was picked or may be a pick, is not kept any more, so that nobody can tell which of its rows are which: pick the commits that are missing one by one",
+            lost.commit.hash, lost.seq
+        );
+        return Err(Error::new(ErrorKind::SnapshotExpired, message));
+    }
+    if ancestors.bases.is_empty() {
+        return Err(unrelated());
+    }
+    Ok(ancestors.bases.clone())
+}
+
+fn unrelated() -> Error {
+    Error::new(ErrorKind::InvalidInput, "the two versions share no history: they are not of one lake")
+}

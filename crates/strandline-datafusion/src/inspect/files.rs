@@ -1,8 +1,7 @@
 //! `t$files`: the data files of a table.
 
 use datafusion::arrow::array::RecordBatch;
-use futures::StreamExt;
-use futures::stream;
+use futures::{StreamExt, TryStreamExt, stream};
 use strandline::format::{Deletes, FileEntry, ObjectPath, Scalar, SplitValues};
 use strandline::{Result, Table};
 
@@ -10,25 +9,15 @@ use super::Told;
 use super::columns::{batch, maybe_numbers, maybe_texts, numbers, texts};
 use super::listing::Listing;
 
-/// How many files are told of in one batch.
-const BATCH: usize = 8192;
-
 pub(super) fn listing(what: String, told: Told, table: Table) -> Result<Listing> {
     let empty = files(&table, &[])?;
     Ok(Listing::new(what, &empty, move |moments| {
         let (told, table) = (told.clone(), table.clone());
         let read = async move {
-            let found = async {
-                let table = told.table(&moments, &table).await?;
-                Result::Ok((table.files().await?, table))
-            };
-            let batches = match found.await {
-                Ok((found, table)) => found.chunks(BATCH).map(|chunk| files(&table, chunk)).collect(),
-                Err(error) => vec![Err(error)],
-            };
-            stream::iter(batches)
+            let table = told.table(&moments, &table).await?;
+            Result::Ok(table.file_stream().map(move |found| files(&table, &found?)))
         };
-        stream::once(read).flatten().boxed()
+        stream::once(read).try_flatten().boxed()
     }))
 }
 

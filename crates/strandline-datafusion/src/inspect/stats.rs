@@ -1,8 +1,7 @@
 //! `t$stats`: what is known of each column of each file.
 
 use datafusion::arrow::array::RecordBatch;
-use futures::StreamExt;
-use futures::stream;
+use futures::{StreamExt, TryStreamExt, stream};
 use strandline::format::{FieldId, FieldStats, FileEntry};
 use strandline::{Result, Table};
 
@@ -27,19 +26,14 @@ pub(super) fn listing(what: String, told: Told, table: Table) -> Result<Listing>
     Ok(Listing::new(what, &empty, move |moments| {
         let (told, table) = (told.clone(), table.clone());
         let read = async move {
-            let found = async {
-                let table = told.table(&moments, &table).await?;
-                Result::Ok((table.files().await?, table))
-            };
-            let batches = match found.await {
-                Ok((found, table)) => {
-                    found.chunks(FILES).map(|chunk| known(&of_files(&table, chunk))).collect()
-                }
-                Err(error) => vec![Err(error)],
-            };
-            stream::iter(batches)
+            let table = told.table(&moments, &table).await?;
+            let batches = table.file_stream().map_ok(move |found| {
+                let some = found.chunks(FILES).map(|chunk| known(&of_files(&table, chunk)));
+                stream::iter(some.collect::<Vec<_>>())
+            });
+            Result::Ok(batches.try_flatten())
         };
-        stream::once(read).flatten().boxed()
+        stream::once(read).try_flatten().boxed()
     }))
 }
 

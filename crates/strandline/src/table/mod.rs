@@ -9,6 +9,7 @@ mod state;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use strandline_format::{
     Constraint, FieldId, FileEntry, Layout, Schema, SortOrder, Split, TableId, TableProperties, Timestamp,
     Totals,
@@ -187,6 +188,13 @@ impl Table {
     pub async fn files(&self) -> Result<Vec<FileEntry>> {
         self.note_all();
         Arc::clone(&self.state.trees).collect(&self.state.table.files, &All).await
+    }
+
+    /// The same, some at a time: memory for the references to the leaves of their tree, and at most 16 leaves. The stream keeps nothing of this handle.
+    pub fn file_stream(&self) -> BoxStream<'static, Result<Vec<FileEntry>>> {
+        self.note_all();
+        let batches = Arc::clone(&self.state.trees).walk(self.state.table.files.clone());
+        batches.map_ok(|batch| batch.entries().collect()).boxed()
     }
 
     /// Whatever tells of all rows counts as a scan of them [REB-12].

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use strandline_format::Mask;
 use strandline_format::tree::{Children, Columns, Edit, Node, NodeRef, Root, TreeKind};
 
 use crate::error::{Error, Result};
-use crate::tree::{FETCHES, Select, Trees};
+use crate::tree::{All, FETCHES, Select, Trees};
 
 /// Some entries of a walk, in the order of their keys.
 ///
@@ -72,6 +72,24 @@ impl Trees {
         stream::iter(small).chain(large)
     }
 
+    /// All entries, as [`Trees::scan`] gives them, for whoever keeps the stream and nothing else.
+    pub(crate) fn walk<K: TreeKind>(self: Arc<Self>, root: Root<K>) -> BoxStream<'static, Result<Batch<K>>> {
+        if root.level() == 0 {
+            let small = (!root.edits().is_empty()).then(|| Ok(Batch::of(Arc::clone(root.puts()), &All)));
+            return stream::iter(small).boxed();
+        }
+        let leaves = async move {
+            let leaves = self.leaves(&root, &All).await?;
+            let of = leaves.len();
+            let read = move |stretch| {
+                let trees = Arc::clone(&self);
+                async move { trees.read_stretch(stretch, of, &All).await }
+            };
+            Ok::<_, Error>(stream::iter(stretches(&root, leaves)).map(read).buffered(FETCHES))
+        };
+        stream::once(leaves).try_flatten().boxed()
+    }
+
     /// All entries of interest, as rows.
     ///
     /// # Errors
@@ -112,22 +130,27 @@ impl Trees {
         select: &'a S,
     ) -> impl Stream<Item = Result<Batch<K>>> + Send + 'a {
         let of = leaves.len();
-        let read = move |stretch: Stretch<K>| async move {
-            let entries = match stretch.leaf {
-                None => stretch.edits.into_iter().filter_map(|(_, edit)| edit).collect(),
-                Some(reference) => match self.node(0, reference, of).await?.1 {
-                    Node::Leaf(columns) if stretch.edits.is_empty() => {
-                        return Ok(Batch::of(Arc::new(columns), select));
-                    }
-                    Node::Leaf(columns) => {
-                        strandline_format::tree::apply::<K>(columns.items(), stretch.edits)
-                    }
-                    Node::Inner(..) => return Err(not_inner(0)),
-                },
-            };
-            Ok(Batch::of(Arc::new(K::Columns::from_items(&entries)), select))
-        };
+        let read = move |stretch| self.read_stretch(stretch, of, select);
         stream::iter(stretches(root, leaves)).map(read).buffered(FETCHES)
+    }
+
+    async fn read_stretch<K: TreeKind>(
+        &self,
+        stretch: Stretch<K>,
+        of: usize,
+        select: &impl Select<K>,
+    ) -> Result<Batch<K>> {
+        let entries = match stretch.leaf {
+            None => stretch.edits.into_iter().filter_map(|(_, edit)| edit).collect(),
+            Some(reference) => match self.node(0, reference, of).await?.1 {
+                Node::Leaf(columns) if stretch.edits.is_empty() => {
+                    return Ok(Batch::of(Arc::new(columns), select));
+                }
+                Node::Leaf(columns) => strandline_format::tree::apply::<K>(columns.items(), stretch.edits),
+                Node::Inner(..) => return Err(not_inner(0)),
+            },
+        };
+        Ok(Batch::of(Arc::new(K::Columns::from_items(&entries)), select))
     }
 }
 

@@ -3,26 +3,29 @@
 //! A column of UUIDs has bytes of fixed length for DataFusion, which compares them with no text and makes no text of; `to_uuid` reads any text as one. A time is of
 //! nanoseconds for it, which end in 2262, while a column of microseconds goes on. So the rule [`AsCompared`] reads texts as what the column
 //! beside them is. Invariants: a text that is no UUID is an error; what nanoseconds hold is as it was. What does
-//! not belong here: texts that come into a column (`write::given`), and decimals beside doubles (`numbers`).
+//! not belong here: texts that come into a column (`write::given`), decimals beside doubles (`numbers`), and dates beside times (`times`).
 
 mod numbers;
+mod times;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, FixedSizeBinaryBuilder, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::DmlStatement;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, WriteOp, cast, create_udf,
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, TypeSignature, Volatility, WriteOp,
+    col, create_udf,
 };
 use datafusion::optimizer::AnalyzerRule;
 use strandline::ErrorKind;
@@ -136,11 +139,9 @@ impl AnalyzerRule for AsCompared {
             return Ok(plan);
         }
         plan.transform_up_with_subqueries(|plan| {
-            let (plan, is_joined) = numbers::joined(plan);
-            let has_doubles = numbers::has_doubles(&plan)?;
-            let has_times = has_times(&plan)?;
-            let is_concerned =
-                |schema: &DFSchema| is_concerned(schema, has_doubles) || (has_times && has_dates(schema));
+            let (plan, is_joined) = joined(plan)?;
+            let own = Kinds::in_expressions(&plan)?;
+            let is_concerned = |schema: &DFSchema| own.and(schema).are_compared();
             let schema = match &plan {
                 LogicalPlan::Dml(dml) => match of_merge(dml)? {
                     Some(schema) => is_concerned(&schema).then_some(schema),
@@ -151,8 +152,8 @@ impl AnalyzerRule for AsCompared {
                 }
                 plan => {
                     let inputs = plan.inputs();
-                    let is_concerned = inputs.iter().any(|input| is_concerned(input.schema()));
-                    is_concerned.then(|| merge_schema(&inputs))
+                    let kinds = inputs.iter().fold(own, |kinds, input| kinds.and(input.schema()));
+                    kinds.are_compared().then(|| merge_schema(&inputs))
                 }
             };
             let names = NamePreserver::new(&plan);
@@ -173,47 +174,118 @@ impl AnalyzerRule for AsCompared {
 
 /// Whether there is anything in a plan that may be read otherwise.
 fn has_concern(plan: &LogicalPlan) -> Result<bool> {
-    let next = |found| if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue };
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        let has_doubles = numbers::has_doubles(node)?;
-        found = match node {
-            // Its target is not among its inputs.
-            LogicalPlan::Dml(dml) => matches!(dml.op, WriteOp::MergeInto(_)),
-            LogicalPlan::TableScan(scan) => is_concerned(&scan.projected_schema, has_doubles),
-            node => node.inputs().iter().any(|input| is_concerned(input.schema(), has_doubles)),
-        };
-        found = found || has_times(node)?;
-        Ok(next(found))
+        let own = Kinds::in_expressions(node)?;
+        found = own.has_nanoseconds
+            || match node {
+                // Its target is not among its inputs.
+                LogicalPlan::Dml(dml) => matches!(dml.op, WriteOp::MergeInto(_)),
+                LogicalPlan::TableScan(scan) => own.and(&scan.projected_schema).are_compared(),
+                node => {
+                    node.inputs().iter().fold(own, |kinds, input| kinds.and(input.schema())).are_compared()
+                }
+            };
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
 }
 
-/// Whether something becomes a time of nanoseconds in a plan's own expressions.
-fn has_times(plan: &LogicalPlan) -> Result<bool> {
-    let is_time = |part: &Expr| matches!(part, Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)));
-    let mut has = false;
-    plan.apply_expressions(|expr| {
-        has = expr.exists(|part| Ok(is_time(part)))?;
-        Ok(if has { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    Ok(has)
+/// Which kinds of values there are. Of most queries none is beside another one, and schemas take long to be put together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kinds {
+    /// What is read whatever it is beside.
+    has_own: bool,
+    has_decimals: bool,
+    has_doubles: bool,
+    has_dates: bool,
+    has_times: bool,
+    /// Whether something becomes a time of nanoseconds.
+    has_nanoseconds: bool,
 }
 
-fn has_dates(schema: &DFSchema) -> bool {
-    schema.fields().iter().any(|field| *field.data_type() == DataType::Date32)
+impl Kinds {
+    /// Those of a node's own expressions, besides its columns.
+    fn in_expressions(plan: &LogicalPlan) -> Result<Self> {
+        let mut kinds = Self::default();
+        let inputs = plan.inputs();
+        let columns = inputs.iter().fold(Self::default(), |kinds, input| kinds.and(input.schema()));
+        plan.apply_expressions(|expr| {
+            expr.apply(|part| {
+                match part {
+                    Expr::Literal(value, _) => kinds.add(&value.data_type()),
+                    Expr::Cast(cast) => {
+                        let ty = cast.field.data_type();
+                        kinds.has_nanoseconds |= matches!(ty, DataType::Timestamp(TimeUnit::Nanosecond, _));
+                        kinds.add(ty);
+                    }
+                    Expr::InSubquery(InSubquery { subquery, .. })
+                    | Expr::SetComparison(SetComparison { subquery, .. })
+                    | Expr::ScalarSubquery(subquery) => kinds.add(value_of(subquery).1.data_type()),
+                    // What a function gives takes longer to be found.
+                    Expr::ScalarFunction(_) if columns.has_decimals || columns.has_dates => {
+                        let ty = match inputs.as_slice() {
+                            [input] => part.get_type(input.schema()).ok(),
+                            _ => None,
+                        };
+                        match ty {
+                            Some(ty) => kinds.add(&ty),
+                            None => (kinds.has_doubles, kinds.has_times) = (true, true),
+                        }
+                    }
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(kinds)
+    }
+
+    fn add(&mut self, ty: &DataType) {
+        self.has_decimals |= ty.is_decimal();
+        self.has_doubles |= ty.is_floating();
+        self.has_dates |= *ty == DataType::Date32;
+        self.has_times |= matches!(ty, DataType::Timestamp(..));
+    }
+
+    /// These and those of columns.
+    fn and(mut self, schema: &DFSchema) -> Self {
+        for field in schema.fields() {
+            let ty = field.data_type();
+            self.has_own |= ty.is_floating()
+                || matches!(
+                    ty,
+                    DataType::Timestamp(TimeUnit::Microsecond, _)
+                        | DataType::FixedSizeBinary(BYTES)
+                        | DataType::Time64(TimeUnit::Microsecond)
+                );
+            self.add(ty);
+        }
+        self
+    }
+
+    /// Whether there may be something to read.
+    fn are_compared(self) -> bool {
+        self.has_own || (self.has_decimals && self.has_doubles) || (self.has_dates && self.has_times)
+    }
 }
 
-/// Whether there are columns beside which something is read. Of most queries there are none, and schemas take long to be put together.
-fn is_concerned(schema: &DFSchema, has_doubles: bool) -> bool {
-    let is = |ty: &DataType| match ty {
-        DataType::Timestamp(TimeUnit::Microsecond, _)
-        | DataType::FixedSizeBinary(BYTES)
-        | DataType::Time64(TimeUnit::Microsecond) => true,
-        ty if ty.is_decimal() => has_doubles,
-        ty => ty.is_floating(),
-    };
-    schema.fields().iter().any(|field| is(field.data_type()))
+/// A join whose sides are equal in values of two kinds, as one by values of one kind; whether it is one.
+fn joined(plan: LogicalPlan) -> Result<(LogicalPlan, bool)> {
+    let LogicalPlan::Join(mut join) = plan else { return Ok((plan, false)) };
+    let mut changed = false;
+    for (left, right) in &mut join.on {
+        let (Ok(of_left), Ok(of_right)) =
+            (left.get_type(join.left.schema()), right.get_type(join.right.schema()))
+        else {
+            continue;
+        };
+        if of_left != of_right {
+            let both = merge_schema(&[join.left.as_ref(), join.right.as_ref()]);
+            changed |= read_together(&mut [left, right], &both)?;
+        }
+    }
+    Ok((LogicalPlan::Join(join), changed))
 }
 
 /// What the expressions of a MERGE are of: its source, and its target, which is not among its inputs. `None` for other statements.
@@ -239,7 +311,7 @@ fn read(expr: Expr, schema: Option<&DFSchema>) -> Result<Transformed<Expr>> {
 fn read_cast(cast: Cast) -> Transformed<Expr> {
     let ty = cast.field.data_type();
     let is_time = matches!(ty, DataType::Timestamp(TimeUnit::Nanosecond, _));
-    match is_time.then(|| beyond(&cast.expr, ty)).flatten() {
+    match is_time.then(|| times::beyond(&cast.expr, ty)).flatten() {
         Some(time) => Transformed::yes(time),
         None => Transformed::no(Expr::Cast(cast)),
     }
@@ -249,8 +321,8 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if op.supports_propagation() => {
             let changed = read_beside(&left, &mut [right.as_mut()], schema)?
-                || read_beside(&right, &mut [left.as_mut()], schema)?
-                || read_together(&mut [left.as_mut(), right.as_mut()], schema)?;
+                | read_beside(&right, &mut [left.as_mut()], schema)?
+                | read_together(&mut [left.as_mut(), right.as_mut()], schema)?;
             let compared = BinaryExpr { left, op, right };
             Ok(match numbers::among_zeros(&compared, schema)? {
                 Some(among) => Transformed::yes(among),
@@ -258,7 +330,7 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             })
         }
         Expr::InList(InList { mut expr, mut list, negated }) => {
-            let changed = read_beside(&expr, &mut list.iter_mut().collect::<Vec<_>>(), schema)? || {
+            let changed = read_beside(&expr, &mut list.iter_mut().collect::<Vec<_>>(), schema)? | {
                 let mut sides: Vec<&mut Expr> = std::iter::once(expr.as_mut()).chain(&mut list).collect();
                 read_together(&mut sides, schema)?
             };
@@ -268,9 +340,23 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::Between(Between { mut expr, negated, mut low, mut high }) => {
             let changed = read_beside(&expr, &mut [low.as_mut(), high.as_mut()], schema)?
-                || read_together(&mut [expr.as_mut(), low.as_mut(), high.as_mut()], schema)?;
+                | read_together(&mut [expr.as_mut(), low.as_mut(), high.as_mut()], schema)?;
             let between = Expr::Between(Between { expr, negated, low, high });
             Ok(if changed { Transformed::yes(between) } else { Transformed::no(between) })
+        }
+        Expr::InSubquery(InSubquery { mut expr, mut subquery, negated }) => {
+            let changed = read_asked(&mut expr, &mut subquery, schema)?;
+            let among = Expr::InSubquery(InSubquery { expr, subquery, negated });
+            Ok(Transformed::new_transformed(among, changed))
+        }
+        Expr::SetComparison(SetComparison { mut expr, mut subquery, op, quantifier }) => {
+            let changed = read_asked(&mut expr, &mut subquery, schema)?;
+            let compared = Expr::SetComparison(SetComparison { expr, subquery, op, quantifier });
+            Ok(Transformed::new_transformed(compared, changed))
+        }
+        Expr::ScalarFunction(mut function) if function.func.name() == "nullif" => {
+            let changed = read_together(&mut function.args.iter_mut().collect::<Vec<_>>(), schema)?;
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
         }
         Expr::Case(mut case) => {
             let whens = case.when_then_expr.iter_mut().map(|(when, _)| when.as_mut());
@@ -303,16 +389,6 @@ fn text(expr: &Expr) -> Option<&ScalarValue> {
     }
 }
 
-/// A time that a text is, of microseconds if nanoseconds do not hold it.
-fn beyond(expr: &Expr, ty: &DataType) -> Option<Expr> {
-    let (DataType::Timestamp(_, zone), Some(text)) = (ty, text(expr)) else { return None };
-    let of = |unit| text.cast_to(&DataType::Timestamp(unit, zone.clone())).ok();
-    match of(TimeUnit::Nanosecond) {
-        Some(_) => None,
-        None => of(TimeUnit::Microsecond).map(|time| Expr::Literal(time, None)),
-    }
-}
-
 /// Reads what stands beside a column as what the column is; whether it did.
 fn read_beside(column: &Expr, others: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
     if !matches!(column, Expr::Column(_)) {
@@ -320,7 +396,7 @@ fn read_beside(column: &Expr, others: &mut [&mut Expr], schema: &DFSchema) -> Re
     }
     let field = column.to_field(schema)?.1;
     match field.data_type() {
-        ty @ DataType::Timestamp(TimeUnit::Microsecond, _) => read_times(ty, others, schema),
+        ty @ DataType::Timestamp(TimeUnit::Microsecond, _) => Ok(times::read_texts(ty, others)),
         _ if is_uuid(&field) => read_uuids(others),
         _ => Ok(false),
     }
@@ -328,91 +404,43 @@ fn read_beside(column: &Expr, others: &mut [&mut Expr], schema: &DFSchema) -> Re
 
 /// Reads what is compared as what all of it has in common; whether it did.
 fn read_together(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
-    Ok(numbers::read(sides, schema)? || read_clocks(sides, schema)? || read_dates(sides, schema)?)
+    Ok(numbers::read(sides, schema)?
+        || times::read_clocks(sides, schema)?
+        || times::read_dates(sides, schema)?
+        || times::read_written(sides, schema)?)
 }
 
-/// Times of day of two precisions, of which DataFusion finds no common one.
-fn read_clocks(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
-    let types = sides.iter().map(|side| side.get_type(schema)).collect::<Result<Vec<_>>>()?;
-    let (coarse, fine) = (DataType::Time64(TimeUnit::Microsecond), DataType::Time64(TimeUnit::Nanosecond));
-    if !types.contains(&coarse) || !types.contains(&fine) {
+/// The values of a query, and what is compared with them.
+fn read_asked(expr: &mut Expr, subquery: &mut Subquery, schema: &DFSchema) -> Result<bool> {
+    // A name that nothing around the query has.
+    const VALUE: &str = "strandline:value";
+    let (column, field) = value_of(subquery);
+    let (column, name) = (Expr::Column(column), field.name().clone());
+    let named = Field::new(VALUE, field.data_type().clone(), field.is_nullable());
+    let named = DFSchema::from_unqualified_fields(vec![named].into(), HashMap::new())?;
+    let mut value = col(Column::new_unqualified(VALUE));
+    let before = value.clone();
+    if !read_together(&mut [expr, &mut value], &schema.join(&named)?)? {
         return Ok(false);
     }
-    for (side, ty) in sides.iter_mut().zip(&types) {
-        if *ty == coarse {
-            **side = cast(side.clone(), fine.clone());
-        }
+    if value != before {
+        let value = value.transform_up(|part| {
+            Ok(match part == before {
+                true => Transformed::yes(column.clone()),
+                false => Transformed::no(part),
+            })
+        })?;
+        let query = LogicalPlan::clone(&subquery.subquery);
+        subquery.subquery =
+            Arc::new(LogicalPlanBuilder::from(query).project([value.data.alias(name)])?.build()?);
     }
     Ok(true)
 }
 
-/// Reads times that are written out beside dates as dates, or else both as of microseconds, which every date has: DataFusion makes nanoseconds of
-/// the dates.
-fn read_dates(compared: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
-    const NANOS: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
-    const MICROS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
-    let types = compared.iter().map(|expr| expr.get_type(schema)).collect::<Result<Vec<_>>>()?;
-    if !types.contains(&DataType::Date32) {
-        return Ok(false);
-    }
-    let is_time = |ty: &DataType| *ty == NANOS || *ty == MICROS;
-    let times: Vec<Option<i64>> = compared.iter().map(|expr| micros(expr)).collect();
-    let written = |(ty, time): (&DataType, &Option<i64>)| !is_time(ty) || time.is_some();
-    if !types.iter().any(is_time) || !types.iter().zip(&times).all(written) {
-        return Ok(false);
-    }
-    let all_days: Option<Vec<Option<i32>>> =
-        times.iter().map(|time| time.map_or(Some(None), |time| day(time).map(Some))).collect();
-    for (at, expr) in compared.iter_mut().enumerate() {
-        let day = all_days.as_ref().and_then(|days| days.get(at).copied().flatten());
-        match (day, times.get(at).copied().flatten()) {
-            (Some(day), _) => **expr = Expr::Literal(ScalarValue::Date32(Some(day)), None),
-            (None, Some(time)) => {
-                **expr = Expr::Literal(ScalarValue::TimestampMicrosecond(Some(time), None), None);
-            }
-            (None, None) if all_days.is_none() && types.get(at) == Some(&DataType::Date32) => {
-                **expr = cast(std::mem::take(*expr), MICROS);
-            }
-            (None, None) => {}
-        }
-    }
-    Ok(true)
-}
-
-/// A time that is written out and has no nanoseconds, as microseconds.
-fn micros(expr: &Expr) -> Option<i64> {
-    let of = |scalar: ScalarValue| match scalar {
-        ScalarValue::TimestampMicrosecond(Some(time), None) => Some(time),
-        ScalarValue::TimestampNanosecond(Some(time), None) if time % 1_000 == 0 => Some(time / 1_000),
-        _ => None,
-    };
-    match expr {
-        Expr::Literal(scalar, _) => of(scalar.clone()),
-        Expr::Cast(Cast { expr, field }) if matches!(field.data_type(), DataType::Timestamp(_, None)) => {
-            of(text(expr)?.cast_to(field.data_type()).ok()?)
-        }
-        _ => None,
-    }
-}
-
-/// The day that a time begins, if it does.
-fn day(micros: i64) -> Option<i32> {
-    const DAY: i64 = 86_400_000_000;
-    (micros % DAY == 0).then(|| i32::try_from(micros / DAY).ok()).flatten()
-}
-
-/// Reads dates, and if one of them is beyond nanoseconds all texts, as times.
-fn read_times(ty: &DataType, others: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
-    let is_beyond = others.iter().any(|other| beyond(other, ty).is_some());
-    let mut changed = false;
-    for other in others {
-        let is_date = matches!(other, Expr::Column(_)) && other.get_type(schema)? == DataType::Date32;
-        if is_date || (is_beyond && text(other).is_some()) {
-            **other = cast(other.clone(), ty.clone());
-            changed = true;
-        }
-    }
-    Ok(changed)
+/// The one column of a query whose values are asked for.
+fn value_of(subquery: &Subquery) -> (Column, &FieldRef) {
+    let (qualifier, field) = subquery.subquery.schema().qualified_field(0);
+    (Column::from((qualifier, field)), field)
 }
 
 fn read_uuids(others: &mut [&mut Expr]) -> Result<bool> {

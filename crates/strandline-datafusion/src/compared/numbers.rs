@@ -5,42 +5,13 @@
 //! more digits than a DOUBLE keeps, which are decimals in the text already (`sql::exact`).
 
 use datafusion::arrow::datatypes::{DataType, i256};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 /// How many digits a DECIMAL has.
 const DIGITS: usize = 38;
-
-/// Whether a DOUBLE is written in a plan's own expressions.
-pub(super) fn has_doubles(plan: &LogicalPlan) -> Result<bool> {
-    let mut has = false;
-    plan.apply_expressions(|expr| {
-        has = expr.exists(|part| Ok(matches!(part, Expr::Literal(ScalarValue::Float64(_), _))))?;
-        Ok(if has { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    Ok(has)
-}
-
-/// A join by decimals on one side and doubles on the other as one by doubles; whether it is one.
-pub(super) fn joined(plan: LogicalPlan) -> (LogicalPlan, bool) {
-    let LogicalPlan::Join(mut join) = plan else { return (plan, false) };
-    let mut changed = false;
-    for (left, right) in &mut join.on {
-        let types = (left.get_type(join.left.schema()), right.get_type(join.right.schema()));
-        let (Ok(of_left), Ok(of_right)) = types else { continue };
-        let decimal = match (of_left.is_decimal(), of_right.is_decimal()) {
-            (true, false) if of_right.is_floating() => left,
-            (false, true) if of_left.is_floating() => right,
-            _ => continue,
-        };
-        *decimal = cast(decimal.clone(), DataType::Float64);
-        changed = true;
-    }
-    (LogicalPlan::Join(join), changed)
-}
 
 /// Reads decimals and doubles that are compared as numbers of one kind; whether there were both.
 pub(super) fn read(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
@@ -57,11 +28,6 @@ pub(super) fn read(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         let wide = |read| if is_wide { widened(read) } else { read };
         sides.iter_mut().zip(read).for_each(|(side, read)| **side = wide(read));
         return Ok(true);
-    }
-    // A constant that is calculated stays what it was: its digits are those of DECIMAL(30, 15), as if it were exact.
-    let is_calculated = |side: &Expr| written(side).is_none() && side.column_refs().is_empty();
-    if sides.iter().zip(&types).any(|(side, ty)| ty.is_floating() && is_calculated(side)) {
-        return Ok(false);
     }
     for (side, ty) in sides.iter_mut().zip(&types) {
         if ty.is_decimal() {

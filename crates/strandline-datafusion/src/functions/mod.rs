@@ -3,6 +3,9 @@
 //! They tell of the lake that is the session's default catalog; of the only one, if that is no lake. Invariant: nothing is read
 //! before rows are asked for. What does not belong here: what their columns are (`inspect`).
 
+mod as_written;
+mod over_dates;
+
 use std::sync::Arc;
 
 use datafusion::catalog::{
@@ -12,19 +15,24 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 use strandline::ErrorKind;
 
 use crate::catalog::LakeCatalog;
 use crate::error::{external, refused};
 use crate::inspect;
 use crate::sql::CHANGES;
+use as_written::AsWritten;
+
+pub(crate) use as_written::AS_WRITTEN;
 
 /// Makes the functions known to a session.
 pub(crate) fn register(ctx: &SessionContext) {
     ctx.register_udtf("lake_log", Arc::new(LakeLog));
     ctx.register_udtf("lake_refs", Arc::new(LakeRefs));
     ctx.register_udtf(CHANGES, Arc::new(TableChanges));
+    ctx.register_udf(ScalarUDF::new_from_impl(AsWritten::default()));
+    ctx.register_udf(over_dates::function());
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Numbers of more digits than a DOUBLE holds, and casts to UUID, which the planner does not know.
+//! Numbers of more digits than a DOUBLE holds, times of all years, and casts to UUID, which the planner does not know.
 //!
 //! DataFusion reads a number with a point, and one that is too large for BIGINT, as a DOUBLE, which keeps 15 digits whatever they are.
 //! Invariant: a number of more digits means what it says, as a DECIMAL; one that is larger than any DOUBLE is refused; any other is read as before. What does not belong here: what
@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, VisitMut, VisitorMut,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, TypedString, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 use strandline::{Error, ErrorKind, Result};
 
@@ -49,6 +50,11 @@ impl VisitorMut for Exact {
             *expr = call("to_uuid", vec![Expr::clone(text)]);
             return ControlFlow::Continue(());
         }
+        match expr {
+            Expr::Cast { expr, data_type, .. } => precise(data_type, text(expr)),
+            Expr::TypedString(TypedString { data_type, value, .. }) => precise(data_type, text_of(value)),
+            _ => {}
+        }
         let digits = match &*expr {
             Expr::Value(value) => match &value.value {
                 Value::Number(digits, _) => digits.clone(),
@@ -64,6 +70,29 @@ impl VisitorMut for Exact {
             *expr = cast(digits, format!("Decimal128({precision}, {scale})"));
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Makes a TIMESTAMP one of microseconds, as a column is: the planner's are of nanoseconds, which end in 2262. A text with more digits keeps them.
+fn precise(ty: &mut DataType, text: Option<&str>) {
+    if let DataType::Timestamp(digits @ None, _) = ty {
+        let fraction = text.and_then(|text| text.split_once('.')).map_or("", |(_, fraction)| fraction);
+        let written = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        *digits = Some(if written > 6 { 9 } else { 6 });
+    }
+}
+
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => text_of(value),
+        _ => None,
+    }
+}
+
+fn text_of(value: &ValueWithSpan) -> Option<&str> {
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text),
+        _ => None,
     }
 }
 
@@ -117,7 +146,8 @@ fn cast(digits: String, ty: String) -> Expr {
     call("arrow_cast", vec![text(digits), text(ty)])
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
+/// A call of a function.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
     let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),

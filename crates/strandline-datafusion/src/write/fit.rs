@@ -1,9 +1,11 @@
 //! Values on their way into a column of another type.
 //!
 //! The planner's own cast says which value does not fit, and sometimes not even that. So a function takes its place that knows the column. Invariant:
-//! it gives what the cast would. What does not belong here: whether a cast may be at all (`assign`).
+//! it gives what the cast would, but of a DOUBLE the digits that it is written with. What does not belong here: whether a cast may be at all (`assign`).
 
-use datafusion::arrow::array::{Array, AsArray};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::util::display::array_value_to_string;
@@ -56,7 +58,9 @@ impl ScalarUDFImpl for Fit {
         let Some(value) = args.args.first() else {
             return Err(DataFusionError::Internal("a cast of nothing".to_owned()));
         };
-        let fitted = value.cast_to(&self.ty, None).map_err(|error| self.refusal(value, &error))?;
+        let texts = written(value, &self.ty)?;
+        let given = texts.as_ref().unwrap_or(value);
+        let fitted = given.cast_to(&self.ty, None).map_err(|error| self.refusal(given, &error))?;
         match overflowing(value, &fitted)? {
             Some(value) => Err(self.no_such(&value)),
             None => Ok(fitted),
@@ -72,6 +76,21 @@ fn as_written(value: Expr, to: &DataType) -> Expr {
         }
         value => value,
     }
+}
+
+/// The same of numbers that come from elsewhere: each as the shortest text that is read as it.
+fn written(value: &ColumnarValue, to: &DataType) -> Result<Option<ColumnarValue>> {
+    if value.data_type() != DataType::Float64 || !to.is_decimal() {
+        return Ok(None);
+    }
+    let numbers = value.to_array(1)?;
+    let texts =
+        numbers.as_primitive::<Float64Type>().iter().map(|number| number.map(|number| number.to_string()));
+    let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+    Ok(Some(match value {
+        ColumnarValue::Array(_) => ColumnarValue::Array(texts),
+        ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
+    }))
 }
 
 /// The first number that has become infinite without being so.

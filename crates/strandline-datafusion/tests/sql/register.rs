@@ -1,5 +1,7 @@
 //! A lake as a catalog of a session that knows nothing else of lakes.
 
+use strandline_datafusion::LakeSql;
+
 use crate::fixture::{Counted, batch, longs, rows, session, table};
 
 #[tokio::test]
@@ -33,4 +35,23 @@ async fn a_table_that_is_not_there_is_an_error() {
     let ctx = session(&Counted::new().await.lake);
     let error = ctx.sql("SELECT * FROM lake.public.missing").await.unwrap_err();
     assert!(error.to_string().contains("missing"), "{error}");
+}
+
+#[tokio::test]
+async fn times_of_all_years_are_compared_in_a_session_of_ones_own() {
+    let lake = Counted::new().await.lake;
+    lake.sql("CREATE TABLE t (k INT, ts TIMESTAMP, d DATE)").await.unwrap();
+    lake.sql("INSERT INTO t VALUES (1, '2024-01-31', '9999-12-31'), (2, '9999-12-31', '2024-02-01')")
+        .await
+        .unwrap();
+    let ctx = session(&lake);
+    for condition in [
+        "ts BETWEEN TIMESTAMP '2024-01-01' AND TIMESTAMP '9999-12-30'",
+        "ts IN (TIMESTAMP '2024-01-31', TIMESTAMP '9999-12-30')",
+        "d > now()",
+        "ts < d AND d <> TIMESTAMP '2024-02-01'",
+    ] {
+        let sql = format!("SELECT k FROM lake.public.t WHERE {condition}");
+        assert_eq!(rows(&ctx, &sql).await, ["1"], "{condition}");
+    }
 }

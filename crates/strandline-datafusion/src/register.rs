@@ -95,6 +95,7 @@ pub fn prepare(ctx: &SessionContext) -> Result<()> {
     let mut state = state.write();
     state.table_factories_mut().insert(STORED_AS.to_owned(), Arc::new(ExternalTables));
     state.register_relation_planner(Arc::new(sql::Using))?;
+    state.register_relation_planner(Arc::new(sql::Numbered))?;
     state.register_relation_planner(Arc::new(sql::Guard))
 }
 

@@ -11,15 +11,17 @@
 //! Invariants: a clause is carried out or refused, never passed over; an error of the SDK keeps its kind on its way out. What does
 //! not belong here: how a table is read (`table`, `scan`) and how rows are written (`write`).
 
+mod apart;
 mod constant;
 mod dialect;
 mod exact;
 pub(crate) mod lookup;
 pub(crate) mod names;
-mod parentheses;
 pub(crate) mod parse;
+mod plainer;
 pub(crate) mod reference;
 pub(crate) mod run;
+mod sets;
 mod statement;
 mod travel;
 mod unread;
@@ -28,6 +30,7 @@ pub(crate) mod view;
 mod written;
 
 pub(crate) use parse::{query, statements};
+pub(crate) use sets::Numbered;
 pub(crate) use travel::{CHANGES, Guard};
 pub(crate) use using::Using;
 

@@ -33,7 +33,7 @@ use crate::catalog::At;
 use crate::error::{external, refused};
 use crate::sql::dialect::LakeDialect;
 use crate::sql::names::Inspection;
-use crate::sql::{constant, exact, folded, parentheses, reference, unread};
+use crate::sql::{constant, exact, folded, reference, unread};
 
 /// The function that tells of changes.
 pub(crate) const CHANGES: &str = "table_changes";
@@ -77,7 +77,6 @@ pub(crate) async fn replace_in(
     tree: &mut (impl Visit + VisitMut),
 ) -> Result<()> {
     unread::refuse(&ctx.state_ref().read(), tree)?;
-    parentheses::refuse(tree)?;
     let mut found = Collect(Vec::new());
     if let ControlFlow::Break(error) = VisitMut::visit(tree, &mut found) {
         return Err(error);

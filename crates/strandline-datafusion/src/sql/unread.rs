@@ -146,11 +146,7 @@ fn of_query(query: &Query) -> Refusal {
     let orders_by_all = order_by.as_ref().is_some_and(|order| matches!(order.kind, OrderByKind::All(_)));
     let is_select = matches!(**body, SetExpr::Select(_));
     first([
-        (
-            counts_rows(body),
-            "EXCEPT ALL or INTERSECT ALL",
-            "number the rows of both sides, as by row_number()",
-        ),
+        (counts_by_name(body), "EXCEPT ALL or INTERSECT ALL BY NAME", "name the columns of both sides"),
         (!locks.is_empty(), "FOR UPDATE or FOR SHARE", "a transaction reads one commit, and locks nothing"),
         (for_clause.is_some(), "FOR XML, JSON or BROWSE", ""),
         (settings.is_some(), "SETTINGS", "write SET name = value before the query"),
@@ -164,13 +160,12 @@ fn of_query(query: &Query) -> Refusal {
     .or_else(|| pipe_operators.iter().find_map(of_pipe))
 }
 
-/// Whether rows of two queries are held against each other one by one: the planner takes all that are alike for one.
-fn counts_rows(body: &SetExpr) -> bool {
+/// Whether rows of two queries are held against each other one by one, by the names of their columns (`sets`).
+fn counts_by_name(body: &SetExpr) -> bool {
     let mut bodies = vec![body];
     while let Some(body) = bodies.pop() {
         let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { continue };
-        let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
-        if is_all && *op != SetOperator::Union {
+        if *set_quantifier == SetQuantifier::AllByName && *op != SetOperator::Union {
             return true;
         }
         bodies.extend([left.as_ref(), right.as_ref()]);

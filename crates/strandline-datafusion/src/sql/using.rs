@@ -4,6 +4,8 @@
 //! whatever is asked for by the name of a key is that column; what one side has of it is another one, if the join was told of it (`written`).
 //! What does not belong here: joins by other conditions.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::{Column, JoinType, TableReference};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::expr_fn::coalesce;
@@ -17,11 +19,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use strandline::ErrorKind;
 
-use super::written::{is_lateral, merges, name_of};
+use super::written::{is_lateral, is_natural, merges, name_of};
 use crate::error::refused;
-
-/// What qualifies a key that is of neither side alone.
-const BOTH: &str = "USING";
 
 /// Plans joins in parentheses that are by USING or NATURAL.
 #[derive(Debug)]
@@ -68,7 +67,8 @@ fn kind(operator: &JoinOperator) -> Option<(JoinType, &JoinConstraint)> {
 
 fn joined(table: TableWithJoins, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let TableWithJoins { relation, joins } = table;
-    let sides: Vec<(String, String)> = joins.iter().flat_map(using).filter_map(side).collect();
+    // A chain of joins is told of each once for each.
+    let sides: BTreeSet<(String, String)> = joins.iter().flat_map(using).filter_map(side).collect();
     let mut left = factor(relation, &sides, context)?;
     for join in joins {
         let right = factor(join.relation.clone(), &sides, context)?;
@@ -97,7 +97,7 @@ fn side(name: &ObjectName) -> Option<(String, String)> {
 /// What is joined, with what it has of keys under names of their own.
 fn factor(
     relation: TableFactor,
-    sides: &[(String, String)],
+    sides: &BTreeSet<(String, String)>,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
     let plan = context.plan(relation)?;
@@ -137,16 +137,14 @@ fn joined_with(
     };
     match by {
         JoinConstraint::Using(names) => {
+            if names.iter().any(is_natural) {
+                return natural(left, right, kind);
+            }
             let keys = names.iter().filter(|name| side(name).is_none());
             let keys = keys.map(|name| key(name, context)).collect::<Result<Vec<_>>>()?;
             merged(left, right, kind, &keys)
         }
-        JoinConstraint::Natural => {
-            let of_left = |name: &&String| left.schema().has_column_with_unqualified_name(name);
-            let keys: Vec<String> =
-                right.schema().fields().iter().map(|field| field.name()).filter(of_left).cloned().collect();
-            merged(left, right, kind, &keys)
-        }
+        JoinConstraint::Natural => natural(left, right, kind),
         JoinConstraint::On(condition) => {
             let both = left.schema().join(right.schema())?;
             let condition = context.sql_to_expr(condition.clone(), &both)?;
@@ -157,6 +155,14 @@ fn joined_with(
         }
         JoinConstraint::None => LogicalPlanBuilder::from(left).join_on(right, kind, [])?.build(),
     }
+}
+
+/// A join by all columns that both sides have; what one side has of a key is a column of that side alone.
+fn natural(left: LogicalPlan, right: LogicalPlan, kind: JoinType) -> Result<LogicalPlan> {
+    let of_left = |name: &&String| left.schema().has_column_with_unqualified_name(name);
+    let keys: Vec<String> =
+        right.schema().fields().iter().map(|field| field.name()).filter(of_left).cloned().collect();
+    merged(left, right, kind, &keys)
 }
 
 fn key(name: &ObjectName, context: &dyn RelationPlannerContext) -> Result<String> {
@@ -176,13 +182,14 @@ fn merged(left: LogicalPlan, right: LogicalPlan, kind: JoinType, keys: &[String]
     let pairs = keys.iter().map(|key| Ok((found(&left, key)?, found(&right, key)?)));
     let pairs = pairs.collect::<Result<Vec<(Column, Column)>>>()?;
     let column = |column: &Column| Expr::Column(column.clone());
+    let both = both(&left, &right);
     let equal = pairs.iter().map(|(left, right)| column(left).eq(column(right)));
     let columns: Vec<Expr> = {
         let at_left = left.schema().columns().into_iter().map(|found| {
             match pairs.iter().find(|(left, _)| *left == found) {
                 Some((_, right)) if kind == JoinType::Right => column(right),
                 Some((left, right)) if kind == JoinType::Full => coalesce(vec![column(left), column(right)])
-                    .alias_qualified(Some(TableReference::bare(BOTH)), left.name.clone()),
+                    .alias_qualified(Some(both.clone()), left.name.clone()),
                 _ => Expr::Column(found),
             }
         });
@@ -198,6 +205,15 @@ fn merged(left: LogicalPlan, right: LogicalPlan, kind: JoinType, keys: &[String]
         // Of these one side is all that is left.
         _ => joined.build(),
     }
+}
+
+/// What qualifies a key that is of neither side alone: by whom the sides begin, which is another one for each join.
+fn both(left: &LogicalPlan, right: &LogicalPlan) -> TableReference {
+    let first = |plan: &LogicalPlan| {
+        let qualifier = plan.schema().iter().find_map(|(qualifier, _)| qualifier.map(ToString::to_string));
+        qualifier.unwrap_or_default()
+    };
+    TableReference::bare(format!("{}:{}", first(left), first(right)))
 }
 
 /// The column of a side that a key is.

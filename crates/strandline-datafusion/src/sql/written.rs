@@ -3,6 +3,7 @@
 //! ```text
 //! FROM t                                     SELECT * FROM t
 //! FROM a LEFT JOIN b USING (k) … b.k …       FROM (a LEFT JOIN b USING (k, b.k)) … "b:k" …
+//! FROM a NATURAL JOIN b … b.k …              FROM (a JOIN b USING ("natural:", b.k)) … "b:k" …
 //! ```
 //!
 //! Of a join by USING or NATURAL the planner keeps the columns of both sides, and takes one of them by where it stands and by the alphabet, so that it
@@ -22,6 +23,8 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use strandline::{Error, ErrorKind, Result};
+
+use super::{apart, plainer, sets};
 
 /// Writes the queries of a statement so.
 ///
@@ -56,16 +59,28 @@ impl VisitorMut for Queries {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        match in_set(&mut query.body, query.order_by.as_mut()) {
+        plainer::limit(query);
+        let written =
+            sets::write_out(&mut query.body).and_then(|()| in_set(&mut query.body, query.order_by.as_mut()));
+        match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        plainer::exists(expr);
+        ControlFlow::Continue(())
+    }
 }
 
-fn in_set(set: &mut SetExpr, order: Option<&mut OrderBy>) -> Result<()> {
+fn in_set(set: &mut SetExpr, mut order: Option<&mut OrderBy>) -> Result<()> {
     match set {
-        SetExpr::Select(select) => in_select(select, order),
+        SetExpr::Select(select) => {
+            in_select(select, order.as_deref_mut())?;
+            apart::write_out(select, order);
+            Ok(())
+        }
         SetExpr::SetOperation { left, right, .. } => {
             in_set(left, None)?;
             in_set(right, None)
@@ -112,34 +127,42 @@ fn merges_within(table: &TableWithJoins) -> bool {
     in_factor(&table.relation) || table.joins.iter().any(|join| merges(join) || in_factor(&join.relation))
 }
 
+/// What the sides of a join have to be for their rows to be joined, if it says so.
+macro_rules! constraint_of {
+    ($operator:expr) => {{
+        use JoinOperator::{
+            Anti, ArrayJoin, AsOf, CrossApply, CrossJoin, FullOuter, Inner, InnerArrayJoin, Join, Left,
+            LeftAnti, LeftArrayJoin, LeftOuter, LeftSemi, OuterApply, Right, RightAnti, RightOuter,
+            RightSemi, Semi, StraightJoin,
+        };
+        match $operator {
+            Join(constraint)
+            | Inner(constraint)
+            | Left(constraint)
+            | LeftOuter(constraint)
+            | Right(constraint)
+            | RightOuter(constraint)
+            | FullOuter(constraint)
+            | CrossJoin(constraint)
+            | Semi(constraint)
+            | LeftSemi(constraint)
+            | RightSemi(constraint)
+            | Anti(constraint)
+            | LeftAnti(constraint)
+            | RightAnti(constraint)
+            | StraightJoin(constraint)
+            | AsOf { constraint, .. } => Some(constraint),
+            CrossApply | OuterApply | ArrayJoin | LeftArrayJoin | InnerArrayJoin => None,
+        }
+    }};
+}
+
 fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    use JoinOperator::{
-        Anti, AsOf, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti,
-        RightOuter, RightSemi, Semi, StraightJoin,
-    };
-    match operator {
-        Join(constraint)
-        | Inner(constraint)
-        | Left(constraint)
-        | LeftOuter(constraint)
-        | Right(constraint)
-        | RightOuter(constraint)
-        | FullOuter(constraint)
-        | CrossJoin(constraint)
-        | Semi(constraint)
-        | LeftSemi(constraint)
-        | RightSemi(constraint)
-        | Anti(constraint)
-        | LeftAnti(constraint)
-        | RightAnti(constraint)
-        | StraightJoin(constraint)
-        | AsOf { constraint, .. } => Some(constraint),
-        JoinOperator::CrossApply
-        | JoinOperator::OuterApply
-        | JoinOperator::ArrayJoin
-        | JoinOperator::LeftArrayJoin
-        | JoinOperator::InnerArrayJoin => None,
-    }
+    constraint_of!(operator)
+}
+
+fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    constraint_of!(operator)
 }
 
 /// Whether only rows pass that have one on the other side.
@@ -228,19 +251,28 @@ fn folded(name: &Ident) -> String {
     super::folded(name, true)
 }
 
-/// What is joined at one level of parentheses, and by which columns.
+/// What is joined at one level of parentheses, and by which columns: of a NATURAL join any may be one.
 struct Level {
     sides: Vec<String>,
     keys: Vec<String>,
+    is_natural: bool,
 }
 
 impl Level {
+    fn has(&self, side: &String, key: &String) -> bool {
+        let is_key = self.is_natural || self.keys.contains(key);
+        is_key && self.sides.iter().filter(|other| *other == side).count() == 1
+    }
+
     fn all_of(table: &TableWithJoins, levels: &mut Vec<Self>) {
         let mut factors = vec![&table.relation];
         factors.extend(table.joins.iter().map(|join| &join.relation));
         let keys: Vec<String> = table.joins.iter().flat_map(keys).filter_map(last).collect();
-        if !keys.is_empty() {
-            levels.push(Self { sides: factors.iter().copied().filter_map(called).collect(), keys });
+        let natural = |join: &Join| matches!(constraint(&join.join_operator), Some(JoinConstraint::Natural));
+        let is_natural = table.joins.iter().any(natural);
+        if is_natural || !keys.is_empty() {
+            let sides = factors.iter().copied().filter_map(called).collect();
+            levels.push(Self { sides, keys, is_natural });
         }
         for factor in factors {
             if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
@@ -308,6 +340,14 @@ fn is_once(names: &Option<Vec<String>>, name: &Ident) -> bool {
 /// What one side has of a key: the side, and the key.
 type Side = (String, String);
 
+/// Marks a join by USING that was NATURAL, and was told of what one side has of a key.
+const NATURAL: &str = "natural:";
+
+/// Whether a key says that a join is NATURAL.
+pub(super) fn is_natural(key: &ObjectName) -> bool {
+    matches!(key.0.as_slice(), [ObjectNamePart::Identifier(name)] if name.value == NATURAL)
+}
+
 /// The name of what one side has of a key.
 pub(super) fn name_of(side: &str, key: &str) -> String {
     format!("{side}:{key}")
@@ -322,11 +362,11 @@ struct Sides<'l> {
 
 impl Sides<'_> {
     fn named(&mut self, parts: &[Ident]) -> Option<Expr> {
-        let [side, key] = parts else { return None };
+        // What stands before the side is its schema and catalog.
+        let ([side, key] | [_, side, key] | [_, _, side, key]) = parts else { return None };
         let (side, key) = (folded(side), folded(key));
         let is_other = self.within.iter().any(|names| names.contains(&side));
-        let is_ours =
-            self.levels.iter().any(|level| level.sides.contains(&side) && level.keys.contains(&key));
+        let is_ours = self.levels.iter().any(|level| level.has(&side, &key));
         if is_other || !is_ours {
             return None;
         }
@@ -384,24 +424,16 @@ fn names_of(table: &TableWithJoins, names: &mut Vec<String>) {
 
 /// Puts the names among the columns of each USING.
 fn tell(table: &mut TableWithJoins, found: &BTreeSet<Side>) {
-    use JoinOperator::{
-        FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter, RightSemi,
-    };
     let part = |name: &String| ObjectNamePart::Identifier(Ident::with_quote('"', name));
     for join in &mut table.joins {
-        if let Join(JoinConstraint::Using(keys))
-        | Inner(JoinConstraint::Using(keys))
-        | Left(JoinConstraint::Using(keys))
-        | LeftOuter(JoinConstraint::Using(keys))
-        | Right(JoinConstraint::Using(keys))
-        | RightOuter(JoinConstraint::Using(keys))
-        | FullOuter(JoinConstraint::Using(keys))
-        | LeftSemi(JoinConstraint::Using(keys))
-        | RightSemi(JoinConstraint::Using(keys))
-        | LeftAnti(JoinConstraint::Using(keys))
-        | RightAnti(JoinConstraint::Using(keys)) = &mut join.join_operator
-        {
-            keys.extend(found.iter().map(|(side, key)| ObjectName(vec![part(side), part(key)])));
+        if let Some(constraint) = constraint_mut(&mut join.join_operator) {
+            if matches!(constraint, JoinConstraint::Natural) {
+                let mark = ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote('"', NATURAL))]);
+                *constraint = JoinConstraint::Using(vec![mark]);
+            }
+            if let JoinConstraint::Using(keys) = constraint {
+                keys.extend(found.iter().map(|(side, key)| ObjectName(vec![part(side), part(key)])));
+            }
         }
         tell_within(&mut join.relation, found);
     }

@@ -4,6 +4,7 @@
 //! left over behind a statement is an error, so no clause is ever passed over. What does not belong here: what names mean.
 
 mod alter;
+mod copy_to;
 mod create;
 mod nesting;
 mod refs;
@@ -98,6 +99,7 @@ fn plain(tokens: Vec<TokenWithSpan>, recursion_limit: usize) -> Result<Statement
         datafusion::error::DataFusionError::SQL(error, _) => syntax((**error).clone()),
         other => Error::new(ErrorKind::InvalidInput, other.strip_backtrace()),
     };
+    let tokens = copy_to::with_options(tokens).map_err(syntax)?;
     let mut parser = DFParserBuilder::new(mark_stars(tokens))
         .with_dialect(&LakeDialect)
         .with_recursion_limit(recursion_limit)

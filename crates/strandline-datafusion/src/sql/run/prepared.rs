@@ -10,14 +10,14 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Statement as SqlStatement, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    CastKind, DataType, Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query,
+    Select, Statement as SqlStatement, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use strandline::{Error, ErrorKind};
 
 use super::{Run, invalid};
 use crate::error::{external, refused};
-use crate::sql::{folded, parse};
+use crate::sql::{folded, parse, written};
 
 /// The prepared statements of a session, by their names.
 pub(crate) type PreparedStatements = HashMap<String, Prepared>;
@@ -141,7 +141,12 @@ impl Prepared {
         let mut statement = self.statement.clone();
         match VisitMut::visit(&mut statement, &mut fill) {
             ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => parse::bounded(statement),
+            ControlFlow::Continue(()) => {
+                // Two expressions may have become one.
+                let mut statement = parse::bounded(statement)?;
+                written::write_out_in(&mut statement)?;
+                Ok(statement)
+            }
         }
     }
 }
@@ -163,6 +168,21 @@ fn parameters(statement: &SqlStatement) -> strandline::Result<usize> {
     struct Count(usize);
     impl Visitor for Count {
         type Break = Error;
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+            match &select.group_by {
+                GroupByExpr::Expressions(groups, _) => match groups.iter().find(|by| parameter(by).is_some())
+                {
+                    None => ControlFlow::Continue(()),
+                    // A number would be the position of a column.
+                    Some(by) => {
+                        let message =
+                            format!("GROUP BY {by}, a value by which all rows are alike, is not supported");
+                        ControlFlow::Break(Error::new(ErrorKind::Unsupported, message))
+                    }
+                },
+                GroupByExpr::All(_) => ControlFlow::Continue(()),
+            }
+        }
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
             match parameter(expr).transpose() {
                 Ok(number) => self.0 = self.0.max(number.unwrap_or_default()),
@@ -224,6 +244,14 @@ struct Fill(Vec<Expr>);
 impl VisitorMut for Fill {
     type Break = Error;
 
+    /// A number by itself is the position of a column there.
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &mut query.order_by {
+            order.iter_mut().for_each(|order| set_apart(&mut order.expr));
+        }
+        ControlFlow::Continue(())
+    }
+
     // Afterwards, so that nothing within a value is looked at.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match parameter(expr).transpose() {
@@ -235,5 +263,11 @@ impl VisitorMut for Fill {
             Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn set_apart(expr: &mut Expr) {
+    if parameter(expr).is_some() {
+        *expr = Expr::Nested(Box::new(expr.clone()));
     }
 }

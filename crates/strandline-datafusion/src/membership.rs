@@ -8,13 +8,15 @@
 //! CASE WHEN x IN (values) THEN true WHEN x IS NULL AND there are values OR a value is null THEN NULL ELSE false END
 //! ```
 //!
-//! Invariant: what is only asked whether it is true, and is so for the same rows, stays as it is, since it is the faster join. What does not
+//! Where it is no condition at all, as among the columns of a query, rows are counted (`values`). Invariant: what is only asked whether it is true, and is so for the same rows, stays as it is, since it is the faster join. What does not
 //! belong here: other comparisons with `ANY` and `ALL`, which DataFusion writes out itself, once their values have a name of their own.
+
+mod values;
 
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
@@ -41,7 +43,10 @@ impl AnalyzerRule for Membership {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(written_out).map(|done| done.data)
+        let done = plan.transform_up_with_subqueries(written_out)?;
+        // What may be unknown may be null, in the plans above as well.
+        let known = |plan: LogicalPlan| plan.recompute_schema().map(Transformed::yes);
+        if done.transformed { done.data.transform_up_with_subqueries(known).data() } else { Ok(done.data) }
     }
 }
 
@@ -174,8 +179,10 @@ const COMPARED: &str = "\u{0}compared";
 fn with_unknown(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let LogicalPlan::Filter(filter) = plan else {
-        refuse_as_value(&plan)?;
-        return plan.map_expressions(|expr| anywhere(expr, &schema));
+        return match has_value(&plan)? {
+            true => values::counted(plan).map(Transformed::yes),
+            false => plan.map_expressions(|expr| anywhere(expr, &schema)),
+        };
     };
     let mut changed = false;
     let mut parts = Vec::new();
@@ -189,23 +196,20 @@ fn with_unknown(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(if changed { Transformed::yes(filter) } else { Transformed::no(filter) })
 }
 
-/// Refuses what DataFusion answers in conditions only, and elsewhere refuses by what it is made of.
-fn refuse_as_value(plan: &LogicalPlan) -> Result<()> {
+/// Whether a plan asks for what DataFusion answers in conditions only.
+fn has_value(plan: &LogicalPlan) -> Result<bool> {
     use LogicalPlan::{Aggregate, Projection, Sort, Window};
     if !matches!(plan, Aggregate(_) | Projection(_) | Sort(_) | Window(_)) {
-        return Ok(());
+        return Ok(false);
     }
-    let is_asked =
-        |part: &Expr| Ok(matches!(part, Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_)));
-    plan.apply_expressions(|expr| match expr.exists(is_asked)? {
-        true => {
-            let message =
-                "IN, EXISTS, ANY or ALL of a query as a value is not supported: write it in WHERE, or a join";
-            Err(refused(ErrorKind::Unsupported, message))
-        }
-        false => Ok(TreeNodeRecursion::Continue),
+    let mut has = false;
+    plan.apply_expressions(|expr| {
+        has = expr.exists(|part| {
+            Ok(matches!(part, Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::Exists(_)))
+        })?;
+        Ok(if has { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
-    Ok(())
+    Ok(has)
 }
 
 /// A condition by itself, which rows pass if it is true.
@@ -260,9 +264,13 @@ fn three_valued(asked: InSubquery) -> Result<Expr> {
     let InSubquery { expr, subquery, negated } = asked;
     let is_unknown = expr.clone().is_null().and(any(&subquery, Rows::All)?).or(any(&subquery, Rows::Null)?);
     let found = Expr::InSubquery(InSubquery { expr, subquery, negated: false });
+    Ok(found_or_unknown(found, is_unknown, negated))
+}
+
+fn found_or_unknown(found: Expr, is_unknown: Expr, negated: bool) -> Expr {
     let unknown = Expr::Literal(ScalarValue::Boolean(None), None);
     let cases = vec![(Box::new(found), Box::new(lit(!negated))), (Box::new(is_unknown), Box::new(unknown))];
-    Ok(Expr::Case(Case::new(None, cases, Some(Box::new(lit(negated))))))
+    Expr::Case(Case::new(None, cases, Some(Box::new(lit(negated)))))
 }
 
 /// Which rows of a query are asked for.
@@ -272,28 +280,42 @@ enum Rows {
     Null,
 }
 
-/// Whether a query has such rows. One that is the same for all rows is counted once.
+/// Whether a query has such rows, in a condition. One that is the same for all rows is counted once.
 fn any(subquery: &Subquery, rows: Rows) -> Result<Expr> {
-    let plan = LogicalPlanBuilder::from(LogicalPlan::clone(&subquery.subquery));
-    let value = Expr::Column(Column::from(subquery.subquery.schema().qualified_field(0)));
-    let of = |plan: LogicalPlan| Subquery {
-        outer_ref_columns: plan.all_out_ref_exprs(),
-        subquery: Arc::new(plan),
-        spans: subquery.spans.clone(),
-    };
-    if !subquery.outer_ref_columns.is_empty() {
-        let plan = match rows {
-            Rows::All => plan,
-            Rows::Null => plan.filter(value.is_null())?,
-        };
-        return Ok(Expr::Exists(Exists { subquery: of(plan.build()?), negated: false }));
+    if subquery.outer_ref_columns.is_empty() {
+        return counted(subquery, rows);
     }
-    let (all, known) = (count_all().alias("all"), count(value).alias("known"));
+    let plan = LogicalPlanBuilder::from(LogicalPlan::clone(&subquery.subquery));
+    let plan = match rows {
+        Rows::All => plan,
+        Rows::Null => plan.filter(value_of(subquery).is_null())?,
+    };
+    Ok(Expr::Exists(Exists { subquery: of(plan.build()?, subquery), negated: false }))
+}
+
+/// The same as a number of rows, which is a value anywhere.
+fn counted(subquery: &Subquery, rows: Rows) -> Result<Expr> {
+    let (all, known) = (count_all().alias("all"), count(value_of(subquery)).alias("known"));
+    let plan = LogicalPlanBuilder::from(LogicalPlan::clone(&subquery.subquery));
     let counted = plan.aggregate(Vec::<Expr>::new(), [all, known])?;
     let column = |name: &str| Expr::Column(Column::new_unqualified(name));
     let found = match rows {
         Rows::All => column("all").gt(lit(0_i64)),
         Rows::Null => column("all").gt(column("known")),
     };
-    Ok(Expr::ScalarSubquery(of(counted.project([found.alias("any")])?.build()?)))
+    Ok(Expr::ScalarSubquery(of(counted.project([found.alias("any")])?.build()?, subquery)))
+}
+
+/// The column of a query that its values are in.
+fn value_of(subquery: &Subquery) -> Expr {
+    Expr::Column(Column::from(subquery.subquery.schema().qualified_field(0)))
+}
+
+/// A query in the place of another one.
+fn of(plan: LogicalPlan, other: &Subquery) -> Subquery {
+    Subquery {
+        outer_ref_columns: plan.all_out_ref_exprs(),
+        subquery: Arc::new(plan),
+        spans: other.spans.clone(),
+    }
 }

@@ -2,12 +2,13 @@
 //!
 //! What stands in no namespace is in the schema [`PUBLIC`]; a namespace within another is a schema with dots in its name.
 //! Invariant: the catalog keeps nothing of what the lake holds: each name is looked up when it is asked for, at what the catalog
-//! shows ([`At`]). What does not belong here: reading a table (`table`), and statements that change the catalog (`sql`).
+//! shows ([`At`]). Who lists the schemas and goes on to list what they have is told of one listing. What does not belong here: reading a table (`table`), and statements that change the catalog (`sql`).
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -79,7 +80,9 @@ pub struct LakeCatalog {
     heads: Option<Heads>,
     /// Whether it is there for one statement, and the names that are there for it, once they were listed.
     is_of_statement: bool,
-    known: Option<Arc<OnceLock<Names>>>,
+    known: Option<Arc<OnceLock<Listed>>>,
+    /// What was listed for whoever goes on to ask for its schemas, by their names.
+    pending: Arc<Mutex<HashMap<String, Listed>>>,
     /// Whether it shows a branch that was asked for by its name, and is only read.
     is_named: bool,
     /// The head that the version which it shows is behind.
@@ -108,6 +111,7 @@ impl LakeCatalog {
             heads: None,
             is_of_statement: false,
             known: None,
+            pending: Arc::default(),
             is_named: false,
             behind: None,
         })
@@ -182,6 +186,10 @@ impl LakeCatalog {
         Self { at: At::Ref(at), behind, known: None, ..self.clone() }
     }
 
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, Listed>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The head that the version which it shows is behind.
     pub(crate) fn behind(&self) -> Option<&Head> {
         self.behind.as_ref()
@@ -240,17 +248,27 @@ impl LakeCatalog {
     }
 
     /// All names of the state that it shows, with what they stand for.
-    pub(crate) async fn names(&self) -> strandline::Result<Vec<(String, EntryType)>> {
-        let at = match &self.at {
-            At::Branch(branch) => self.head(branch).await?,
-            At::Ref(pinned) => pinned.clone(),
-            At::Transaction(transaction) => return transaction.list(None).await,
+    pub(crate) async fn names(&self) -> strandline::Result<Arc<[(String, EntryType)]>> {
+        Ok(self.listing().await?.names)
+    }
+
+    /// The same, and the head that has them.
+    async fn listing(&self) -> strandline::Result<Listed> {
+        let (at, heads) = match &self.at {
+            At::Branch(branch) => {
+                let head = self.head(branch).await?;
+                (head.clone(), Some(self.heads.clone().unwrap_or_else(|| Heads::of([head]))))
+            }
+            At::Ref(pinned) => (pinned.clone(), None),
+            At::Transaction(transaction) => {
+                return Ok(Listed { names: transaction.list(None).await?.into(), heads: None });
+            }
         };
         let mut names = Vec::new();
         for listed in [at.tables().await?, at.views().await?, at.namespaces().await?].into_iter().flatten() {
             names.push((listed.name.as_str().to_owned(), listed.kind));
         }
-        Ok(names)
+        Ok(Listed { names: names.into(), heads })
     }
 
     /// Checks that a namespace is there.
@@ -296,10 +314,14 @@ impl CatalogProviderList for Beside {
 
 impl CatalogProvider for LakeCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let names = listed(self);
-        let namespaces = names.iter().filter(|(_, kind)| *kind == EntryType::Namespace);
+        let listed = listed(self);
+        let namespaces = listed.names.iter().filter(|(_, kind)| *kind == EntryType::Namespace);
         let namespaces = namespaces.map(|(name, _)| name.clone());
         let schemas: BTreeSet<String> = namespaces.chain([PUBLIC.to_owned()]).collect();
+        if self.known.is_none() {
+            let each = schemas.iter().map(|schema| (schema.clone(), listed.clone()));
+            *self.pending() = each.collect();
+        }
         schemas.into_iter().collect()
     }
 
@@ -317,9 +339,11 @@ impl CatalogProvider for LakeCatalog {
 
     /// A namespace by any name: whether it is there shows when something of it is looked up, which may wait, and this may not.
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let taken = self.pending().remove(name).map(OnceLock::from).unwrap_or_default();
         Some(Arc::new(LakeSchema {
             catalog: self.clone(),
             name: name.to_owned(),
+            taken,
             listed: AtomicBool::new(false),
         }))
     }
@@ -330,6 +354,8 @@ impl CatalogProvider for LakeCatalog {
 struct LakeSchema {
     catalog: LakeCatalog,
     name: String,
+    /// What was listed with the names of all schemas: of these it is asked once, and of nothing else.
+    taken: OnceLock<Listed>,
     /// Whether its names were listed: who asks for one of them then looks at all.
     listed: AtomicBool,
 }
@@ -338,6 +364,19 @@ impl LakeSchema {
     /// The name in the lake of what has this name here.
     fn full_name(&self, name: &str) -> String {
         if self.name == PUBLIC { name.to_owned() } else { format!("{}.{name}", self.name) }
+    }
+
+    /// The listing that it shows.
+    fn listing(&self) -> Listed {
+        match &self.catalog.known {
+            Some(_) => listed(&self.catalog),
+            None => self.taken.get_or_init(|| listed(&self.catalog)).clone(),
+        }
+    }
+
+    /// The listing, if somebody looks at all that it has.
+    fn looked_at(&self) -> Option<&Listed> {
+        self.listed.load(Ordering::Relaxed).then(|| self.taken.get()).flatten()
     }
 
     /// The name here of what has this name in the lake, if it stands in this namespace.
@@ -354,17 +393,17 @@ impl LakeSchema {
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
         self.listed.store(true, Ordering::Relaxed);
-        let names = listed(&self.catalog);
-        let tables = names.iter().filter(|(_, kind)| *kind != EntryType::Namespace);
+        let listed = self.listing();
+        let tables = listed.names.iter().filter(|(_, kind)| *kind != EntryType::Namespace);
         tables.filter_map(|(name, _)| self.own_name(name)).collect()
     }
 
     /// What the listing of a statement says, by which no metadata of tables need be read.
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
         let full = self.full_name(name);
-        let names = self.catalog.known.as_ref().map(|_| listed(&self.catalog));
-        let kind =
-            names.and_then(|names| names.iter().find(|(name, _)| *name == full).map(|(_, kind)| *kind));
+        let is_listed = self.catalog.known.is_some() || self.looked_at().is_some();
+        let listing = is_listed.then(|| self.listing());
+        let kind = listing.as_ref().and_then(|listing| listing.kind(&full));
         match kind {
             Some(EntryType::Table) => Ok(Some(TableType::Base)),
             Some(EntryType::View) => Ok(Some(TableType::View)),
@@ -373,7 +412,13 @@ impl SchemaProvider for LakeSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let found = lookup::provider(&self.catalog, |name| self.full_name(name), name).await;
+        // All of a listing is of one head.
+        let listed = self.looked_at().and_then(|listing| listing.heads.clone());
+        let catalog = match listed {
+            Some(heads) => Cow::Owned(LakeCatalog { heads: Some(heads), ..self.catalog.clone() }),
+            None => Cow::Borrowed(&self.catalog),
+        };
+        let found = lookup::provider(&catalog, |name| self.full_name(name), name).await;
         match found {
             // A listing of all that there is does not fail for one view.
             Err(error) if self.listed.load(Ordering::Relaxed) => {
@@ -410,20 +455,30 @@ fn elsewhere(act: &str, name: &str) -> DataFusionError {
 
 /// The names of a catalog, for calls of DataFusion's that cannot wait. They show nothing where the lake cannot be read, since
 /// they have no way to say so; whatever asks for a table by its name is told.
-fn listed(catalog: &LakeCatalog) -> Names {
+fn listed(catalog: &LakeCatalog) -> Listed {
     let read = || {
         let catalog = catalog.clone();
-        let names = waited(async move { catalog.names().await }).and_then(std::result::Result::ok);
-        names.unwrap_or_default().into()
+        let listed = waited(async move { catalog.listing().await }).and_then(std::result::Result::ok);
+        listed.unwrap_or_default()
     };
     match &catalog.known {
-        Some(known) => Arc::clone(known.get_or_init(read)),
+        Some(known) => known.get_or_init(read).clone(),
         None => read(),
     }
 }
 
-/// Names with what they stand for.
-type Names = Arc<[(String, EntryType)]>;
+/// Names with what they stand for, and the head that has them.
+#[derive(Clone, Debug, Default)]
+struct Listed {
+    names: Arc<[(String, EntryType)]>,
+    heads: Option<Heads>,
+}
+
+impl Listed {
+    fn kind(&self, full: &str) -> Option<EntryType> {
+        self.names.iter().find(|(name, _)| name == full).map(|(_, kind)| *kind)
+    }
+}
 
 /// Waits for a future where the caller cannot: on a thread of its own, which ends with it, because the caller's runtime may have
 /// no other thread to go on with.

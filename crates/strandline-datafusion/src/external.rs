@@ -1,7 +1,8 @@
 //! `CREATE EXTERNAL TABLE … STORED AS STRANDLINE LOCATION '<url>#<table>'`: one table of a lake in a session that knows no lakes.
 //!
-//! Invariants: the columns are the table's, so a statement that gives some is refused; the table follows the branch that the lake opens
-//! at, and every query looks for its head anew. What does not belong here: whole lakes in a session (`register`).
+//! The table is named as in a query: `orders`, `sales.orders@dev`, `orders@v3`, `orders$files`. Invariants: the columns are the table's, so a
+//! statement that gives some is refused; the table follows the branch that it is named at, or the one that the lake opens at, and every query
+//! looks for its head anew. What does not belong here: whole lakes in a session (`register`).
 
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use strandline::{ErrorKind, Lake};
 
 use crate::catalog::{At, LakeCatalog};
 use crate::error::{external, refused};
+use crate::sql::lookup;
+use crate::table::LakeTable;
 
 /// What such tables are said to be stored as.
 pub(crate) const STORED_AS: &str = "STRANDLINE";
@@ -39,11 +42,14 @@ impl TableProviderFactory for ExternalTables {
         });
         let lake = Lake::open(url).options(options).await.map_err(external)?;
         let at = At::Branch(lake.default_branch().clone());
-        let found = LakeCatalog::new(lake, at).table(table).await?;
+        let found = lookup::provider(&LakeCatalog::new(lake, at), str::to_owned, table).await?;
         let found = found.ok_or_else(|| {
             refused(ErrorKind::NotFound, format!("the lake at {url} has no table {table:?}"))
         })?;
-        Ok(Arc::new(found.kept()))
+        Ok(match found.downcast_ref::<LakeTable>() {
+            Some(table) => Arc::new(table.clone().kept()) as _,
+            None => found,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! How many requests a query takes, and how many of them wait for each other.
 
-use strandline_datafusion::Session;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use strandline_datafusion::{LakeSql, Session};
 use strandline_testkit::{PathClass, RequestKind};
 
 use crate::fixture::{Counted, batch, lines, longs, paused, rows, session, table};
@@ -120,13 +121,21 @@ fn what_there_is_is_told_without_a_look_at_each_table() {
                 .unwrap();
         }
         transaction.commit().await.unwrap();
+        let text = "SELECT count(*), count(DISTINCT table_schema) FROM information_schema.tables WHERE table_schema LIKE 's%'";
         let session = Session::new(&counted.cold().await).unwrap();
-        let listed = async {
-            let text = "SELECT count(*), count(DISTINCT table_schema) FROM information_schema.tables WHERE table_schema LIKE 's%'";
-            lines(&session.sql(text).await.unwrap().collect().await.unwrap())
-        };
+        let listed = async { lines(&session.sql(text).await.unwrap().collect().await.unwrap()) };
         let (found, counts) = counted.store.measure(listed).await;
         assert_eq!(found, ["30 6"]);
         assert!(counts.total().requests <= 4, "{counts}");
+        // In a session that knows nothing else of lakes as well, and what is committed after is seen.
+        let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
+        strandline_datafusion::register(&ctx, "lake", &counted.cold().await).unwrap();
+        let (found, counts) = counted.store.measure(rows(&ctx, text)).await;
+        assert_eq!(found, ["30 6"]);
+        assert!(counts.total().requests <= 4, "{counts}");
+        counted.lake.sql("CREATE TABLE s1.more AS SELECT 1 AS id").await.unwrap();
+        assert_eq!(rows(&ctx, text).await, ["31 6"]);
+        let columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema LIKE 's%'";
+        assert_eq!(rows(&ctx, columns).await, ["3001"]);
     });
 }

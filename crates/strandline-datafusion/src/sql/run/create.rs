@@ -5,6 +5,7 @@
 
 use datafusion::arrow::datatypes::Schema as ArrowSchema;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
+use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::FutureExt;
 use strandline::format::{ColumnName, Field};
@@ -103,11 +104,29 @@ impl Run<'_> {
     }
 
     pub(super) async fn drop(&self, kind: Kind, names: &[Name], if_exists: bool) -> Result<()> {
+        if kind != Kind::Schema && names.iter().all(|name| self.is_elsewhere(name)) {
+            return names.iter().try_for_each(|name| self.forget(kind, name, if_exists));
+        }
         let own = |name| if kind == Kind::Schema { self.namespace(name) } else { self.own_name(name) };
         let names = names.iter().map(own).collect::<Result<Vec<_>>>()?;
         let acting = self.acting(dropping(kind, &names)).await?;
         let outcome = drop_all(acting.transaction(), kind, &names, if_exists).await;
         acting.end(outcome, std::convert::identity).await
+    }
+
+    /// Drops what the session has in another catalog, as an external table is: nothing of a lake.
+    fn forget(&self, kind: Kind, name: &Name, if_exists: bool) -> Result<()> {
+        let [catalog, schema, table] = name.0.as_slice() else {
+            return Err(invalid(format!("{name} has a catalog, a schema and a name: write all three")));
+        };
+        let reference = TableReference::full(catalog.as_str(), schema.as_str(), table.as_str());
+        match self.ctx.deregister_table(reference).map_err(|error| refusal(&error))? {
+            None if !if_exists => {
+                let message = format!("this session has no {} {name}", kind.as_str().to_lowercase());
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn rename(&self, kind: Kind, name: &Name, to: &Name, if_exists: bool) -> Result<()> {

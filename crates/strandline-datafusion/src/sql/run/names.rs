@@ -44,6 +44,11 @@ impl Run<'_> {
         Ok((schema.clone(), table.clone()))
     }
 
+    /// Whether a name says another catalog.
+    pub(super) fn is_elsewhere(&self, name: &Name) -> bool {
+        matches!(name.0.as_slice(), [catalog, _, _] if catalog != self.catalog)
+    }
+
     /// The name in the lake of a namespace.
     pub(super) fn namespace(&self, name: &Name) -> Result<String> {
         let namespace = match name.0.as_slice() {

@@ -66,7 +66,7 @@ impl Run<'_> {
     async fn schemas(&self) -> Result<DataFrame> {
         let names = self.seen().names().await.map_err(external)?;
         let namespaces =
-            names.into_iter().filter(|(_, kind)| *kind == EntryType::Namespace).map(|(name, _)| name);
+            names.iter().filter(|(_, kind)| *kind == EntryType::Namespace).map(|(name, _)| name.clone());
         self.rows(vec![("schema_name", texts([PUBLIC.to_owned()].into_iter().chain(namespaces)))])
     }
 

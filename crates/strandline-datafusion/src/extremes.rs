@@ -1,12 +1,14 @@
 //! `min` and `max` of floating-point numbers, by groups.
 //!
 //! DataFusion's own way by groups begins each with the outermost finite number, so that of infinities nothing is seen, and whether NaN counts depends
-//! on the order of rows. Its other way, an accumulator for each group, is right: NaN is the greatest. Invariant: all else of the two functions is
-//! DataFusion's. What does not belong here: what is answered by statistics (`table::statistics`).
+//! on the order of rows. Invariant: by groups and without, NaN is the greatest; all else of the two functions is DataFusion's. What does not
+//! belong here: what is answered by statistics (`table::statistics`).
+
+mod floats;
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
@@ -19,11 +21,25 @@ use datafusion::logical_expr::{
     ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
 };
 
+use floats::{Extremes, Kept};
+
 /// Puts them in the place of DataFusion's in a session.
 pub(crate) fn register(ctx: &SessionContext) {
-    for inner in [min_udaf(), max_udaf()] {
-        ctx.register_udaf(AggregateUDF::new_from_impl(Extreme(inner)));
-    }
+    functions().into_iter().for_each(|function| ctx.register_udaf(function));
+}
+
+fn functions() -> [AggregateUDF; 2] {
+    [min_udaf(), max_udaf()].map(|inner| AggregateUDF::new_from_impl(Extreme(inner)))
+}
+
+/// Whether a function is one of them.
+pub(crate) fn is_ours(function: &AggregateUDF) -> bool {
+    function.inner().downcast_ref::<Extreme>().is_some()
+}
+
+/// One of them by its name, where a plan was sent that calls it.
+pub(crate) fn function(name: &str) -> Option<Arc<AggregateUDF>> {
+    functions().into_iter().find(|function| function.name() == name).map(Arc::new)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -61,11 +77,20 @@ impl AggregateUDFImpl for Extreme {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        !args.return_field.data_type().is_floating() && self.inner().groups_accumulator_supported(args)
+        // Of 16 bits each group has an accumulator, which is right.
+        *args.return_field.data_type() != DataType::Float16 && self.inner().groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner().create_groups_accumulator(args)
+        let (kept, of_32, of_64) = match self.name() {
+            "min" => (Kept::Least, f32::NAN, f64::NAN),
+            _ => (Kept::Greatest, f32::NEG_INFINITY, f64::NEG_INFINITY),
+        };
+        match args.return_field.data_type() {
+            DataType::Float32 => Ok(Box::new(Extremes::<Float32Type>::new(kept, of_32))),
+            DataType::Float64 => Ok(Box::new(Extremes::<Float64Type>::new(kept, of_64))),
+            _ => self.inner().create_groups_accumulator(args),
+        }
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {

@@ -23,7 +23,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion_datasource::PartitionedFile;
@@ -37,6 +37,7 @@ use strandline::format::FileEntry;
 use strandline::{ErrorKind, Lake};
 
 use crate::error::{external, refused};
+use crate::extremes;
 use crate::scan::{self, Kept, LakeFile, LakeSource, LastRule, Origin, Scanned, Skips};
 use crate::table::layout;
 use within::Within;
@@ -167,6 +168,23 @@ impl PhysicalExtensionCodec for LakeCodec {
 
     fn try_decode_udf(&self, name: &str, _: &[u8]) -> Result<Arc<ScalarUDF>> {
         within::function(name)
+    }
+
+    /// `min` and `max` of ours are told from DataFusion's, which the receiver may have under their names.
+    fn try_encode_udaf(&self, function: &AggregateUDF, out: &mut Vec<u8>) -> Result<()> {
+        if extremes::is_ours(function) {
+            out.extend_from_slice(KIND.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn try_decode_udaf(&self, name: &str, text: &[u8]) -> Result<Arc<AggregateUDF>> {
+        let function = if text == KIND.as_bytes() { extremes::function(name) } else { None };
+        function.ok_or_else(|| {
+            DataFusionError::Plan(format!(
+                "a plan that was sent calls {name}, which this session does not know"
+            ))
+        })
     }
 }
 

@@ -162,6 +162,19 @@ async fn functions_of_lakes_need_no_lake_where_a_plan_goes() {
 }
 
 #[tokio::test]
+async fn extremes_by_groups_are_those_of_lakes_where_a_plan_goes() {
+    let counted = Counted::new().await;
+    let lake = &counted.lake;
+    lake.sql("CREATE TABLE t (k INT, f DOUBLE, g FLOAT)").await.unwrap();
+    let values = "(1, '-inf', 'inf'), (1, '-inf', 'NaN'), (2, 'NaN', 1.5), (2, 'inf', NULL), (3, NULL, NULL), (4, 'NaN', '-inf')";
+    lake.sql(&format!("INSERT INTO t VALUES {values}")).await.unwrap();
+    let sql = "SELECT k, max(f), min(f), max(g), min(g) FROM lake.public.t GROUP BY k ORDER BY k";
+    let expected = ["1 -inf -inf NaN inf", "2 NaN inf 1.5 1.5", "3", "4 NaN NaN -inf -inf"];
+    assert_eq!(rows(&session(lake), sql).await, expected);
+    check_same(&counted, sql).await;
+}
+
+#[tokio::test]
 async fn what_is_no_scan_of_a_table_is_refused_with_the_reason() {
     let counted = Counted::new().await;
     evolved(&counted.lake).await;

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use strandline::arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringArray};
+use strandline::arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, MapArray, RecordBatch, StringArray,
+};
 use strandline::arrow::datatypes::{DataType, Field, FieldRef};
 use strandline::arrow::error::ArrowError;
 use strandline::arrow::json::writer::{NullableEncoder, make_encoder};
@@ -60,7 +62,7 @@ fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
     (0..column.len()).map(&mut value).collect()
 }
 
-/// Writes as texts in JSON what has no value there: UUIDs, and decimals, which most readers of numbers would round.
+/// Writes as texts in JSON what has no value there: UUIDs, decimals, which most readers of numbers would round, and keys of maps, whatever they are.
 #[derive(Debug)]
 pub(crate) struct Texts;
 
@@ -69,13 +71,20 @@ impl EncoderFactory for Texts {
         &self,
         field: &'a FieldRef,
         array: &'a dyn Array,
-        _: &'a EncoderOptions,
+        options: &'a EncoderOptions,
     ) -> std::result::Result<Option<NullableEncoder<'a>>, ArrowError> {
         let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
             _ if is_uuid(field) => Box::new(Uuids(array.as_fixed_size_binary())),
             ty if ty.is_decimal() => {
                 Box::new(Quoted(ArrayFormatter::try_new(array, &FormatOptions::default())?))
             }
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(fields) => match fields.as_ref() {
+                    [key, value] => Box::new(Maps::of(array.as_map(), key, value, options)?),
+                    _ => return Ok(None),
+                },
+                _ => return Ok(None),
+            },
             _ => return Ok(None),
         };
         Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
@@ -87,6 +96,48 @@ struct Uuids<'a>(&'a FixedSizeBinaryArray);
 impl Encoder for Uuids<'_> {
     fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("\"{}\"", uuid(self.0.value(row))).as_bytes());
+    }
+}
+
+/// Maps as objects.
+struct Maps<'a> {
+    map: &'a MapArray,
+    keys: StringArray,
+    values: NullableEncoder<'a>,
+}
+
+impl<'a> Maps<'a> {
+    fn of(
+        map: &'a MapArray,
+        key: &'a FieldRef,
+        value: &'a FieldRef,
+        options: &'a EncoderOptions,
+    ) -> std::result::Result<Self, ArrowError> {
+        let keys =
+            text_of(key, map.keys()).map_err(|error| ArrowError::JsonError(error.message().to_owned()))?;
+        Ok(Self { map, keys, values: make_encoder(value, map.values(), options)? })
+    }
+}
+
+impl Encoder for Maps<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        let offsets = self.map.value_offsets();
+        let place = |row| offsets.get(row).and_then(|place| usize::try_from(*place).ok()).unwrap_or_default();
+        let (from, to) = (place(row), place(row + 1));
+        out.push(b'{');
+        for at in from..to {
+            if at > from {
+                out.push(b',');
+            }
+            out.extend_from_slice(serde_json::Value::from(self.keys.value(at)).to_string().as_bytes());
+            out.push(b':');
+            if self.values.is_null(at) {
+                out.extend_from_slice(b"null");
+            } else {
+                self.values.encode(at, out);
+            }
+        }
+        out.push(b'}');
     }
 }
 
@@ -114,6 +165,7 @@ fn uuid(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strandline::arrow::array::builder::{Int64Builder, MapBuilder, StringBuilder};
     use strandline::arrow::array::{Decimal128Array, Int64Array, ListArray, StructArray};
     use strandline::arrow::datatypes::{Int64Type, Schema};
 
@@ -126,6 +178,21 @@ mod tests {
         let cells = Cells::of(&batch.unwrap()).unwrap();
         assert_eq!(cells.row(0), [Some("[1,null]".to_owned()), None]);
         assert_eq!(cells.row(1), [None, Some("7".to_owned())]);
+    }
+
+    #[test]
+    fn keys_of_maps_are_texts_whatever_they_are() {
+        let mut maps = MapBuilder::new(None, Int64Builder::new(), StringBuilder::new());
+        maps.keys().append_value(7);
+        maps.values().append_value("a\"b");
+        maps.keys().append_value(-1);
+        maps.values().append_null();
+        maps.append(true).unwrap();
+        maps.append(false).unwrap();
+        let batch = RecordBatch::try_from_iter([("m", Arc::new(maps.finish()) as ArrayRef)]).unwrap();
+        let cells = Cells::of(&batch).unwrap();
+        assert_eq!(cells.row(0), [Some(r#"{"7":"a\"b","-1":null}"#.to_owned())]);
+        assert_eq!(cells.row(1), [None]);
     }
 
     #[test]

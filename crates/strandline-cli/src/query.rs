@@ -7,7 +7,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use futures::{StreamExt, stream};
-use strandline::Ref;
+use strandline::{Error, ErrorKind, Ref};
 use strandline_datafusion::{At, Session};
 
 use crate::apart::{apart, apart_stream};
@@ -181,11 +181,26 @@ fn missing_column(error: &DataFusionError) -> Option<Failure> {
     Some(failure.offer(&field.name, valid_fields.iter().map(|known| known.name())))
 }
 
+/// What is said of a form of a query that has no plan, where that was found as late as when it was run.
+fn not_planned(error: &DataFusionError) -> Option<Failure> {
+    let DataFusionError::NotImplemented(message) = error.find_root() else { return None };
+    let of_query = ["InSubquery", "Exists", "ScalarSubquery", "OuterReferenceColumn", "SetComparison"];
+    let message = match message.strip_prefix("Physical plan does not support logical expression ") {
+        Some(of) if of_query.iter().any(|of_query| of.starts_with(of_query)) => {
+            "a query in this place has no plan: write a join, or a condition in WHERE"
+        }
+        _ => message,
+    };
+    Some(Failure::from(&Error::new(ErrorKind::Unsupported, message)))
+}
+
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
         match strandline_datafusion::lake_error(&error) {
             Some(ours) => Self::from(ours),
-            None => missing_column(&error).unwrap_or_else(|| Self::of_any(&error).reworded(plain)),
+            None => missing_column(&error)
+                .or_else(|| not_planned(&error))
+                .unwrap_or_else(|| Self::of_any(&error).reworded(plain)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `COPY t FROM 'files'`: an INSERT of what DataFusion's own readers find in files.
 //!
-//! Files are Parquet, CSV or JSON by lines, one or all of a folder or pattern. What a reader has to guess is taken from the table: a
+//! Files are Parquet, Arrow, CSV or JSON by lines, one or all of a folder or pattern. What a reader has to guess is taken from the table: a
 //! column of a CSV or JSON file has the type of the column that it goes into. Columns are found by their names, or by their place where a
 //! CSV file has none, or where the statement lists them. Invariant: a column of a file that the table does not have is an error, never
 //! passed over. What does not belong here: `COPY … TO`, which DataFusion plans by itself.
@@ -12,6 +12,7 @@ use datafusion::common::Column;
 use datafusion::common::TableReference;
 use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::file_format::json::JsonFormat;
@@ -69,6 +70,7 @@ struct Files {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Parquet,
+    Arrow,
     Csv,
     Json,
 }
@@ -102,7 +104,7 @@ impl Files {
         }
         let Some(kind) = kind else {
             let message =
-                format!("{url:?} does not tell its format: write WITH (FORMAT parquet), csv or json");
+                format!("{url:?} does not tell its format: write WITH (FORMAT parquet), arrow, csv or json");
             return Err(refused(ErrorKind::InvalidInput, message));
         };
         let of_csv = |option: &CopyOption| !matches!(option, CopyOption::Format(_));
@@ -115,6 +117,7 @@ impl Files {
     fn format(&self) -> Arc<dyn FileFormat> {
         match self.kind {
             Kind::Parquet => Arc::new(ParquetFormat::default()),
+            Kind::Arrow => Arc::new(ArrowFormat),
             Kind::Json => Arc::new(JsonFormat::default().with_file_compression_type(self.compression)),
             Kind::Csv => {
                 let format = CsvFormat::default()
@@ -191,7 +194,7 @@ impl Files {
         let columns = columns.map(|(name, field)| {
             let at = place(target, name).map_err(|error| error.context(format!("file {:?}", self.url)))?;
             let ty = match self.kind {
-                Kind::Parquet => field.data_type().clone(),
+                Kind::Parquet | Kind::Arrow => field.data_type().clone(),
                 Kind::Csv | Kind::Json => target.field(at).data_type().clone(),
             };
             Ok((Arc::new(Field::new(field.name(), ty, true)), at))
@@ -249,6 +252,7 @@ fn compression(url: &str) -> (FileCompressionType, &str) {
 fn kind(extension: &str) -> Option<Kind> {
     match extension.to_lowercase().as_str() {
         "parquet" => Some(Kind::Parquet),
+        "arrow" | "ipc" | "feather" => Some(Kind::Arrow),
         "csv" => Some(Kind::Csv),
         "json" | "jsonl" | "ndjson" => Some(Kind::Json),
         _ => None,
@@ -257,7 +261,7 @@ fn kind(extension: &str) -> Option<Kind> {
 
 fn named_kind(name: &str) -> Result<Kind> {
     kind(name).ok_or_else(|| {
-        refused(ErrorKind::Unsupported, format!("no format {name:?}: there are parquet, csv and json"))
+        refused(ErrorKind::Unsupported, format!("no format {name:?}: there are parquet, arrow, csv and json"))
     })
 }
 

@@ -117,13 +117,19 @@ async fn what_is_copied_out_can_be_copied_in() {
     let rows = "(1, 1.50, TIMESTAMP '2026-01-31T12:30:00', 'a, \"b\"'), (2, NULL, NULL, 'two\nlines')";
     session.sql(&format!("INSERT INTO t VALUES {rows}")).await.unwrap();
     let before = shown(&session).await;
-    for name in ["t.parquet", "t.csv", "t.json"] {
+    for name in ["t.parquet", "t.csv", "t.json", "t.arrow"] {
         let file = in_folder(folder.path(), name);
         session.sql(&format!("COPY t TO '{file}'")).await.unwrap();
         session.sql("TRUNCATE TABLE t").await.unwrap();
         session.sql(&format!("COPY t FROM '{file}'")).await.unwrap();
         assert_eq!(shown(&session).await, before, "{name}");
     }
+    let piped = in_folder(folder.path(), "piped.txt");
+    let options = "WITH (FORMAT csv, HEADER false, DELIMITER '|')";
+    session.sql(&format!("COPY (SELECT id, name FROM t WHERE id = 1) TO '{piped}' {options}")).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&piped).unwrap(), "1|\"a, \"\"b\"\"\"\n");
+    let unknown = format!("COPY t TO '{piped}' WITH (WIDTH 3)");
+    check_refused(&session, &unknown, ErrorKind::InvalidInput, "no option WIDTH").await;
 }
 
 #[tokio::test]

@@ -49,6 +49,16 @@ impl ContestedRow {
         };
         let before = base.as_ref().map(|_| format!("{} before, ", told(&base))).unwrap_or_default();
         let name = self.key.clone().or_else(|| row_id(sides)).unwrap_or_default();
+        if let ([None, Some(ours), Some(theirs)], true) = (sides.map(Option::as_ref), self.key.is_some())
+            && ours.keys().all(|cell| cell == ROW_ID || !differs(cell))
+        {
+            let [ours, theirs] =
+                [ours, theirs].map(|row| row.get(ROW_ID).map(ToString::to_string).unwrap_or_default());
+            return format!(
+                "{} {name}: equal in all columns, but two rows: row {ours} of ours, row {theirs} of theirs",
+                self.table
+            );
+        }
         format!("{} {name}: {before}ours: {}, theirs: {}", self.table, told(&ours), told(&theirs))
     }
 }
@@ -81,6 +91,13 @@ mod tests {
         check(None, [&a, &b, &a], "t row 4: n 1 before, ours: n 2, theirs: n 1");
         check(None, [&a, "", &c], "t row 4: n 1 before, ours: deleted, theirs: n 3");
         check(Some("(id = 7)"), ["", &b, &c], "t (id = 7): ours: n 2, theirs: n 3");
+        let one = r#"{"id":7,"_row_id":4}"#;
+        let other = r#"{"id":7,"_row_id":9}"#;
+        check(
+            Some("(id = 7)"),
+            ["", one, other],
+            "t (id = 7): equal in all columns, but two rows: row 4 of ours, row 9 of theirs",
+        );
         check(None, ["", &b, ""], r#"t row 4: ours: id 7, n 2, s "x", theirs: none"#);
     }
 

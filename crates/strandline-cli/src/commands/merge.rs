@@ -104,7 +104,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let sentence = match outcome.outcome {
         "up to date" => format!("{} has all of it already", args.into),
         "forward" => format!("{} would be moved forward", args.into),
-        "commit" => format!("a commit would change {}", outcome.tables.join(", ")),
+        "commit" => format!("a commit would change {}", told(&outcome.tables)),
         "forwarded" => {
             format!("moved {} forward to version {}", args.into, outcome.version.unwrap_or_default())
         }
@@ -112,10 +112,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             "merged into {}: version {} changes {}",
             args.into,
             outcome.version.unwrap_or_default(),
-            outcome.tables.join(", ")
+            told(&outcome.tables)
         ),
     };
     context.out.done(&outcome, sentence)
+}
+
+/// What a commit changes; one that only says that it was decided for what is there changes nothing.
+fn told(tables: &[String]) -> String {
+    if tables.is_empty() { "no table".to_owned() } else { tables.join(", ") }
 }
 
 fn chosen(mut merge: Merge, args: &Args) -> Merge {
@@ -160,10 +165,15 @@ async fn outcome(merge: Merge, args: &Args) -> Result<Outcome> {
 
 /// All that the sides disagree on; nothing was done.
 fn conflicts(found: &MergeConflicts) -> Failure {
-    let listed = found.conflicts.iter().map(ToString::to_string).collect();
+    let listed = found.conflicts.iter().map(|conflict| format!("{conflict:#}")).collect();
+    let hint = match found.are_of_rows() {
+        true => "nothing was committed; decide with --rows TABLE=ours|theirs",
+        false => {
+            "nothing was committed; decide with --take TABLE=ours|theirs, which takes all of it, rows that are not at odds too"
+        }
+    };
     match contested(found) {
-        Ok(rows) => Failure::conflicts(listed, rows)
-            .hint("nothing was committed; decide with --take TABLE=ours|theirs or --rows TABLE=ours|theirs"),
+        Ok(rows) => Failure::conflicts(listed, rows).hint(hint),
         Err(failure) => failure,
     }
 }

@@ -54,7 +54,7 @@ pub enum SchemaMerge {
 pub struct SchemaConflict {
     /// The field; of two fields with one name, ours.
     pub field: FieldId,
-    /// Its path of names, with dots between.
+    /// Its path of names, with dots between: where both sides gave it another name, the one before.
     pub path: String,
     /// What of it.
     pub kind: SchemaConflictKind,
@@ -212,8 +212,7 @@ impl Merge<'_> {
             }
             (None, Some(ours), Some(theirs)) => {
                 if ours != theirs {
-                    let describe = |field: &Field| Some(format!("{} {}", field.name, field.ty.describe()));
-                    self.report(SchemaConflictKind::Added, ours.id, describe(ours), describe(theirs));
+                    self.report(SchemaConflictKind::Added, ours.id, shown(ours), shown(theirs));
                 }
                 Some(ours.clone())
             }
@@ -327,7 +326,12 @@ impl Merge<'_> {
         ours: Option<String>,
         theirs: Option<String>,
     ) {
-        let side = if self.ours.field(id).is_some() { self.ours } else { self.theirs };
+        // Of two new names neither is known to both sides.
+        let side = match kind {
+            SchemaConflictKind::Name => self.base,
+            _ if self.ours.field(id).is_some() => self.ours,
+            _ => self.theirs,
+        };
         self.conflicts.push(SchemaConflict { field: id, path: side.describe(id), kind, ours, theirs });
     }
 
@@ -358,9 +362,13 @@ impl Merge<'_> {
     fn report_same_name(&mut self, first: &Field, second: &Field) {
         let is_ours = self.ours.field(first.id).is_some_and(|field| field.name == first.name);
         let (ours, theirs) = if is_ours { (first, second) } else { (second, first) };
-        let show = |field: &Field| Some(format!("{} (#{})", field.name, field.id));
-        self.report(SchemaConflictKind::SameName, ours.id, show(ours), show(theirs));
+        self.report(SchemaConflictKind::SameName, ours.id, shown(ours), shown(theirs));
     }
+}
+
+/// A field in a word or two: two of one name are told apart by their types.
+fn shown(field: &Field) -> Option<String> {
+    Some(format!("{} {}", field.name, field.ty.describe()))
 }
 
 /// The fields that any of the schemas has or dropped and that are not among these: an older state lacks fields of which it knows

@@ -398,11 +398,11 @@ fn disagreements_are_listed() {
     check(
         &[rename("a"), doc("x")],
         &[rename("b"), doc("y")],
-        &[(K::Name, "a"), (K::Doc, "lines.element.sku")],
+        &[(K::Name, "Price"), (K::Doc, "lines.element.sku")],
     );
     // Ours is called `a` for want of a decision, so that nothing clashes with it.
-    check(&[rename("a")], &[rename("b"), add(None, "a", PrimitiveType::Int)], &[(K::Name, "a")]);
-    check(&[rename("PRICE")], &[rename("price")], &[(K::Name, "PRICE")]);
+    check(&[rename("a")], &[rename("b"), add(None, "a", PrimitiveType::Int)], &[(K::Name, "Price")]);
+    check(&[rename("PRICE")], &[rename("price")], &[(K::Name, "Price")]);
     let decimal = |precision| Widen(FieldId(2), PrimitiveType::Decimal { precision, scale: 2 });
     check(&[decimal(10)], &[decimal(11)], &[(K::Type, "Price")]);
     check(

@@ -3,11 +3,17 @@
 use std::fmt;
 
 use strandline_format::merge::{CatalogConflict, CatalogConflictKind, RowFate, TableConflict};
-use strandline_format::{Counts, FileId, Hash, Operation, RowId, Seq, TableChange, TableId, TableName};
+use strandline_format::{
+    Counts, FileId, Hash, Operation, RowId, SchemaConflict, SchemaConflictKind, Seq, TableChange, TableId,
+    TableName,
+};
 
 use crate::merge::keys::Twins;
 
 /// Something that stands in the way of a commit.
+///
+/// As text it says what the branch and what `this` did, which is the transaction; `{:#}` says `ours` and `theirs`, as the sides of a merge are
+/// called.
 ///
 /// ```
 #[doc = include_str!("../orders.example")]
@@ -337,7 +343,8 @@ impl Conflict {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.name, self.kind)?;
+        write!(f, "{:?}: ", self.name)?;
+        self.kind.fmt(f)?;
         match &self.commit {
             Some((version, hash)) => write!(f, ", in version {version} ({})", &hash.to_string()[..12]),
             None => Ok(()),
@@ -350,13 +357,16 @@ impl fmt::Display for ConflictKind {
         match self {
             Self::Catalog(kind) => f.write_str(catalog(*kind)),
             Self::Table(conflict) => table(conflict, f),
-            Self::Files(files) => write!(f, "{}", Listed(files)),
-            Self::Rows(rows) => write!(f, "{rows}"),
-            Self::Keys(keys) => write!(f, "{keys}"),
+            Self::Files(files) => {
+                let what = "the same rows were written on both sides, in files";
+                listed(f, what, files, files.len() as u64)
+            }
+            Self::Rows(rows) => rows.fmt(f),
+            Self::Keys(keys) => keys.fmt(f),
             Self::Constraint(name, why) => {
                 write!(f, "constraint {name:?} does not go with the other side's changes: {why}")
             }
-            Self::Read(read) => write!(f, "{read}"),
+            Self::Read(read) => read.fmt(f),
         }
     }
 }
@@ -372,6 +382,31 @@ impl fmt::Display for ReadConflict {
     }
 }
 
+/// What the two sides are called: those of a merge in a text that is asked for by `{:#}`, else a branch and a transaction.
+struct Sides {
+    ours: &'static str,
+    theirs: &'static str,
+    by_ours: &'static str,
+    by_theirs: &'static str,
+}
+
+impl Sides {
+    fn of(f: &fmt::Formatter<'_>) -> Self {
+        match f.alternate() {
+            true => Self { ours: "ours", theirs: "theirs", by_ours: "by ours", by_theirs: "by theirs" },
+            false => {
+                Self { ours: "the branch", theirs: "this", by_ours: "on the branch", by_theirs: "by this" }
+            }
+        }
+    }
+
+    /// What each of them has, if it has something.
+    fn have(&self, f: &mut fmt::Formatter<'_>, of: [Option<String>; 2]) -> fmt::Result {
+        let [ours, theirs] = of.map(|text| text.unwrap_or_else(|| "none".to_owned()));
+        write!(f, "{} has {ours}, {} has {theirs}", self.ours, self.theirs)
+    }
+}
+
 fn catalog(kind: CatalogConflictKind) -> &'static str {
     match kind {
         CatalogConflictKind::Dropped => "one side dropped it, the other changed it",
@@ -384,65 +419,77 @@ fn catalog(kind: CatalogConflictKind) -> &'static str {
 }
 
 fn table(conflict: &TableConflict, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let shown = |side: Option<&str>| side.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"));
+    let sides = Sides::of(f);
     match conflict {
-        TableConflict::Schema(conflict) => write!(
-            f,
-            "field {:?}: {:?} differs: the branch has {}, this has {}",
-            conflict.path,
-            conflict.kind,
-            shown(conflict.ours.as_deref()),
-            shown(conflict.theirs.as_deref())
-        ),
+        TableConflict::Schema(conflict) => schema(conflict, f),
         TableConflict::Property { key, ours, theirs } => {
-            let text = |value: &Option<strandline_format::PropertyValue>| {
-                shown(value.as_ref().map(strandline_format::PropertyValue::as_str))
-            };
-            write!(f, "property {:?}: the branch has {}, this has {}", key.as_str(), text(ours), text(theirs))
+            write!(f, "property {:?}: ", key.as_str())?;
+            sides.have(f, [ours, theirs].map(|side| Some(format!("{:?}", side.as_ref()?.as_str()))))
         }
         TableConflict::Constraint { ours, theirs } => {
-            let text = |side: &Option<strandline_format::Constraint>| {
-                shown(side.as_ref().map(|constraint| constraint.check.as_str()))
-            };
             let name = ours.as_ref().or(theirs.as_ref()).map_or("", |constraint| constraint.name.as_str());
-            write!(f, "constraint {name:?}: the branch has {}, this has {}", text(ours), text(theirs))
+            write!(f, "constraint {name:?}: ")?;
+            sides.have(f, [ours, theirs].map(|side| Some(format!("{:?}", side.as_ref()?.check.as_str()))))
         }
         TableConflict::Comment { .. } => f.write_str("both sides changed the comment"),
         TableConflict::Key { .. } => f.write_str("both sides changed the key"),
     }
 }
 
+fn schema(conflict: &SchemaConflict, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let what = match conflict.kind {
+        SchemaConflictKind::Name => "both sides renamed it",
+        SchemaConflictKind::Type => "both sides changed its type",
+        SchemaConflictKind::Required => "both sides changed whether it may be null",
+        SchemaConflictKind::Doc => "both sides changed its comment",
+        SchemaConflictKind::Initial => "the sides give rows that were there before it other values",
+        SchemaConflictKind::Default => "both sides changed its default",
+        SchemaConflictKind::Dropped => {
+            return write!(
+                f,
+                "column {:?}: one side dropped it, the other changed it or something within it",
+                conflict.path
+            );
+        }
+        SchemaConflictKind::Added => "each side added a column of its own under one id",
+        SchemaConflictKind::SameName => "each side has a column of its own of this name",
+        _ => "the sides disagree on it",
+    };
+    write!(f, "column {:?}: {what}: ", conflict.path)?;
+    let is_text = matches!(conflict.kind, SchemaConflictKind::Name | SchemaConflictKind::Doc);
+    let shown = |side: &Option<String>| {
+        let text = side.as_ref().filter(|text| !text.is_empty())?;
+        Some(if is_text { format!("{text:?}") } else { text.clone() })
+    };
+    Sides::of(f).have(f, [shown(&conflict.ours), shown(&conflict.theirs)])
+}
+
 impl fmt::Display for RowConflicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named: Vec<String> = self.rows.iter().take(NAMED).map(ToString::to_string).collect();
-        write!(f, "the same rows were written on both sides: {}", named.join(", "))?;
-        match self.count.checked_sub(named.len() as u64) {
-            Some(more) if more > 0 => write!(f, " and {more} more"),
-            _ => Ok(()),
-        }
+        listed(f, "the same rows were written on both sides:", &self.rows, self.count)
     }
 }
 
 impl fmt::Display for KeyConflicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named: Vec<String> = self.keys.iter().take(NAMED).map(ToString::to_string).collect();
-        write!(f, "both sides have a row of one key: {}", named.join(", "))?;
-        match self.count().checked_sub(named.len() as u64) {
-            Some(more) if more > 0 => write!(f, " and {more} more"),
-            _ => Ok(()),
-        }
+        listed(f, "both sides have a row of one key:", &self.keys, self.count())
     }
 }
 
 impl fmt::Display for KeyConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (row {} on the branch, row {} of this)", self.key, self.ours, self.theirs)
+        match f.alternate() {
+            true => write!(f, "{} (row {} of ours, row {} of theirs)", self.key, self.ours, self.theirs),
+            false => write!(f, "{} (row {} on the branch, row {} of this)", self.key, self.ours, self.theirs),
+        }
     }
 }
 
 impl fmt::Display for RowConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {} ({} on the branch, {} by this)", self.row, fate(self.ours), fate(self.theirs))
+        let Sides { by_ours, by_theirs, .. } = Sides::of(f);
+        let (ours, theirs) = (fate(self.ours), fate(self.theirs));
+        write!(f, "row {} ({ours} {by_ours}, {theirs} {by_theirs})", self.row)
     }
 }
 
@@ -457,19 +504,19 @@ fn fate(fate: RowFate) -> &'static str {
     }
 }
 
-/// Some of many files.
-struct Listed<'a>(&'a [FileId]);
-
 /// How many are named.
 const NAMED: usize = 10;
 
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named: Vec<String> = self.0.iter().take(NAMED).map(ToString::to_string).collect();
-        write!(f, "the same rows were written on both sides, in files {}", named.join(", "))?;
-        match self.0.len().checked_sub(NAMED) {
-            Some(more) if more > 0 => write!(f, " and {more} more"),
-            _ => Ok(()),
-        }
+/// The first few of so many, and how many there are besides.
+fn listed<T: fmt::Display>(f: &mut fmt::Formatter<'_>, what: &str, items: &[T], count: u64) -> fmt::Result {
+    f.write_str(what)?;
+    let named = &items[..items.len().min(NAMED)];
+    for (at, item) in named.iter().enumerate() {
+        f.write_str(if at == 0 { " " } else { ", " })?;
+        item.fmt(f)?;
+    }
+    match count.saturating_sub(named.len() as u64) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
     }
 }

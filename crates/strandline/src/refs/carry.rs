@@ -13,7 +13,9 @@ use crate::commit::{Brings, Looked, Member, Patience, Report, Written, name_comm
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Ref;
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
-use crate::merge::{Act, Bringing, Brought, Conflict, ContestedKeys, ContestedRows, Disagreements, Upon};
+use crate::merge::{
+    Act, Bringing, Brought, Conflict, ConflictKind, ContestedKeys, ContestedRows, Disagreements, Upon,
+};
 use crate::refs::PATIENCE;
 use crate::refs::create_branch::reason;
 use crate::refs::taking::{Depth, Taking};
@@ -51,7 +53,7 @@ pub struct MergeConflicts {
 
 impl std::fmt::Display for MergeConflicts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let listed: Vec<String> = self.conflicts.iter().map(ToString::to_string).collect();
+        let listed: Vec<String> = self.conflicts.iter().map(|conflict| format!("{conflict:#}")).collect();
         f.write_str(&listed.join("; "))
     }
 }
@@ -68,6 +70,34 @@ impl MergeConflicts {
     #[must_use]
     pub fn into_error(self, message: impl Into<String>) -> Error {
         Error::of_disagreement(self.conflicts, message)
+    }
+}
+
+impl MergeConflicts {
+    /// Whether all of it is about rows, so that whoever decides about these has decided it: [`Merge::rows`](crate::refs::Merge::rows). What
+    /// stands in the way of names, schemas and constraints is decided for a table as a whole: [`Merge::take`](crate::refs::Merge::take).
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// use strandline::filter::col;
+    /// use strandline::refs::Merged;
+    ///
+    /// lake.create_branch("dev").await?;
+    /// for (branch, amount) in [("main", 31), ("dev", 32)] {
+    ///     let change = lake.begin().branch(branch).await?;
+    ///     change.update("orders", col("id").eq(1)).set("amount", amount).await?;
+    ///     change.commit().await?;
+    /// }
+    /// let Merged::Conflicts(found) = lake.merge("dev").into("main").await? else { panic!("both changed row 1") };
+    /// assert!(found.are_of_rows());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn are_of_rows(&self) -> bool {
+        let is_of_rows =
+            |conflict: &Conflict| matches!(conflict.kind, ConflictKind::Rows(_) | ConflictKind::Keys(_));
+        self.conflicts.iter().all(is_of_rows)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::{Field, Schema, SchemaId, Type};
+use super::{Field, Schema, SchemaId, Type, check_column_name};
 use crate::error::{Error, Result};
 use crate::id::FieldId;
 use crate::name::ColumnName;
@@ -103,6 +103,9 @@ impl Schema {
         if draft.fields == self.fields && draft.dropped == self.dropped {
             return Ok(self.clone());
         }
+        let is_new =
+            |field: &&Field| self.field(field.id).is_none_or(|old| old.name.key() != field.name.key());
+        draft.fields.iter().filter(is_new).try_for_each(check_column_name)?;
         let schema = Self::new(next_id(self.id)?, draft.fields, draft.dropped)?;
         schema.check_key(key)?;
         Ok(schema)

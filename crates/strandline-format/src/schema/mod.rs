@@ -85,6 +85,7 @@ impl Schema {
     /// # Errors
     /// `Invalid`, naming the field and the rule that is broken.
     pub fn numbered(mut fields: Vec<Field>) -> Result<Self> {
+        fields.iter().try_for_each(check_column_name)?;
         let mut last = FieldId(0);
         for field in &mut fields {
             field.renumber(&mut || {
@@ -198,6 +199,27 @@ impl Schema {
     #[must_use]
     pub fn has_same_fields(&self, other: &Self) -> bool {
         self.fields == other.fields && self.dropped == other.dropped
+    }
+}
+
+/// What columns beside those of a table are called: of files that store row ids, and of rows and changes that are told [SCH-14].
+const TAKEN: [&str; 6] = [
+    "_row_id",
+    "_last_updated_sequence_number",
+    "_last_updated",
+    "_change_type",
+    "_commit_version",
+    "_commit_timestamp",
+];
+
+/// [SCH-14].
+fn check_column_name(column: &Field) -> Result<()> {
+    match TAKEN.contains(&column.name.key().as_str()) {
+        true => Err(Error::invalid(format!(
+            "column {:?}: what rows are and what became of them is told under this name beside the columns of a table: choose another one",
+            column.name.as_str()
+        ))),
+        false => Ok(()),
     }
 }
 

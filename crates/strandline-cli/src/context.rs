@@ -173,6 +173,17 @@ impl Context {
         })
     }
 
+    /// The version that a text gives: a bare number is one of the branch that is meant.
+    pub(crate) async fn version_of(&self, lake: &Lake, on: &Ref, text: &str) -> Result<Ref> {
+        let branch = on.branch().as_str();
+        let Ok(number) = text.parse::<u64>() else { return self.at_reference(lake, Some(text)).await };
+        if number > on.version().0 {
+            let text = format!("there is no version {number}: {branch} is at version {}", on.version());
+            return Err(Failure::not_found(text).hint("`strand log` shows the versions"));
+        }
+        self.at_reference(lake, Some(&format!("branch:{branch}@{{{number}}}"))).await
+    }
+
     /// The reference that a verb's own argument gives, else `--ref`, else the default branch.
     pub(crate) fn one_reference<'a>(&'a self, given: Option<&'a str>, argument: &str) -> Result<&'a str> {
         match (given, self.reference()) {

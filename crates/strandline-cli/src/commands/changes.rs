@@ -1,7 +1,6 @@
 //! `strand changes`: what became of a table's rows, commit by commit or on balance.
 
 use clap::Args as ClapArgs;
-use strandline::{Lake, Ref};
 
 use crate::apart::apart_stream;
 use crate::context::Context;
@@ -29,11 +28,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let lake = context.lake().await?;
     let on = context.at_reference(&lake, context.reference()).await?;
     let to = match &args.to {
-        Some(to) => version(context, &lake, &on, to).await.map_err(|failure| failure.at("--to"))?,
+        Some(to) => context.version_of(&lake, &on, to).await.map_err(|failure| failure.at("--to"))?,
         None => on.clone(),
     };
     let from = match &args.from {
-        Some(from) => version(context, &lake, &on, from).await.map_err(|failure| failure.at("--from"))?,
+        Some(from) => context.version_of(&lake, &on, from).await.map_err(|failure| failure.at("--from"))?,
         None => to.parent().await?.unwrap_or_else(|| to.clone()),
     };
     let table = context.table(&to, &args.table).await?;
@@ -43,15 +42,4 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let schema = batches.schema().clone();
     context.out.rows(&schema, apart_stream(batches)).await?;
     Ok(())
-}
-
-/// A bare number is a version of the branch that is meant.
-async fn version(context: &Context, lake: &Lake, on: &Ref, text: &str) -> Result<Ref> {
-    let branch = on.branch().as_str();
-    let Ok(number) = text.parse::<u64>() else { return context.at_reference(lake, Some(text)).await };
-    if number > on.version().0 {
-        let text = format!("there is no version {number}: {branch} is at version {}", on.version());
-        return Err(Failure::not_found(text).hint("`strand log` shows the versions"));
-    }
-    context.at_reference(lake, Some(&format!("branch:{branch}@{{{number}}}"))).await
 }

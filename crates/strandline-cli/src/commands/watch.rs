@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use futures::TryStreamExt;
 use strandline::changes::Cursor;
+use strandline::{Lake, Ref};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -18,8 +19,8 @@ pub(crate) struct Args {
     /// Only versions that change these tables
     #[arg(value_parser = names::table)]
     tables: Vec<String>,
-    /// Begins after this place, which an earlier run said: `cursor` of its output
-    #[arg(long)]
+    /// Begins after this version, a number or a reference, or at the place that an earlier run said: `cursor` of its output
+    #[arg(long, value_name = "VERSION|CURSOR")]
     since: Option<String>,
     /// Ends after so many versions
     #[arg(short = 'n', long, value_name = "VERSIONS")]
@@ -39,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     let since: Cursor = match &args.since {
-        Some(cursor) => cursor.parse().map_err(|error| Failure::from(error).of_arguments())?,
+        Some(since) => place(context, &lake, &at, since).await.map_err(|failure| failure.at("--since"))?,
         None => Cursor::at(&at),
     };
     let subscription = lake.subscribe(since, &args.tables).every(args.every);
@@ -51,6 +52,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         seen += 1;
     }
     Ok(())
+}
+
+/// Where it begins: what looks like a cursor is nothing else.
+async fn place(context: &Context, lake: &Lake, at: &Ref, since: &str) -> Result<Cursor> {
+    if since.starts_with("strandline-cursor-") {
+        return since.parse().map_err(|error| Failure::from(error).of_arguments());
+    }
+    let after = context.version_of(lake, at, since).await?;
+    let (of, watched) = (after.branch().as_str(), at.branch().as_str());
+    if context.reference().is_some() && of != watched {
+        return Err(Failure::usage(format!("{since} is of branch {of}, and --ref says {watched}")));
+    }
+    Ok(Cursor::at(&after))
 }
 
 /// The shortest pause between two looks: each is a request.

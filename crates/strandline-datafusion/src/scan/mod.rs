@@ -157,9 +157,16 @@ pub(crate) async fn plan(
     {
         scan = scan.limit(limit);
     }
+    if layout.extras.contains(&Extra::RowId)
+        && let Some(ids) = predicate::row_ids(wanted.filters, Extra::RowId.name())
+    {
+        scan = scan.row_ids_within(ids);
+    }
     let plan = scan.plan().await.map_err(external)?;
     let mut kept = Kept { of_files: plan.of_files, by, ..Kept::default() };
     plan.files.iter().for_each(|entry| kept.add(entry));
+    // Of rows that are asked for by their ids all others are left out, and not deleted.
+    kept.deleted = plan.deleted;
     let reader = table.file_reader();
     let decided = asked.exact && !wanted.filters.is_empty();
     let whole = decided.then(|| Whole::of(session, table, layout, wanted, &plan, &reader)).flatten();
@@ -305,7 +312,7 @@ fn ingredient(layout: &Layout, extra: Extra, shifts: &Shifts) -> Arc<dyn Physica
             kind: Kind::RowId(Arc::clone(shifts)),
             of: [places.stored_id, places.first_row, places.position, places.file].map(column).into(),
         }),
-        Extra::Commit => Arc::new(RowNumbers {
+        Extra::LastUpdated | Extra::Commit => Arc::new(RowNumbers {
             kind: Kind::Version,
             of: [places.stored_version, places.added].map(column).into(),
         }),

@@ -38,13 +38,15 @@ pub enum Extra {
     Row,
     /// `_row_id`: the row's id, which it keeps.
     RowId,
-    /// `_commit`: the version that last wrote the row.
+    /// `_last_updated`: the version that last wrote the row.
+    LastUpdated,
+    /// `_commit`: the same number.
     Commit,
 }
 
 impl Extra {
     /// All of them, as `t$rows` has them.
-    pub const ALL: [Self; 4] = [Self::RowId, Self::File, Self::Row, Self::Commit];
+    pub const ALL: [Self; 5] = [Self::RowId, Self::File, Self::Row, Self::Commit, Self::LastUpdated];
 
     /// What the column is called.
     #[must_use]
@@ -53,6 +55,7 @@ impl Extra {
             Self::File => "_file",
             Self::Row => "_row",
             Self::RowId => "_row_id",
+            Self::LastUpdated => "_last_updated",
             Self::Commit => "_commit",
         }
     }

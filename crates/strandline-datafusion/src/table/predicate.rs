@@ -3,6 +3,8 @@
 //! Invariant: a row that passes the query's expressions passes the predicate; what cannot be said is left out where that only
 //! lets more rows pass. What does not belong here: deciding which rows pass, which stays DataFusion's.
 
+use std::ops::RangeInclusive;
+
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::utils::split_conjunction;
@@ -35,6 +37,64 @@ impl Asked {
             };
         }
         asked
+    }
+}
+
+/// The ids that a row may have of which the filters are true, as ranges; `None` if they do not say.
+pub(crate) fn row_ids(filters: &[Expr], column: &str) -> Option<Vec<RangeInclusive<u64>>> {
+    filters.iter().filter_map(|filter| ids(filter, column)).reduce(|one, other| both(&one, &other))
+}
+
+fn ids(expr: &Expr, of: &str) -> Option<Vec<RangeInclusive<u64>>> {
+    let is_of = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == of);
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            match (ids(left, of), ids(right, of)) {
+                (Some(left), Some(right)) => Some(both(&left, &right)),
+                (one, other) => one.or(other),
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            Some([ids(left, of)?, ids(right, of)?].concat())
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_of(left) => ids_compared(*op, number(right)?),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_of(right) => {
+            ids_compared(op.swap()?, number(left)?)
+        }
+        Expr::InList(InList { expr, list, negated: false }) if is_of(expr) => {
+            list.iter().map(|item| number(item).map(|id| id..=id)).collect()
+        }
+        Expr::Between(Between { expr, negated: false, low, high }) if is_of(expr) => {
+            Some(vec![number(low)?..=number(high)?])
+        }
+        _ => None,
+    }
+}
+
+fn ids_compared(op: Operator, id: u64) -> Option<Vec<RangeInclusive<u64>>> {
+    Some(match op {
+        Operator::Eq => vec![id..=id],
+        Operator::Lt => id.checked_sub(1).map(|last| 0..=last).into_iter().collect(),
+        Operator::LtEq => vec![0..=id],
+        Operator::Gt => id.checked_add(1).map(|first| first..=u64::MAX).into_iter().collect(),
+        Operator::GtEq => vec![id..=u64::MAX],
+        _ => return None,
+    })
+}
+
+/// What two lists of ranges have in common.
+fn both(one: &[RangeInclusive<u64>], other: &[RangeInclusive<u64>]) -> Vec<RangeInclusive<u64>> {
+    let common =
+        |a: &RangeInclusive<u64>, b: &RangeInclusive<u64>| *a.start().max(b.start())..=*a.end().min(b.end());
+    let all = one.iter().flat_map(|a| other.iter().map(move |b| common(a, b)));
+    all.filter(|range| !range.is_empty()).collect()
+}
+
+fn number(expr: &Expr) -> Option<u64> {
+    match expr {
+        Expr::Literal(ScalarValue::UInt64(number), _) => *number,
+        Expr::Literal(ScalarValue::Int64(number), _) => u64::try_from((*number)?).ok(),
+        _ => None,
     }
 }
 
@@ -208,6 +268,27 @@ mod tests {
         check(&col("a").between(lit(1_i64), lit(2_i64)), Some("a BETWEEN 1 AND 2"), true);
         check(&col("t").like(lit("ab%")), Some("t LIKE 'ab%'"), true);
         check(&col("t").is_null().or(col("b")), Some("t IS NULL OR b"), true);
+    }
+
+    #[test]
+    fn ids_of_rows_are_ranges() {
+        let check = |expr: &Expr, expected: Option<&[RangeInclusive<u64>]>| {
+            assert_eq!(row_ids(std::slice::from_ref(expr), "_row_id").as_deref(), expected, "{expr}");
+        };
+        let id = || col("_row_id");
+        check(&id().eq(lit(5_u64)), Some(&[5..=5]));
+        check(&lit(5_u64).gt(id()), Some(&[0..=4]));
+        check(&id().lt(lit(0_u64)), Some(&[]));
+        check(&id().gt_eq(lit(5_i64)).and(id().lt(lit(9_u64))), Some(&[5..=8]));
+        check(&id().eq(lit(5_u64)).or(id().eq(lit(7_u64))), Some(&[5..=5, 7..=7]));
+        check(
+            &id().in_list(vec![lit(1_u64), lit(4_u64)], false).and(col("a").gt(lit(1))),
+            Some(&[1..=1, 4..=4]),
+        );
+        check(&id().eq(lit(5_u64)).or(col("a").gt(lit(1))), None);
+        check(&id().in_list(vec![lit(1_u64)], true), None);
+        check(&id().not_eq(lit(1_u64)), None);
+        check(&(!id().eq(lit(1_u64))), None);
     }
 
     #[test]

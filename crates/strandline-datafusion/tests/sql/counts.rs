@@ -88,6 +88,33 @@ fn one_file_of_many_takes_six_requests_cold() {
 }
 
 #[test]
+fn a_row_is_found_by_its_id_without_a_scan() {
+    paused(async {
+        let counted = Counted::new().await;
+        many_files(&counted, 300).await;
+        let change = counted.lake.begin().await.unwrap();
+        change.update("t", strandline::filter::col("id").eq(1234)).set("even", -1).await.unwrap();
+        change.commit().await.unwrap();
+        // One of a row in its place, and one of a row that moved to another file, whose old place nobody looks at.
+        for (id, expected) in [(1235, "1235 2470"), (1234, "1234 -1")] {
+            let sql = format!("SELECT id, even FROM lake.public.\"t$rows\" WHERE _row_id = {id} AND id > 0");
+            let query = async {
+                let lake = counted.cold().await;
+                rows(&session(&lake), &sql).await
+            };
+            let (found, counts) = counted.store.measure(query).await;
+            assert_eq!(found, [expected]);
+            assert!(counts.total().requests <= 6, "{counts}");
+            assert_eq!(counts.to(PathClass::Data).requests, 1, "{counts}");
+        }
+        let sql = "SELECT count(*) FROM lake.public.\"t$rows\" WHERE _row_id IN (1, 1234, 2999, 3000, 70000) OR _row_id < 1";
+        let (found, counts) = counted.store.measure(rows(&session(&counted.cold().await), sql)).await;
+        assert_eq!(found, ["4"]);
+        assert_eq!(counts.to(PathClass::Data).requests, 3, "{counts}");
+    });
+}
+
+#[test]
 fn footers_are_read_once() {
     paused(async {
         let counted = Counted::new().await;

@@ -38,11 +38,13 @@ async fn rows_tell_where_they_stand_by_a_name_in_sql() {
     let told =
         rows(&ctx, "SELECT _row_id, _file, _row, _commit, id FROM lake.public.\"t$rows\" ORDER BY id").await;
     assert_eq!(told, ["0 0 0 1 10", "1 0 1 1 11", "2 1 0 2 20"]);
-    assert_eq!(rows(&ctx, "SELECT * FROM lake.public.\"t$rows@v1\" WHERE _row_id = 1").await, ["11 1 0 1 1"]);
+    assert_eq!(
+        rows(&ctx, "SELECT * FROM lake.public.\"t$rows@v1\" WHERE _row_id = 1").await,
+        ["11 1 0 1 1 1"]
+    );
     assert_eq!(rows(&ctx, "SELECT * FROM lake.public.t ORDER BY id").await, ["10", "11", "20"]);
-    let joined =
-        "SELECT r._commit FROM lake.public.\"t$rows\" r JOIN lake.public.t USING (id) WHERE r.id = 20";
-    assert_eq!(rows(&ctx, joined).await, ["2"]);
+    let joined = "SELECT r._commit, _last_updated FROM lake.public.\"t$rows\" r JOIN lake.public.t USING (id) WHERE r.id = 20";
+    assert_eq!(rows(&ctx, joined).await, ["2 2"]);
     let error = ctx.sql("SELECT _row_id FROM lake.public.t").await.unwrap_err();
     assert!(error.to_string().contains("_row_id"), "{error}");
 }

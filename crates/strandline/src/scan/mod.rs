@@ -30,6 +30,7 @@
 
 mod adapt;
 mod batches;
+mod by_id;
 mod cut;
 mod deletes;
 mod engine;
@@ -52,6 +53,7 @@ mod tests;
 
 use std::future::IntoFuture;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -73,6 +75,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Predicate;
 use crate::table::TableState;
 use crate::transaction::reads::Reads;
+use by_id::Ids;
 use file::{Task, Work};
 use select::Wanted;
 
@@ -116,6 +119,8 @@ pub struct Scan {
     batch_rows: NonZeroUsize,
     prefetch: NonZeroUsize,
     row_ids: bool,
+    /// Which rows it is of, as far as that can be told without a look into files.
+    ids: Option<Arc<Ids>>,
     pruning: bool,
     /// Files of at most this size are read whole.
     small_file: u64,
@@ -135,6 +140,7 @@ impl Scan {
             batch_rows: BATCH_ROWS,
             prefetch: PREFETCH,
             row_ids: false,
+            ids: None,
             pruning: true,
             small_file: file::SMALL_FILE,
             reads: None,
@@ -209,6 +215,24 @@ impl Scan {
         self
     }
 
+    /// Passes over what cannot be a row whose id is within one of these ranges: files by the bounds of their ids, and where ids follow from places
+    /// all other rows of them if these are few. Files that store ids are not looked into for that, so some rows with other ids may come as well:
+    /// for a query engine that asks for the ids itself. Whoever wants rows by their ids takes [`Table::row`](crate::Table::row).
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// lake.append("orders", orders(&[(4, 1), (5, 2)])).await?;
+    /// // The first append has given out the ids 0 to 2.
+    /// let plan = lake.table("orders").await?.scan().row_ids_within([4..=4]).plan().await?;
+    /// assert_eq!((plan.files.len(), plan.rows), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn row_ids_within(mut self, ranges: impl IntoIterator<Item = RangeInclusive<u64>>) -> Self {
+        self.ids = Some(Arc::new(Ids::of(ranges)));
+        self
+    }
+
     /// Whether statistics, of files, row groups and pages, may save reading: they may unless told otherwise. The rows are the same either way.
     pub fn pruning(mut self, pruning: bool) -> Self {
         self.pruning = pruning;
@@ -239,7 +263,13 @@ impl Scan {
     /// Those of awaiting the scan and of its [`Batches`].
     pub async fn count(self) -> Result<u64> {
         let within = |rows: u64, limit: Option<u64>| limit.map_or(rows, |limit| limit.min(rows));
-        let Some(filter) = self.bound()? else { return Ok(within(self.state.table.totals.rows, self.limit)) };
+        let Some(filter) = self.bound()? else {
+            let rows = match self.ids {
+                Some(_) => self.planned(None).await?.rows,
+                None => self.state.table.totals.rows,
+            };
+            return Ok(within(rows, self.limit));
+        };
         let mut plan = self.planned(Some(&filter)).await?;
         let known = within(plan.take_whole(), self.limit);
         let left = self.limit.map(|limit| limit - known);
@@ -268,7 +298,7 @@ impl Scan {
     async fn planned(&self, filter: Option<&Filter>) -> Result<Plan> {
         let by = filter.filter(|_| self.pruning);
         let limit = self.limit.filter(|_| filter.is_none());
-        let mut plan = plan::plan(&self.state, by, limit).await?;
+        let mut plan = plan::plan(&self.state, by, self.ids.as_deref(), limit).await?;
         if filter.is_some() && by.is_none() {
             plan.whole.fill(false);
         }

@@ -7,9 +7,10 @@ use futures::TryStreamExt;
 use strandline_format::tree::Columns;
 use strandline_format::{FileColumns, FileEntry, Files, Filter, Mask};
 
+use super::by_id::Ids;
 use crate::error::Result;
 use crate::table::TableState;
-use crate::tree::{All, FileFilter, Select};
+use crate::tree::{All, FileFilter, Holding, Select};
 
 /// The files of a table that may hold rows that a scan is after: for a query engine that reads them itself.
 ///
@@ -34,6 +35,8 @@ pub struct Plan {
     pub whole: Vec<bool>,
     /// The rows that are left in them, whether they pass the filter or not.
     pub rows: u64,
+    /// The rows that are deleted in them.
+    pub deleted: u64,
     /// How many files the table has.
     pub of_files: u64,
     /// How many rows are left in all of them.
@@ -54,10 +57,33 @@ impl Plan {
         self.rows = self.rows.saturating_sub(rows);
         rows
     }
+
+    /// Leaves out rows with other ids, as far as entries tell them.
+    fn only(&mut self, ids: &Ids) -> Result<()> {
+        let files = std::mem::take(&mut self.files).into_iter().map(|entry| ids.of_entry(entry));
+        let files = files.collect::<Result<Vec<_>>>()?;
+        self.files = files.into_iter().filter(|entry| entry.live_rows() > 0).collect();
+        self.whole = vec![false; self.files.len()];
+        self.rows = self.files.iter().map(FileEntry::live_rows).fold(0, u64::saturating_add);
+        Ok(())
+    }
 }
 
-/// The files that may hold rows that pass; without a filter, the first ones that have `limit` rows.
-pub(super) async fn plan(state: &TableState, filter: Option<&Filter>, limit: Option<u64>) -> Result<Plan> {
+/// The files that may hold rows that pass; without a filter, the first ones that have `limit` rows. Of rows with these ids, if they are told.
+pub(super) async fn plan(
+    state: &TableState,
+    filter: Option<&Filter>,
+    ids: Option<&Ids>,
+    limit: Option<u64>,
+) -> Result<Plan> {
+    if let Some(ids) = ids {
+        let filter = filter.cloned().unwrap_or(Filter::True);
+        let reach = FileFilter::new(filter, &state.table, &state.schema);
+        let holding = Holding { any_within: |bounds| ids.any_within(bounds), of: &reach };
+        let mut plan = keep(state, &holding, |files| Mask::of(true, files.len()), None).await?;
+        plan.only(ids)?;
+        return Ok(plan);
+    }
     match filter {
         Some(filter) => {
             let reach = FileFilter::new(filter.clone(), &state.table, &state.schema);
@@ -76,7 +102,7 @@ async fn keep(
 ) -> Result<Plan> {
     let totals = state.table.totals;
     let (of_files, of_rows) = (totals.files, totals.rows);
-    let mut plan = Plan { files: Vec::new(), whole: Vec::new(), rows: 0, of_files, of_rows };
+    let mut plan = Plan { files: Vec::new(), whole: Vec::new(), rows: 0, deleted: 0, of_files, of_rows };
     let enough = |plan: &Plan| limit.is_some_and(|limit| plan.rows >= limit);
     let mut batches = std::pin::pin!(state.trees.scan(&state.table.files, select));
     while !enough(&plan)
@@ -92,6 +118,7 @@ async fn keep(
                 break;
             }
             plan.rows = plan.rows.saturating_add(entry.live_rows());
+            plan.deleted = plan.deleted.saturating_add(entry.rows.saturating_sub(entry.live_rows()));
             plan.files.push(entry);
             plan.whole.push(!doubt.get(at));
         }

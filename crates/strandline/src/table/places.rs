@@ -5,13 +5,12 @@
 
 use arrow::array::RecordBatch;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use strandline_format::tree::{Children, Columns};
-use strandline_format::{DeletionVector, FileColumns, FileEntry, FileId, Files, Mask, RowId, RowIds};
+use strandline_format::{DeletionVector, FileEntry, FileId, RowId, RowIds};
 
 use super::{Table, TableState};
 use crate::error::Result;
 use crate::scan::{deletion_vector, identify, without};
-use crate::tree::Select;
+use crate::tree::{All, Holding};
 
 /// How many files are asked for their ids at once.
 const FILES: usize = 8;
@@ -75,7 +74,9 @@ impl TableState {
     /// The live rows with these ids, file by file, with what is deleted there.
     pub(crate) async fn found(&self, ids: impl IntoIterator<Item = RowId>) -> Result<Vec<InFile>> {
         let wanted = DeletionVector::from_positions(ids.into_iter().map(|id| id.0))?;
-        let entries = self.trees.collect(&self.table.files, &Holding(&wanted)).await?;
+        let holding =
+            Holding { any_within: |(first, last)| wanted.within(first, last).next().is_some(), of: &All };
+        let entries = self.trees.collect(&self.table.files, &holding).await?;
         let look = |entry: FileEntry| self.found_in(entry, &wanted);
         let found = stream::iter(entries).map(look).buffered(FILES);
         found.try_filter(|found| std::future::ready(!found.2.is_empty())).try_collect().await
@@ -102,26 +103,5 @@ impl TableState {
         })
         .await?;
         Ok((entry, deleted, places))
-    }
-}
-
-/// The files that may hold a row with one of these ids.
-struct Holding<'a>(&'a DeletionVector);
-
-impl Select<Files> for Holding<'_> {
-    fn children(&self, children: &Children<Files>) -> Mask {
-        let holds = |at: usize| children.summary.row_ids(at).is_none_or(|bounds| self.any_within(bounds));
-        (0..children.len()).map(holds).collect()
-    }
-
-    fn entries(&self, entries: &FileColumns) -> Mask {
-        let holds = |entry: &FileEntry| entry.row_id_bounds().is_some_and(|bounds| self.any_within(bounds));
-        entries.items().iter().map(holds).collect()
-    }
-}
-
-impl Holding<'_> {
-    fn any_within(&self, (first, last): (u64, u64)) -> bool {
-        self.0.within(first, last).next().is_some()
     }
 }

@@ -25,6 +25,7 @@ pub use diff::Change;
 pub use edit::Edited;
 pub use merge::{Collision, Merged, Resolution};
 pub use scan::Batch;
+pub(crate) use select::Holding;
 pub use select::{All, FileFilter, KeyRange, Select};
 
 use crate::error::{Error, Result};

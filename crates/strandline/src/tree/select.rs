@@ -194,3 +194,35 @@ impl Select<Files> for FileFilter {
         self.filter.may_match(files.stats(), files.rows(), &|field| self.absent(files, field))
     }
 }
+
+/// The files that may hold a row with one of some ids, among those of another selection.
+#[derive(Debug)]
+pub(crate) struct Holding<'a, I, S> {
+    /// Whether one of the ids is within these bounds.
+    pub(crate) any_within: I,
+    pub(crate) of: &'a S,
+}
+
+impl<I: Fn((u64, u64)) -> bool + Send + Sync, S: Select<Files>> Select<Files> for Holding<'_, I, S> {
+    fn children(&self, children: &Children<Files>) -> Mask {
+        let mut mask = self.of.children(children);
+        let holds = |at: usize| children.summary.row_ids(at).is_none_or(&self.any_within);
+        mask.ones()
+            .filter(|at| !holds(*at))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|at| mask.set(at, false));
+        mask
+    }
+
+    fn entries(&self, files: &FileColumns) -> Mask {
+        let mut mask = self.of.entries(files);
+        let holds = |at: usize| files.item(at).row_id_bounds().is_some_and(&self.any_within);
+        mask.ones()
+            .filter(|at| !holds(*at))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|at| mask.set(at, false));
+        mask
+    }
+}

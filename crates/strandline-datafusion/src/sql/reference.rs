@@ -27,6 +27,24 @@ pub(crate) fn of(at: &At) -> Reference {
     }
 }
 
+/// Refuses a version that is above the one where one stands. Where that moves with a branch, whoever looks the version up knows.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn check_version(at: &At, version: Seq) -> Result<()> {
+    let (branch, last) = match at {
+        At::Branch(_) => return Ok(()),
+        At::Ref(at) => (at.branch(), at.version()),
+        At::Transaction(transaction) => (transaction.branch(), transaction.start().version()),
+    };
+    if version <= last {
+        return Ok(());
+    }
+    let message =
+        format!("there is no version {version} here: this is version {last} of {:?}", branch.as_str());
+    Err(Error::new(ErrorKind::NotFound, message))
+}
+
 /// A version of the line that one stands at.
 pub(crate) fn at_version(at: &At, version: Seq) -> Reference {
     stepped(&of(at), Suffix::AtVersion(version))

@@ -141,13 +141,26 @@ fn is_changes(name: &ObjectName) -> bool {
 /// `('t', 2, 4, 'net')`: the versions among the arguments.
 fn read_range(args: &[FunctionArg]) -> Result<Vec<Version>> {
     let versions = args.iter().skip(1).take(2).map(|arg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => {
-            Ok(read_version(value).unwrap_or_else(|_| Version::Time(Box::new(value.clone()))))
-        }
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => match read_version(value) {
+            Ok(version) => Ok(version),
+            Err(_) if is_no_version(value) => Err(invalid(format!(
+                "{value} is no version: write a number, a reference in single quotes or a time; {CHANGES_USAGE}"
+            ))),
+            Err(_) => Ok(Version::Time(Box::new(value.clone()))),
+        },
         _ => Err(invalid(CHANGES_USAGE)),
     });
     let versions = versions.collect::<Result<Vec<_>>>()?;
     if versions.is_empty() || args.len() > 4 { Err(invalid(CHANGES_USAGE)) } else { Ok(versions) }
+}
+
+/// Whether it is NULL, or a number that counts no version, and not meant for a time either.
+fn is_no_version(value: &Expr) -> bool {
+    match value {
+        Expr::Value(value) => matches!(value.value, Value::Null | Value::Number(..) | Value::Boolean(_)),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_no_version(expr),
+        _ => false,
+    }
 }
 
 /// Gives the tables with versions names with references, the last reference first.
@@ -321,7 +334,10 @@ fn text(value: &Expr) -> Result<String> {
 
 async fn reference_of(ctx: &SessionContext, at: &At, version: Version) -> Result<Reference> {
     Ok(match version {
-        Version::Number(number) => reference::at_version(at, Seq(number)),
+        Version::Number(number) => {
+            reference::check_version(at, Seq(number))?;
+            reference::at_version(at, Seq(number))
+        }
         Version::Text(text) => text.parse().map_err(Error::from)?,
         Version::Branch(name) => Reference::new(Base::Branch(RefName::new(name)?), Vec::new()),
         Version::Tag(name) => Reference::new(Base::Tag(RefName::new(name)?), Vec::new()),

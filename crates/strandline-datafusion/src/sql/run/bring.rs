@@ -13,7 +13,7 @@ use futures::FutureExt;
 use strandline::format::{EntryType, RefName, Seq, TableName};
 use strandline::merge::Side;
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview, Single};
-use strandline::{Conflict, ConflictKind, Ref, Result};
+use strandline::{ConflictKind, Ref, Result};
 
 use super::transactions::said;
 use super::{Run, invalid};
@@ -210,7 +210,7 @@ fn conflicts(found: &MergeConflicts) -> Vec<Told> {
         let told = |key, [base, ours, theirs]: [Option<String>; 3]| Told {
             outcome: "conflict",
             name: Some(conflict.name.clone()),
-            conflict: Some(if key { conflict.code().to_owned() } else { conflict.kind.to_string() }),
+            conflict: Some(if key { conflict.code().to_owned() } else { format!("{:#}", conflict.kind) }),
             key: None,
             base,
             ours,
@@ -248,9 +248,7 @@ fn conflicts(found: &MergeConflicts) -> Vec<Told> {
 
 /// What to say in SQL to decide it. All of a table is taken only by who says so: with it go rows that nobody disputes.
 fn decides(found: &MergeConflicts) -> &'static str {
-    let of_rows =
-        |conflict: &Conflict| matches!(conflict.kind, ConflictKind::Rows(_) | ConflictKind::Keys(_));
-    match found.conflicts.iter().all(of_rows) {
+    match found.are_of_rows() {
         true => "TAKE OURS FOR table or TAKE THEIRS FOR table decides on these rows",
         false => {
             "TAKE OURS FOR TABLE table or TAKE THEIRS FOR TABLE table decides, and takes all of it, rows that are not at odds too"

@@ -437,7 +437,7 @@ impl TableDiff {
         }
     }
 
-    async fn reading(&self) -> Result<Option<(Reading, Parts)>> {
+    pub(super) async fn reading(&self) -> Result<Option<(Reading, Parts)>> {
         let Some((before, after)) = self.states() else { return Ok(None) };
         let schema = Arc::new(schema::side_by_side(&before.schema, &after.schema)?);
         let of_one_side = schema::of_one_side(&schema, (&before.schema, &after.schema));
@@ -447,7 +447,7 @@ impl TableDiff {
             Ok(parts) => parts,
             Err(error) => return Err(explain(&self.from, &self.to, error).await),
         };
-        Ok(Some((Reading { before, after, schema, known: self.known.rows.clone() }, parts)))
+        Ok(Some((Reading::new(before, after, schema, self.known.rows.clone()), parts)))
     }
 
     /// Both states; one that is not there is the other one without rows.

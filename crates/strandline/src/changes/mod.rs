@@ -9,6 +9,7 @@ mod changelog;
 mod cursor;
 mod diff;
 mod files;
+mod ranges;
 mod rows;
 mod schema;
 mod subscribe;

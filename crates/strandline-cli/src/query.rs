@@ -134,8 +134,15 @@ impl<'c> Queries<'c> {
         self.running.forget();
         let shown = Progress::asked(self.context, "running", sample).show();
         let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
+        // What is asked next is the answer, which has a plan of its own.
+        let wrote = self.running.wrote();
         // What writes has done so before it answers.
-        interrupt::run(Box::pin(self.print(answer, shown))).await
+        interrupt::run(Box::pin(self.print(answer, shown))).await?;
+        // The answer is a number alone, as DataFusion has it; a person may want to know more.
+        if let Some(wrote) = wrote.filter(|_| self.context.out.is_watched()) {
+            self.context.out.note(wrote.to_string());
+        }
+        Ok(())
     }
 
     /// Refuses to end with a transaction that nobody committed.

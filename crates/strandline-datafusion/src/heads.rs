@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline::format::{Base, RefName, Reference, Suffix};
-use strandline::{Lake, Ref, Result};
+use strandline::{Error, ErrorKind, Lake, Ref, Result};
 use tokio::sync::Mutex;
 
 /// What was seen of a lake's refs. Cloning gives another handle to the same.
@@ -85,8 +85,16 @@ impl Heads {
 
     async fn stepped(&self, lake: &Lake, branch: &RefName, steps: &[Suffix]) -> Result<Ref> {
         let head = self.head(lake, branch).await?;
-        if steps.is_empty() {
-            return Ok(head);
+        match steps.first() {
+            None => return Ok(head),
+            // What is looked up names the head as well, which nobody has said.
+            Some(Suffix::AtVersion(version)) if *version > head.version() => {
+                let (branch, last) = (branch.as_str(), head.version());
+                let message =
+                    format!("there is no version {version}: branch {branch:?} is at version {last}");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+            Some(_) => {}
         }
         self.found(lake, from(&head, steps)).await
     }

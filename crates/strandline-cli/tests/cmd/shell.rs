@@ -25,8 +25,12 @@ fn statements_words_and_mistakes() {
             // Over two lines.
             ("ok.*main> ", "INSERT INTO orders\r"),
             ("", "VALUES (1, 'ada'), (2, 'bob');\r"),
+            (
+                r"2 \|.*2 inserted, 1 file written, .*main> ",
+                "UPDATE orders SET customer = 'cid' WHERE id = 1;\r",
+            ),
             // A mistake ends the statement and not the shell.
-            (r"2 \|.*main> ", "SELECT * FROM ordres;\r"),
+            (r"1 \|.*1 updated, 1 file written, .*main> ", "SELECT * FROM ordres;\r"),
             ("did you mean \"orders\".*main> ", "\\d\r"),
             (r"orders +\|.*main> ", "\\d orders\r"),
             (r"customer +\| string.*main> ", "\\timing\r"),

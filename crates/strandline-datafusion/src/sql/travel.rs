@@ -144,7 +144,7 @@ fn read_range(args: &[FunctionArg]) -> Result<Vec<Version>> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => match read_version(value) {
             Ok(version) => Ok(version),
             Err(_) if is_no_version(value) => Err(invalid(format!(
-                "{value} is no version: write a number, a reference in single quotes or a time; {CHANGES_USAGE}"
+                "{value} is no version, which is a number, a reference in single quotes or a time: {CHANGES_USAGE}"
             ))),
             Err(_) => Ok(Version::Time(Box::new(value.clone()))),
         },

@@ -16,7 +16,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt};
 use strandline::format::{FileId, Hash};
 use strandline::transaction::Rows;
-use strandline::{Error, ErrorKind, RowSet, Transaction};
+use strandline::{Error, ErrorKind, RowChanges, RowSet, Transaction};
 
 use crate::error::external;
 use crate::write::source::Failure;
@@ -46,14 +46,14 @@ pub(crate) enum Kind {
 }
 
 impl Changes {
-    /// Changes the table; gives how many rows were changed.
+    /// Changes the table; gives what became of rows.
     pub(super) async fn carry_out(
         self: Arc<Self>,
         transaction: &Transaction,
         table: &str,
         batches: SendableRecordBatchStream,
         failure: &Failure,
-    ) -> strandline::Result<u64> {
+    ) -> strandline::Result<RowChanges> {
         if !self.kinds.is_empty() && self.kinds.iter().all(|kind| *kind == Kind::Insert) {
             let columns: Vec<usize> = (0..self.columns).collect();
             let mut keys = self.inserted_keys(&batches.schema())?;
@@ -64,7 +64,7 @@ impl Changes {
             });
             let inserted = transaction.append(table, Rows::stream(failure.watch(new))).await?;
             self.say_looked_up(transaction, table, inserted).await?;
-            return Ok(inserted);
+            return Ok(RowChanges { inserted, ..RowChanges::default() });
         }
         let gone = Arc::new(Mutex::new(RowSet::new()));
         let mut keys = self.inserted_keys(&batches.schema())?;
@@ -77,7 +77,7 @@ impl Changes {
         let gone = move || std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
         let changes = transaction.change_rows_found(table, Rows::stream(failure.watch(new)), gone).await?;
         self.say_looked_up(transaction, table, changes.inserted).await?;
-        Ok(changes.inserted + changes.updated + changes.deleted)
+        Ok(changes)
     }
 
     /// What was inserted was looked for, and not found: should somebody else add it meanwhile, this does not hold.

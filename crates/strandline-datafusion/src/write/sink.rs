@@ -14,10 +14,11 @@ use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream};
 use datafusion_datasource::sink::{DataSink, DataSinkExec};
 use strandline::filter::Predicate;
-use strandline::{ErrorKind, Transaction};
+use strandline::{ErrorKind, Report, RowChanges, Transaction};
 
 use crate::error::refused;
 use crate::write::changes::{self, Changes};
@@ -64,6 +65,17 @@ impl Act {
     }
 }
 
+/// What the metrics of a sink are called: rows by what became of them, files, and their bytes.
+const INSERTED: &str = "rows_inserted";
+/// Rows that got other values.
+const UPDATED: &str = "rows_updated";
+/// Rows that went.
+const DELETED: &str = "rows_deleted";
+/// Files that were written.
+const FILES_WRITTEN: &str = "files_written";
+/// The bytes that were.
+const BYTES_WRITTEN: &str = "bytes_written";
+
 /// A table that rows only go into: the other end of a statement.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkTable(LakeSink);
@@ -71,7 +83,7 @@ pub(crate) struct SinkTable(LakeSink);
 impl SinkTable {
     /// A sink for rows of this schema.
     pub(crate) fn new(target: Target, act: Act, schema: &Schema) -> Self {
-        Self(LakeSink { target, act, schema: nullable(schema) })
+        Self(LakeSink { target, act, schema: nullable(schema), told: ExecutionPlanMetricsSet::new() })
     }
 }
 
@@ -120,6 +132,8 @@ struct LakeSink {
     target: Target,
     act: Act,
     schema: SchemaRef,
+    /// What became of rows and files, once it is done.
+    told: ExecutionPlanMetricsSet,
 }
 
 impl DisplayAs for LakeSink {
@@ -138,16 +152,27 @@ impl DataSink for LakeSink {
         &self.schema
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.told.clone_inner())
+    }
+
     async fn write_all(&self, batches: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<u64> {
         let writing = self.target.begin(self.statement()).await.map_err(crate::error::external)?;
         let outcome = self.act_on(writing.transaction(), batches).await;
         // What changes no row makes no version. An overwrite says how many rows came, not how many went.
-        if matches!(outcome, Ok(0)) && !matches!(self.act, Act::Overwrite) {
+        if matches!(outcome, Ok(changes) if count(changes) == 0) && !matches!(self.act, Act::Overwrite) {
             writing.leave().await;
-            return outcome;
+            return Ok(0);
         }
-        writing.end(outcome, crate::error::external).await
+        let (changes, report) = writing.end_with_report(outcome, crate::error::external).await?;
+        self.tell(changes, report.as_ref());
+        Ok(count(changes))
     }
+}
+
+/// How many rows were changed, in whatever way.
+fn count(changes: RowChanges) -> u64 {
+    changes.inserted + changes.updated + changes.deleted
 }
 
 impl LakeSink {
@@ -155,24 +180,47 @@ impl LakeSink {
         self.act.on(self.target.name())
     }
 
-    async fn act_on(&self, transaction: &Transaction, batches: SendableRecordBatchStream) -> Result<u64> {
+    /// Tells what became of rows, and of a statement that is a transaction of its own how many files were written, and how many bytes.
+    fn tell(&self, changes: RowChanges, report: Option<&Report>) {
+        let files = report.map(|report| report.tables.iter().map(|table| table.files.0).sum::<u64>());
+        let bytes = report.map(|report| report.bytes_uploaded);
+        let told = [
+            (INSERTED, changes.inserted),
+            (UPDATED, changes.updated),
+            (DELETED, changes.deleted),
+            (FILES_WRITTEN, files.unwrap_or(changes.files_written)),
+            (BYTES_WRITTEN, bytes.unwrap_or(changes.bytes_written)),
+        ];
+        for (name, number) in told {
+            let number = usize::try_from(number).unwrap_or(usize::MAX);
+            MetricBuilder::new(&self.told).global_counter(name).add(number);
+        }
+    }
+
+    async fn act_on(
+        &self,
+        transaction: &Transaction,
+        batches: SendableRecordBatchStream,
+    ) -> Result<RowChanges> {
         let (name, failure) = (self.target.name(), Failure::default());
+        let came = |inserted| RowChanges { inserted, ..RowChanges::default() };
+        let went = |deleted| RowChanges { deleted, ..RowChanges::default() };
         let outcome = match &self.act {
-            Act::Append => transaction.append(name, source::rows(batches, &failure).await?).await,
+            Act::Append => transaction.append(name, source::rows(batches, &failure).await?).await.map(came),
             Act::Overwrite => {
                 let rows = source::rows(batches, &failure).await?;
-                transaction.overwrite(name, rows).await.map(|done| done.rows)
+                transaction.overwrite(name, rows).await.map(|done| came(done.rows))
             }
-            Act::Truncate => truncate(transaction, name).await,
-            Act::DeleteAll => transaction.delete(name, Predicate::all()).await,
-            Act::DeleteWhere(condition) => self.delete_where(transaction, condition).await,
-            Act::Delete => transaction.delete_rows(name, changes::positions(batches).await?).await,
+            Act::Truncate => truncate(transaction, name).await.map(went),
+            Act::DeleteAll => transaction.delete(name, Predicate::all()).await.map(went),
+            Act::DeleteWhere(condition) => self.delete_where(transaction, condition).await.map(went),
+            Act::Delete => transaction.delete_rows(name, changes::positions(batches).await?).await.map(went),
             Act::Update(changes) | Act::Merge(changes) => {
                 Arc::clone(changes).carry_out(transaction, name, batches, &failure).await
             }
             Act::Replace => {
                 let rows = source::rows(batches, &failure).await?;
-                transaction.upsert(name, rows).await.map(|done| done.inserted + done.updated)
+                transaction.upsert(name, rows).await
             }
         };
         failure.explain(outcome)

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::error::Result as DataFusionResult;
 use strandline::transaction::Savepoint;
-use strandline::{Error, ErrorKind, Result, Transaction};
+use strandline::{Error, ErrorKind, Report, Result, Transaction};
 
 use crate::catalog::At;
 use crate::error::refused;
@@ -138,9 +138,22 @@ impl Writing {
         outcome: std::result::Result<T, E>,
         wrap: impl FnOnce(Error) -> E,
     ) -> std::result::Result<T, E> {
+        self.end_with_report(outcome, wrap).await.map(|(outcome, _)| outcome)
+    }
+
+    /// The same, with the report of a commit of its own.
+    ///
+    /// # Errors
+    /// As of [`Writing::end`].
+    pub(crate) async fn end_with_report<T, E>(
+        self,
+        outcome: std::result::Result<T, E>,
+        wrap: impl FnOnce(Error) -> E,
+    ) -> std::result::Result<(T, Option<Report>), E> {
+        let mut report = None;
         if let Some(statement) = self.own {
             match &outcome {
-                Ok(_) => drop(self.transaction.commit().message(statement).await.map_err(wrap)?),
+                Ok(_) => report = Some(self.transaction.commit().message(statement).await.map_err(wrap)?),
                 Err(_) => self.transaction.abandon().await,
             }
         }
@@ -151,6 +164,6 @@ impl Writing {
                 Err(_) => drop(undo.take_back(&self.transaction).await),
             }
         }
-        outcome
+        outcome.map(|outcome| (outcome, report))
     }
 }

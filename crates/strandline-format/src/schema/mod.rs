@@ -85,7 +85,6 @@ impl Schema {
     /// # Errors
     /// `Invalid`, naming the field and the rule that is broken.
     pub fn numbered(mut fields: Vec<Field>) -> Result<Self> {
-        fields.iter().try_for_each(check_column_name)?;
         let mut last = FieldId(0);
         for field in &mut fields {
             field.renumber(&mut || {
@@ -94,6 +93,23 @@ impl Schema {
             })?;
         }
         Self::new(SchemaId(0), fields, BTreeSet::new())
+    }
+
+    /// The same of a table, whose columns have no name that rows and what became of them are told with [SCH-14].
+    ///
+    /// ```
+    /// use strandline_format::{ColumnName, Field, PrimitiveType, Schema};
+    /// let column = |name: &str| Ok::<_, strandline_format::Error>(Field::optional(ColumnName::new(name)?, PrimitiveType::Long));
+    /// assert!(Schema::of_new_table(vec![column("_row_id")?]).is_err());
+    /// assert_eq!(Schema::of_new_table(vec![column("id")?])?, Schema::numbered(vec![column("id")?])?);
+    /// # Ok::<(), strandline_format::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field and the rule that is broken.
+    pub fn of_new_table(fields: Vec<Field>) -> Result<Self> {
+        fields.iter().try_for_each(check_column_name)?;
+        Self::numbered(fields)
     }
 
     /// The schema's number within its table.

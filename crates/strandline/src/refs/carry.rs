@@ -130,7 +130,7 @@ impl From<Disagreements> for MergeConflicts {
 #[derive(Clone, Debug)]
 #[must_use = "conflicts are among the outcomes"]
 pub enum Merged {
-    /// The branch had all of it already.
+    /// The branch had all of it already: what was merged is in its history, or what a commit did, or its reverse, is done.
     UpToDate(Ref),
     /// The branch was moved forward, without a commit of its own.
     Forwarded(Ref),
@@ -236,6 +236,7 @@ impl Carrying<'_> {
             ours.head().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "not the head of a branch"))?;
         let upon = Upon { ours, version: ours.version().next()?, era: head.pointer().era(), txn };
         match self.bringing.upon(&upon).await {
+            Ok(Brought::Done(work)) if self.is_there(&work).await? => Ok(Looks::Nothing),
             Ok(Brought::Done(work)) => Ok(Looks::Work(Box::new(work))),
             Ok(Brought::Nothing) => Ok(Looks::Nothing),
             Ok(Brought::Disagreed(mut found)) => {
@@ -253,6 +254,14 @@ impl Carrying<'_> {
         match self.source {
             Some(source) => source.explain(error).await,
             None => error,
+        }
+    }
+
+    /// Whether what one commit did, or that it did not happen, is all there already. A merge is recorded all the same.
+    async fn is_there(&self, work: &Work) -> Result<bool> {
+        match self.bringing.act {
+            Act::Pick { .. } | Act::Revert { .. } => work.changes_nothing().await,
+            Act::Merge(_) | Act::Reset(_) => Ok(false),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use strandline_format::{Deletes, DeletionVector, FileEntry, RowIds};
+use strandline_format::{Deletes, DeletionVector, FileEntry, MAX_INLINE_DELETES, RowIds};
 
 use crate::error::Result;
 
@@ -62,8 +62,15 @@ impl Ids {
         let wanted = self.within(bounds).flat_map(|(first, last)| first..=last);
         let wanted = DeletionVector::from_positions(wanted.map(|id| id - bounds.0))?;
         let others = DeletionVector::below(entry.rows)?.added_since(&wanted.added_since(&deleted));
-        let deletes = Deletes::Inline { rows: others.cardinality(), blob: others.encode()? };
-        Ok(FileEntry { deletes: Some(deletes), ..entry })
+        if others.is_empty() {
+            return Ok(entry);
+        }
+        let (rows, blob) = (others.cardinality(), others.encode()?);
+        // What is sent to another process is an entry as any other.
+        if blob.len() > MAX_INLINE_DELETES {
+            return Ok(entry);
+        }
+        Ok(FileEntry { deletes: Some(Deletes::Inline { rows, blob }), ..entry })
     }
 }
 

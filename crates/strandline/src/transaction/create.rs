@@ -302,7 +302,7 @@ impl Transaction {
                 ));
             }
         };
-        let schema = Schema::numbered(fields)?;
+        let schema = Schema::of_new_table(fields)?;
         let created = self.0.lake.storage().runtime().now();
         let mut table = TableNode::new(self.draw_id()?, created, TableSchema::Inline(schema.clone()));
         table.key = shape.key.iter().map(|path| field_at(&schema, path)).collect::<Result<_>>()?;

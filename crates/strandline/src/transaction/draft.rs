@@ -110,6 +110,13 @@ impl Draft {
         }
     }
 
+    /// Whether it comes to this state, but for numbers that were handed out.
+    pub(crate) fn is_as(&self, state: &TableState) -> bool {
+        let TableNode { next_file, next_row, restored, .. } = *state.table;
+        let table = TableNode { next_file, next_row, restored, ..self.table.clone() };
+        table == *state.table && *self.schema == *state.schema
+    }
+
     /// Whether a file was added by this work.
     pub(crate) fn is_new(&self, id: FileId) -> bool {
         id >= self.first_new

@@ -109,6 +109,22 @@ impl Work {
         })
     }
 
+    /// Whether all that it touched is as it was, but for numbers that were handed out. Requests: those of finding the tables.
+    pub(crate) async fn changes_nothing(&self) -> Result<bool> {
+        for touched in self.touched().values() {
+            let (Some(before), Some(after)) = (&touched.before, &touched.after) else { return Ok(false) };
+            let is_same = match &after.node {
+                Node::Kept(_, node) => node.hash == before.node.hash,
+                Node::Table(draft) => draft.is_as(&self.base.table_of(before).await?),
+                _ => false,
+            };
+            if !is_same || before.name != after.name {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Nothing done yet.
     pub(crate) fn on(base: Snapshot, era: Era) -> Self {
         Self { base, era, touched: BTreeMap::new(), names: BTreeMap::new() }

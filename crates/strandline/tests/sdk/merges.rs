@@ -488,6 +488,31 @@ fn a_revert_and_a_pick_are_looked_at_first_and_decided_by_given_rows() {
 }
 
 #[test]
+fn what_a_commit_did_and_the_branch_did_as_well_is_there_already() {
+    paused(async {
+        let (_, lake) = tens().await;
+        for branch in ["dev", "main"] {
+            set(&lake, branch, 1, "a", -1).await;
+            on(&lake, branch, async |on| drop(on.delete("t", col("u").eq(2)).await.unwrap())).await;
+        }
+        let head = lake.at("main").await.unwrap().version();
+        for commit in ["dev~", "dev"] {
+            let preview = lake.cherry_pick(commit).on("main").dry_run().await.unwrap();
+            assert!(matches!(preview, Preview::UpToDate), "{preview:?}");
+            let Merged::UpToDate(at) = lake.cherry_pick(commit).on("main").await.unwrap() else { panic!() };
+            assert_eq!((at.version(), lake.at("main").await.unwrap().version()), (head, head));
+        }
+        // What was taken back, by whatever way, is not there to be taken back again.
+        set(&lake, "main", 1, "a", 10).await;
+        let Merged::UpToDate(_) = lake.revert("main~2").on("main").await.unwrap() else { panic!() };
+        // What is there only in part is picked.
+        set(&lake, "dev", 3, "a", -3).await;
+        lake.cherry_pick("dev").on("main").await.unwrap().committed().unwrap();
+        check_whole(&lake, "picked").await;
+    });
+}
+
+#[test]
 fn a_commit_is_picked_once() {
     paused(async {
         let (_, lake) = tens().await;

@@ -1,5 +1,7 @@
 //! A table changed by the rows of a source.
 
+use std::sync::Arc;
+
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use strandline::ErrorKind;
@@ -164,4 +166,28 @@ async fn a_merge_that_may_not_fit_into_memory_has_a_join_that_spills() {
     assert!(bounded.contains("SortMergeJoin"), "{bounded}");
     let roomy = planned(&lake, Some(1 << 30), sql).await;
     assert!(roomy.contains("HashJoin"), "{roomy}");
+}
+
+#[tokio::test]
+async fn the_plan_of_a_statement_tells_what_became_of_rows_and_files() {
+    let lake = Counted::new().await.lake;
+    table(&lake, "t", &[("id", longs(0..10)), ("a", longs(0..10))]).await;
+    let ctx = session(&lake);
+    let told = async |sql: &str| {
+        let plan = ctx.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        datafusion::physical_plan::collect(Arc::clone(&plan), ctx.task_ctx()).await.unwrap();
+        let metrics = plan.metrics().unwrap();
+        ["rows_inserted", "rows_updated", "rows_deleted", "files_written", "bytes_written"]
+            .map(|name| metrics.sum_by_name(name).map_or(0, |told| told.as_usize()))
+    };
+    let merge = "MERGE INTO lake.public.t USING (VALUES (1, 7), (2, 8), (3, 9), (70, 1)) s(id, x) ON t.id = s.id \
+                 WHEN MATCHED AND s.x = 7 THEN DELETE WHEN MATCHED THEN UPDATE SET a = s.x \
+                 WHEN NOT MATCHED THEN INSERT (id, a) VALUES (s.id, s.x)";
+    let [inserted, updated, deleted, files, bytes] = told(merge).await;
+    assert_eq!((inserted, updated, deleted), (1, 2, 1));
+    assert!(files >= 1 && bytes > 0, "{files} {bytes}");
+    assert_eq!(told("DELETE FROM lake.public.t WHERE id > 5").await[..3], [0, 0, 5]);
+    let [inserted, .., files, bytes] = told("INSERT INTO lake.public.t VALUES (100, 1)").await;
+    assert!((inserted, files) == (1, 1) && bytes > 0, "{bytes}");
+    assert_eq!(told("DELETE FROM lake.public.t WHERE id = -1").await, [0; 5]);
 }

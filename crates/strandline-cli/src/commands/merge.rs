@@ -156,7 +156,8 @@ async fn outcome(merge: Merge, args: &Args) -> Result<Outcome> {
         Merged::UpToDate(at) => said("up to date", Some(at.version().0), Vec::new()),
         Merged::Forwarded(at) => said("forwarded", Some(at.version().0), Vec::new()),
         Merged::Committed(report) => {
-            let tables = report.tables.iter().map(|table| table.name.clone()).collect();
+            let changed = report.tables.iter().filter(|_| !report.changed_nothing);
+            let tables = changed.map(|table| table.name.clone()).collect();
             said("committed", Some(report.commit.version().0), tables)
         }
         Merged::Conflicts(found) => return Err(conflicts(&found)),

@@ -23,6 +23,8 @@ pub struct Report {
     pub commit: Commit,
     /// Whether it had happened before: a transaction with the same idempotency key, or an attempt that was thought lost.
     pub already: bool,
+    /// Whether it changed nothing, and is there to say so: all that was merged or picked had been done on the branch as well.
+    pub changed_nothing: bool,
     /// What it did to each table.
     pub tables: Vec<TableReport>,
     /// What was asked of the store, data files included.
@@ -171,6 +173,7 @@ impl Report {
             commit,
             tables,
             already: false,
+            changed_nothing: false,
             requests: Requests::default(),
             bytes_uploaded: 0,
             files_reused: 0,

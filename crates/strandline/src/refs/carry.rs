@@ -130,7 +130,7 @@ impl From<Disagreements> for MergeConflicts {
 #[derive(Clone, Debug)]
 #[must_use = "conflicts are among the outcomes"]
 pub enum Merged {
-    /// The branch had all of it already: what was merged is in its history, or what a commit did, or its reverse, is done.
+    /// The branch had all of it already: what was merged or picked is in its history, or what was to be taken back is not there.
     UpToDate(Ref),
     /// The branch was moved forward, without a commit of its own.
     Forwarded(Ref),
@@ -181,7 +181,7 @@ pub enum Preview {
     UpToDate,
     /// The branch would be moved forward.
     Forward,
-    /// A commit would be made that changes these tables, views and namespaces, by name.
+    /// A commit would be made that changes these tables, views and namespaces, by name: none if all of it was done on the branch as well.
     Commit(Vec<String>),
     /// The sides disagree.
     Conflicts(MergeConflicts),
@@ -225,6 +225,7 @@ impl Carrying<'_> {
             return Ok(Preview::UpToDate);
         }
         Ok(match self.look(ours).await? {
+            Looks::Work(work) if work.changes_nothing().await? => Preview::Commit(Vec::new()),
             Looks::Work(work) => Preview::Commit(work.names().map(str::to_owned).collect()),
             Looks::Conflicts(conflicts) => Preview::Conflicts(conflicts),
             Looks::Nothing => Preview::UpToDate,
@@ -257,11 +258,11 @@ impl Carrying<'_> {
         }
     }
 
-    /// Whether what one commit did, or that it did not happen, is all there already. A merge is recorded all the same.
+    /// Whether there is nothing to be taken back. What was merged or picked is recorded all the same: later merges know it by that.
     async fn is_there(&self, work: &Work) -> Result<bool> {
         match self.bringing.act {
-            Act::Pick { .. } | Act::Revert { .. } => work.changes_nothing().await,
-            Act::Merge(_) | Act::Reset(_) => Ok(false),
+            Act::Revert { .. } => work.changes_nothing().await,
+            Act::Merge(_) | Act::Pick { .. } | Act::Reset(_) => Ok(false),
         }
     }
 
@@ -287,6 +288,7 @@ impl Carrying<'_> {
             Looks::Conflicts(conflicts) => return Ok(Merged::Conflicts(conflicts)),
             Looks::Nothing => return Ok(Merged::UpToDate(ours)),
         };
+        let changes_nothing = work.changes_nothing().await?;
         let looked = Looked { head: head.pointer().head().hash, era: head.pointer().era(), work };
         let deadline = Deadline::after(PATIENCE);
         let taking = match self.source {
@@ -306,7 +308,12 @@ impl Carrying<'_> {
             Ok(report) if report.already && report.commit.txn() != txn => {
                 Ok(Merged::UpToDate(Ref::of_head(self.lake.clone(), self.lake.newest(self.branch).await?)))
             }
-            Ok(report) => Ok(Merged::Committed(Box::new(report))),
+            Ok(report) => {
+                // Upon another head it was found anew what it changes.
+                let upon_this = report.commit.version() == head.version().version().next()?;
+                let changed_nothing = changes_nothing && upon_this && !report.already;
+                Ok(Merged::Committed(Box::new(Report { changed_nothing, ..report })))
+            }
             Err(error) if error.kind() == ErrorKind::Conflict && !error.conflicts().is_empty() => {
                 self.disagreed(error).await
             }

@@ -28,7 +28,7 @@ enum What {
 
 /// A commit that is about to be picked or taken back, or a version that a branch is about to be reset to: `.await` it for what became of it.
 ///
-/// It makes one commit with one parent; a pick or a revert that would change nothing makes none. Requests: as of a merge, see [`Merge`](crate::refs::Merge); a reset takes the states of its
+/// It makes one commit with one parent; a revert that would change nothing makes none. Requests: as of a merge, see [`Merge`](crate::refs::Merge); a reset takes the states of its
 /// version as they are. A commit comes into a branch once: picked again, it is found. A dropped future leaves the outcome unknown.
 ///
 /// ```

@@ -495,19 +495,29 @@ fn what_a_commit_did_and_the_branch_did_as_well_is_there_already() {
             set(&lake, branch, 1, "a", -1).await;
             on(&lake, branch, async |on| drop(on.delete("t", col("u").eq(2)).await.unwrap())).await;
         }
-        let head = lake.at("main").await.unwrap().version();
         for commit in ["dev~", "dev"] {
+            let before = state(&lake, "main").await;
             let preview = lake.cherry_pick(commit).on("main").dry_run().await.unwrap();
-            assert!(matches!(preview, Preview::UpToDate), "{preview:?}");
-            let Merged::UpToDate(at) = lake.cherry_pick(commit).on("main").await.unwrap() else { panic!() };
-            assert_eq!((at.version(), lake.at("main").await.unwrap().version()), (head, head));
+            assert!(matches!(&preview, Preview::Commit(names) if names.is_empty()), "{preview:?}");
+            let report = lake.cherry_pick(commit).on("main").await.unwrap().committed().unwrap();
+            assert!(report.changed_nothing && !report.already);
+            assert_eq!(state(&lake, "main").await, before);
         }
+        // That it was picked is known: what was done to the row since is of dev alone.
+        set(&lake, "dev", 1, "a", -7).await;
+        let report = lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+        assert!(!report.changed_nothing);
+        assert_eq!(state(&lake, "main").await[&1], (-7, 100));
         // What was taken back, by whatever way, is not there to be taken back again.
-        set(&lake, "main", 1, "a", 10).await;
-        let Merged::UpToDate(_) = lake.revert("main~2").on("main").await.unwrap() else { panic!() };
-        // What is there only in part is picked.
-        set(&lake, "dev", 3, "a", -3).await;
-        lake.cherry_pick("dev").on("main").await.unwrap().committed().unwrap();
+        let head = lake.at("main").await.unwrap().version();
+        set(&lake, "main", 3, "a", -3).await;
+        set(&lake, "main", 3, "a", 30).await;
+        assert!(matches!(lake.revert("main~").on("main").dry_run().await.unwrap(), Preview::UpToDate));
+        let Merged::UpToDate(at) = lake.revert("main~").on("main").await.unwrap() else { panic!() };
+        assert_eq!(at.version().0, head.0 + 2);
+        set(&lake, "dev", 4, "a", -4).await;
+        let report = lake.cherry_pick("dev").on("main").await.unwrap().committed().unwrap();
+        assert!(!report.changed_nothing);
         check_whole(&lake, "picked").await;
     });
 }

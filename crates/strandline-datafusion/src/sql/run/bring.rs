@@ -49,6 +49,9 @@ impl Run<'_> {
             Merged::Committed(report) if report.already => {
                 Ok(("picked before", branch, report.commit.version()))
             }
+            Merged::Committed(report) if report.changed_nothing => {
+                Ok(("was there already", branch, report.commit.version()))
+            }
             Merged::Committed(report) => Ok(("committed", branch, report.commit.version())),
             Merged::Conflicts(found) => {
                 let message = format!(

@@ -13,7 +13,7 @@ use crate::scan::{deletion_vector, identify};
 use crate::table::TableState;
 
 /// How many of the rows that went are in memory at once.
-pub(super) const ROWS: u64 = 1 << 17;
+pub(super) const ROWS: u64 = 1 << 18;
 
 /// Entries, with which of their rows are in which range.
 pub(super) struct Ranged {

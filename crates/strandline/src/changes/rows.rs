@@ -5,7 +5,7 @@
 //! it has values.
 //!
 //! Invariants: only files that differ are read, and of those that both states list only the rows that differ. Memory: a few batches; if rows that
-//! came may be some that went, 131,072 of those that went besides, with about 48 bytes for each, and about two bytes for each row that differs
+//! came may be some that went, 262,144 of those that went besides, with about 48 bytes for each, and about two bytes for each row that differs
 //! (`ranges`). What does not belong here: which files differ (`files`).
 
 use std::collections::HashMap;

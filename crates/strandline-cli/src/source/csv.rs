@@ -1,30 +1,30 @@
 //! Comma-separated values.
+//!
+//! The reader of Arrow only takes records apart: what its values are is said by `leaf`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use strandline::arrow::array::AsArray;
+use strandline::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use strandline::arrow::csv::ReaderBuilder;
 use strandline::arrow::csv::reader::Format;
-use strandline::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use strandline::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use strandline::arrow::error::ArrowError;
-use strandline::columns::fields_from_arrow;
-use strandline::format::Type;
 
 use super::empties::Empties;
-use super::encoded::{Encoded, is_bytes, is_decimal};
+use super::exact::Why;
 use super::infer::Inferred;
+use super::input::text;
+use super::leaf::{Form, Leaf, hint, refused};
 use super::lines::Lines;
 use super::types::{of_table, settle};
 use super::{BATCH_ROWS, Input, Reading, Source};
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 
-/// What is to be done about a line that cannot be read.
-const HINT: &str = "nothing was committed; --type COLUMN=string takes a column as text";
 const NOT_COMMITTED: &str = "nothing was committed";
 
-/// A line of another length is none that a type would mend.
+/// What is said of a line of another length.
 const UNEQUAL: &str = "the number of values is not that of the columns: expected";
 
 /// How the reader of Arrow begins its errors.
@@ -49,41 +49,95 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
         }
     };
     check_types(&schema)?;
-    // The types of a table that is there are not to be given.
-    let hint = if reading.table.is_some() { NOT_COMMITTED } else { HINT };
-    let encoded = Encoded::of(&schema, |field| is_bytes(field) || is_decimal(field));
-    let empties = Empties::of(encoded.read(), reading.delimiter.unwrap_or(b','), !reading.no_header);
-    let lines = Lines::of(empties.counts_empty_lines(), !reading.no_header);
-    let reader = BufReader::new(empties.marking(lines.watching(progress.reading(reader))));
-    let builder = ReaderBuilder::new(encoded.read().clone()).with_format(format).with_batch_size(BATCH_ROWS);
+    let delimiter = reading.delimiter.unwrap_or(b',');
+    let empties = Empties::of(&schema, delimiter, !reading.no_header);
+    let lines = Lines::of(empties.counts_empty_lines(), !reading.no_header, delimiter);
+    let reader = BufReader::new(empties.marking(lines.watching(text(progress.reading(reader))?)));
+    let texts = as_texts(schema.fields().iter().map(|field| field.name()));
+    let builder = ReaderBuilder::new(texts).with_format(format).with_batch_size(BATCH_ROWS);
     let batches = builder.build_buffered(reader).map_err(|error| said(&error))?;
+    let mut values = Values::of(&schema)?;
     let mut records = u64::from(!reading.no_header);
+    // The types of a table that is there are not to be given.
+    let hint: fn(Why) -> &'static str = if reading.table.is_some() { |_| NOT_COMMITTED } else { hint };
     let required = reading.required.clone();
     let batches = batches.map(move |batch| {
         let batch = batch.and_then(|batch| empties.unmarked(batch));
-        let batch = batch.map_err(|error| failed(located(&error, &lines, encoded.read()), hint))?;
+        let batch = batch.map_err(|error| failed(located(&error, &lines, &values.schema), NOT_COMMITTED))?;
         let before = records;
         records += batch.num_rows() as u64;
-        let of_row = |row: usize, failure: &Failure, hint| {
+        let of_row = |row: usize, text: &str, hint| {
             let line = lines.of_record(before + row as u64 + 1);
-            failed(format!("line {line}: {}", failure.message()), hint)
+            failed(format!("line {line}: {text}"), hint)
         };
-        let batch = encoded.decoded(&batch).map_err(|(row, failure)| of_row(row, &failure, hint))?;
-        required.check(&batch).map_err(|(row, failure)| of_row(row, &failure, NOT_COMMITTED))?;
+        let wrong = |wrong: Wrong| of_row(wrong.row, &wrong.text, hint(wrong.why));
+        let batch = values.of_texts(&batch)?.map_err(wrong)?;
+        required.check(&batch).map_err(|(row, failure)| of_row(row, failure.message(), NOT_COMMITTED))?;
         Ok(batch)
     });
     Ok(Source::new(schema, batches))
 }
 
+/// Columns of these names, all of texts.
+fn as_texts<'n>(names: impl IntoIterator<Item = &'n String>) -> SchemaRef {
+    let text = |name: &String| Field::new(name, DataType::Utf8, true);
+    Arc::new(Schema::new(names.into_iter().map(text).collect::<Vec<_>>()))
+}
+
+/// The values of a batch.
+struct Values {
+    schema: SchemaRef,
+    columns: Vec<Leaf>,
+}
+
+/// A value that its column does not keep.
+struct Wrong {
+    row: usize,
+    text: String,
+    why: Why,
+}
+
+impl Values {
+    fn of(schema: &SchemaRef) -> Result<Self> {
+        let columns = schema.fields().iter().map(Leaf::of).collect::<Result<_>>()?;
+        Ok(Self { schema: SchemaRef::clone(schema), columns })
+    }
+
+    /// The values for which texts stand, or the first that is none.
+    fn of_texts(&mut self, texts: &RecordBatch) -> Result<std::result::Result<RecordBatch, Wrong>> {
+        let mut first: Option<Wrong> = None;
+        for (leaf, texts) in self.columns.iter_mut().zip(texts.columns()) {
+            for (row, text) in texts.as_string::<i32>().iter().enumerate() {
+                let Some(text) = text else {
+                    leaf.null();
+                    continue;
+                };
+                let Err(why) = leaf.push(text, Form::Text) else { continue };
+                if first.as_ref().is_none_or(|first| row < first.row) {
+                    let field = leaf.field();
+                    let text = format!("column {:?}: {}", field.name(), refused(field, text, why));
+                    first = Some(Wrong { row, text, why });
+                }
+                break;
+            }
+        }
+        if let Some(wrong) = first {
+            return Ok(Err(wrong));
+        }
+        let columns = self.columns.iter_mut().map(Leaf::finish).collect::<std::result::Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(texts.num_rows()));
+        Ok(Ok(RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), columns, &options)?))
+    }
+}
+
 /// The columns of a file, each of the type that all of its values have.
 fn infer(reader: impl Read + Send + 'static, format: &Format, reading: &Reading) -> Result<Schema> {
     let (names, reader) = header(Box::new(reader), format)?;
-    let text = |name: &String| Field::new(name, DataType::Utf8, true);
-    let schema: SchemaRef = Arc::new(Schema::new(names.iter().map(text).collect::<Vec<_>>()));
+    let schema = as_texts(&names);
     if names.is_empty() {
         return Ok(schema.as_ref().clone());
     }
-    let lines = Lines::of(false, !reading.no_header);
+    let lines = Lines::of(false, !reading.no_header, reading.delimiter.unwrap_or(b','));
     let reader = BufReader::new(lines.watching(reader));
     let builder = ReaderBuilder::new(SchemaRef::clone(&schema)).with_format(format.clone());
     let batches = builder.with_batch_size(BATCH_ROWS).build_buffered(reader).map_err(|error| said(&error))?;
@@ -100,7 +154,7 @@ fn infer(reader: impl Read + Send + 'static, format: &Format, reading: &Reading)
 
 /// The names in the first line, and a reader of all lines, that one included.
 fn header(reader: Box<dyn Read + Send>, format: &Format) -> Result<(Vec<String>, Box<dyn Read + Send>)> {
-    let mut reader = BufReader::new(reader);
+    let mut reader = BufReader::new(text(reader)?);
     let line = first_line(&mut reader)?;
     let (schema, _) = format.infer_schema(line.as_slice(), Some(0)).map_err(|error| said(&error))?;
     let names = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -149,7 +203,6 @@ fn said(error: &ArrowError) -> Failure {
 }
 
 fn failed(text: String, hint: &str) -> Failure {
-    let hint = if text.starts_with(UNEQUAL) { NOT_COMMITTED } else { hint };
     Failure::input(text).hint(hint)
 }
 
@@ -162,7 +215,7 @@ fn text_of(error: &ArrowError) -> String {
     unequal(text).unwrap_or_else(|| text.to_owned())
 }
 
-/// What is said of a line of another length.
+/// How long the line is, and should be.
 fn unequal(text: &str) -> Option<String> {
     let (line, numbers) = text.strip_prefix("incorrect number of fields for ")?.split_once(", expected ")?;
     let (expected, found) = numbers.split_once(" got ")?;
@@ -170,16 +223,16 @@ fn unequal(text: &str) -> Option<String> {
 }
 
 /// What is wrong, with the line in the place of the record that Arrow calls a line, and the name in the place of the column's number.
-/// Where a value cannot be read it counts records from 0, where a record has too few values or too many from 1.
 fn located(error: &ArrowError, lines: &Lines, schema: &Schema) -> String {
     let text = text_of(error);
-    let first = u64::from(matches!(error, ArrowError::ParseError(_)));
-    let line = |record: &str| Some(lines.of_record(record.parse::<u64>().ok()? + first));
-    if let Some((column, record, what)) = value_of(&text, schema)
-        && let (Some(column), Some(line)) =
-            (column.parse().ok().and_then(|at: usize| schema.fields().get(at)), line(record))
+    if matches!(error, ArrowError::IoError(..)) {
+        return text;
+    }
+    let line = |record: &str| record.parse().ok().map(|record| lines.of_record(record));
+    if let Some((record, column)) = not_utf8(&text)
+        && let (Some(column), Some(line)) = (schema.fields().get(column), line(record))
     {
-        return format!("line {line}: column {:?}: {what}", column.name());
+        return format!("line {line}: column {:?}: it is not text in UTF-8", column.name());
     }
     const AT: &str = "line ";
     let Some((before, after)) = text.split_once(AT) else { return text };
@@ -191,41 +244,9 @@ fn located(error: &ArrowError, lines: &Lines, schema: &Schema) -> String {
     }
 }
 
-/// Of an error of one value: the numbers of its column and record, and what is wrong with it.
-fn value_of<'t>(text: &'t str, schema: &Schema) -> Option<(String, &'t str, String)> {
-    if let Some(rest) = text.strip_prefix("Error while parsing value '") {
-        let (value, rest) = rest.split_once("' as type '")?;
-        let (_, rest) = rest.split_once("' for column ")?;
-        let (column, rest) = rest.split_once(" at line ")?;
-        let (record, _) = rest.split_once(". Row data: ")?;
-        return Some((column.to_owned(), record, not_of_type(value, column, schema)?));
-    }
-    if let Some(rest) = text.strip_prefix("Error parsing column ") {
-        let (column, rest) = rest.split_once(" at line ")?;
-        let (record, what) = rest.split_once(": ")?;
-        let what = what.trim_start_matches("Parser error: ");
-        let value =
-            what.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.rsplit_once("': "));
-        let what = value.and_then(|(value, _)| not_of_type(value, column, schema)).unwrap_or(what.to_owned());
-        return Some((column.to_owned(), record, what));
-    }
-    // Here Arrow counts from 1.
+/// The record and the column of a value that is no text.
+fn not_utf8(text: &str) -> Option<(&str, usize)> {
     let rest = text.strip_prefix("Encountered invalid UTF-8 data for line ")?;
     let (record, field) = rest.split_once(" and field ")?;
-    let column = field.parse::<usize>().ok()?.checked_sub(1)?;
-    Some((column.to_string(), record, "it is not text in UTF-8".to_owned()))
-}
-
-fn not_of_type(value: &str, column: &str, schema: &Schema) -> Option<String> {
-    let field = schema.fields().get(column.parse::<usize>().ok()?)?;
-    Some(format!("{value:?} is not of type {}", type_of(field)?))
-}
-
-/// What a table calls the type of a column.
-fn type_of(field: &FieldRef) -> Option<String> {
-    let fields = fields_from_arrow(&Schema::new(vec![FieldRef::clone(field)])).ok()?;
-    match fields.first()?.ty {
-        Type::Primitive(ty) => Some(ty.to_string()),
-        _ => None,
-    }
+    Some((record, field.parse::<usize>().ok()?.checked_sub(1)?))
 }

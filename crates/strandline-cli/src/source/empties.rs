@@ -2,7 +2,10 @@
 //!
 //! The reader of Arrow does not see quotes, and takes both for null. So a quoted empty value of a column of texts gets a mark on its
 //! way to that reader, and is made empty again behind it. A line of nothing is a row without values where there is one column, as
-//! RFC 4180 has it, and what is passed over elsewhere. What does not belong here: the types of columns.
+//! RFC 4180 has it, and what is passed over elsewhere.
+//!
+//! Invariant: quotes are closed, and nothing stands behind them in their value, or the file is refused: that reader would make
+//! one value of all that follows an open one. What does not belong here: the types of columns.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -21,7 +24,7 @@ const CHUNK: usize = 64 << 10;
 /// The empty texts of one file. Cloning gives another handle to the same.
 #[derive(Clone, Debug)]
 pub(super) struct Empties {
-    /// For each column, whether it holds texts.
+    /// For each column, whether it has an empty value: of texts, and of bytes.
     texts: Arc<[bool]>,
     delimiter: u8,
     header: bool,
@@ -32,7 +35,8 @@ pub(super) struct Empties {
 impl Empties {
     /// Of a file with these columns.
     pub(super) fn of(schema: &Schema, delimiter: u8, header: bool) -> Self {
-        let texts = schema.fields().iter().map(|field| *field.data_type() == DataType::Utf8).collect();
+        let has_empty = |ty: &DataType| matches!(ty, DataType::Utf8 | DataType::Binary);
+        let texts = schema.fields().iter().map(|field| has_empty(field.data_type())).collect();
         Self { texts, delimiter, header, marked: Arc::default() }
     }
 
@@ -52,6 +56,9 @@ impl Empties {
             out: Vec::new(),
             taken: 0,
             over: false,
+            lines: 0,
+            opened: 0,
+            mistaken: None,
         }
     }
 
@@ -82,7 +89,7 @@ enum At {
     Record,
     /// At the beginning of a value.
     Value,
-    /// In a value without quotes, or behind its quotes.
+    /// In a value without quotes.
     Plain,
     /// Behind the quote that opens a value.
     Opened,
@@ -114,15 +121,25 @@ pub(super) struct Marking<R> {
     /// How much of `out` was taken.
     taken: usize,
     over: bool,
+    /// How many lines have ended.
+    lines: u64,
+    /// The line of the last quote that opened a value.
+    opened: u64,
+    /// What is wrong with the quotes.
+    mistaken: Option<String>,
 }
 
 impl<R> Marking<R> {
     fn byte(&mut self, byte: u8) {
+        self.lines += u64::from(byte == b'\n');
         let ends = matches!(byte, b'\n' | b'\r');
         let (at, divides) = (self.state.at, byte == self.empties.delimiter);
         let behind_return = std::mem::replace(&mut self.state.behind_return, false);
         self.state.at = match (at, byte) {
-            (At::Record | At::Value, b'"') => At::Opened,
+            (At::Record | At::Value, b'"') => {
+                self.opened = self.lines + 1;
+                At::Opened
+            }
             (At::Opened, b'"') => {
                 self.state.at = At::TwoQuotes;
                 return;
@@ -145,8 +162,9 @@ impl<R> Marking<R> {
                 self.state.behind_return = byte == b'\r';
                 if ends { At::Record } else { At::Value }
             }
-            (At::TwoQuotes, _) => {
-                self.out.push(b'"');
+            (At::Quote | At::TwoQuotes, _) => {
+                let text = "something stands behind the closing quote of a value";
+                self.mistaken = Some(format!("line {}: {text}", self.opened));
                 At::Plain
             }
             _ => At::Plain,
@@ -171,6 +189,14 @@ impl<R> Marking<R> {
         self.out.push(b'"');
     }
 
+    /// Nothing follows.
+    fn ends(&mut self) {
+        self.value_ends(self.state.at);
+        if matches!(self.state.at, At::Opened | At::Quoted) {
+            self.mistaken = Some(format!("line {}: a quote is opened that nothing closes", self.opened));
+        }
+    }
+
     /// Quotes make a record of a line of nothing, whose value is null.
     fn empty_line(&mut self) {
         if self.empties.counts_empty_lines() && !self.state.header {
@@ -190,7 +216,10 @@ impl<R: Read> Read for Marking<R> {
             self.chunk = chunk;
             if read == 0 {
                 self.over = true;
-                self.value_ends(self.state.at);
+                self.ends();
+            }
+            if let Some(text) = self.mistaken.take() {
+                return Err(std::io::Error::other(text));
             }
         }
         let left = self.out.get(self.taken..).unwrap_or_default();
@@ -208,25 +237,43 @@ mod tests {
     use strandline::arrow::datatypes::Field;
 
     /// What the reader of Arrow makes of a text: of a number `n` and a text `s`, or of a text alone.
-    fn check(columns: &[&str], header: bool, text: &str, expected: &[&[Option<&str>]]) {
-        let field = |name: &&str| {
-            Field::new(*name, if *name == "n" { DataType::Int64 } else { DataType::Utf8 }, true)
+    fn read(
+        columns: &[&str],
+        header: bool,
+        text: &str,
+        step: usize,
+    ) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
+        let schema = |of: fn(&str) -> DataType| {
+            let field = |name: &&str| Field::new(*name, of(name), true);
+            Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
         };
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        for step in [1, 2, 3, 1 << 16] {
-            let empties = Empties::of(&schema, b',', header);
-            let mut marking = empties.marking(text.as_bytes());
-            marking.chunk.truncate(step);
-            let reader = ReaderBuilder::new(Arc::clone(&schema)).with_header(header).build(marking).unwrap();
-            let mut rows: Vec<Vec<Option<String>>> = Vec::new();
-            for batch in reader {
-                let batch = empties.unmarked(batch.unwrap()).unwrap();
-                let cells = crate::cells::Cells::of(&batch).unwrap();
-                rows.extend((0..batch.num_rows()).map(|row| cells.row(row)));
-            }
+        let types = schema(|name| if name == "n" { DataType::Int64 } else { DataType::Utf8 });
+        let empties = Empties::of(&types, b',', header);
+        let mut marking = empties.marking(text.as_bytes());
+        marking.chunk.truncate(step);
+        let mut rows = Vec::new();
+        for batch in ReaderBuilder::new(schema(|_| DataType::Utf8)).with_header(header).build(marking)? {
+            let batch = empties.unmarked(batch?)?;
+            let cells = crate::cells::Cells::of(&batch).unwrap();
+            rows.extend((0..batch.num_rows()).map(|row| cells.row(row)));
+        }
+        Ok(rows)
+    }
+
+    const STEPS: [usize; 4] = [1, 2, 3, 1 << 16];
+
+    fn check(columns: &[&str], header: bool, text: &str, expected: &[&[Option<&str>]]) {
+        for step in STEPS {
             let expected: Vec<Vec<_>> =
                 expected.iter().map(|row| row.iter().map(|cell| cell.map(str::to_owned)).collect()).collect();
-            assert_eq!(rows, expected, "{text:?} by {step}");
+            assert_eq!(read(columns, header, text, step).unwrap(), expected, "{text:?} by {step}");
+        }
+    }
+
+    fn check_refused(text: &str, expected: &str) {
+        for step in STEPS {
+            let error = read(&["s", "t"], false, text, step).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text:?} by {step}: {error}");
         }
     }
 
@@ -243,7 +290,16 @@ mod tests {
         check(&["s", "t"], false, "\"\"\"\",\"a\"\"\"\n", &[&[Some("\""), Some("a\"")]]);
         check(&["s", "t"], false, "\"\"\"\"\"\",x\"\"\n", &[&[Some("\"\""), Some("x\"\"")]]);
         check(&["s", "t"], false, "\",\"\",\n\",\"\"\n", &[&[Some(",\",\n"), Some("")]]);
-        check(&["s", "t"], false, "\"\"a,\"\"", &[&[Some("a"), Some("")]]);
+        check(&["s", "t"], false, "5\" a,b\"\"\n", &[&[Some("5\" a"), Some("b\"\"")]]);
+    }
+
+    #[test]
+    fn quotes_that_nothing_closes_or_that_something_follows_are_refused() {
+        check_refused("a,b\n1,\"abc\n2,def\n", "line 2: a quote is opened that nothing closes");
+        check_refused("a,\"", "line 1: a quote is opened that nothing closes");
+        check_refused("a,\"b\nc\"d\n", "line 1: something stands behind the closing quote");
+        check_refused("a,b\n\"\"a,\"\"", "line 2: something stands behind the closing quote");
+        check_refused("a,\"say \\\"no\\\"\"\n", "line 1: something stands behind the closing quote");
     }
 
     #[test]

@@ -4,11 +4,10 @@
 //! where they are too many for those; no time gets a zone that it does not say or loses one. Pure. What does not belong here: reading
 //! files (`csv`), and the types that were given (`types`).
 
-use strandline::arrow::array::timezone::Tz;
 use strandline::arrow::datatypes::{DataType, TimeUnit};
 
-/// So many digits a double always keeps.
-const SURE_DIGITS: usize = f64::DIGITS as usize;
+use super::exact::numbers::{Digits, loses_digits};
+use super::exact::times::{Written, Zone};
 
 /// The most digits of a decimal.
 const DECIMAL_DIGITS: usize = 38;
@@ -55,14 +54,16 @@ impl Inferred {
         }
     }
 
-    /// Takes in a value that is no text.
-    pub(super) fn see_other(&mut self) {
-        self.kinds |= kind::TEXT;
+    /// Takes in a text of JSON, which is no number: if it was meant to be one, it would have no quotes.
+    pub(super) fn see_text(&mut self, text: &str) {
+        if self.kinds & kind::TEXT == 0 {
+            self.kinds |= self.time_of(text).unwrap_or(kind::TEXT);
+        }
     }
 
-    /// The type of texts that are all dates or all times.
-    pub(super) fn time(&self) -> Option<DataType> {
-        Some(self.data_type()).filter(|ty| matches!(ty, DataType::Date32 | DataType::Timestamp(..)))
+    /// Whether there was none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds == 0
     }
 
     /// What all of them are; `Null` if there was none.
@@ -118,27 +119,18 @@ impl Inferred {
         if text == "-inf" {
             return Some(kind::FLOATING);
         }
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-            None => (unsigned, None),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        if !is_digits(whole) || !is_digits(fraction) || whole.len() + fraction.len() == 0 {
-            return None;
-        }
-        if let Some(exponent) = exponent {
-            let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-            return (is_digits(digits) && !digits.is_empty()).then_some(kind::FLOATING);
-        }
+        let number = Digits::of(text)?;
         // A postal code, a telephone number: as a number it would be another one.
-        if whole.len() > 1 && whole.starts_with('0') {
+        if number.whole.len() > 1 && number.whole.starts_with('0') {
             return Some(kind::TEXT);
         }
-        let whole = whole.trim_start_matches('0');
-        self.digits = (self.digits.0.max(whole.len()), self.digits.1.max(fraction.len()));
-        self.long |= is_long(whole, fraction, text);
-        Some(match mantissa.contains('.') {
+        self.long |= loses_digits(&number, text);
+        if number.exponent.is_some() {
+            return Some(kind::FLOATING);
+        }
+        let whole = number.whole.trim_start_matches('0');
+        self.digits = (self.digits.0.max(whole.len()), self.digits.1.max(number.fraction.len()));
+        Some(match text.contains('.') {
             true => kind::FRACTION,
             false if text.parse::<i64>().is_ok() => kind::LONG,
             false => kind::WHOLE,
@@ -146,65 +138,14 @@ impl Inferred {
     }
 
     fn time_of(&mut self, text: &str) -> Option<u16> {
-        let (date, rest) = text.split_at_checked(10)?;
-        if !is_like(date, "0000-00-00") {
+        let written = Written::of(text).filter(Written::is_common)?;
+        let Some(clock) = written.clock else { return Some(kind::DATE) };
+        if clock.fraction.len() > 9 {
             return None;
         }
-        if rest.is_empty() {
-            return Some(kind::DATE);
-        }
-        let (time, rest) = rest.strip_prefix(['T', ' '])?.split_at_checked(8)?;
-        if !is_like(time, "00:00:00") {
-            return None;
-        }
-        let (fraction, zone) = match rest.strip_prefix('.') {
-            Some(rest) => {
-                rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len()))
-            }
-            None => ("", rest),
-        };
-        if fraction.len() > 9 || (rest.starts_with('.') && fraction.is_empty()) {
-            return None;
-        }
-        self.subsecond = self.subsecond.max(fraction.len());
-        match zone {
-            "" => Some(kind::TIME),
-            "Z" | "z" => Some(kind::ZONED),
-            other => other.trim_start().parse::<Tz>().ok().map(|_| kind::ZONED),
-        }
+        self.subsecond = self.subsecond.max(clock.fraction.len());
+        Some(if written.zone == Zone::None { kind::TIME } else { kind::ZONED })
     }
-}
-
-fn is_digits(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Whether digits stand where the pattern has digits, and all else is the same.
-fn is_like(text: &str, pattern: &str) -> bool {
-    let like = |(byte, wanted): (u8, u8)| if wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted };
-    text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(like)
-}
-
-/// Whether the nearest double is written in other digits.
-fn is_long(whole: &str, fraction: &str, text: &str) -> bool {
-    let fraction = fraction.trim_end_matches('0');
-    if whole.len() + fraction.len() <= SURE_DIGITS {
-        return false;
-    }
-    let digits = |text: &str| {
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        digits.trim_matches('0').to_owned()
-    };
-    let nearest = text.parse::<f64>().map(|number| format!("{number:e}")).unwrap_or_default();
-    let (nearest, _) = nearest.split_once('e').unwrap_or((&nearest, ""));
-    digits(nearest) != digits(&format!("{whole}{fraction}"))
-}
-
-/// Whether a number of JSON, as it is written, has digits that its double would not have.
-pub(super) fn loses_digits(number: &str) -> bool {
-    let mut seen = Inferred::default();
-    seen.see(number);
-    seen.long
 }
 
 #[cfg(test)]
@@ -224,6 +165,7 @@ mod tests {
         check(&["1", "-0"], &Int64);
         check(&["7", "007"], &Utf8);
         check(&["0.5", "-00.5"], &Utf8);
+        check(&["00123e4"], &Utf8);
         check(&["9223372036854775807"], &Int64);
         check(&["9223372036854775808", "1"], &Utf8);
         check(&["1", "0.5", ".5", "5.", "-1e3"], &Float64);
@@ -236,6 +178,10 @@ mod tests {
         check(&["9223372036854775808", "0.5"], &Decimal128(20, 1));
         // An exponent says that it floats, and text keeps what was written.
         check(&["0.12345678901234567890", "1e3"], &Utf8);
+        check(&["1.2345678901234567890e5"], &Utf8);
+        check(&["1e999"], &Utf8);
+        check(&["1e-999"], &Utf8);
+        check(&["0e999", "1e300"], &Float64);
         check(&["0.1234567890123456789012345678901234567890"], &Utf8);
         check(&["1.2.3"], &Utf8);
         check(&["1", "x"], &Utf8);
@@ -268,6 +214,8 @@ mod tests {
     fn other_words_are_texts() {
         check(&["true", "FALSE"], &DataType::Boolean);
         check(&["true", "1"], &DataType::Utf8);
-        check(&["yes"], &DataType::Utf8);
+        for text in ["yes", "+5", "1_000", "1,5", "0x10", " 1", "1 ", "\u{feff}1"] {
+            check(&[text], &DataType::Utf8);
+        }
     }
 }

@@ -98,6 +98,26 @@ impl Input {
     }
 }
 
+/// What is left of a text behind its mark.
+pub(super) type Text<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+/// A reader of text without the mark that some programs put before it. What is in UTF-16 or 32 is refused.
+pub(super) fn text<R: Read>(mut reader: R) -> Result<Text<R>> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    let mut begins = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut begins).map_err(|error| broken(&error))?;
+    let is_wide = begins.starts_with(b"\xFF\xFE") || begins.starts_with(b"\xFE\xFF") || begins.contains(&0);
+    if is_wide {
+        let failure = Failure::input("it is not text in UTF-8, but in UTF-16 or 32");
+        return Err(failure
+            .hint("nothing was committed; `iconv -t UTF-8` writes it anew, after -f with what it is in"));
+    }
+    if begins.starts_with(MARK) {
+        begins.drain(..MARK.len());
+    }
+    Ok(io::Cursor::new(begins).chain(reader))
+}
+
 fn broken(error: &io::Error) -> Failure {
     Failure::input(error.to_string())
 }
@@ -116,4 +136,30 @@ fn spool(mut from: impl Read, folder: &str) -> Result<File> {
     let mut file = tempfile::tempfile_in(folder).map_err(|error| failed(&error))?;
     io::copy(&mut from, &mut file).map_err(|error| failed(&error))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_before_the_text_is_no_part_of_it() {
+        for (bytes, expected) in [
+            (&b"\xEF\xBB\xBFid\n1\n"[..], Some("id\n1\n")),
+            (b"id\n1\n", Some("id\n1\n")),
+            (b"\xEF\xBB\xBF", Some("")),
+            (b"i", Some("i")),
+            (b"", Some("")),
+            (b"\xFF\xFEi\0d\0", None),
+            (b"\xFE\xFF\0i\0d", None),
+            (b"i\0d\0", None),
+        ] {
+            let found = text(bytes).ok().map(|mut reader| {
+                let mut text = String::new();
+                reader.read_to_string(&mut text).unwrap();
+                text
+            });
+            assert_eq!(found.as_deref(), expected, "{bytes:?}");
+        }
+    }
 }

@@ -20,6 +20,9 @@ struct Seen {
     records: u64,
     in_record: bool,
     in_quotes: bool,
+    /// Whether a quote opens a value here: at its beginning, and behind another one.
+    may_open: bool,
+    delimiter: u8,
     /// Whether an empty line is a record, but before the one that names the columns.
     counts_empty: bool,
     header: bool,
@@ -29,8 +32,8 @@ struct Seen {
 
 impl Lines {
     /// Of a file in which empty lines are records, or are not.
-    pub(super) fn of(counts_empty: bool, header: bool) -> Self {
-        Self(Arc::new(Mutex::new(Seen { counts_empty, header, ..Seen::default() })))
+    pub(super) fn of(counts_empty: bool, header: bool, delimiter: u8) -> Self {
+        Self(Arc::new(Mutex::new(Seen { counts_empty, header, delimiter, ..Seen::default() })))
     }
 
     /// The line on which a record begins, both counted from 1.
@@ -56,7 +59,10 @@ impl Seen {
         if !self.in_record && (is_empty_record || byte != b'\n' && byte != b'\r') {
             self.begin();
         }
-        self.in_quotes ^= self.in_record && byte == b'"';
+        let is_quote = byte == b'"';
+        let closes = self.in_quotes && is_quote;
+        self.in_quotes = if self.in_quotes { !is_quote } else { is_quote && self.may_open };
+        self.may_open = closes || !self.in_quotes && byte == self.delimiter;
         if byte == b'\n' {
             self.lines += 1;
             self.in_record = self.in_record && self.in_quotes;
@@ -64,7 +70,7 @@ impl Seen {
     }
 
     fn begin(&mut self) {
-        self.in_record = true;
+        (self.in_record, self.may_open) = (true, true);
         self.records += 1;
         let line = self.lines + 1;
         let expected =
@@ -99,7 +105,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, lines: &[u64]) {
-        check_of(&Lines::of(false, true), text, lines);
+        check_of(&Lines::of(false, true, b','), text, lines);
     }
 
     fn check_of(watched: &Lines, text: &str, lines: &[u64]) {
@@ -117,11 +123,13 @@ mod tests {
         check("\na\n\n\nb\nc\n", &[2, 5, 6]);
         check("a\n\"x\ny\"\nb\nc\n", &[1, 2, 4, 5]);
         check("a\n\"say \"\"no\"\"\"\nb\n", &[1, 2, 3]);
+        check("a\n\"x\n\"\"y\",\"\nz\"\nb\n", &[1, 2, 5]);
+        check("a\n5\" x,6\"\"\nb\n\nc\n", &[1, 2, 3, 5]);
     }
 
     #[test]
     fn an_empty_line_is_a_record_of_one_column() {
-        check_of(&Lines::of(true, true), "\na\n\nb\n", &[2, 3, 4]);
-        check_of(&Lines::of(true, false), "\r\na\r\n\r\nb", &[1, 2, 3, 4]);
+        check_of(&Lines::of(true, true, b','), "\na\n\nb\n", &[2, 3, 4]);
+        check_of(&Lines::of(true, false, b','), "\r\na\r\n\r\nb", &[1, 2, 3, 4]);
     }
 }

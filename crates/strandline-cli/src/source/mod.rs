@@ -6,10 +6,11 @@
 
 mod csv;
 mod empties;
-mod encoded;
+mod exact;
 mod infer;
 mod input;
 mod ipc;
+mod leaf;
 mod lines;
 mod ndjson;
 mod parquet;

@@ -146,7 +146,8 @@ pub(crate) async fn plan(
     wanted: Wanted<'_>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     // What switches DataFusion's own pruning off does so here.
-    let mut scan = table.scan().pruning(session.config_options().execution.parquet.pruning);
+    let allowed = session.config_options().execution.parquet.pruning;
+    let mut scan = table.scan().pruning(allowed);
     // A predicate over extras says nothing of files.
     let asked = predicate::Asked::of(wanted.filters, table.schema());
     let by = asked.predicate.as_ref().map(ToString::to_string);
@@ -157,7 +158,8 @@ pub(crate) async fn plan(
     {
         scan = scan.limit(limit);
     }
-    if layout.extras.contains(&Extra::RowId)
+    if allowed
+        && layout.extras.contains(&Extra::RowId)
         && let Some(ids) = predicate::row_ids(wanted.filters, Extra::RowId.name())
     {
         scan = scan.row_ids_within(ids);
@@ -171,7 +173,6 @@ pub(crate) async fn plan(
     let decided = asked.exact && !wanted.filters.is_empty();
     let whole = decided.then(|| Whole::of(session, table, layout, wanted, &plan, &reader)).flatten();
     let blooms = table.properties().iter().any(|(key, _)| key.as_str() == "strandline.bloom-filters");
-    let allowed = session.config_options().execution.parquet.pruning;
     let skips = Skips { allowed, all_asked: asked.exact, blooms };
     let scanned = Scanned { reader, origin, kept, whole, skips };
     build(session, table, Arc::new(scanned), layout, plan.files, wanted)

@@ -128,7 +128,7 @@ mod tests {
             change.commit().await.unwrap();
         }
         let change = lake.begin().await.unwrap();
-        change.update("t", Predicate::all()).set("id", col("id")).await.unwrap();
+        change.update("t", Predicate::all()).set("a", -2).await.unwrap();
         change.commit().await.unwrap();
         let diff = lake.diff(from, "main").await.unwrap();
         diff.table("t").await.unwrap()

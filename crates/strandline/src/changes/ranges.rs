@@ -107,8 +107,8 @@ mod tests {
     }
 
     /// Three files of which rows were changed here and there, deleted, and moved to other files without being changed.
-    async fn changed() -> TableDiff {
-        let lake = Lake::create("memory://ranges").await.unwrap();
+    async fn changed(lake: &str) -> TableDiff {
+        let lake = Lake::create(lake).await.unwrap();
         let make = lake.begin().await.unwrap();
         make.create_table("t").like(&batch([]).schema()).await.unwrap();
         make.commit().await.unwrap();
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn rows_in_ranges_are_told_as_all_at_once() {
-        let diff = changed().await;
+        let diff = changed("memory://ranges").await;
         let expected = told(&diff, u64::MAX).await;
         let count = |kind: char| expected.iter().filter(|line| line.starts_with(kind)).count();
         assert!(count('+') > 5 && count('-') > 5 && count('<') > 5, "{expected:?}");
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_range_has_more_rows_than_may_be_in_memory() {
-        let (reading, parts) = changed().await.reading().await.unwrap().unwrap();
+        let (reading, parts) = changed("memory://few-rows").await.reading().await.unwrap().unwrap();
         let came = parts.came.into_iter().map(|part| part.entry).collect();
         let (before, after) = ((&reading.before, parts.gone), (&reading.after, came));
         let [gone, came] = ranges(before, after, &reading.known, 7).await.unwrap();

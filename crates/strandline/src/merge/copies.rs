@@ -76,6 +76,8 @@ impl AllCopies {
             };
             all.lost.extend(lost);
             commits.retain(|commit| commit.hash() == origin || self::origin(commit) == Some(origin));
+            // The first of several on one side is the one that counts.
+            commits.sort_by_key(|commit| (commit.hash() != origin, commit.hash()));
             if commits.len() > 1 {
                 all.found.push(Copies { origin, commits });
             }

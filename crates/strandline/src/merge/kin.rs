@@ -1,14 +1,12 @@
-//! How two versions are related: where their lines parted, and which of their numbers are of the same files and rows [MRG-3].
+//! How two versions are related: where their lines parted, and what they have in common [MRG-3].
 //!
 //! Invariants: numbers that are not known to be the same are of different things, never guessed at; what a translation needs and
-//! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: what a merge or diff makes
-//! of it.
+//! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: which numbers are
+//! the same (`numbers`), and what a merge or diff makes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use strandline_format::{
     CatalogEntry, Hash, HistoryEntry, MergedCommit, PickedNumbers, Pieces, Renumbering, Seq,
     Table as TableNode, TableId,
@@ -19,8 +17,9 @@ use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::Came;
-use crate::merge::ancestry::{Ancestors, Lines, last_meeting};
-use crate::merge::copies::{AllCopies, Copies, OnBoth, Told, on_both};
+use crate::merge::ancestry::{Ancestors, Lines};
+use crate::merge::copies::{AllCopies, OnBoth, on_both};
+use crate::merge::numbers::Numbers;
 use crate::tree::{KeyRange, Trees};
 
 /// Two versions, and what their histories have in common.
@@ -28,7 +27,7 @@ use crate::tree::{KeyRange, Trees};
 pub(crate) struct Kin {
     ours: Ref,
     theirs: Ref,
-    trees: Trees,
+    pub(super) trees: Trees,
     /// The last version that both have in the same place.
     shared: HistoryEntry,
     /// The versions above it, oldest first, the heads included; of one that the other one comes before, the head alone.
@@ -112,13 +111,13 @@ impl Known {
     }
 
     /// What is told elsewhere of numbers that are not told here.
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         (self.files, self.rows) = (self.files.or(&other.files), self.rows.or(&other.rows));
         self.same = self.same.or(&other.same);
         self.met = true;
     }
 
-    fn below(shared: Ends) -> Self {
+    pub(super) fn below(shared: Ends) -> Self {
         let (files, rows) = (Pieces::shared(shared.file), Pieces::shared(shared.row));
         Self { files, rows, same: Pieces::default(), shared, met: false }
     }
@@ -131,14 +130,6 @@ pub(super) struct Parted {
     /// The versions above it, oldest first, the heads included.
     pub(super) ours: Vec<HistoryEntry>,
     pub(super) theirs: Vec<HistoryEntry>,
-}
-
-/// One table whose numbers are followed from commit to commit.
-struct Numbers<'a> {
-    kin: &'a Kin,
-    table: TableId,
-    /// Its entry in a version that has it, by which it is found in others.
-    now: (&'a Commit, &'a CatalogEntry),
 }
 
 impl Kin {
@@ -188,7 +179,7 @@ impl Kin {
         })
     }
 
-    async fn whole(&self) -> Result<&Ancestors> {
+    pub(super) async fn whole(&self) -> Result<&Ancestors> {
         self.whole.get_or_try_init(|| self.find(true)).await
     }
 
@@ -351,7 +342,7 @@ impl Kin {
     }
 
     /// A commit that was merged. At most one request.
-    async fn merged(&self, merged: &MergedCommit) -> Result<Commit> {
+    pub(super) async fn merged(&self, merged: &MergedCommit) -> Result<Commit> {
         read_commit(&self.trees, &merged.commit)
             .await
             .map_err(|error| expired(merged.seq, merged.commit.hash, error))
@@ -380,170 +371,6 @@ pub(crate) enum Stands {
     Theirs,
     /// On none of the two.
     Elsewhere,
-}
-
-impl Numbers<'_> {
-    /// The numbers of one commit in those of another one.
-    fn between<'b>(&'b self, to: &'b Commit, from: &'b Commit) -> BoxFuture<'b, Result<Known>> {
-        async move {
-            match parted(&self.kin.trees, to, from).await? {
-                Some(lines) => self.known(&lines, (to, from)).await,
-                None => Ok(Known::default()),
-            }
-        }
-        .boxed()
-    }
-
-    /// What the merges on both lines have recorded. Each knew all that the lines had met in before, so that of those which merged of the other line
-    /// the latest tells all that this had up to there; what either has merged of other lines and the other one not with it is followed by itself.
-    async fn known(&self, lines: &Parted, (to, from): (&Commit, &Commit)) -> Result<Known> {
-        let shared = self.kin.commit(&lines.shared).await?;
-        let mut known = Known::below(self.ends_at(&shared).await?);
-        let (mut since, mut told) = ([lines.shared.seq; 2], [lines.shared.seq; 2]);
-        let sides = [(&lines.ours, &lines.theirs), (&lines.theirs, &lines.ours)];
-        for (at, (by, of)) in sides.into_iter().enumerate() {
-            if let Some(met) = last_meeting(by, of) {
-                since[at] = since[at].max(met);
-            }
-            if let Some((pieces, met)) = self.latest(by, of).await? {
-                known.add(&if at == 0 { pieces } else { pieces.reversed()? });
-                // What the one has merged of others until then the other one need not have.
-                told[1 - at] = told[1 - at].max(met);
-            }
-        }
-        let later: Vec<&HistoryEntry> = sides
-            .iter()
-            .zip(told)
-            .flat_map(|((by, of), told)| elsewhere(by, of).filter(move |entry| entry.seq > told))
-            .collect();
-        // A merge that did not change the table has recorded nothing of what was found before it.
-        let earlier = |(by, of, since): (&[HistoryEntry], &[HistoryEntry], Seq), told: Seq| {
-            elsewhere(by, of).any(|entry| entry.seq > told && entry.seq <= since)
-        };
-        let is_whole = (0..2).any(|at| earlier((sides[at].0, sides[at].1, since[at]), told[at]));
-        if !later.is_empty() {
-            let ancestors = match is_whole {
-                true => self.kin.whole().await?,
-                false => self.kin.ancestors().await?,
-            };
-            for (at, (by, of)) in sides.into_iter().enumerate() {
-                let other = if at == 0 { from } else { to };
-                let counts = |entry: &&HistoryEntry| {
-                    let meets = |merged: MergedCommit| {
-                        ancestors.meet_above(merged.commit.hash, other.hash(), lines.shared.commit.hash)
-                    };
-                    entry.seq > told[at] && entry.merged.is_some_and(meets)
-                };
-                for entry in elsewhere(by, of).rev().filter(counts) {
-                    let Some(pieces) = self.by_way_of(entry, other).await? else { continue };
-                    known.add(&if at == 0 { pieces } else { pieces.reversed()? });
-                }
-            }
-        }
-        self.add_picked(&mut known, (to, from), is_whole).await?;
-        Ok(known)
-    }
-
-    /// What commits were picked tell, of which one side has one copy and the other side another one.
-    async fn add_picked(
-        &self,
-        known: &mut Known,
-        (to, from): (&Commit, &Commit),
-        is_whole: bool,
-    ) -> Result<()> {
-        let copies = self.kin.copies(is_whole).await?;
-        if copies.found.is_empty() {
-            return Ok(());
-        }
-        let graph =
-            if is_whole { self.kin.whole().await?.graph() } else { self.kin.ancestors().await?.graph() };
-        let [of_to, of_from] = [to, from].map(|head| graph.of(head.hash()));
-        // What one has from the other it has by way of merges alone.
-        if of_to.contains(&from.hash()) || of_from.contains(&to.hash()) {
-            return Ok(());
-        }
-        for copies in &copies.found {
-            let of = |side: &BTreeSet<Hash>| {
-                let commits: Vec<&Commit> =
-                    copies.commits.iter().filter(|commit| side.contains(&commit.hash())).collect();
-                commits
-            };
-            for here in of(&of_to) {
-                for there in of(&of_from).into_iter().filter(|there| there.hash() != here.hash()) {
-                    if let Some(numbers) = self.by_copies(copies, (to, here), (from, there)).await? {
-                        known.add(&numbers);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The numbers of one commit in those of another one, by a copy that it has of what this one has a copy of.
-    async fn by_copies(
-        &self,
-        copies: &Copies,
-        (to, here): (&Commit, &Commit),
-        (from, there): (&Commit, &Commit),
-    ) -> Result<Option<Known>> {
-        let numbers = match (copies.told(here, self.table), copies.told(there, self.table)) {
-            (Told::Picked(here), Told::Picked(there)) => there.reversed()?.then(&here)?,
-            (Told::Picked(here), Told::Origin) => *here,
-            (Told::Origin, Told::Picked(there)) => there.reversed()?,
-            _ => return Ok(None),
-        };
-        let (to_there, of_here) = (self.between(there, from).await?, self.between(to, here).await?);
-        Ok(Some(Known { met: true, ..to_there.then(&numbers)?.then(&of_here)? }))
-    }
-
-    /// What the latest merge of the other line has recorded that changed the table; one that did not found nothing that is not known from the
-    /// one before.
-    async fn latest(&self, by: &[HistoryEntry], of: &[HistoryEntry]) -> Result<Option<(Known, Seq)>> {
-        for by in by.iter().rev() {
-            let Some(merged) = by.merged else { continue };
-            let Some(of) = of.iter().find(|other| other.commit.hash == merged.commit.hash) else { continue };
-            let Some(numbers) = self.recorded(by).await? else { continue };
-            let ends = self.ends_at(&self.kin.commit(of).await?).await?;
-            return Ok(Some((Known::recorded(&numbers, ends)?, of.seq)));
-        }
-        Ok(None)
-    }
-
-    /// The numbers of a commit in those of a merge, by way of what was merged.
-    async fn by_way_of(&self, by: &HistoryEntry, from: &Commit) -> Result<Option<Known>> {
-        let Some(merged) = by.merged else { return Ok(None) };
-        let Some(numbers) = self.recorded(by).await? else { return Ok(None) };
-        let merged = self.kin.merged(&merged).await?;
-        let recorded = Known::recorded(&numbers, self.ends_at(&merged).await?)?;
-        self.between(&merged, from).await?.then(&recorded).map(Some)
-    }
-
-    async fn recorded(&self, by: &HistoryEntry) -> Result<Option<Renumbering>> {
-        let commit = self.kin.commit(by).await?;
-        let change = commit.changes().iter().find(|change| change.table == self.table);
-        Ok(change.map(|change| change.renumbered.clone().unwrap_or_default()))
-    }
-
-    async fn ends_at(&self, commit: &Commit) -> Result<Ends> {
-        let (at, entry) = self.now;
-        let found = entry_at(&self.kin.trees, self.table, (commit, at), Some(entry)).await?;
-        self.ends(found.as_ref()).await
-    }
-
-    async fn ends(&self, entry: Option<&CatalogEntry>) -> Result<Ends> {
-        let Some(entry) = entry else { return Ok(Ends::default()) };
-        let text = self.kin.trees.text(&entry.node).await?;
-        Ok(Ends::of(&TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?))
-    }
-}
-
-/// The versions of a line that merged what is on neither.
-fn elsewhere<'a>(
-    by: &'a [HistoryEntry],
-    of: &'a [HistoryEntry],
-) -> impl DoubleEndedIterator<Item = &'a HistoryEntry> {
-    let on_either = move |hash: Hash| by.iter().chain(of).any(|other| other.commit.hash == hash);
-    by.iter().filter(move |entry| entry.merged.is_some_and(|merged| !on_either(merged.commit.hash)))
 }
 
 /// Where one version stands in the first-parent history of the other, the older one.
@@ -653,22 +480,6 @@ async fn entry_of(trees: &Trees, at: &Commit, seq: Seq) -> Result<Option<History
 
 pub(super) fn own_entry(at: &Commit) -> HistoryEntry {
     at.node().history_entry(at.object())
-}
-
-/// A table's entry in the catalog of a commit, if it was there, by that of another one.
-async fn entry_at(
-    trees: &Trees,
-    table: TableId,
-    (commit, at): (&Commit, &Commit),
-    now: Option<&CatalogEntry>,
-) -> Result<Option<CatalogEntry>> {
-    let changes = trees.changes(&commit.node().catalog, &at.node().catalog).await?;
-    let is_it = |entry: &&CatalogEntry| entry.id == table;
-    if let Some(before) = changes.iter().filter_map(|change| change.before.as_ref()).find(is_it) {
-        return Ok(Some(before.clone()));
-    }
-    let came = changes.iter().filter_map(|change| change.after.as_ref()).any(|entry| entry.id == table);
-    Ok(now.filter(|_| !came).cloned())
 }
 
 fn unrelated() -> Error {

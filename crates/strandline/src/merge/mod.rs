@@ -17,6 +17,7 @@ mod files;
 mod keys;
 mod kin;
 mod moves;
+mod numbers;
 mod places;
 mod rows;
 mod table;

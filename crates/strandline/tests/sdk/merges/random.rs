@@ -89,7 +89,7 @@ pub(super) fn expected(base: &State, ours: &State, theirs: &State) -> (State, Ve
 }
 
 /// What a commit does to a state of whatever else was done: each cell that it changed is as it made it.
-fn done(before: &State, after: &State, to: &mut State) {
+pub(super) fn done(before: &State, after: &State, to: &mut State) {
     for u in before.keys().chain(after.keys()).copied().collect::<BTreeSet<i64>>() {
         match (before.get(&u), after.get(&u), to.get_mut(&u)) {
             (before, after, _) if before == after => {}
@@ -108,6 +108,8 @@ struct Picked {
     commits: [Hash; 2],
     before: State,
     after: State,
+    /// Whether anything came of it: what was there already is told of no table.
+    changed: bool,
 }
 
 /// Two branches, and what they should be.
@@ -181,7 +183,7 @@ impl Pair {
         for picked in &self.picked {
             let has = |at: usize, commit: usize| self.have[at].contains(&picked.commits[commit]);
             let alone = [0, 1].map(|commit| has(0, commit) != has(1, commit));
-            if alone == [true, true] && has(0, 0) != has(0, 1) {
+            if picked.changed && alone == [true, true] && has(0, 0) != has(0, 1) {
                 done(&picked.before, &picked.after, &mut common);
                 any = true;
             }
@@ -316,10 +318,11 @@ impl Pair {
         } else {
             assert!(contested.is_empty(), "{contested:?}: picking {hash} into {to}");
         }
-        let pick = self.lake.at(to).await.unwrap().commit().hash();
+        let head = self.lake.at(to).await.unwrap();
+        let (pick, changed) = (head.commit().hash(), !head.commit().changes().is_empty());
         let origin = self.picked.iter().find(|picked| picked.commits.contains(&hash));
         assert!(origin.is_none(), "a copy of one of its own commits is known");
-        self.picked.push(Picked { commits: [hash, pick], before, after });
+        self.picked.push(Picked { commits: [hash, pick], before, after, changed });
         // What was put in under its key by itself here, and there, is one row or two, of which the model knows keys alone.
         let put: Vec<i64> = self.put[1 - at].iter().filter(|key| merged.contains_key(key)).copied().collect();
         self.put[at].extend(put);

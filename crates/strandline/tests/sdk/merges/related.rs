@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use strandline_format::Hash;
 
-use super::random::{expected, told};
+use super::random::{done, expected, told};
 use super::*;
 use crate::histories::cases;
 
@@ -299,6 +300,8 @@ enum Step {
     Branch(usize),
     /// The first into the second, at so many versions back.
     Merge(usize, usize, usize),
+    /// A commit of the first onto the second, so many versions back; whether it wins where they disagree.
+    Pick(usize, usize, usize, bool),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -311,6 +314,8 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => any_branch.clone().prop_map(Step::Branch),
         5 => (any_branch.clone(), any_branch, prop_oneof![1 => Just(0_usize), 1 => 1..4_usize])
             .prop_map(|(from, into, back)| Step::Merge(from, into, back)),
+        2 => (0..8_usize, 0..8_usize, 0..3_usize, any::<bool>())
+            .prop_map(|(from, onto, back, wins)| Step::Pick(from, onto, back, wins)),
     ]
 }
 
@@ -318,6 +323,12 @@ fn steps() -> impl Strategy<Value = Step> {
 struct Node {
     parents: Vec<usize>,
     state: State,
+    /// What it was picked from, first of all.
+    origin: Option<usize>,
+    /// Of a commit that is stored.
+    hash: Option<Hash>,
+    /// Whether it changed anything, which a pick of what is there already does not.
+    changed: bool,
 }
 
 /// Several branches, and all their commits.
@@ -328,6 +339,8 @@ struct Web {
     last: i64,
     /// How many merges were committed, and how many refused.
     merges: (usize, usize),
+    /// How many bases have what was picked.
+    picks: usize,
 }
 
 impl Web {
@@ -337,8 +350,9 @@ impl Web {
             lake.create_branch(name).await.unwrap();
         }
         let state = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
-        let nodes = vec![Node { parents: Vec::new(), state }];
-        Self { lake, nodes, heads: vec![0; 3], last: 100, merges: (0, 0) }
+        let hash = Some(lake.at("b0").await.unwrap().commit().hash());
+        let nodes = vec![Node { parents: Vec::new(), state, origin: None, hash, changed: true }];
+        Self { lake, nodes, heads: vec![0; 3], last: 100, merges: (0, 0), picks: 0 }
     }
 
     fn ancestors(&self, head: usize) -> BTreeSet<usize> {
@@ -363,10 +377,65 @@ impl Web {
             if !contested.is_empty() {
                 return None;
             }
-            self.nodes.push(Node { parents: vec![base, *other], state });
+            self.nodes.push(Node {
+                parents: vec![base, *other],
+                state,
+                origin: None,
+                hash: None,
+                changed: true,
+            });
             base = self.nodes.len() - 1;
         }
+        for source in self.picked_on_both(ours, theirs) {
+            let mut state = self.nodes[base].state.clone();
+            let before = &self.nodes[self.nodes[source].parents[0]].state;
+            done(before, &self.nodes[source].state, &mut state);
+            let origin = Some(self.nodes[source].origin.unwrap_or(source));
+            self.nodes.push(Node { parents: vec![base], state, origin, hash: None, changed: true });
+            base = self.nodes.len() - 1;
+            self.picks += 1;
+        }
         Some(base)
+    }
+
+    /// Of the commits that each side has a copy of, and both together have not, the ones that are picked into the base, in their order.
+    fn picked_on_both(&self, ours: usize, theirs: usize) -> Vec<usize> {
+        let (ours, theirs) = (self.ancestors(ours), self.ancestors(theirs));
+        let all: BTreeSet<usize> = &ours | &theirs;
+        let origins: BTreeSet<usize> = all.iter().filter_map(|node| self.nodes[*node].origin).collect();
+        let mut found = Vec::new();
+        for origin in origins {
+            let is_copy = |node: &&usize| **node == origin || self.nodes[**node].origin == Some(origin);
+            let mut copies: Vec<usize> = all.iter().filter(is_copy).copied().collect();
+            copies.sort_by_key(|node| (*node != origin, self.nodes[*node].hash));
+            let first = |sides: (bool, bool)| {
+                copies.iter().copied().find(|node| (ours.contains(node), theirs.contains(node)) == sides)
+            };
+            if let (Some(one), Some(other), None) =
+                (first((true, false)), first((false, true)), first((true, true)))
+            {
+                found.push((origin, one, other));
+            }
+        }
+        let behind = |(_, one, other): &(usize, usize, usize)| {
+            let (of_one, of_other) = (self.ancestors(*one), self.ancestors(*other));
+            let has = |(_, one, other): &(usize, usize, usize)| {
+                usize::from(of_one.contains(one)) + usize::from(of_other.contains(other))
+            };
+            found.iter().map(has).sum::<usize>()
+        };
+        let mut order: Vec<_> =
+            found.iter().map(|pair| ((behind(pair), self.nodes[pair.0].hash), *pair)).collect();
+        order.sort_unstable();
+        let source = |(origin, one, other): (usize, usize, usize)| match (one == origin, other == origin) {
+            (true, _) => one,
+            (_, true) => other,
+            _ if self.nodes[one].hash < self.nodes[other].hash => one,
+            _ => other,
+        };
+        let changed =
+            |(_, one, other): &(usize, usize, usize)| self.nodes[*one].changed && self.nodes[*other].changed;
+        order.into_iter().map(|(_, pair)| pair).filter(changed).map(source).collect()
     }
 
     /// The common ancestors that no other one has as an ancestor.
@@ -380,7 +449,7 @@ impl Web {
     fn commit(&mut self, branch: usize, merged: Option<usize>, state: State) {
         let parents = std::iter::once(self.heads[branch]).chain(merged).collect();
         self.heads[branch] = self.nodes.len();
-        self.nodes.push(Node { parents, state });
+        self.nodes.push(Node { parents, state, origin: None, hash: None, changed: true });
     }
 
     async fn step(&mut self, step: &Step) {
@@ -389,7 +458,8 @@ impl Web {
         | Step::Set(at, ..)
         | Step::Delete(at, _)
         | Step::Branch(at)
-        | Step::Merge(_, at, _)) = *step;
+        | Step::Merge(_, at, _)
+        | Step::Pick(_, at, ..)) = *step;
         let at = at % count;
         let name = format!("b{at}");
         let mut now = self.nodes[self.heads[at]].state.clone();
@@ -419,9 +489,65 @@ impl Web {
             }
             Step::Branch(_) => {}
             Step::Merge(from, _, back) => self.merge((from % count, *back), at).await,
+            Step::Pick(from, _, back, wins) => self.pick((from % count, *back), at, *wins).await,
         }
-        let head = &self.nodes[self.heads[at]];
+        let hash = self.lake.at(name.as_str()).await.unwrap().commit().hash();
+        let head = self.heads[at];
+        self.nodes[head].hash = Some(hash);
+        let head = &self.nodes[head];
         assert_eq!(state(&self.lake, &name).await, head.state, "{name} after {step:?}");
+    }
+
+    async fn pick(&mut self, (from, back): (usize, usize), onto: usize, wins: bool) {
+        let (mut source, mut name) = (self.heads[from], format!("b{from}"));
+        for _ in 0..back {
+            let Some(before) = self.nodes[source].parents.first() else { break };
+            source = *before;
+            name.push('~');
+        }
+        let target = format!("b{onto}");
+        let [before] = self.nodes[source].parents[..] else {
+            if self.nodes[source].parents.len() > 1 {
+                let error = self.lake.cherry_pick(name.as_str()).on(target.as_str()).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            }
+            return;
+        };
+        let origin = self.nodes[source].origin.unwrap_or(source);
+        let has = self.ancestors(self.heads[onto]);
+        let is_copy = |node: &usize| *node == origin || self.nodes[*node].origin == Some(origin);
+        let pick = || self.lake.cherry_pick(name.as_str()).on(target.as_str());
+        let outcome = pick().await.unwrap();
+        if has.iter().any(is_copy) {
+            assert!(
+                matches!(&outcome, Merged::UpToDate(_))
+                    || matches!(&outcome, Merged::Committed(report) if report.already),
+                "{outcome:?}"
+            );
+            return;
+        }
+        let of = |node: usize| &self.nodes[node].state;
+        let now = of(self.heads[onto]);
+        let (mut picked, contested) = expected(of(before), now, of(source));
+        if let Merged::Conflicts(found) = outcome {
+            if found.conflicts.iter().any(|conflict| matches!(conflict.kind, ConflictKind::Files(_))) {
+                assert!(of(before).keys().any(|u| !now.contains_key(u)), "{found}");
+                return;
+            }
+            assert_eq!(told(&found), contested);
+            if !wins {
+                return;
+            }
+            pick().rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            picked.extend(contested.iter().filter_map(|u| Some((*u, *of(source).get(u)?))));
+        } else {
+            assert!(contested.is_empty(), "{contested:?}");
+        }
+        self.commit(onto, None, picked);
+        let head = self.heads[onto];
+        let commit = self.lake.at(target.as_str()).await.unwrap();
+        self.nodes[head].changed = !commit.commit().changes().is_empty();
+        self.nodes[head].origin = Some(origin);
     }
 
     async fn merge(&mut self, (from, back): (usize, usize), into: usize) {
@@ -474,19 +600,20 @@ impl Web {
 
 #[test]
 fn random_webs_of_branches_come_to_what_their_last_common_commits_say() {
-    let merges = std::cell::Cell::new((0, 0));
+    let merges = std::cell::Cell::new((0, 0, 0));
     proptest!(cases(30), |(history in prop::collection::vec(steps(), 5..40))| {
-        let (done, refused) = paused(async {
+        let (done, refused, picks) = paused(async {
             let mut web = Web::new().await;
             for step in &history {
                 web.step(step).await;
             }
             check_whole(&web.lake, "after the history").await;
-            web.merges
+            (web.merges.0, web.merges.1, web.picks)
         });
-        let (all_done, all_refused) = merges.get();
-        merges.set((all_done + done, all_refused + refused));
+        let (all_done, all_refused, all_picks) = merges.get();
+        merges.set((all_done + done, all_refused + refused, all_picks + picks));
     });
-    let (done, refused) = merges.get();
+    let (done, refused, picks) = merges.get();
     assert!(done > 30 && refused < done, "{done} merges, {refused} refused");
+    assert!(picks > 3, "{picks} of their bases have what was picked");
 }

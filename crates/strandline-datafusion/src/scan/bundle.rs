@@ -5,6 +5,7 @@
 //! found by their ids, deleted rows are left out, bytes are verified. What does not belong here: decoding (`pages`).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
@@ -13,10 +14,9 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::Statistics;
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use datafusion::parquet::arrow::{
-    FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema,
-};
+use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+use datafusion::parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::schema::types::SchemaDescriptor;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::DynamicFilterTracking;
@@ -34,7 +34,7 @@ use super::LakeFile;
 use super::adapt::Columns;
 use super::morsels::left;
 use super::pages::{AsRowGroups, Part, Parts};
-use super::reader::{Counts, Opened, Reader};
+use super::reader::{Counts, Opened, Reader, ranges_of};
 use super::together::Together;
 use crate::error::external;
 
@@ -52,9 +52,11 @@ pub(super) struct Common {
     pub(super) counts: Counts,
     pub(super) files: FileCounts,
     pub(super) pruner: Option<Mutex<Pruner>>,
-    /// What has been made for files so far.
-    pub(super) fits: Mutex<Vec<Arc<Fit>>>,
+    pub(super) fits: Fits,
 }
+
+/// What has been made for files of a scan so far, for all of its partitions.
+pub(super) type Fits = Arc<Mutex<Vec<Arc<Fit>>>>;
 
 impl fmt::Debug for Common {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,20 +157,24 @@ impl Common {
             }
         };
         let opened: Vec<_> = stream::iter(entries).map(open).buffered(FILES).try_collect().await?;
-        let mut fitting = Vec::with_capacity(opened.len());
+        let (mut files, mut fits) = (Vec::with_capacity(opened.len()), Vec::with_capacity(opened.len()));
         for (reader, footer) in opened {
             let fit = self.fit(reader.entry(), &footer)?;
-            fitting.push((reader, footer, fit));
+            let ranges = self.ranges(reader.entry(), &footer, &fit)?;
+            files.push((reader, footer, ranges));
+            fits.push(fit);
         }
+        let chunks = ranges_of(&files, FILES).await.map_err(external)?;
         let this = &self;
-        let read = |(reader, footer, fit): (Reader, Arc<_>, Arc<Fit>)| async move {
-            let part = this.part(&reader, footer, &fit).await?;
-            Ok::<_, DataFusionError>((fit, part))
+        let part = |((reader, footer, _), chunks): ((Reader, Arc<ParquetMetaData>, _), _)| async move {
+            let entry = Arc::clone(reader.entry());
+            let left = this.left(&entry).await?;
+            Ok::<_, DataFusionError>(Part { entry, footer, chunks, left })
         };
-        let parts = stream::iter(fitting).map(read).buffered(FILES);
+        let parts = stream::iter(files.into_iter().zip(chunks)).map(part).buffered(FILES);
+        let parts: Vec<Part> = parts.try_collect().await?;
         let mut runs: Vec<Run> = Vec::new();
-        let mut parts = std::pin::pin!(parts);
-        while let Some((fit, part)) = parts.try_next().await? {
+        for (fit, part) in fits.into_iter().zip(parts) {
             match runs.iter_mut().find(|run| Arc::ptr_eq(&run.fit, &fit)) {
                 Some(run) => run.parts.push(part),
                 None => runs.push(Run { fit, parts: vec![part] }),
@@ -177,13 +183,8 @@ impl Common {
         Ok(runs)
     }
 
-    async fn part(
-        &self,
-        reader: &Reader,
-        footer: Arc<datafusion::parquet::file::metadata::ParquetMetaData>,
-        fit: &Fit,
-    ) -> Result<Part> {
-        let entry = Arc::clone(reader.entry());
+    /// Where the column chunks stand that are read of a file.
+    fn ranges(&self, entry: &FileEntry, footer: &ParquetMetaData, fit: &Fit) -> Result<Vec<Range<u64>>> {
         let group = footer.row_groups().first();
         let columns = group.map(|group| group.columns()).unwrap_or_default();
         let range = |leaf: &usize| {
@@ -191,29 +192,24 @@ impl Common {
             Some(start..start.checked_add(length)?)
         };
         let ranges: Option<Vec<_>> = fit.leaves.iter().map(range).collect();
-        let ranges = ranges.ok_or_else(|| {
-            DataFusionError::Internal(format!("{} was opened as another file", self.reader.place(&entry)))
-        })?;
-        let chunks =
-            if ranges.is_empty() { Vec::new() } else { reader.ranges(ranges).await.map_err(external)? };
-        let left = match &entry.deletes {
-            None => None,
-            Some(_) => {
-                let deleted = self.reader.deletion_vector(&entry).await.map_err(external)?;
-                let gone = entry.rows.saturating_sub(entry.live_rows());
-                self.files.deleted.add(usize::try_from(gone).unwrap_or(usize::MAX));
-                Some(left(&deleted.unwrap_or_default(), entry.rows)?)
-            }
-        };
-        Ok(Part { entry, footer, chunks, left })
+        ranges.ok_or_else(|| {
+            DataFusionError::Internal(format!("{} was opened as another file", self.reader.place(entry)))
+        })
+    }
+
+    /// The rows of a file that are left; `None` if all are.
+    async fn left(&self, entry: &FileEntry) -> Result<Option<RowSelection>> {
+        if entry.deletes.is_none() {
+            return Ok(None);
+        }
+        let deleted = self.reader.deletion_vector(entry).await.map_err(external)?;
+        let gone = entry.rows.saturating_sub(entry.live_rows());
+        self.files.deleted.add(usize::try_from(gone).unwrap_or(usize::MAX));
+        Ok(Some(left(&deleted.unwrap_or_default(), entry.rows)?))
     }
 
     /// How a file's columns become what is asked for.
-    fn fit(
-        &self,
-        entry: &Arc<FileEntry>,
-        footer: &Arc<datafusion::parquet::file::metadata::ParquetMetaData>,
-    ) -> Result<Arc<Fit>> {
+    fn fit(&self, entry: &Arc<FileEntry>, footer: &Arc<ParquetMetaData>) -> Result<Arc<Fit>> {
         let schema = footer.file_metadata().schema_descr();
         let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
         let known = fits
@@ -222,8 +218,8 @@ impl Common {
         if let Some(known) = known {
             return Ok(Arc::clone(known));
         }
-        let file = viewed(&parquet_to_arrow_schema(schema, None)?);
         let shape = self.reader.shape(entry, footer).map_err(external)?;
+        let file = viewed(shape.stored_schema());
         let ids = Arc::clone(self.reader.schema());
         let columns = Columns::new(Arc::clone(&self.columns), Arc::clone(&file), ids, shape);
         let fit = Arc::new(Fit::new(&self.projection, &columns, &file, schema, entry.fields)?);

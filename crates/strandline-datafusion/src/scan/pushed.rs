@@ -214,9 +214,10 @@ fn ids(filter: &Arc<dyn PhysicalExpr>) -> Vec<u64> {
 
 /// The names that several columns of a node have.
 fn twice(plan: &Arc<dyn ExecutionPlan>) -> BTreeSet<String> {
-    let (schema, mut seen) = (plan.schema(), HashSet::new());
-    let names = schema.fields().iter().map(|field| field.name());
-    names.filter(|name| !seen.insert(name.as_str())).cloned().collect()
+    let schema = plan.schema();
+    let mut names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    names.sort_unstable();
+    names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned()).collect()
 }
 
 fn renames(plan: &Arc<dyn ExecutionPlan>) -> bool {

@@ -18,6 +18,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use datafusion_datasource::PartitionedFile;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::OBJECT_STORE_COALESCE_DEFAULT;
 use strandline::ErrorKind;
 use strandline::format::FileEntry;
@@ -113,9 +114,9 @@ impl Reader {
             return Ok(Arc::clone(footer));
         }
         let entry = &self.opened.entry;
-        let footer = if self.reader.knows_footer(entry) {
+        let footer = if let Some(known) = self.reader.known_footer(entry)? {
             self.counts.footers_cached.add(1);
-            self.reader.footer(entry).await?
+            known
         } else if FileReader::is_small(entry) {
             self.reader.footer_within(entry, self.whole().await?).await?
         } else {
@@ -128,14 +129,27 @@ impl Reader {
     /// Some ranges of the file, each by itself.
     pub(super) async fn ranges(&self, ranges: Vec<Range<u64>>) -> strandline::Result<Vec<Bytes>> {
         let footer = self.footer().await?;
-        let read = self.opened.whole.initialized();
-        if read || (FileReader::is_small(&self.opened.entry) && !FileReader::has_checksums(&footer)) {
-            let whole = self.whole().await?;
-            return ranges.iter().map(|range| self.slice(whole, range)).collect();
+        if self.takes_whole(&footer) {
+            return self.slices(&ranges).await;
         }
-        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
-        self.counts.read(requests_of(&ranges), bytes);
+        self.count(&ranges);
         self.reader.ranges(&self.opened.entry, &footer, &ranges).await
+    }
+
+    /// Whether ranges are taken out of the whole file: it was read, or parts of it are not vouched for.
+    fn takes_whole(&self, footer: &ParquetMetaData) -> bool {
+        let is_small = FileReader::is_small(&self.opened.entry);
+        self.opened.whole.initialized() || (is_small && !FileReader::has_checksums(footer))
+    }
+
+    async fn slices(&self, ranges: &[Range<u64>]) -> strandline::Result<Vec<Bytes>> {
+        let whole = self.whole().await?;
+        ranges.iter().map(|range| self.slice(whole, range)).collect()
+    }
+
+    fn count(&self, ranges: &[Range<u64>]) {
+        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.counts.read(requests_of(ranges), bytes);
     }
 
     /// What stands beside the rows: filters, and the index of pages, which DataFusion would ask for again with each query.
@@ -182,6 +196,33 @@ impl AsyncFileReader for Reader {
 
 fn parquet(error: strandline::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
+}
+
+/// Ranges of several files of one table, in their order: of those of which parts are read, all in one call; of others so many at once.
+pub(super) async fn ranges_of(
+    files: &[(Reader, Arc<ParquetMetaData>, Vec<Range<u64>>)],
+    at_once: usize,
+) -> strandline::Result<Vec<Vec<Bytes>>> {
+    let (whole, parts): (Vec<usize>, Vec<usize>) = (0..files.len())
+        .filter(|at| !files[*at].2.is_empty())
+        .partition(|at| files[*at].0.takes_whole(&files[*at].1));
+    let mut read = vec![Vec::new(); files.len()];
+    if let Some(first) = parts.first() {
+        let wanted: Vec<_> = parts
+            .iter()
+            .map(|at| {
+                let (reader, footer, ranges) = &files[*at];
+                reader.count(ranges);
+                (&**reader.entry(), &**footer, ranges.clone())
+            })
+            .collect();
+        let found = files[*first].0.reader.ranges_of(&wanted).await?;
+        parts.iter().zip(found).for_each(|(at, found)| read[*at] = found);
+    }
+    let slices = whole.clone().into_iter().map(|at| files[at].0.slices(&files[at].2));
+    let slices: Vec<_> = stream::iter(slices).buffered(at_once).try_collect().await?;
+    whole.into_iter().zip(slices).for_each(|(at, found)| read[at] = found);
+    Ok(read)
 }
 
 /// How many requests these ranges take: neighbours share one.

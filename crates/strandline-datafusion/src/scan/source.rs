@@ -23,7 +23,7 @@ use datafusion_datasource::morsel::Morselizer;
 use object_store::ObjectStore;
 
 use super::Scanned;
-use super::bundle::{Common, FileCounts, Pruner};
+use super::bundle::{Common, FileCounts, Fits, Pruner};
 use super::morsels::Morsels;
 use super::pushed::Certain;
 use super::reader::Counts;
@@ -36,6 +36,8 @@ pub(crate) struct LakeSource {
     /// Filters that came down the plan, over the table's columns.
     offers: Vec<Arc<dyn PhysicalExpr>>,
     batch_rows: usize,
+    /// How columns of files become those of this projection.
+    fits: Fits,
 }
 
 /// How many rows a batch has at most, until the session says it.
@@ -44,7 +46,7 @@ const BATCH_ROWS: usize = 8192;
 impl LakeSource {
     /// The table through this source, whose files are read as the table has them.
     pub(crate) fn new(parquet: Arc<dyn FileSource>, scanned: Arc<Scanned>) -> Self {
-        Self { parquet, scanned, offers: Vec::new(), batch_rows: BATCH_ROWS }
+        Self { parquet, scanned, offers: Vec::new(), batch_rows: BATCH_ROWS, fits: Fits::default() }
     }
 
     /// What is scanned.
@@ -58,7 +60,7 @@ impl LakeSource {
     }
 
     fn with(&self, parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(Self { parquet, ..self.clone() })
+        Arc::new(Self { parquet, fits: Fits::default(), ..self.clone() })
     }
 
     /// The same scan, which skips data by those offers that are taken; `None` if none is.
@@ -126,7 +128,7 @@ impl LakeSource {
             counts: Counts::new(partition, metrics),
             files: FileCounts::new(partition, metrics),
             pruner: pruner.map(Mutex::new),
-            fits: Mutex::default(),
+            fits: Arc::clone(&self.fits),
         })
     }
 }

@@ -103,3 +103,31 @@ async fn a_wrong_byte_is_an_error_that_names_its_file() {
     assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::Corrupt), "{error}");
     assert!(error.to_string().contains(path.as_ref()), "{error}");
 }
+
+#[tokio::test]
+async fn in_a_folder_whichever_file_is_wrong_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::create(folder.path().to_str().unwrap()).await.unwrap();
+    appended(&lake, 5).await;
+    let ctx = in_one_partition(&lake);
+    let sql = "SELECT sum(id) FROM lake.public.t WHERE id + 0 >= 0";
+    assert_eq!(rows(&ctx, sql).await, ["1225"]);
+    let table = lake.table("t").await.unwrap();
+    let (reader, entry) = (table.file_reader(), &table.files().await.unwrap()[3]);
+    let start = reader.footer(entry).await.unwrap().row_group(0).column(0).byte_range().0;
+    let (start, path) = (usize::try_from(start).unwrap(), reader.path(entry).unwrap());
+    let (file, mut header) = (folder.path().join(&path), std::fs::read(folder.path().join(&path)).unwrap());
+    let right = header.clone();
+    header[start] ^= 1;
+    for (wrong, told) in
+        [(Some(&header[..]), "contradicts"), (Some(&right[..start + 1]), "ends before"), (None, "missing")]
+    {
+        std::fs::remove_file(&file).unwrap();
+        wrong.into_iter().for_each(|wrong| std::fs::write(&file, wrong).unwrap());
+        let error = ctx.sql(sql).await.unwrap().collect().await.unwrap_err();
+        assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::Corrupt), "{error}");
+        assert!(error.to_string().contains(&path) && error.to_string().contains(told), "{error}");
+        std::fs::write(&file, &right).unwrap();
+        assert_eq!(rows(&ctx, sql).await, ["1225"]);
+    }
+}

@@ -64,6 +64,26 @@ pub(super) enum Column {
     Nested(usize),
 }
 
+impl Column {
+    fn of(source: &Source) -> Self {
+        match source {
+            Source::Initial(ty, value) => Self::Initial(ty.clone(), value.clone()),
+            Source::Stored(at, Inner::Leaf) => Self::Leaf(*at),
+            Source::Stored(at, _) => Self::Nested(*at),
+        }
+    }
+
+    /// Where a column of the table comes from that has nothing within it.
+    ///
+    /// # Errors
+    /// As [`Adapter::new`].
+    pub(super) fn plain(field: &Field, file: &FileFields<'_>) -> Result<Self> {
+        let at = file.columns.iter().position(|node| node.id == field.id);
+        let mut search = Search { file, leaves: &mut Leaves::new() };
+        Ok(Self::of(&search.source(field, file.columns, at)?))
+    }
+}
+
 /// What a stored field is made of, in the order in which the table has it.
 #[derive(Debug)]
 enum Inner {
@@ -86,11 +106,7 @@ impl Adapter {
 
     /// Where the first of the wanted fields comes from, before it was placed.
     pub(super) fn first(&self) -> Option<Column> {
-        Some(match self.sources.first()? {
-            Source::Initial(ty, value) => Column::Initial(ty.clone(), value.clone()),
-            Source::Stored(at, Inner::Leaf) => Column::Leaf(*at),
-            Source::Stored(at, _) => Column::Nested(*at),
-        })
+        self.sources.first().map(Column::of)
     }
 
     /// Says which leaves are read in the end, of which the fields' places follow.

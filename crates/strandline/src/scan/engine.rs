@@ -10,14 +10,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use object_store::ObjectStore;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use strandline_format::tree::{Children, Root};
 use strandline_format::{
-    DeletionVector, FieldId, FieldSet, FileEntry, FileId, ObjectRef, Schema, Table as TableNode, TableName,
-    TableSchema, Totals,
+    DeletionVector, FieldId, FieldSet, FileEntry, FileId, ObjectPath, ObjectRef, Schema, Table as TableNode,
+    TableName, TableSchema, Totals,
 };
 
 use super::adapt::{Adapter, Column, FileFields, Leaves};
@@ -133,10 +134,12 @@ impl FileReader {
         footer::footer_within(&self.state.objects, &self.place(entry), entry, file).await
     }
 
-    /// Whether a file's footer is known, so that asking for it takes no request.
-    #[must_use]
-    pub fn knows_footer(&self, entry: &FileEntry) -> bool {
-        self.state.objects.footers().holds(&entry.hash)
+    /// A file's footer, if a file of this hash was read lately. No request.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the object, if it contradicts the entry.
+    pub fn known_footer(&self, entry: &FileEntry) -> Result<Option<Arc<ParquetMetaData>>> {
+        footer::known(&self.state.objects, self.state.table.id, entry)
     }
 
     /// Tells of bytes that were read of a file: if they are all of its index of pages, its footer is known with that from then on.
@@ -169,15 +172,48 @@ impl FileReader {
         footer: &ParquetMetaData,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        let path = footer::path(self.state.table.id, entry)?;
-        if let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > entry.size) {
-            let message = format!("its footer places something at {beyond:?}, it has {} bytes", entry.size);
-            return Err(corrupt(message).at(self.state.objects.at(&path)));
-        }
+        let path = self.path_with(entry, ranges)?;
         let bytes = self.state.objects.get_ranges(&path, ranges).await?;
-        headers::check_whole(footer, ranges, &bytes)
-            .map_err(|error| error.at(self.state.objects.at(&path)))?;
+        self.check_whole(&path, footer, ranges, &bytes)?;
         Ok(bytes)
+    }
+
+    /// Ranges of several files, each as [`FileReader::ranges`] gives them: several requests at a time, of a folder all at once.
+    ///
+    /// # Errors
+    /// As [`FileReader::ranges`], of the first file that has one.
+    pub async fn ranges_of(
+        &self,
+        files: &[(&FileEntry, &ParquetMetaData, Vec<Range<u64>>)],
+    ) -> Result<Vec<Vec<Bytes>>> {
+        let wanted =
+            files.iter().map(|(entry, _, ranges)| Ok((self.path_with(entry, ranges)?, ranges.clone())));
+        let wanted = wanted.collect::<Result<Vec<_>>>()?;
+        let read = self.state.objects.get_ranges_of(&wanted).await?;
+        for (((path, ranges), (_, footer, _)), bytes) in wanted.iter().zip(files).zip(&read) {
+            self.check_whole(path, footer, ranges, bytes)?;
+        }
+        Ok(read)
+    }
+
+    /// Where a file lies that has these ranges.
+    fn path_with(&self, entry: &FileEntry, ranges: &[Range<u64>]) -> Result<ObjectPath> {
+        let path = footer::path(self.state.table.id, entry)?;
+        let Some(beyond) = ranges.iter().find(|range| range.is_empty() || range.end > entry.size) else {
+            return Ok(path);
+        };
+        let message = format!("its footer places something at {beyond:?}, it has {} bytes", entry.size);
+        Err(corrupt(message).at(self.state.objects.at(&path)))
+    }
+
+    fn check_whole(
+        &self,
+        path: &ObjectPath,
+        footer: &ParquetMetaData,
+        ranges: &[Range<u64>],
+        bytes: &[Bytes],
+    ) -> Result<()> {
+        headers::check_whole(footer, ranges, bytes).map_err(|error| error.at(self.state.objects.at(path)))
     }
 
     /// The rows of a file that are gone. One request if that is an object of its own.
@@ -232,9 +268,10 @@ impl FileReader {
         let described = footer.file_metadata().schema_descr();
         let arrow = guarded(|| parquet_to_arrow_schema(described, None)).map_err(at)?;
         let columns = shape::columns(arrow.fields()).map_err(at)?;
+        let arrow = Arc::new(arrow);
         let stored_rows = rows::stored(entry, &columns).map_err(at)?;
         let (schema, footer, place) = (Arc::clone(&self.state.schema), Arc::clone(footer), self.place(entry));
-        Ok(FileShape { schema, columns, set, footer, stored_rows, place })
+        Ok(FileShape { schema, arrow, columns, set, footer, stored_rows, place })
     }
 }
 
@@ -279,6 +316,7 @@ impl Lake {
 #[derive(Debug)]
 pub struct FileShape {
     schema: Arc<Schema>,
+    arrow: SchemaRef,
     columns: Vec<Node>,
     set: FieldSet,
     footer: Arc<ParquetMetaData>,
@@ -328,8 +366,19 @@ impl FileShape {
     }
 
     fn find(&self, column: FieldId) -> Result<ColumnSource> {
-        let wanted = Arc::new(Wanted::with_ids(&self.schema, &[column])?);
         let file = FileFields { columns: &self.columns, set: &self.set, footer: &self.footer };
+        let own = self.schema.fields().iter().find(|field| field.id == column);
+        // Nearly all columns are such, and a query asks for each of its own.
+        if let Some(plain) = own.filter(|field| field.ty.primitive().is_some()) {
+            match Column::plain(plain, &file)? {
+                Column::Initial(ty, value) => {
+                    return Ok(ColumnSource::Constant(constant(value.as_ref(), &ty, 1)?));
+                }
+                Column::Leaf(at) => return Ok(ColumnSource::Leaf(at)),
+                Column::Nested(_) => {}
+            }
+        }
+        let wanted = Arc::new(Wanted::with_ids(&self.schema, &[column])?);
         let mut adapter = Adapter::new(&wanted, &file, &mut Leaves::new())?;
         match adapter.first() {
             Some(Column::Initial(ty, value)) => Ok(ColumnSource::Constant(constant(value.as_ref(), &ty, 1)?)),
@@ -346,6 +395,12 @@ impl FileShape {
     #[must_use]
     pub fn stored_rows(&self) -> Option<[usize; 2]> {
         self.stored_rows
+    }
+
+    /// The file's columns as the Parquet schema alone describes them to Arrow.
+    #[must_use]
+    pub fn stored_schema(&self) -> &SchemaRef {
+        &self.arrow
     }
 
     /// How messages name the file.

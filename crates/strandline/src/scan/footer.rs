@@ -50,6 +50,9 @@ const INDEX_PART: u64 = 16;
 /// `Corrupt`, naming the object, if the file is missing, ends early, is not Parquet or contradicts the entry; `Unsupported` for an
 /// `external` file; what the store refuses or cannot do.
 pub async fn footer(objects: &Objects, table: TableId, entry: &FileEntry) -> Result<Arc<ParquetMetaData>> {
+    if let Some(known) = known(objects, table, entry)? {
+        return Ok(known);
+    }
     let path = path(table, entry)?;
     let place = objects.at(&path);
     let fetch = async {
@@ -61,6 +64,25 @@ pub async fn footer(objects: &Objects, table: TableId, entry: &FileEntry) -> Res
     let footer = objects.footers().get_or(&entry.hash, fetch).await?;
     check(&footer, entry).map_err(|error| error.at(&place))?;
     Ok(footer)
+}
+
+/// The footer of a file that was read lately. No request.
+///
+/// # Errors
+/// `Corrupt`, naming the object, if it contradicts the entry.
+pub(super) fn known(
+    objects: &Objects,
+    table: TableId,
+    entry: &FileEntry,
+) -> Result<Option<Arc<ParquetMetaData>>> {
+    // What lies outside of the lake is refused by its path.
+    let Some(footer) = objects.footers().get(&entry.hash).filter(|_| entry.external.is_none()) else {
+        return Ok(None);
+    };
+    match check(&footer, entry) {
+        Ok(()) => Ok(Some(footer)),
+        Err(error) => Err(error.at(objects.at(&path(table, entry)?))),
+    }
 }
 
 /// The same with the index of pages, if the file is of this writer and has one of a sensible size: one request, or one more if the index is

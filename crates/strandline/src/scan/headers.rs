@@ -27,7 +27,19 @@ use crate::page_header::PageHeader;
 const DICTIONARY: [i32; 2] = [2, 8];
 
 /// How many data pages there are of each encoding.
-type Encodings = BTreeMap<i32, u64>;
+#[derive(Default, PartialEq, Eq)]
+struct Encodings([u64; ENCODINGS]);
+
+/// One more than there are encodings: the last stands for all that nobody knows.
+const ENCODINGS: usize = 11;
+
+impl Encodings {
+    fn of(&mut self, encoding: i32) -> &mut u64 {
+        let at = if DICTIONARY.contains(&encoding) { DICTIONARY[0] } else { encoding };
+        let at = usize::try_from(at).unwrap_or(ENCODINGS).min(ENCODINGS - 1);
+        &mut self.0[at]
+    }
+}
 
 /// Checks the column chunks of row groups, or pages of them, that were read by these ranges.
 pub(super) fn check(
@@ -96,10 +108,10 @@ impl<'f> Pages<'f> {
             return Err(contradicts(self.chunk, message));
         }
         let Some(mut expected) = expected(self.chunk) else { return Ok(()) };
-        let by_dictionary = expected.remove(&DICTIONARY[0]).unwrap_or(0);
-        let fits = match plain(header.encoding) {
-            encoding if encoding == DICTIONARY[0] => (at as u64) < by_dictionary,
-            encoding => at as u64 >= by_dictionary && expected.contains_key(&encoding),
+        let by_dictionary = *expected.of(DICTIONARY[0]);
+        let fits = match DICTIONARY.contains(&header.encoding) {
+            true => (at as u64) < by_dictionary,
+            false => at as u64 >= by_dictionary && *expected.of(header.encoding) > 0,
         };
         if fits { Ok(()) } else { Err(contradicts(self.chunk, format!("page {at} is of another encoding"))) }
     }
@@ -159,7 +171,7 @@ fn start(chunk: &ColumnChunkMetaData) -> Option<u64> {
 }
 
 fn check_chunk(chunk: &ColumnChunkMetaData, mut bytes: &[u8]) -> Result<()> {
-    let (mut values, mut encodings) = (0, Encodings::new());
+    let (mut values, mut encodings) = (0, Encodings::default());
     while !bytes.is_empty() {
         let header = PageHeader::read(bytes).map_err(|odd| contradicts(chunk, odd.to_string()))?;
         let end = header.length.checked_add(header.page);
@@ -167,7 +179,7 @@ fn check_chunk(chunk: &ColumnChunkMetaData, mut bytes: &[u8]) -> Result<()> {
         bytes = rest.ok_or_else(|| contradicts(chunk, "a page goes beyond it"))?;
         if header.is_data() {
             values += i64::from(header.values);
-            *encodings.entry(plain(header.encoding)).or_default() += 1;
+            *encodings.of(header.encoding) += 1;
         }
     }
     if values != chunk.num_values() {
@@ -184,18 +196,13 @@ fn check_chunk(chunk: &ColumnChunkMetaData, mut bytes: &[u8]) -> Result<()> {
 
 /// What the footer says of the encodings of data pages, if it does.
 fn expected(chunk: &ColumnChunkMetaData) -> Option<Encodings> {
-    let mut encodings = Encodings::new();
+    let mut encodings = Encodings::default();
     for stats in chunk.page_encoding_stats()? {
         if matches!(stats.page_type, PageType::DATA_PAGE | PageType::DATA_PAGE_V2) && stats.count != 0 {
-            *encodings.entry(plain(stats.encoding as i32)).or_default() += u64::try_from(stats.count).ok()?;
+            *encodings.of(stats.encoding as i32) += u64::try_from(stats.count).ok()?;
         }
     }
     Some(encodings)
-}
-
-/// One number for all encodings that mean the same.
-fn plain(encoding: i32) -> i32 {
-    if DICTIONARY.contains(&encoding) { DICTIONARY[0] } else { encoding }
 }
 
 fn contradicts(chunk: &ColumnChunkMetaData, what: impl std::fmt::Display) -> crate::error::Error {

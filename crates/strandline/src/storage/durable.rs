@@ -22,9 +22,16 @@ use object_store::{
     RenameTargetMode, Result, UploadPart,
 };
 
+use strandline_format::ObjectPath;
+
 use super::folder::{Folder, PlaceError, Staged, ensure_regular};
 
 const STORE: &str = "local folder";
+
+/// Ranges are read at once, with what lies between them, if that is no more than this, and all of it no more than that: of a small file every
+/// call takes as long as some KiB, and of a large one no more is kept in memory than was asked for.
+const GAP: u64 = 16 << 10;
+const AT_ONCE: u64 = 1 << 20;
 
 /// A lake's folder as an object store.
 #[derive(Clone, Debug)]
@@ -89,26 +96,76 @@ fn place(folder: &Folder, staged: &Staged, target: &std::path::Path, create: boo
     }
 }
 
+/// Ranges of several files, each as [`read_ranges`] gives them, in one blocking call: for a small file that takes longer than to read it. If the
+/// future is dropped, it ends with the file that is being read.
+pub(super) async fn read_files(
+    folder: &Arc<Folder>,
+    files: Vec<(ObjectPath, Vec<Range<u64>>)>,
+) -> Result<Vec<Result<Vec<Bytes>>>> {
+    let (folder, awaited) = (Arc::clone(folder), Arc::new(()));
+    let is_awaited = Arc::downgrade(&awaited);
+    let read = move |(path, ranges): (ObjectPath, Vec<Range<u64>>)| {
+        let read = read_ranges(&folder.locate(path.as_str()), &ranges);
+        read.map_err(|error| place_error(error, path.as_str()))
+    };
+    let all = move || files.into_iter().take_while(|_| is_awaited.strong_count() > 0).map(read).collect();
+    let done = tokio::task::spawn_blocking(all).await;
+    drop(awaited);
+    Ok(done?)
+}
+
 fn read_ranges(path: &std::path::Path, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
-    ensure_regular(path)?;
+    let length = ensure_regular(path)?;
+    // Whatever a range says, no more memory is taken than there are bytes.
+    if let Some(range) = ranges.iter().find(|range| range.start > range.end || range.end > length) {
+        return Err(beyond(range));
+    }
     let mut file = fs::File::open(path)?;
-    ranges.iter().map(|range| read_range(&mut file, range)).collect()
+    let mut read = vec![Bytes::new(); ranges.len()];
+    for near in near_each_other(ranges) {
+        let start = near.first().map_or(0, |at| ranges[*at].start);
+        let end = near.iter().map(|at| ranges[*at].end).max().unwrap_or(start);
+        let bytes = read_range(&mut file, &(start..end))?;
+        for at in near {
+            let within = |place: u64| usize::try_from(place - start).map_err(io::Error::other);
+            read[at] = bytes.slice(within(ranges[at].start)?..within(ranges[at].end)?);
+        }
+    }
+    Ok(read)
+}
+
+/// The places of ranges that are read at once, those that begin first in front.
+fn near_each_other(ranges: &[Range<u64>]) -> Vec<Vec<usize>> {
+    let mut places: Vec<usize> = (0..ranges.len()).collect();
+    places.sort_unstable_by_key(|at| ranges[*at].start);
+    let mut all: Vec<(Range<u64>, Vec<usize>)> = Vec::new();
+    for at in places {
+        let range = &ranges[at];
+        match all.last_mut() {
+            Some((known, near))
+                if range.start <= known.end.saturating_add(GAP)
+                    && range.end.saturating_sub(known.start) <= AT_ONCE =>
+            {
+                known.end = known.end.max(range.end);
+                near.push(at);
+            }
+            _ => all.push((range.clone(), vec![at])),
+        }
+    }
+    all.into_iter().map(|(_, near)| near).collect()
+}
+
+/// `classify::range_is_beyond` knows these words, which are those of `LocalFileSystem`.
+fn beyond(range: &Range<u64>) -> io::Error {
+    let message = format!("Out of range of file: {range:?} was to be read");
+    io::Error::new(io::ErrorKind::UnexpectedEof, message)
 }
 
 fn read_range(file: &mut fs::File, range: &Range<u64>) -> io::Result<Bytes> {
-    let beyond = || {
-        // `classify::range_is_beyond` knows these words, which are those of `LocalFileSystem`.
-        let message = format!("Out of range of file: {range:?} was to be read");
-        io::Error::new(io::ErrorKind::UnexpectedEof, message)
-    };
-    let length = file.metadata()?.len();
-    // Whatever a range says, no more memory is taken than there are bytes.
-    let wanted = range.end.checked_sub(range.start).filter(|_| range.end <= length);
-    let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok()).ok_or_else(beyond)?;
-    let mut bytes = vec![0; wanted];
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(|_| beyond(range))?];
     file.seek(SeekFrom::Start(range.start))?;
     file.read_exact(&mut bytes).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => beyond(),
+        io::ErrorKind::UnexpectedEof => beyond(range),
         _ => error,
     })?;
     Ok(bytes.into())
@@ -282,6 +339,7 @@ mod tests {
     use crate::runtime::Runtime;
     use crate::storage::folder::Durability;
     use object_store::ObjectStoreExt;
+    use strandline_format::RefName;
 
     fn store(root: &std::path::Path) -> DurableLocal {
         let folder = Folder::new(root.to_owned(), Durability::Fsync, Runtime::system());
@@ -352,6 +410,45 @@ mod tests {
         }
         let error = store.get_ranges(&Path::from("y"), &[0..1, 1..2]).await.unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_lies_close_is_read_at_once_and_comes_apart() {
+        let check =
+            |ranges: &[Range<u64>], expected: &[&[usize]]| assert_eq!(near_each_other(ranges), expected);
+        check(&[], &[]);
+        check(&[5..9, 0..2, 1..7], &[&[1, 2, 0]]);
+        check(&[0..1, 1 + GAP..2 + GAP], &[&[0, 1]]);
+        check(&[0..1, 2 + GAP..3 + GAP], &[&[0], &[1]]);
+        // One that lies within another is no end of it.
+        check(&[0..100, 10..20, 100 + GAP..101 + GAP], &[&[0, 1, 2]]);
+        check(&[0..AT_ONCE, AT_ONCE..AT_ONCE + 1], &[&[0], &[1]]);
+
+        let dir = tempfile::tempdir().unwrap();
+        let (store, path) = (store(dir.path()), Path::from("x"));
+        let bytes: Bytes = (0..100_000_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
+        store.put(&path, bytes.clone().into()).await.unwrap();
+        let ranges = [90_000..100_000, 0..10, 5..5, 3..20, 17_000..17_001];
+        let expected = ranges.clone().map(|Range { start, end }| bytes.slice(start..end));
+        let ranges = ranges.map(|range| range.start as u64..range.end as u64);
+        assert_eq!(store.get_ranges(&path, &ranges).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn of_several_files_each_comes_or_says_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let path = |name: &str| ObjectPath::branch(&RefName::new(name).unwrap());
+        let [one, other, gone] = ["one", "other", "gone"].map(path);
+        store.put(&Path::from(one.as_str()), "0123".into()).await.unwrap();
+        store.put(&Path::from(other.as_str()), "4567".into()).await.unwrap();
+        let wanted = [(&other, 1..3), (&gone, 0..1), (&one, 2..9), (&one, 0..4)];
+        let wanted = wanted.map(|(path, range)| (path.clone(), vec![range.clone(), range]));
+        let read = read_files(&store.folder, wanted.into()).await.unwrap();
+        assert_eq!(read[0].as_ref().unwrap()[..], ["56", "56"]);
+        assert!(matches!(&read[1], Err(Error::NotFound { path, .. }) if path == gone.as_str()), "{read:?}");
+        assert!(read[2].as_ref().is_err_and(crate::storage::classify::range_is_beyond), "{read:?}");
+        assert_eq!(read[3].as_ref().unwrap()[..], ["0123", "0123"]);
     }
 
     #[tokio::test]

@@ -73,7 +73,10 @@ impl Folder {
 
     /// Where an object of the lake lies.
     pub(crate) fn locate(&self, path: &str) -> PathBuf {
-        path.split('/').fold(self.root.clone(), |at, part| at.join(part))
+        let mut place = PathBuf::with_capacity(self.root.as_os_str().len() + path.len() + 1);
+        place.push(&self.root);
+        place.extend(path.split('/'));
+        place
     }
 
     /// A fresh file under `tmp/`, which goes away again unless it is moved into place.

@@ -25,9 +25,9 @@ impl FooterCache {
         Self(Cache::with_weighter(items, bytes, BySize))
     }
 
-    /// Whether the footer of a file is here.
-    pub(crate) fn holds(&self, file: &Hash) -> bool {
-        self.0.peek(file).is_some()
+    /// The footer of a file, if it is here.
+    pub(crate) fn get(&self, file: &Hash) -> Option<Arc<ParquetMetaData>> {
+        self.0.get(file)
     }
 
     /// Keeps a footer of a file in place of the one that is here.

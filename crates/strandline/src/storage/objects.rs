@@ -26,6 +26,7 @@ use quick_cache::sync::Cache;
 use strandline_format::{COMPRESS_ABOVE, Era, Hash, MAX_META_BYTES, ObjectPath, ObjectRef, TableId};
 
 use super::classify::{bucket_is_missing, key_is_missing, range_is_beyond, store_error};
+use super::durable::read_files;
 use super::folder::Folder;
 use super::footers::FooterCache;
 use super::nodes::NodeCache;
@@ -331,19 +332,18 @@ impl Objects {
 
     /// Some ranges of a data object. They are **not** checked against its hash, which is over the whole.
     ///
-    /// Neighbouring ranges share a request, except in a folder, where there is one read for each.
+    /// Neighbouring ranges share a request.
     ///
     /// # Errors
     /// `Corrupt` if the object is missing or ends before a range does; `InvalidInput` for an empty range; what the store
     /// refuses or cannot do.
     pub async fn get_ranges(&self, path: &ObjectPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        if let Some(empty) = ranges.iter().find(|range| range.is_empty()) {
-            return Err(
-                Error::new(ErrorKind::InvalidInput, format!("an empty range {empty:?}")).at(self.at(path))
-            );
-        }
+        self.refuse_empty(path, ranges)?;
         let read = match self.0.folder {
-            Some(_) => self.get_local_ranges(path, ranges).await?,
+            Some(_) => {
+                let read = self.0.store.get_ranges(&store_path(path), ranges).await;
+                read.map_err(|error| self.ranges_error(&error, path, ranges))?
+            }
             // Each request's length is checked before it is taken apart: the store's own call panics on a short one.
             None => {
                 let get = |range| self.get_range(path, range);
@@ -354,13 +354,41 @@ impl Objects {
         Ok(read)
     }
 
-    /// A disk reads what was asked for and nothing between, since there is no round trip to save.
-    async fn get_local_ranges(&self, path: &ObjectPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let read = self.0.store.get_ranges(&store_path(path), ranges).await;
-        read.map_err(|error| match ranges.iter().map(|range| range.end).max() {
-            Some(end) if range_is_beyond(&error) => self.ends_before(path, end),
-            _ => self.read_error(&error, path),
-        })
+    /// Ranges of several data objects, each as [`Objects::get_ranges`] gives them: [`ObjectOptions::parallel_requests`] of them at a time, and of
+    /// a folder all in one blocking call.
+    ///
+    /// # Errors
+    /// As [`Objects::get_ranges`], of the first object that has one.
+    pub(crate) async fn get_ranges_of(
+        &self,
+        wanted: &[(ObjectPath, Vec<Range<u64>>)],
+    ) -> Result<Vec<Vec<Bytes>>> {
+        let Some(folder) = &self.0.folder else {
+            let gets = (0..wanted.len()).map(|at| self.get_ranges(&wanted[at].0, &wanted[at].1));
+            return stream::iter(gets).buffered(self.0.options.parallel_requests.get()).try_collect().await;
+        };
+        wanted.iter().try_for_each(|(path, ranges)| self.refuse_empty(path, ranges))?;
+        let read =
+            read_files(folder, wanted.to_vec()).await.map_err(|error| store_error(&error, &*self.0.place))?;
+        let read = read
+            .into_iter()
+            .zip(wanted)
+            .map(|(read, (path, ranges))| read.map_err(|error| self.ranges_error(&error, path, ranges)));
+        let read = read.collect::<Result<Vec<_>>>()?;
+        self.0.counters.read(read.iter().flatten().map(Bytes::len).sum());
+        Ok(read)
+    }
+
+    fn refuse_empty(&self, path: &ObjectPath, ranges: &[Range<u64>]) -> Result<()> {
+        let Some(empty) = ranges.iter().find(|range| range.is_empty()) else { return Ok(()) };
+        Err(Error::new(ErrorKind::InvalidInput, format!("an empty range {empty:?}")).at(self.at(path)))
+    }
+
+    fn ranges_error(&self, error: &object_store::Error, path: &ObjectPath, ranges: &[Range<u64>]) -> Error {
+        match ranges.iter().map(|range| range.end).max() {
+            Some(end) if range_is_beyond(error) => self.ends_before(path, end),
+            _ => self.read_error(error, path),
+        }
     }
 
     fn ends_before(&self, path: &ObjectPath, end: u64) -> Error {

@@ -164,7 +164,10 @@ pub(crate) async fn plan(
     {
         scan = scan.row_ids_within(ids);
     }
-    let plan = scan.plan().await.map_err(external)?;
+    let fields = table.schema().fields().iter();
+    let known = needed(table, layout, wanted.projection);
+    let known = fields.zip(known.places()).filter_map(|(field, needed)| needed.then_some(field.id));
+    let plan = scan.statistics_of(known).plan().await.map_err(external)?;
     let mut kept = Kept { of_files: plan.of_files, by, ..Kept::default() };
     plan.files.iter().for_each(|entry| kept.add(entry));
     // Of rows that are asked for by their ids all others are left out, and not deleted.

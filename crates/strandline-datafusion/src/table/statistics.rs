@@ -71,6 +71,11 @@ impl Needed {
         }
         Self(needed)
     }
+
+    /// Of each column in its place, whether it is.
+    pub(crate) fn places(&self) -> impl Iterator<Item = bool> {
+        self.0.iter().copied()
+    }
 }
 
 /// What is known of one file, for pruning it.

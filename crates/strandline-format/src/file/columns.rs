@@ -1,11 +1,12 @@
 //! File entries in columns: what a leaf is in memory, made to be pruned without touching single entries.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::file::entry::{Deletes, External, FileEntry, FileSummary, RowIds, SplitValues};
 use crate::hash::Hash;
-use crate::id::{Era, FileId, RowId, Seq};
+use crate::id::{Era, FieldId, FileId, RowId, Seq};
 use crate::numbering::NumberMap;
 use crate::stats::StatsColumns;
 use crate::tree::wire as tree_wire;
@@ -138,6 +139,12 @@ impl Columns for FileColumns {
 }
 
 impl FileColumns {
+    /// One entry, with what is known of these fields alone.
+    #[must_use]
+    pub fn item_of(&self, at: usize, fields: &BTreeSet<FieldId>) -> FileEntry {
+        FileEntry { stats: self.stats.row_of(at, fields).into(), ..self.without_stats(at) }
+    }
+
     /// One entry, with nothing known of its fields.
     pub(super) fn without_stats(&self, at: usize) -> FileEntry {
         FileEntry {

@@ -3,7 +3,7 @@
 //! Invariants: every vector is as long as the node has entries [STAT-2]; a vector in which nothing is known is not kept,
 //! so that equal statistics are equal whichever way they were made. Reading and writing them is the business of `wire`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::column::{BoundColumn, Nullable};
@@ -95,6 +95,13 @@ impl StatsColumns {
     #[must_use]
     pub fn row(&self, index: usize) -> Stats {
         let fields = self.fields().map(|(id, field)| (id, field.row(index)));
+        Stats(fields.filter(|(_, field)| !field.is_unknown()).collect())
+    }
+
+    /// The statistics of one entry, of these fields alone.
+    #[must_use]
+    pub fn row_of(&self, index: usize, fields: &BTreeSet<FieldId>) -> Stats {
+        let fields = fields.iter().filter_map(|id| Some((*id, self.field(*id)?.row(index))));
         Stats(fields.filter(|(_, field)| !field.is_unknown()).collect())
     }
 

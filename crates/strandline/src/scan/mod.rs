@@ -51,6 +51,7 @@ mod sift;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::future::IntoFuture;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -122,6 +123,8 @@ pub struct Scan {
     /// Which rows it is of, as far as that can be told without a look into files.
     ids: Option<Arc<Ids>>,
     pruning: bool,
+    /// The fields of which a plan tells the statistics; `None`: all.
+    statistics_of: Option<BTreeSet<FieldId>>,
     /// Files of at most this size are read whole.
     small_file: u64,
     /// Where a transaction notes what it reads.
@@ -142,6 +145,7 @@ impl Scan {
             row_ids: false,
             ids: None,
             pruning: true,
+            statistics_of: None,
             small_file: file::SMALL_FILE,
             reads: None,
         }
@@ -239,6 +243,13 @@ impl Scan {
         self
     }
 
+    /// Of which columns, by their ids, the files of a [plan](Scan::plan) come with statistics: of all unless told otherwise. Who needs few of many
+    /// spares making the others. What is pruned, and by what, is the same either way.
+    pub fn statistics_of(mut self, columns: impl IntoIterator<Item = FieldId>) -> Self {
+        self.statistics_of = Some(columns.into_iter().collect());
+        self
+    }
+
     /// The files that the scan would read, without opening any. Requests as for the plan, see the [module](self).
     ///
     /// # Errors
@@ -298,7 +309,8 @@ impl Scan {
     async fn planned(&self, filter: Option<&Filter>) -> Result<Plan> {
         let by = filter.filter(|_| self.pruning);
         let limit = self.limit.filter(|_| filter.is_none());
-        let mut plan = plan::plan(&self.state, by, self.ids.as_deref(), limit).await?;
+        let known = self.statistics_of.as_ref();
+        let mut plan = plan::plan(&self.state, by, self.ids.as_deref(), limit, known).await?;
         if filter.is_some() && by.is_none() {
             plan.whole.fill(false);
         }

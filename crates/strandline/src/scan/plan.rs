@@ -3,9 +3,11 @@
 //! Invariant: pruning never changes results [READ-6]. Entries stay in columns until they are known to be of interest, so planning a
 //! large table makes rows only of what is kept. What does not belong here: opening a file.
 
+use std::collections::BTreeSet;
+
 use futures::TryStreamExt;
 use strandline_format::tree::Columns;
-use strandline_format::{FileColumns, FileEntry, Files, Filter, Mask};
+use strandline_format::{FieldId, FileColumns, FileEntry, Files, Filter, Mask};
 
 use super::by_id::Ids;
 use crate::error::Result;
@@ -29,7 +31,8 @@ use crate::tree::{All, FileFilter, Holding, Select};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Their entries, in the order of their ids. Files of which no row is left are not among them.
+    /// Their entries, in the order of their ids, with the statistics that were [asked for](crate::scan::Scan::statistics_of). Files of which no row
+    /// is left are not among them.
     pub files: Vec<FileEntry>,
     /// Of each of them, whether its statistics say that all rows that are left pass the filter.
     pub whole: Vec<bool>,
@@ -69,18 +72,20 @@ impl Plan {
     }
 }
 
-/// The files that may hold rows that pass; without a filter, the first ones that have `limit` rows. Of rows with these ids, if they are told.
+/// The files that may hold rows that pass; without a filter, the first ones that have `limit` rows. Of rows with these ids, if they are told. What is
+/// known of their fields comes with them, or of some alone.
 pub(super) async fn plan(
     state: &TableState,
     filter: Option<&Filter>,
     ids: Option<&Ids>,
     limit: Option<u64>,
+    known: Option<&BTreeSet<FieldId>>,
 ) -> Result<Plan> {
     if let Some(ids) = ids {
         let filter = filter.cloned().unwrap_or(Filter::True);
         let reach = FileFilter::new(filter, &state.table, &state.schema);
         let holding = Holding { any_within: |bounds| ids.any_within(bounds), of: &reach };
-        let mut plan = keep(state, &holding, |files| Mask::of(true, files.len()), None).await?;
+        let mut plan = keep(state, &holding, |files| Mask::of(true, files.len()), None, known).await?;
         plan.only(ids)?;
         return Ok(plan);
     }
@@ -88,9 +93,9 @@ pub(super) async fn plan(
         Some(filter) => {
             let reach = FileFilter::new(filter.clone(), &state.table, &state.schema);
             let doubt = FileFilter::in_doubt(filter, &state.table, &state.schema);
-            keep(state, &reach, |files| doubt.entries(files), None).await
+            keep(state, &reach, |files| doubt.entries(files), None, known).await
         }
-        None => keep(state, &All, |files| Mask::of(false, files.len()), limit).await,
+        None => keep(state, &All, |files| Mask::of(false, files.len()), limit, known).await,
     }
 }
 
@@ -99,6 +104,7 @@ async fn keep(
     select: &impl Select<Files>,
     doubt: impl Fn(&FileColumns) -> Mask,
     limit: Option<u64>,
+    known: Option<&BTreeSet<FieldId>>,
 ) -> Result<Plan> {
     let totals = state.table.totals;
     let (of_files, of_rows) = (totals.files, totals.rows);
@@ -110,7 +116,10 @@ async fn keep(
     {
         let doubt = doubt(&batch.columns);
         for at in batch.keep.ones() {
-            let entry = batch.columns.item(at);
+            let entry = match known {
+                Some(known) => batch.columns.item_of(at, known),
+                None => batch.columns.item(at),
+            };
             if entry.live_rows() == 0 {
                 continue;
             }

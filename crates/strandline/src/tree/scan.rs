@@ -130,8 +130,17 @@ impl Trees {
         select: &'a S,
     ) -> impl Stream<Item = Result<Batch<K>>> + Send + 'a {
         let of = leaves.len();
+        // Those of appends are columns already, which are made once.
+        let adds = only_adds(root, &leaves).then(|| Batch::of(Arc::clone(root.puts()), select));
+        let stretches = match adds {
+            Some(_) => {
+                leaves.into_iter().map(|leaf| Stretch { leaf: Some(leaf), edits: Vec::new() }).collect()
+            }
+            None => stretches(root, leaves),
+        };
+        let adds = adds.filter(|adds| !adds.columns.is_empty());
         let read = move |stretch| self.read_stretch(stretch, of, select);
-        stream::iter(stretches(root, leaves)).map(read).buffered(FETCHES)
+        stream::iter(stretches).map(read).buffered(FETCHES).chain(stream::iter(adds.map(Ok)))
     }
 
     async fn read_stretch<K: TreeKind>(
@@ -151,6 +160,14 @@ impl Trees {
             },
         };
         Ok(Batch::of(Arc::new(K::Columns::from_items(&entries)), select))
+    }
+}
+
+/// Whether all edits of a root come behind these leaves.
+fn only_adds<K: TreeKind>(root: &Root<K>, leaves: &[NodeRef<K>]) -> bool {
+    match (leaves.last(), root.edits().first_key_value()) {
+        (Some(leaf), Some((first, _))) => leaf.last < *first,
+        _ => true,
     }
 }
 

@@ -3,11 +3,13 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::filter_record_batch;
 use futures::TryStreamExt;
 use proptest::prelude::*;
-use strandline_format::{ColumnName, Comparison, Field, FieldId, Filter, PrimitiveType, Schema, Test, Value};
+use strandline_format::{
+    ColumnName, Comparison, Field, FieldId, FileEntry, Filter, PrimitiveType, Schema, Test, Value,
+};
 use strandline_testkit::generate::batches;
 use strandline_testkit::generate::typed::value;
 
@@ -102,6 +104,35 @@ async fn a_nan_is_found_in_a_row_group_whose_bounds_leave_it_out() {
         for pruning in [true, false] {
             assert_eq!(rows_of(&lake, Some(&filter), pruning).await.num_rows(), expected, "{filter:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_tells_the_statistics_that_were_asked_for_and_prunes_by_all() {
+    let field = |name| Field::required(ColumnName::new(name).unwrap(), PrimitiveType::Long);
+    let schema = Schema::numbered(vec![field("x"), field("y")]).unwrap();
+    let values = |sign: i64| Arc::new(Int64Array::from_iter_values((0..40).map(|at| sign * at))) as ArrayRef;
+    let columns = vec![values(1), values(-1)];
+    let batch = RecordBatch::try_new(crate::columns::arrow_schema(&schema), columns).unwrap();
+    let lake = lake_of(&schema, &batch, FILE_ROWS).await;
+    let filter = Filter::compare(FieldId(2), Comparison::LessOrEqual, Value::Long(-17));
+    let plan = |scan: Scan| {
+        let scan = scan.having(filter.clone());
+        async move { scan.plan().await.unwrap() }
+    };
+    let all = plan(lake.scan()).await;
+    assert_eq!((all.files.len(), &*all.whole), (2, &[true, true][..]));
+    for asked in [vec![1], vec![2, 99], vec![], vec![1, 2]] {
+        let asked: Vec<FieldId> = asked.into_iter().map(FieldId).collect();
+        let some = plan(lake.scan().statistics_of(asked.iter().copied())).await;
+        let expected = all.files.iter().map(|entry| {
+            let mut stats = (*entry.stats).clone();
+            assert_eq!(stats.0.len(), 2);
+            stats.0.retain(|id, _| asked.contains(id));
+            FileEntry { stats: stats.into(), ..entry.clone() }
+        });
+        assert_eq!(some.files, expected.collect::<Vec<_>>(), "{asked:?}");
+        assert_eq!(some.whole, all.whole);
     }
 }
 

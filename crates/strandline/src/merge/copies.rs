@@ -126,13 +126,12 @@ pub(crate) struct Picking {
 }
 
 impl Picking {
-    /// What is recorded, of numbers that are told in ours. Where a table was taken as a whole, all of its rows came.
+    /// What is recorded, of numbers that are told in ours.
     pub(super) fn numbers(
         &self,
         numbers: &strandline_format::Renumbering,
-        whole: bool,
     ) -> Result<Option<strandline_format::PickedNumbers>> {
-        let first = if whole { Ends::default() } else { self.first };
+        let first = self.first;
         let known = Known::recorded(numbers, self.end)?;
         let own = Known {
             files: Pieces::between(first.file, self.end.file),

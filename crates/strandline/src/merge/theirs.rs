@@ -165,8 +165,9 @@ impl Theirs {
 
     /// Notes where the numbers of theirs stand in what comes of it [MRG-4, MRG-11].
     pub(crate) fn note(&self, draft: &mut Draft, numbers: Renumbering, whole: bool) -> Result<()> {
-        if let Some(picking) = &self.picking {
-            draft.picked = picking.numbers(&numbers, whole)?;
+        // With a table that is taken as a whole come rows of other commits, of which the base of a later merge would know nothing.
+        if let Some(picking) = self.picking.as_ref().filter(|_| !whole || self.base.is_none()) {
+            draft.picked = picking.numbers(&numbers)?;
         }
         draft.renumbered = Some(numbers);
         Ok(())

@@ -493,7 +493,10 @@ fn what_a_commit_did_and_the_branch_did_as_well_is_there_already() {
         let (_, lake) = tens().await;
         for branch in ["dev", "main"] {
             set(&lake, branch, 1, "a", -1).await;
-            on(&lake, branch, async |on| drop(on.delete("t", col("u").eq(2)).await.unwrap())).await;
+            on(&lake, branch, async |on| {
+                on.delete("t", col("u").eq(2)).await.unwrap();
+            })
+            .await;
         }
         for commit in ["dev~", "dev"] {
             let before = state(&lake, "main").await;

@@ -94,7 +94,7 @@ fn changes_of_the_same_thing_collide() {
             async |two| rename(two, "title").await,
         )
         .await;
-        conflict(dropped, "table", &["title", "Dropped"]);
+        conflict(dropped, "table", &["title", "one side dropped it"]);
 
         let lake = fresh().await;
         let note = async |on: &Transaction, value: &str| {

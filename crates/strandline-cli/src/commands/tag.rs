@@ -121,14 +121,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             if let Err(error) = lake.delete_tag(&name).await {
                 return Err(unknown(&lake, &name, error.into()).await);
             }
-            match tag {
-                Some(tag) => {
-                    let sentence =
-                        format!("deleted tag {name}, which named version {} of {}", tag.version, tag.branch);
-                    context.out.done(&tag, sentence)
-                }
-                None => Ok(context.out.note(format!("deleted tag {name}"))),
-            }
+            let Some(tag) = tag else {
+                context.out.note(format!("deleted tag {name}"));
+                return Ok(());
+            };
+            let sentence =
+                format!("deleted tag {name}, which named version {} of {}", tag.version, tag.branch);
+            context.out.done(&tag, sentence)
         }
     }
 }

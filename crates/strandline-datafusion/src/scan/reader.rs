@@ -198,11 +198,11 @@ fn parquet(error: strandline::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
 }
 
+/// A file, its footer, and what of it is to be read.
+pub(super) type Wanted = (Reader, Arc<ParquetMetaData>, Vec<Range<u64>>);
+
 /// Ranges of several files of one table, in their order: of those of which parts are read, all in one call; of others so many at once.
-pub(super) async fn ranges_of(
-    files: &[(Reader, Arc<ParquetMetaData>, Vec<Range<u64>>)],
-    at_once: usize,
-) -> strandline::Result<Vec<Vec<Bytes>>> {
+pub(super) async fn ranges_of(files: &[Wanted], at_once: usize) -> strandline::Result<Vec<Vec<Bytes>>> {
     let (whole, parts): (Vec<usize>, Vec<usize>) = (0..files.len())
         .filter(|at| !files[*at].2.is_empty())
         .partition(|at| files[*at].0.takes_whole(&files[*at].1));

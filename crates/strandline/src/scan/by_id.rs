@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn ranges_ascend_and_do_not_touch() {
-        let ids = Ids::of([7..=9, 3..=3, 4..=5, 8..=12, 20..=19, u64::MAX..=u64::MAX]);
+        let ids = Ids::of([7..=9, 3..=3, 4..=5, 8..=12, RangeInclusive::new(20, 19), u64::MAX..=u64::MAX]);
         assert_eq!(ids.0, [(3, 5), (7, 12), (u64::MAX, u64::MAX)]);
         assert_eq!(ids.within((5, 7)).collect::<Vec<_>>(), [(5, 5), (7, 7)]);
         assert!(ids.any_within((12, 12)) && !ids.any_within((13, 100)) && !ids.any_within((0, 2)));

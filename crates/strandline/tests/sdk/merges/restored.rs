@@ -378,7 +378,7 @@ fn a_compaction_that_is_taken_back_after_a_column_came_back_loses_no_row() {
                 change(&lake, async |on| on.delete("t", col("u").ge(0)).await.map(drop).unwrap()).await;
             }
             change(&lake, async |on| {
-                on.alter_table("t").add_column(column("c", PrimitiveType::Long)).await.map(drop).unwrap()
+                on.alter_table("t").add_column(column("c", PrimitiveType::Long)).await.map(drop).unwrap();
             })
             .await;
             if older {

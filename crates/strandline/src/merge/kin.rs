@@ -315,7 +315,7 @@ impl Kin {
             (_, true) => Some(theirs),
             (false, false) => None,
         };
-        let numbers = Numbers { kin: self, table, now: (self.theirs.commit(), theirs) };
+        let numbers = Numbers::new(self, table, (self.theirs.commit(), theirs));
         match older {
             Some(older) => Ok(Known::below(numbers.ends(Some(older)).await?)),
             None => {
@@ -336,7 +336,7 @@ impl Kin {
         table: TableId,
         theirs: &CatalogEntry,
     ) -> Result<(Known, Known)> {
-        let numbers = Numbers { kin: self, table, now: (self.theirs.commit(), theirs) };
+        let numbers = Numbers::new(self, table, (self.theirs.commit(), theirs));
         let (ours, theirs) = (self.ours.commit(), self.theirs.commit());
         Ok((numbers.between(ours, base).await?, numbers.between(base, theirs).await?))
     }

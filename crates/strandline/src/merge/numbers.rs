@@ -3,10 +3,12 @@
 //! Invariant: numbers are told by what merges and picks have recorded along the lines, never by what files or rows hold. What does not belong here:
 //! where the lines parted (`kin`), and which commits are copies (`copies`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use strandline_format::merge::Ancestry;
 use strandline_format::{
     CatalogEntry, Hash, HistoryEntry, MergedCommit, Renumbering, Seq, Table as TableNode, TableId,
 };
@@ -24,16 +26,33 @@ pub(super) struct Numbers<'a> {
     pub(super) table: TableId,
     /// Its entry in a version that has it, by which it is found in others.
     pub(super) now: (&'a Commit, &'a CatalogEntry),
+    /// What was found, of either commit in the other one: picks lead to the same ones by many ways.
+    found: Mutex<BTreeMap<(Hash, Hash), Known>>,
 }
 
-impl Numbers<'_> {
+impl<'a> Numbers<'a> {
+    pub(super) fn new(kin: &'a Kin, table: TableId, now: (&'a Commit, &'a CatalogEntry)) -> Self {
+        Self { kin, table, now, found: Mutex::default() }
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<(Hash, Hash), Known>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The numbers of one commit in those of another one.
     pub(super) fn between<'b>(&'b self, to: &'b Commit, from: &'b Commit) -> BoxFuture<'b, Result<Known>> {
         async move {
-            match parted(&self.kin.trees, to, from).await? {
-                Some(lines) => self.known(&lines, (to, from)).await,
-                None => Ok(Known::default()),
+            let which = (to.hash(), from.hash());
+            let found = self.found().get(&which).cloned();
+            if let Some(found) = found {
+                return Ok(found);
             }
+            let known = match parted(&self.kin.trees, to, from).await? {
+                Some(lines) => self.known(&lines, (to, from)).await?,
+                None => Known::default(),
+            };
+            self.found().insert(which, known.clone());
+            Ok(known)
         }
         .boxed()
     }
@@ -84,7 +103,7 @@ impl Numbers<'_> {
                 }
             }
         }
-        self.add_picked(&mut known, (to, from), is_whole).await?;
+        self.add_picked(&mut known, lines, (to, from), is_whole).await?;
         Ok(known)
     }
 
@@ -92,6 +111,7 @@ impl Numbers<'_> {
     async fn add_picked(
         &self,
         known: &mut Known,
+        lines: &Parted,
         (to, from): (&Commit, &Commit),
         is_whole: bool,
     ) -> Result<()> {
@@ -102,8 +122,17 @@ impl Numbers<'_> {
         let graph =
             if is_whole { self.kin.whole().await?.graph() } else { self.kin.ancestors().await?.graph() };
         let [of_to, of_from] = [to, from].map(|head| graph.of(head.hash()));
-        // What one has from the other it has by way of merges alone.
-        if of_to.contains(&from.hash()) || of_from.contains(&to.hash()) {
+        // What one has from the other it has by way of merges alone: the numbers are those of the first one that brought it.
+        if of_to.contains(&from.hash()) {
+            if let Some(before) = self.before_it_came(from, graph, (&lines.ours, &lines.shared)).await? {
+                known.add(&self.between(&before, from).await?);
+            }
+            return Ok(());
+        }
+        if of_from.contains(&to.hash()) {
+            if let Some(before) = self.before_it_came(to, graph, (&lines.theirs, &lines.shared)).await? {
+                known.add(&self.between(to, &before).await?);
+            }
             return Ok(());
         }
         for copies in &copies.found {
@@ -121,6 +150,23 @@ impl Numbers<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The version of a line before the merge by which a commit came into it, if that merge has recorded nothing, since all that came was picked
+    /// before: what it found by the picks is found anew then, between the two that it merged.
+    async fn before_it_came(
+        &self,
+        commit: &Commit,
+        graph: &Ancestry,
+        (by, shared): (&[HistoryEntry], &HistoryEntry),
+    ) -> Result<Option<Commit>> {
+        let at = by.partition_point(|entry| !graph.of(entry.commit.hash).contains(&commit.hash()));
+        let Some(merge) = by.get(at) else { return Ok(None) };
+        if self.recorded(merge).await?.is_some() {
+            return Ok(None);
+        }
+        let before = at.checked_sub(1).map_or(shared, |before| &by[before]);
+        self.kin.commit(before).await.map(Some)
     }
 
     /// The numbers of one commit in those of another one, by a copy that it has of what this one has a copy of.

@@ -149,6 +149,41 @@ fn a_merge_of_nothing_but_what_was_picked_relates_the_rows() {
     });
 }
 
+/// Such a merge records nothing, and one that goes the other way then has a head that the other one descends from.
+#[test]
+fn a_merge_back_of_nothing_but_what_was_picked_keeps_the_rows_what_they_are() {
+    paused(async {
+        for by_upsert in [true, false] {
+            let (_, lake) = tens().await;
+            change(&lake, async |on| on.alter_table("t").key(["u"]).await.map(drop).unwrap()).await;
+            merge_forward(&lake).await;
+            let new = rows(&[(20, 1, 1), (21, 1, 1)]);
+            on(&lake, "main", async |on| match by_upsert {
+                true => drop(on.upsert("t", new).by(["u"]).await.unwrap()),
+                false => drop(on.append("t", new).await.unwrap()),
+            })
+            .await;
+            pick(&lake, "main", "dev").await;
+            merge(&lake, "main", "dev").await;
+            assert!(lake.at("dev").await.unwrap().commit().changes().is_empty());
+            merge(&lake, "dev", "main").await;
+            let diff = lake.diff("main~", "main").await.unwrap().table("t").await.unwrap();
+            let counts = diff.counts().await.unwrap();
+            assert_eq!((counts.inserted, counts.updated, counts.deleted), (0, 0, 0));
+            let added = column("c", PrimitiveType::Long);
+            on(&lake, "dev", async |on| on.alter_table("t").add_column(added).await.map(drop).unwrap()).await;
+            lake.create_branch("copy").from("dev").await.unwrap();
+            merge(&lake, "main", "copy").await;
+            merge(&lake, "dev", "main").await;
+            set(&lake, "dev", 20, "a", 5).await;
+            set(&lake, "main", 20, "b", 6).await;
+            delete(&lake, "dev", 21).await;
+            let expected = tens_with(&[(20, Some((5, 6))), (21, None)]);
+            assert_eq!(meet(&lake, "dev", "main").await, expected);
+        }
+    });
+}
+
 #[test]
 fn a_row_that_was_picked_is_known_in_later_picks_either_way() {
     paused(async {
@@ -296,6 +331,27 @@ fn tables_columns_and_names_that_were_picked_are_in_the_base() {
         merge(&lake, "main", "dev").await;
         assert!(lake.at("dev").await.unwrap().table("called").await.is_err());
         check_whole(&lake, "merged").await;
+    });
+}
+
+/// The files of such a commit have the column, so that its id is taken on a branch that has not got it.
+#[test]
+fn a_column_that_a_picked_commit_builds_on_comes_with_its_branch_alone() {
+    paused(async {
+        let (_, lake) = tens().await;
+        let added = column("c", PrimitiveType::Long);
+        on(&lake, "dev", async |on| on.alter_table("t").add_column(added).await.map(drop).unwrap()).await;
+        append(&lake, "dev", 20).await;
+        append(&lake, "main", 40).await;
+        pick(&lake, "dev", "main").await;
+        let Merged::Conflicts(found) = lake.cherry_pick("dev~").on("main").await.unwrap() else { panic!() };
+        assert!(matches!(found.conflicts[0].kind, ConflictKind::Table(_)), "{found}");
+        let one = Some((1, 1));
+        assert_eq!(meet(&lake, "dev", "main").await, tens_with(&[(20, one), (40, one)]));
+        for branch in ["main", "dev"] {
+            let t = lake.at(branch).await.unwrap().table("t").await.unwrap();
+            assert!(t.schema().fields().iter().any(|field| field.name.as_str() == "c"), "{branch}");
+        }
     });
 }
 

@@ -14,7 +14,9 @@ impl Ref {
     /// let main = lake.main().await?;
     /// let dev = lake.create_branch("dev").await?;
     /// assert!(main.contains(&dev).await?);
-    /// dev.begin().await?.drop_table("sales.orders").await?.commit().await?;
+    /// let change = dev.begin().await?;
+    /// change.drop_table("orders").await?;
+    /// change.commit().await?;
     /// let dev = lake.at("dev").await?;
     /// assert!(!main.contains(&dev).await? && dev.contains(&main).await?);
     /// # Ok(())

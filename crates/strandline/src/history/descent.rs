@@ -27,7 +27,6 @@ impl Ref {
     /// `InvalidInput` if they are not of one lake; `SnapshotExpired` if what they come from is not kept any more; `Corrupt` and the
     /// store's errors. Dropping the future leaves nothing.
     pub async fn contains(&self, other: &Self) -> Result<bool> {
-        let kin = Kin::of(self, other).await?;
-        Ok(kin.ancestors().await?.reaches(self.commit().hash(), other.commit().hash()))
+        Kin::of(self, other).await?.has_come(&[Some(other.commit().hash())]).await
     }
 }

@@ -205,24 +205,17 @@ pub(crate) struct Holding<'a, I, S> {
 
 impl<I: Fn((u64, u64)) -> bool + Send + Sync, S: Select<Files>> Select<Files> for Holding<'_, I, S> {
     fn children(&self, children: &Children<Files>) -> Mask {
-        let mut mask = self.of.children(children);
-        let holds = |at: usize| children.summary.row_ids(at).is_none_or(&self.any_within);
-        mask.ones()
-            .filter(|at| !holds(*at))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|at| mask.set(at, false));
-        mask
+        narrowed(self.of.children(children), |at| children.summary.row_ids(at).is_none_or(&self.any_within))
     }
 
     fn entries(&self, files: &FileColumns) -> Mask {
-        let mut mask = self.of.entries(files);
-        let holds = |at: usize| files.item(at).row_id_bounds().is_some_and(&self.any_within);
-        mask.ones()
-            .filter(|at| !holds(*at))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|at| mask.set(at, false));
-        mask
+        narrowed(self.of.entries(files), |at| files.item(at).row_id_bounds().is_some_and(&self.any_within))
     }
+}
+
+/// Those of a mask of which this holds as well.
+fn narrowed(mut mask: Mask, holds: impl Fn(usize) -> bool) -> Mask {
+    let others: Vec<usize> = mask.ones().filter(|at| !holds(*at)).collect();
+    others.into_iter().for_each(|at| mask.set(at, false));
+    mask
 }

@@ -375,6 +375,13 @@ fn keyed(keys: &[i64]) -> RecordBatch {
     batch([("k", longs(keys.iter().copied())), ("v", longs(keys.iter().map(|key| key * 10)))])
 }
 
+/// Rows that tell which branch has written them: those of two branches are never one file.
+fn keyed_on(on: usize, keys: &[i64]) -> RecordBatch {
+    let column = |name| keyed(keys).column_by_name(name).unwrap().clone();
+    let on = i64::try_from(on).unwrap();
+    batch([("k", column("k")), ("on", longs(keys.iter().map(|_| on))), ("v", column("v"))])
+}
+
 async fn act(lake: &Lake, act: &Act) {
     let (Act::Append(on, _)
     | Act::Delete(on, _)
@@ -384,7 +391,7 @@ async fn act(lake: &Lake, act: &Act) {
     | Act::DropColumn(on)
     | Act::Drop(on)
     | Act::Reset(on, _)) = act;
-    let branch = BRANCHES[*on];
+    let (by, branch) = (*on, BRANCHES[*on]);
     if let Act::Reset(_, back) = act {
         if lake.at(branch).await.unwrap().version().0 > *back {
             drop(lake.reset(format!("{branch}~{back}")).on(branch).await.unwrap());
@@ -393,12 +400,12 @@ async fn act(lake: &Lake, act: &Act) {
     }
     let on = lake.begin().branch(branch).await.unwrap();
     if on.table("t").await.is_err() {
-        on.create_table("t").like(&keyed(&[]).schema()).await.unwrap();
+        on.create_table("t").like(&keyed_on(by, &[]).schema()).await.unwrap();
     }
     let has_v = on.table("t").await.unwrap().schema().find(["v"]).is_some();
     let keyed = |keys: &[i64]| {
-        let batch = keyed(keys);
-        if has_v { batch } else { batch.project(&[0]).unwrap() }
+        let batch = keyed_on(by, keys);
+        if has_v { batch } else { batch.project(&[0, 1]).unwrap() }
     };
     match act {
         Act::Append(_, keys) => {
@@ -443,6 +450,32 @@ fn in_columns_of(to: &Table, (rows, of): (&BTreeMap<u64, Row>, &Table)) -> BTree
 }
 
 #[test]
+fn what_two_branches_wrote_alike_does_not_differ() {
+    paused(async {
+        let counted = Counted::new();
+        let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
+        change(&lake, async |on| {
+            on.create_table("t").like(&keyed(&[]).schema()).await.unwrap();
+            on.append("t", keyed(&[1])).await.unwrap();
+        })
+        .await;
+        lake.create_branch("dev").await.unwrap();
+        for branch in BRANCHES {
+            let on = lake.begin().branch(branch).await.unwrap();
+            on.append("t", keyed(&[2, 3])).await.unwrap();
+            on.commit().await.unwrap();
+        }
+        let counts = async || lake.diff("main", "dev").await.unwrap().table("t").await.unwrap().counts().await;
+        assert_eq!(counts().await.unwrap(), RowCounts::default());
+        // Entries that are alike are skipped; of those that are not, each has rows of its own.
+        change(&lake, async |on| assert_eq!(on.delete("t", col("k").eq(3)).await.unwrap(), 1)).await;
+        assert_eq!(counts().await.unwrap(), RowCounts { inserted: 2, deleted: 1, updated: 0 });
+        lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+        assert_eq!(counts().await.unwrap(), RowCounts { inserted: 0, deleted: 1, updated: 0 });
+    });
+}
+
+#[test]
 fn a_diff_applied_to_one_version_gives_the_other_and_changes_net_to_it() {
     let histories = prop::collection::vec(acts(), 1..12);
     proptest!(cases(60), |(history in histories)| {
@@ -450,8 +483,8 @@ fn a_diff_applied_to_one_version_gives_the_other_and_changes_net_to_it() {
             let counted = Counted::new();
             let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
             change(&lake, async |on| {
-                on.create_table("t").like(&keyed(&[]).schema()).await.unwrap();
-                on.append("t", keyed(&[1, 2, 3, 4])).await.unwrap();
+                on.create_table("t").like(&keyed_on(0, &[]).schema()).await.unwrap();
+                on.append("t", keyed_on(0, &[1, 2, 3, 4])).await.unwrap();
             }).await;
             lake.create_branch("dev").await.unwrap();
             for step in &history {
@@ -473,7 +506,7 @@ fn a_diff_applied_to_one_version_gives_the_other_and_changes_net_to_it() {
     });
 }
 
-/// Rows with these ids were there when the branches parted; any other id is of another row on each.
+/// Rows with these ids were there when the branches parted; any other id is of another row on each, since rows say their branch.
 const SHARED: u64 = 4;
 
 /// What came, went and changed is what the rows of both versions say, row by row.

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use strandline::storage::StoreAnswer;
 use strandline::{Conflict, ErrorKind};
+use strandline_datafusion::OnlyRead;
 
 use crate::contested::{ContestedRow, lines};
 use crate::exit::Exit;
@@ -20,10 +21,10 @@ use crate::output::Style;
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// Why a verb did not do what it was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     exit: Exit,
     kind: String,
@@ -35,6 +36,8 @@ struct Inner {
     retryable: bool,
     /// A store, or the client on the way to it, has said it: it came of a request.
     of_store: bool,
+    /// It was to be written where things are only read.
+    only_read: bool,
     /// Nobody reads what is written: nothing is said, and it is no error.
     unheard: bool,
 }
@@ -58,9 +61,18 @@ struct Fields<'a> {
 
 impl Failure {
     fn new(exit: Exit, kind: impl Into<String>, message: impl Into<String>) -> Self {
-        let (kind, message, conflicts, rows) = (kind.into(), message.into(), Vec::new(), Vec::new());
-        let (hint, retryable, of_store, unheard) = (None, false, false, false);
-        Self(Box::new(Inner { exit, kind, message, hint, conflicts, rows, retryable, of_store, unheard }))
+        Self(Box::new(Inner {
+            exit,
+            kind: kind.into(),
+            message: message.into(),
+            hint: None,
+            conflicts: Vec::new(),
+            rows: Vec::new(),
+            retryable: false,
+            of_store: false,
+            only_read: false,
+            unheard: false,
+        }))
     }
 
     /// A command line that makes no sense.
@@ -171,6 +183,11 @@ impl Failure {
         self.0.kind == kind.as_str()
     }
 
+    /// Whether something was to be written to a tag or an older version.
+    pub(crate) fn is_only_read(&self) -> bool {
+        self.0.only_read
+    }
+
     /// Whether a commit was refused because of what others have committed.
     pub(crate) fn collides(&self) -> bool {
         self.is(ErrorKind::Conflict) && !self.0.conflicts.is_empty()
@@ -245,33 +262,19 @@ fn hint_of(kind: ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// Whether an error tells of what nobody supports, and not of what a lake has and this version does not know.
+/// Whether an error tells of what nobody supports, and not of what a lake has and this version does not know: that has a cause.
 fn is_refused_for_good(error: &strandline::Error) -> bool {
-    let of_the_format = ["known", "newer"].iter().any(|word| error.message().contains(word));
-    error.kind() == ErrorKind::Unsupported && !of_the_format
-}
-
-/// A column that is not there is not found, wherever it is named; to the SDK it is a part of what was given.
-fn kind_of(error: &strandline::Error) -> ErrorKind {
-    let before = error.message().split_once("no column \"").map(|(before, _)| before);
-    match error.kind() {
-        ErrorKind::InvalidInput if before.is_some_and(|before| !before.ends_with("has ")) => {
-            ErrorKind::NotFound
-        }
-        kind => kind,
-    }
+    error.kind() == ErrorKind::Unsupported && error.source().is_none()
 }
 
 impl From<&strandline::Error> for Failure {
     fn from(error: &strandline::Error) -> Self {
-        let kind = kind_of(error);
+        let kind = error.kind();
         let mut failure = Self::new(Exit::of(kind), kind.as_str(), error.message());
         failure.0.hint = hint_of(kind).filter(|_| !is_refused_for_good(error)).map(ToOwned::to_owned);
-        if kind == ErrorKind::Unavailable && error.message().contains("not committed") {
-            failure.0.hint = Some("nothing was committed; try again, or ask `strand doctor`".to_owned());
-        }
         failure.0.retryable = error.is_retryable();
         failure.0.of_store = find::<StoreAnswer>(error).is_some();
+        failure.0.only_read = find::<OnlyRead>(error).is_some();
         if kind == ErrorKind::Conflict && !error.is_retryable() {
             failure.0.hint = Some("nothing was committed; decide, as the message says".to_owned());
         }
@@ -284,7 +287,7 @@ impl From<strandline::Error> for Failure {
     fn from(error: strandline::Error) -> Self {
         // A failure of our own goes through the SDK where it reads rows that we make.
         match find::<Failure>(&error) {
-            Some(own) => own.again(),
+            Some(own) => own.clone(),
             None => Self::from(&error),
         }
     }
@@ -333,22 +336,6 @@ impl Failure {
             }
             _ => Self::input(error.to_string()),
         }
-    }
-
-    /// The same failure for another one who is told of it.
-    pub(crate) fn again(&self) -> Self {
-        let Inner { exit, kind, message, hint, conflicts, rows, retryable, of_store, unheard } = &*self.0;
-        Self(Box::new(Inner {
-            exit: *exit,
-            kind: kind.clone(),
-            message: message.clone(),
-            hint: hint.clone(),
-            conflicts: conflicts.clone(),
-            rows: rows.clone(),
-            retryable: *retryable,
-            of_store: *of_store,
-            unheard: *unheard,
-        }))
     }
 }
 

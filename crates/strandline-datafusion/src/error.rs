@@ -4,6 +4,7 @@
 //! DataFusion has wrapped around it. What does not belong here: making errors, which is for whoever knows what is wrong.
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use datafusion::error::DataFusionError;
 use strandline::{Error, ErrorKind};
@@ -16,6 +17,41 @@ pub(crate) fn external(error: Error) -> DataFusionError {
 /// An error of this kind, for DataFusion.
 pub(crate) fn refused(kind: ErrorKind, message: impl Into<String>) -> DataFusionError {
     external(Error::new(kind, message))
+}
+
+/// The source of an [`Error`] that a statement would write where it stands at a tag or an older version, which are only read.
+///
+/// ```
+/// use std::error::Error;
+/// use strandline::Lake;
+/// use strandline_datafusion::{OnlyRead, Session, lake_error};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn Error>> {
+/// let lake = Lake::create("memory://only-read").await?;
+/// lake.create_tag("v1").await?;
+/// let session = Session::of(&lake.at("v1").await?)?;
+/// let error = session.sql("CREATE TABLE t (id BIGINT)").await.unwrap_err();
+/// let source = lake_error(&error).and_then(Error::source);
+/// assert!(source.is_some_and(|source| source.is::<OnlyRead>()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnlyRead;
+
+impl fmt::Display for OnlyRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("only branches are written to")
+    }
+}
+
+impl StdError for OnlyRead {}
+
+/// Refuses to write where a session stands; what to do is said by `instead`.
+pub(crate) fn only_read(place: impl fmt::Display, instead: &str) -> Error {
+    let message = format!("this session stands at {place}, which is only read: {instead}");
+    Error::new(ErrorKind::InvalidInput, message).with_source(OnlyRead)
 }
 
 /// The SDK's error in an error of DataFusion, whatever is wrapped around it; `None` if it is DataFusion's own.

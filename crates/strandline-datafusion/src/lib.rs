@@ -33,7 +33,7 @@ mod write;
 
 pub use catalog::{At, LakeCatalog};
 pub use codec::LakeCodec;
-pub use error::lake_error;
+pub use error::{OnlyRead, lake_error};
 pub use register::{prepare, register};
 pub use session::{CATALOG, LakeSql, Session};
 pub use table::{Extra, LakeTable};

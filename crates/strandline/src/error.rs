@@ -46,7 +46,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// An argument, option, name or location is not allowed. Change it; the same call fails for ever.
     InvalidInput,
-    /// What was asked for is not there: a lake, branch, table, version, bucket or folder. Check the name.
+    /// What was asked for is not there: a lake, branch, table, column, version, bucket or folder. Check the name.
     NotFound,
     /// What was to be made is there already. Use it, or choose another name.
     AlreadyExists,
@@ -264,7 +264,7 @@ impl From<strandline_format::Error> for Error {
             // Kinds that the format may add later are defects of bytes until they are told apart here.
             _ => ErrorKind::Corrupt,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error.to_string()).with_source(error)
     }
 }
 

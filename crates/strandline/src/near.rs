@@ -1,6 +1,10 @@
 //! Offering the nearest names for one that does not exist.
 
+use std::fmt::Display;
+
 use strandline_format::NameKey;
+
+use crate::error::{Error, ErrorKind};
 
 /// How many names are offered.
 const OFFERS: usize = 3;
@@ -28,6 +32,15 @@ fn similarity(name: &str, wanted: &str) -> f64 {
 pub(crate) fn offer(near: &[String]) -> String {
     let quoted: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
     if quoted.is_empty() { String::new() } else { format!(", did you mean {}?", quoted.join(" or ")) }
+}
+
+/// What was named is not there; the nearest of the names that are is offered.
+pub(crate) fn not_there<'n>(
+    what: impl Display,
+    wanted: &str,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{what}{}", offer(&nearest(wanted, names))))
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ fn access(storage: &Storage, findings: &mut Findings) {
 async fn examine(storage: &Storage, place: &Place, context: &Context, findings: &mut Findings) {
     let found = load(storage).await;
     let (absent, refused) = (matches!(found, Ok(None)), is_refused(&found));
-    let read = findings.note("read", found.as_ref().map(|_| "allowed".to_owned()).map_err(Failure::again));
+    let read = findings.note("read", found.as_ref().map(|_| "allowed".to_owned()).map_err(Failure::clone));
     if absent && !exists(place) {
         let text = format!("there is nothing there: {}", context.no_lake(place));
         findings.note("lake", Err(Failure::not_found(text)));

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use strandline::ErrorKind;
 use strandline::arrow::array::{AsArray, RecordBatch};
 use strandline::arrow::datatypes::UInt64Type;
 use strandline::merge::Side;
@@ -96,7 +97,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     drop(shown);
     let outcome = match merged {
         Ok(outcome) => outcome,
-        Err(failure) if failure.message().contains(&format!("{:?}", args.into)) => {
+        Err(failure) if failure.is(ErrorKind::NotFound) && lake.at(args.into.as_str()).await.is_err() => {
             return Err(unknown(&lake, &args.into, failure).await);
         }
         Err(failure) => return Err(failure.of_arguments()),

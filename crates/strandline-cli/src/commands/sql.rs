@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             let ran = queries.run(&text.text, stay).await;
             // Of a version that was named on the command line, which is at fault.
             let named = |failure: Failure| match context.reference() {
-                Some(_) if failure.message().contains("which is only read") => failure.of_arguments(),
+                Some(_) if failure.is_only_read() => failure.of_arguments(),
                 _ => failure,
             };
             stay = ran.map_err(named).map_err(|failure| match &text.of {

@@ -178,9 +178,9 @@ impl<'c> Field<'c> {
 }
 
 fn not_there(column: &Column, name: &str, siblings: &[strandline_format::Field]) -> Error {
-    let near = near::nearest(name, siblings.iter().map(|field| field.name.as_str()));
     let part = if column.0.len() > 1 { format!(" of {column}") } else { String::new() };
-    invalid(format!("no column {:?}{part}{}", clip(name), near::offer(&near)))
+    let names = siblings.iter().map(|field| field.name.as_str());
+    near::not_there(format!("no column {:?}{part}", clip(name)), name, names)
 }
 
 fn not_single(column: &Column, name: &str, ty: &Type) -> Error {

@@ -62,8 +62,8 @@ fn not_null(schema: &Schema, id: FieldId) -> Result<Constraint> {
 /// A new constraint of a table.
 ///
 /// # Errors
-/// `InvalidInput`: the name is none, or the text is beyond the language, names unknown columns or compares what does not
-/// compare.
+/// `InvalidInput`: the name is none, or the text is beyond the language or compares what does not compare. `NotFound`: it names
+/// unknown columns.
 pub(crate) fn declare(name: &str, text: &str, schema: &Schema) -> Result<Constraint> {
     let constraint = Constraint { name: ColumnName::new(name)?, check: SqlText::new(text)? };
     Check::new(&constraint, schema).map(|check| check.constraint)

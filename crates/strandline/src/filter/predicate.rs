@@ -255,8 +255,8 @@ impl Predicate {
     /// The predicate over the fields of a schema, with literals of the fields' types.
     ///
     /// # Errors
-    /// `InvalidInput`: a column is not there (the nearest names are offered), is not of a primitive type or stands in a list
-    /// or a map, or a literal cannot be compared with it.
+    /// `NotFound`: a column is not there; the nearest names are offered. `InvalidInput`: it is not of a primitive type or stands in a
+    /// list or a map, or a literal cannot be compared with it.
     pub fn bind(&self, schema: &Schema) -> Result<Filter> {
         super::bind::bind(&self.0, schema)
     }

@@ -260,6 +260,7 @@ fn unreadable(error: &ParquetError) -> Error {
     match error {
         ParquetError::NYI(what) => {
             Error::new(ErrorKind::Unsupported, format!("its Parquet needs what is not known here: {what}"))
+                .with_source(ParquetError::NYI(what.clone()))
         }
         error => corrupt(format!("it cannot be read as Parquet: {error}")),
     }

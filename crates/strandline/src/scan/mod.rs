@@ -400,7 +400,7 @@ fn check_row_ids(wanted: &Wanted) -> Result<()> {
 /// Plans the files, with the requests that the [module](self) says, and reads none of them yet.
 ///
 /// # Errors
-/// `InvalidInput` for an unknown column, with the nearest ones, or a filter that does not fit the table; `Corrupt` for a node that is not what
+/// `NotFound` for an unknown column, with the nearest ones; `InvalidInput` for a filter that does not fit the table; `Corrupt` for a node that is not what
 /// its reference says; what the store refuses or cannot do. Dropping the future leaves nothing. The stream's own errors are
 /// `Corrupt`, naming the object, `Unsupported` for files outside of the lake, and the store's.
 impl IntoFuture for Scan {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use arrow::datatypes::SchemaRef;
 use strandline_format::{Field, FieldId, Schema, Type};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// Some of a table's columns, or parts of nested ones, and what they are in Arrow.
 #[derive(Debug)]
@@ -58,9 +58,8 @@ fn find(schema: &Schema, name: &str) -> Result<FieldId> {
         return Ok(field.id);
     }
     let paths: Vec<String> = schema.ids().map(|id| schema.describe(id)).collect();
-    let near = crate::near::nearest(name, paths.iter().map(String::as_str));
-    let message = format!("there is no column {name:?}{}", crate::near::offer(&near));
-    Err(Error::new(ErrorKind::InvalidInput, message))
+    let message = format!("there is no column {name:?}");
+    Err(crate::near::not_there(message, name, paths.iter().map(String::as_str)))
 }
 
 /// Notes in which column a field and those within it stand.

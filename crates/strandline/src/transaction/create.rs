@@ -346,8 +346,7 @@ pub(crate) fn field_at(schema: &Schema, path: &str) -> Result<FieldId> {
     whole.or(within).map(|field| field.id).ok_or_else(|| {
         let names: Vec<String> =
             schema.ids().filter_map(|id| schema.path(id)).map(|path| path.join(".")).collect();
-        let near = crate::near::offer(&crate::near::nearest(path, names.iter().map(String::as_str)));
-        Error::new(ErrorKind::InvalidInput, format!("no column {path:?}{near}"))
+        crate::near::not_there(format!("no column {path:?}"), path, names.iter().map(String::as_str))
     })
 }
 

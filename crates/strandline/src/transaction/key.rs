@@ -105,7 +105,7 @@ impl Key {
     /// The key of a table, or other columns of it.
     ///
     /// # Errors
-    /// `InvalidInput` if it has none, or one of the columns is not there or can be no key.
+    /// `InvalidInput` if it has none, or one of the columns can be no key; `NotFound` if one is not there.
     pub(super) fn new(table: &TableState, by: Option<&[String]>) -> Result<Self> {
         let schema = &table.schema;
         let ids = match by {
@@ -339,8 +339,8 @@ fn find(column: &str, schema: &Schema) -> Result<FieldId> {
     if let Some(field) = schema.find([column]).or_else(|| schema.find(column.split('.'))) {
         return Ok(field.id);
     }
-    let near = crate::near::nearest(column, schema.fields().iter().map(|field| field.name.as_str()));
-    Err(invalid(format!("there is no column {column:?}{}", crate::near::offer(&near))))
+    let names = schema.fields().iter().map(|field| field.name.as_str());
+    Err(crate::near::not_there(format!("there is no column {column:?}"), column, names))
 }
 
 fn invalid(message: String) -> Error {

@@ -41,8 +41,8 @@ const READ_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 /// ```
 ///
 /// # Errors
-/// `NotFound`, offering the nearest names; `InvalidInput` if the predicate or a value does not fit the table, a column is not there or set
-/// twice, or a new row breaks a constraint; the store's errors. Nothing has changed then.
+/// `NotFound` for the table or a column, offering the nearest names; `InvalidInput` if the predicate or a value does not fit the table, a
+/// column is set twice, or a new row breaks a constraint; the store's errors. Nothing has changed then.
 #[must_use = "rows are updated when this is awaited"]
 pub struct Update {
     transaction: Transaction,
@@ -204,8 +204,8 @@ fn place(column: &str, schema: &Schema) -> Result<usize> {
     let id = schema.find([column]).map(|field| field.id);
     let place = schema.fields().iter().position(|field| Some(field.id) == id);
     place.ok_or_else(|| {
-        let near = crate::near::nearest(column, schema.fields().iter().map(|field| field.name.as_str()));
-        invalid(format!("there is no column {column:?} to be set{}", crate::near::offer(&near)))
+        let names = schema.fields().iter().map(|field| field.name.as_str());
+        crate::near::not_there(format!("there is no column {column:?} to be set"), column, names)
     })
 }
 

@@ -94,7 +94,7 @@ impl Transaction {
     /// in the table's rows is a `Conflict`.
     ///
     /// # Errors
-    /// `NotFound` for the table, offering the nearest names; `InvalidInput` for a column that is not there or cannot tell rows apart.
+    /// `NotFound` for the table or a column, offering the nearest names; `InvalidInput` for a column that cannot tell rows apart.
     pub async fn looked_up<N: Into<String>>(
         &self,
         table: &str,

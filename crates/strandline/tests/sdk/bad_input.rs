@@ -71,7 +71,7 @@ const REFUSED: &[(&str, ErrorKind, &[&str], Act)] = &[
             async { on.append("orders", Rows::stream(rows)).await.map(drop) }.boxed()
         },
     ),
-    ("a delete by an unknown column", ErrorKind::InvalidInput, &["nmae", "\"name\""], |on| {
+    ("a delete by an unknown column", ErrorKind::NotFound, &["nmae", "\"name\""], |on| {
         async { on.delete("orders", col("nmae").is_null()).await.map(drop) }.boxed()
     }),
     ("a comparison of two types", ErrorKind::InvalidInput, &["id", "long"], |on| {
@@ -120,7 +120,7 @@ const REFUSED: &[(&str, ErrorKind, &[&str], Act)] = &[
     ("a key that may be null", ErrorKind::InvalidInput, &["name", "required"], |on| {
         async { on.create_table("other").fields(order_fields()).key(["name"]).await.map(drop) }.boxed()
     }),
-    ("an order by an unknown column", ErrorKind::InvalidInput, &["nmae", "\"name\""], |on| {
+    ("an order by an unknown column", ErrorKind::NotFound, &["nmae", "\"name\""], |on| {
         async { on.create_table("other").fields(order_fields()).sorted_by("nmae").await.map(drop) }.boxed()
     }),
     ("a split that its column does not allow", ErrorKind::InvalidInput, &["name", "day"], |on| {
@@ -138,7 +138,7 @@ const REFUSED: &[(&str, ErrorKind, &[&str], Act)] = &[
     ("a comment that is too large", ErrorKind::InvalidInput, &["bytes"], |on| {
         async { on.alter_table("orders").comment("x".repeat(10 << 20)).await }.boxed()
     }),
-    ("a change of an unknown column", ErrorKind::InvalidInput, &["nmae", "\"name\""], |on| {
+    ("a change of an unknown column", ErrorKind::NotFound, &["nmae", "\"name\""], |on| {
         async { on.alter_table("orders").drop_column("nmae").await }.boxed()
     }),
     ("a change of which the second part cannot be", ErrorKind::InvalidInput, &["id", "int"], |on| {
@@ -157,7 +157,7 @@ const REFUSED: &[(&str, ErrorKind, &[&str], Act)] = &[
     ("a column whose name is taken", ErrorKind::InvalidInput, &["NAME"], |on| {
         async { on.alter_table("orders").add_column(column("NAME", PrimitiveType::Int)).await }.boxed()
     }),
-    ("a column after an unknown one", ErrorKind::InvalidInput, &["nmae"], |on| {
+    ("a column after an unknown one", ErrorKind::NotFound, &["nmae"], |on| {
         let to = Place::After("nmae".to_owned());
         async { on.alter_table("orders").move_column("id", to).await }.boxed()
     }),

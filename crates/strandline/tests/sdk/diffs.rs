@@ -465,7 +465,8 @@ fn what_two_branches_wrote_alike_does_not_differ() {
             on.append("t", keyed(&[2, 3])).await.unwrap();
             on.commit().await.unwrap();
         }
-        let counts = async || lake.diff("main", "dev").await.unwrap().table("t").await.unwrap().counts().await;
+        let counts =
+            async || lake.diff("main", "dev").await.unwrap().table("t").await.unwrap().counts().await;
         assert_eq!(counts().await.unwrap(), RowCounts::default());
         // Entries that are alike are skipped; of those that are not, each has rows of its own.
         change(&lake, async |on| assert_eq!(on.delete("t", col("k").eq(3)).await.unwrap(), 1)).await;

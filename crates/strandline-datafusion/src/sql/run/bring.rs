@@ -15,10 +15,10 @@ use strandline::merge::Side;
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview, Single};
 use strandline::{ConflictKind, Ref, Result};
 
+use super::Run;
 use super::transactions::said;
-use super::{Run, invalid};
 use crate::catalog::At;
-use crate::error::external;
+use crate::error::{external, only_read};
 use crate::sql::reference;
 use crate::sql::statement::{Bring, Brought, Takes};
 
@@ -85,10 +85,7 @@ impl Run<'_> {
             (Some(name), _) => Ok(RefName::new(name)?),
             (None, At::Branch(branch)) => Ok(branch.clone()),
             (None, At::Transaction(transaction)) => Ok(transaction.branch().clone()),
-            (None, At::Ref(at)) => Err(invalid(format!(
-                "this session stands at {}, which is only read: say INTO which branch",
-                said(at)
-            ))),
+            (None, At::Ref(at)) => Err(only_read(said(at), "say INTO which branch")),
         }
     }
 

@@ -26,7 +26,7 @@ use super::names::full_name;
 use super::transactions::said;
 use super::{Run, invalid};
 use crate::catalog::At;
-use crate::error::{external, lake_error, refused};
+use crate::error::{external, lake_error, only_read, refused};
 use crate::sql::names::Asked;
 use crate::sql::{lookup, travel};
 use crate::table::LakeTable;
@@ -157,13 +157,7 @@ impl Run<'_> {
             return Err(external(invalid(message)));
         }
         match &self.standing.place {
-            At::Ref(at) => {
-                let message = format!(
-                    "this session stands at {}, which is only read: USE BRANCH name to write",
-                    said(at)
-                );
-                Err(external(invalid(message)))
-            }
+            At::Ref(at) => Err(external(only_read(said(at), "USE BRANCH name to write"))),
             At::Branch(_) | At::Transaction(_) => Ok(()),
         }
     }

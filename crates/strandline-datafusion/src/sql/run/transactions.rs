@@ -7,6 +7,7 @@ use strandline::{ErrorKind, Isolation, Result, Transaction};
 
 use super::{Run, invalid};
 use crate::catalog::At;
+use crate::error::only_read;
 use crate::write::Writing;
 
 impl Run<'_> {
@@ -23,13 +24,7 @@ impl Run<'_> {
         match &self.standing.place {
             At::Branch(branch) => self.lake.begin().branch(branch.as_str()).isolation(isolation).await,
             At::Transaction(transaction) => Ok(transaction.clone()),
-            At::Ref(at) => {
-                let message = format!(
-                    "this session stands at {}, which is only read: USE BRANCH name to write",
-                    said(at)
-                );
-                Err(invalid(message))
-            }
+            At::Ref(at) => Err(only_read(said(at), "USE BRANCH name to write")),
         }
     }
 

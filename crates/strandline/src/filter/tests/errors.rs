@@ -26,8 +26,13 @@ fn schema() -> Schema {
 
 #[track_caller]
 fn refused(text: &str, part: &str) {
+    refused_as(ErrorKind::InvalidInput, text, part);
+}
+
+#[track_caller]
+fn refused_as(kind: ErrorKind, text: &str, part: &str) {
     let error = Predicate::parse(text).and_then(|predicate| predicate.bind(&schema())).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+    assert_eq!(error.kind(), kind, "{text}");
     assert!(error.message().contains(part), "{text}: {error}");
 }
 
@@ -82,6 +87,10 @@ fn what_does_not_fit_the_schema_is_named() {
     for (text, part) in [
         ("amuont = 1", "no column \"amuont\", did you mean \"amount\"?"),
         ("address.ctiy = 'x'", "no column \"ctiy\" of address.ctiy, did you mean \"City\"?"),
+    ] {
+        refused_as(ErrorKind::NotFound, text, part);
+    }
+    for (text, part) in [
         ("amount.x = 1", "amount is a int, it has no \"x\" in it"),
         ("address = 'x'", "address is a struct; only the fields in it"),
         ("address IS NULL", "address is a struct"),

@@ -192,7 +192,7 @@ async fn columns_come_as_they_are_asked_for() {
     check(&["at.y", "at"], &[("at", "{x: 0, y: 0}")]).await;
     check(&["at.Y"], &[("at", "{y: 0}")]).await;
     let error = lake.scan().columns(["texd"]).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(
         error.message().contains("table \"t\": there is no column \"texd\", did you mean \"text\""),
         "{error}"

@@ -14,6 +14,7 @@ use strandline::{ErrorKind, Lake, Ref, Runtime, Table};
 use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{Failure, Result};
+use crate::names;
 use crate::near::nearest;
 use crate::output::{Output, Pager};
 
@@ -70,8 +71,8 @@ impl Context {
     /// Where the lake is that is meant; `given` is what the verb's own argument says.
     pub(crate) fn place(&self, given: Option<&str>) -> Result<Place> {
         let config = self.config()?;
-        let named = given.or(self.global.lake.as_deref()).or(config.default.as_deref());
-        let named = named.filter(|name| !name.is_empty()).ok_or_else(|| {
+        let given = given.or(self.global.lake.as_deref()).filter(|name| !name.is_empty());
+        let named = given.or(config.default.as_deref()).ok_or_else(|| {
             Failure::usage("no lake is named")
                 .hint("name one with --lake, STRANDLINE_LAKE, or `default` in the config file")
         })?;
@@ -164,9 +165,8 @@ impl Context {
             Err(error) => Failure::from(error).of_arguments(),
         };
         let like = "a reference is like main, v1, main~3, v12 or main@{2026-01-02}";
-        let there = "`strand branch list` and `strand tag list` show what there is";
-        let is_none = reference.is_some_and(|text| text.parse::<Reference>().is_err());
-        let failure = if is_none { failure.hint(like) } else { failure.hint_if(ErrorKind::NotFound, there) };
+        let parsed = reference.map(str::parse::<Reference>);
+        let failure = if let Some(Err(_)) = parsed { failure.hint(like) } else { failure };
         Err(match reference {
             Some(reference) if failure.is(ErrorKind::NotFound) => near_ref(lake, reference, failure).await,
             _ => failure,
@@ -209,7 +209,7 @@ impl Context {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let (views, namespaces) = (at.views().await?, at.namespaces().await?);
                 let mut others = views.iter().chain(&namespaces);
-                if others.any(|other| other.name.as_str().eq_ignore_ascii_case(name)) {
+                if others.any(|other| names::are_one(other.name.as_str(), name)) {
                     return Ok(());
                 }
                 Err(near_table(at, name, error.into()).await.of_arguments())
@@ -222,7 +222,7 @@ impl Context {
     pub(crate) async fn begin(&self, lake: &Lake) -> Result<Begin> {
         let Some(reference) = self.reference() else { return Ok(lake.begin()) };
         let at = self.at_reference(lake, Some(reference)).await?;
-        if !at.is_head() {
+        if !is_branch(reference, &at) {
             let failure =
                 Failure::usage(format!("{reference:?} is no branch, and only branches are written to"));
             return Err(
@@ -233,16 +233,24 @@ impl Context {
     }
 }
 
+/// Whether a reference, for which this was found, names a branch, and not the version, hash or time that its head is at the moment.
+pub(crate) fn is_branch(reference: &str, at: &Ref) -> bool {
+    let named = |reference: Reference| reference.suffixes().is_empty() && at.is_named_by(reference.base());
+    reference.parse().is_ok_and(named)
+}
+
 /// The same failure, with the nearest branch or tag if there is none of that name.
-pub(crate) async fn near_ref(lake: &Lake, reference: &str, failure: Failure) -> Failure {
+async fn near_ref(lake: &Lake, reference: &str, failure: Failure) -> Failure {
     let (branches, tags) = (lake.branches().await.unwrap_or_default(), lake.tags().await.unwrap_or_default());
     let branches = branches.iter().map(|branch| branch.name.as_str());
     let names: Vec<&str> = branches.chain(tags.iter().map(|tag| tag.name.as_str())).collect();
     // What follows a name says which of its versions is meant.
-    let wanted = reference.split(['~', '@', '^']).next().unwrap_or_default();
+    let wanted = reference.split(['~', '@']).next().unwrap_or_default();
     let wanted = wanted.rsplit_once(':').map_or(wanted, |(_, name)| name);
-    let is_there = names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-    if is_there { failure } else { failure.offer(wanted, names) }
+    if names.contains(&wanted) {
+        return failure.hint_if_none("`strand log` shows the versions that there are");
+    }
+    failure.offer(wanted, names).hint_if_none("`strand branch list` and `strand tag list` show what there is")
 }
 
 /// The same failure, with the nearest table or view if there is none of that name.
@@ -251,7 +259,7 @@ pub(crate) async fn near_table(at: &Ref, name: &str, failure: Failure) -> Failur
         return failure;
     }
     let (tables, views) = (at.tables().await.unwrap_or_default(), at.views().await.unwrap_or_default());
-    if views.iter().any(|view| view.name.as_str().eq_ignore_ascii_case(name)) {
+    if views.iter().any(|view| names::are_one(view.name.as_str(), name)) {
         return failure.hint("`strand sql` reads views");
     }
     let names = tables.iter().chain(&views).map(|listed| listed.name.as_str());

@@ -193,6 +193,11 @@ impl Failure {
         self.is(ErrorKind::Conflict) && !self.0.conflicts.is_empty()
     }
 
+    /// Nothing, if nobody reads what is written any more.
+    pub(crate) fn heard(self) -> Result<()> {
+        if self.0.unheard { Ok(()) } else { Err(self) }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.0.exit
     }

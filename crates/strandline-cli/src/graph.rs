@@ -24,10 +24,11 @@ pub(crate) struct Drawn {
 /// Draws commits that are in order.
 pub(crate) fn draw<K: Clone + PartialEq>(nodes: &[Node<K>]) -> Vec<Drawn> {
     let mut lanes: Vec<K> = Vec::new();
-    nodes.iter().map(|node| one(&mut lanes, node)).collect()
+    let is_drawn = |id: &K| nodes.iter().any(|node| node.id == *id);
+    nodes.iter().map(|node| one(&mut lanes, node, is_drawn)).collect()
 }
 
-fn one<K: Clone + PartialEq>(lanes: &mut Vec<K>, node: &Node<K>) -> Drawn {
+fn one<K: Clone + PartialEq>(lanes: &mut Vec<K>, node: &Node<K>, is_drawn: impl Fn(&K) -> bool) -> Drawn {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let at = lanes.iter().position(|waits| *waits == node.id).unwrap_or_else(|| {
         lanes.push(node.id.clone());
@@ -48,7 +49,8 @@ fn one<K: Clone + PartialEq>(lanes: &mut Vec<K>, node: &Node<K>) -> Drawn {
         }
         Some((first, others)) => {
             lanes[at] = first.clone();
-            for parent in others {
+            // To what was merged and is not among them, as of a branch that is gone, no line leads.
+            for parent in others.iter().filter(|parent| is_drawn(parent)) {
                 after.push(leave(lanes, at, parent));
             }
         }

@@ -43,6 +43,9 @@ use output::Style;
 /// So long an interrupted process waits for its threads at most.
 const LET_GO: Duration = Duration::from_secs(2);
 
+/// The stack of a thread: statements that are nested as deeply as is allowed are planned there, by unoptimised builds too.
+const STACK: usize = 16 << 20;
+
 fn main() -> ExitCode {
     let runtime = Runtime::system();
     let style = Style::of(&io::stderr(), runtime.environment());
@@ -57,7 +60,8 @@ fn main() -> ExitCode {
 /// Does what is asked, and says why if it was not done.
 fn run(args: Args, runtime: Runtime, say: impl Fn(&Failure) -> Exit) -> Exit {
     let context = Context::new(args.global, runtime);
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
+    let mut tokio = tokio::runtime::Builder::new_multi_thread();
+    let tokio = tokio.worker_threads(threads()).thread_stack_size(STACK).enable_all().build();
     let tokio = match tokio {
         Ok(tokio) => tokio,
         Err(error) => return say(&Failure::io("the runtime", &error)),

@@ -11,6 +11,8 @@
 
 use std::str::FromStr;
 
+use strandline::format::NameKey;
+
 /// Names of columns, one or several in one argument.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns(Vec<String>);
@@ -37,6 +39,11 @@ pub(crate) fn table(text: &str) -> Result<String, String> {
         Some(part) => Err(format!("no name has a dot in it, as {part:?} has: dots stand between names")),
         None => Ok(parts.join(".")),
     }
+}
+
+/// Whether two names are of one table, view, namespace or column.
+pub(crate) fn are_one(one: &str, other: &str) -> bool {
+    NameKey::of(one) == NameKey::of(other)
 }
 
 /// The name of a column.

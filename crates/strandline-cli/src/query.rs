@@ -11,7 +11,7 @@ use strandline::{Error, ErrorKind, Ref};
 use strandline_datafusion::{At, Session};
 
 use crate::apart::{apart, apart_stream};
-use crate::context::Context;
+use crate::context::{Context, is_branch};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::output::{Format, counted};
@@ -52,14 +52,19 @@ impl<'c> Queries<'c> {
 
     /// At the version that is meant, for statements that are given.
     pub(crate) async fn open(context: &'c Context) -> Result<Self> {
-        let session = Session::of(&context.at().await?).map_err(Failure::from)?;
+        let at = context.at().await?;
+        let session = match context.reference() {
+            Some(reference) if !is_branch(reference, &at) => Session::reading(&at),
+            _ => Session::of(&at),
+        };
+        let session = session.map_err(Failure::from)?;
         Ok(Self { context, running: Running::of(&session), session })
     }
 
     /// Goes to a branch, or to a version that is only read.
     pub(crate) async fn stand_at(&self, reference: &str) -> Result<()> {
         let at = self.context.at_reference(self.session.lake(), Some(reference)).await?;
-        let statement = match at.is_head() {
+        let statement = match is_branch(reference, &at) {
             true => format!("USE BRANCH {}", identifier(at.branch().as_str())),
             false => format!("USE VERSION '{}'", reference.replace('\'', "''")),
         };
@@ -136,8 +141,8 @@ impl<'c> Queries<'c> {
         let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
         // What is asked next is the answer, which has a plan of its own.
         let wrote = self.running.wrote();
-        // What writes has done so before it answers.
-        interrupt::run(Box::pin(self.print(answer, shown))).await?;
+        // What writes has done so before it answers. An answer that nobody reads to its end keeps nothing that follows from being done.
+        interrupt::run(Box::pin(self.print(answer, shown))).await.or_else(Failure::heard)?;
         // The answer is a number alone, as DataFusion has it; a person may want to know more.
         if let Some(wrote) = wrote.filter(|_| self.context.out.is_watched()) {
             self.context.out.note(wrote.to_string());

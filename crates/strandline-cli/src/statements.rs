@@ -1,8 +1,13 @@
 //! Where one SQL statement ends and the next one begins: at semicolons that stand in no quotes and no comment.
 //!
-//! What does not belong here: whether a statement makes sense, which the SQL layer says.
+//! Invariant: quotes and comments are those of the parser, whose tokens are asked. What does not belong here: whether a statement makes
+//! sense, which the SQL layer says.
 
 use std::ops::Range;
+use std::str::CharIndices;
+
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use strandline_datafusion::LakeDialect;
 
 /// A text as statements, and what follows the last semicolon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,75 +53,53 @@ impl Split {
 
 /// Splits a text.
 pub(crate) fn split(text: &str) -> Split {
+    let mut tokens = Vec::new();
+    // What nothing closes is in no token, and goes on.
+    let read = Tokenizer::new(&LakeDialect, text).tokenize_with_location_into_buf(&mut tokens);
     let (mut split, mut begin, mut says) = (Split::default(), 0, false);
-    let mut at = 0;
-    while let Some(letter) = text[at..].chars().next() {
-        let token = token(&text[at..], letter);
-        if letter == ';' {
-            if says {
-                split.statements.push(Located::of(text, begin..at));
+    let mut places = Places::of(text);
+    for TokenWithSpan { token, span } in tokens {
+        match token {
+            Token::SemiColon => {
+                let at = places.byte(span.start);
+                if says {
+                    split.statements.push(Located::of(text, begin..at));
+                }
+                (begin, says) = (at + 1, false);
             }
-            (begin, says) = (at + 1, false);
-        } else if !token.blank {
-            says = true;
+            Token::Whitespace(_) => {}
+            _ => says = true,
         }
-        at += token.bytes;
     }
-    if says {
+    if says || read.is_err() {
         split.rest = Located::of(text, begin..text.len());
     }
     split
 }
 
-/// A piece of text that is passed over whole.
-struct Token {
-    bytes: usize,
-    /// Whether it says nothing: space or a comment.
-    blank: bool,
+/// Where lines and columns, asked for one behind the other, stand in a text.
+struct Places<'t> {
+    letters: CharIndices<'t>,
+    line: u64,
+    column: u64,
+    end: usize,
 }
 
-fn token(text: &str, first: char) -> Token {
-    let up_to = |end: Option<usize>| end.unwrap_or(text.len());
-    match first {
-        // A quote within quotes is written twice, which reads as two texts side by side.
-        '\'' | '"' | '`' => {
-            let end = text[1..].find(first).map(|end| end + 2);
-            Token { bytes: up_to(end), blank: false }
-        }
-        '-' if text.starts_with("--") => Token { bytes: up_to(text.find('\n')), blank: true },
-        '/' if text.starts_with("/*") => Token { bytes: up_to(comment(text)), blank: true },
-        '$' => Token { bytes: dollars(text), blank: false },
-        other => Token { bytes: other.len_utf8(), blank: other.is_whitespace() },
+impl<'t> Places<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { letters: text.char_indices(), line: 1, column: 1, end: text.len() }
     }
-}
 
-/// Where a comment ends; comments may stand in comments.
-fn comment(text: &str) -> Option<usize> {
-    let (mut depth, mut at) = (0_usize, 0);
-    loop {
-        let (open, close) = (text[at..].find("/*"), text[at..].find("*/")?);
-        match open {
-            Some(open) if open < close => {
-                depth += 1;
-                at += open + 2;
-            }
-            _ => {
-                depth -= 1;
-                at += close + 2;
+    fn byte(&mut self, place: Location) -> usize {
+        while (self.line, self.column) < (place.line, place.column) {
+            match self.letters.next() {
+                Some((_, '\n')) => (self.line, self.column) = (self.line + 1, 1),
+                Some(_) => self.column += 1,
+                None => break,
             }
         }
-        if depth == 0 {
-            return Some(at);
-        }
+        self.letters.clone().next().map_or(self.end, |(at, _)| at)
     }
-}
-
-/// How long a text between `$tag$` is; one letter if it is no such text.
-fn dollars(text: &str) -> usize {
-    let is_tag = |tag: &str| tag.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
-    let Some(end) = text[1..].find('$').filter(|end| is_tag(&text[1..=*end])) else { return 1 };
-    let quote = &text[..end + 2];
-    text[quote.len()..].find(quote).map_or(text.len(), |end| end + 2 * quote.len())
 }
 
 #[cfg(test)]
@@ -142,6 +125,8 @@ mod tests {
         check("SELECT \"a;b\", `c;d`;", &["SELECT \"a;b\", `c;d`"], "");
         check("SELECT $$a;b$$; SELECT $t$;$$;$t$;", &["SELECT $$a;b$$", "SELECT $t$;$$;$t$"], "");
         check("SELECT $1;", &["SELECT $1"], "");
+        check("SELECT E'it\\'s; so'; x", &["SELECT E'it\\'s; so'"], "x");
+        check("SELECT 1 a$b$c; x", &["SELECT 1 a$b$c"], "x");
         check("SELECT 'ä;€'; ü", &["SELECT 'ä;€'"], "ü");
     }
 

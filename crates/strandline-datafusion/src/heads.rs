@@ -71,7 +71,7 @@ impl Heads {
     /// A word is a branch if there is one of that name.
     async fn at_word(&self, lake: &Lake, reference: Reference) -> Result<Ref> {
         let bare = self.found(lake, Reference::new(reference.base().clone(), Vec::new())).await?;
-        if !is_branch(&reference, &bare) {
+        if !bare.is_named_by(reference.base()) {
             return if reference.suffixes().is_empty() {
                 Ok(bare)
             } else {
@@ -140,14 +140,4 @@ fn from(head: &Ref, steps: &[Suffix]) -> Reference {
 /// What is so many steps behind a head. Requests and errors as of [`Lake::at`].
 pub(crate) async fn behind(head: &Ref, steps: &[Suffix]) -> Result<Ref> {
     head.lake().at(from(head, steps)).await
-}
-
-/// Whether what was found for a reference, of its base alone, is the head of the branch of that name.
-pub(crate) fn is_branch(reference: &Reference, bare: &Ref) -> bool {
-    let named = match reference.base() {
-        Base::Branch(branch) => branch.as_str() == bare.branch().as_str(),
-        Base::Word(word) => word.as_str() == bare.branch().as_str(),
-        Base::Tag(_) | Base::Version(_) | Base::Time(_) | Base::Commit(_) => false,
-    };
-    named && bare.tag().is_none() && bare.is_head()
 }

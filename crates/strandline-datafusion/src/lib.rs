@@ -36,4 +36,5 @@ pub use codec::LakeCodec;
 pub use error::{OnlyRead, lake_error};
 pub use register::{prepare, register};
 pub use session::{CATALOG, LakeSql, Session};
+pub use sql::dialect::LakeDialect;
 pub use table::{Extra, LakeTable};

@@ -92,12 +92,37 @@ impl Session {
     /// # Errors
     /// As [`register`](crate::register).
     pub fn of(at: &Ref) -> Result<Self> {
+        if !at.is_head() {
+            return Self::reading(at);
+        }
         let config = SessionConfig::new().with_information_schema(true);
         let ctx = SessionContext::new_with_config(config);
-        if at.is_head() {
-            return Self::standing(ctx, at.lake(), At::Branch(at.branch().clone()), Some(at.clone()));
-        }
-        Self::standing(ctx, at.lake(), At::Ref(at.clone()), None)
+        Self::standing(ctx, at.lake(), At::Branch(at.branch().clone()), Some(at.clone()))
+    }
+
+    /// A session that stands at a version, which is only read, also where it is the newest of a branch. No request.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use strandline::Lake;
+    /// use strandline_datafusion::{LakeSql, Session};
+    ///
+    /// let lake = Lake::create("memory://session-reading").await?;
+    /// lake.sql("CREATE TABLE orders AS SELECT 1 AS id").await?;
+    /// let session = Session::reading(&lake.at("v1").await?)?;
+    /// lake.sql("INSERT INTO orders VALUES (2)").await?;
+    /// assert_eq!(session.sql("SELECT * FROM orders").await?.count().await?, 1);
+    /// assert!(session.sql("DELETE FROM orders").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`register`](crate::register).
+    pub fn reading(at: &Ref) -> Result<Self> {
+        let config = SessionConfig::new().with_information_schema(true);
+        Self::standing(SessionContext::new_with_config(config), at.lake(), At::Ref(at.clone()), None)
     }
 
     /// A session in a context of one's own: its settings, functions and other catalogs are there as well. The lake becomes the

@@ -7,7 +7,7 @@ use strandline::history::Revision;
 use strandline::refs;
 use strandline::{ErrorKind, Lake, Ref};
 
-use crate::context::{Context, near_ref};
+use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::output::{Cell, Kind, Record, number, text};
 
@@ -109,6 +109,9 @@ impl From<&Ref> for Branch {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    if !matches!(args.act, Act::Create { .. }) {
+        context.no_reference("branch")?;
+    }
     let lake = context.lake_of_refs().await?;
     match args.act {
         Act::List => {
@@ -208,5 +211,7 @@ pub(super) async fn unknown(lake: &Lake, name: &str, failure: Failure) -> Failur
     if !failure.is(ErrorKind::NotFound) {
         return failure.of_arguments();
     }
-    near_ref(lake, name, failure.hint("`strand branch list` shows what there is")).await
+    let branches = lake.branches().await.unwrap_or_default();
+    let failure = failure.offer(name, branches.iter().map(|branch| branch.name.as_str()));
+    failure.hint("`strand branch list` shows what there is")
 }

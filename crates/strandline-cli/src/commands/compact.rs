@@ -6,16 +6,17 @@ use strandline::Transaction;
 use strandline::transaction::Compacted;
 
 use crate::args::ForTheLog;
-use crate::context::Context;
+use crate::context::{Context, near_table};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::names;
 use crate::output::{Cell, Kind, Record, counted, number, size, text};
 
 /// Writes small files, and those of which many rows are deleted, anew as fewer ones, in one commit that changes no row
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// The tables
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = names::table)]
     tables: Vec<String>,
     /// Writes all files anew: after the order or the split of a table was changed
     #[arg(long)]
@@ -99,7 +100,12 @@ async fn transact(context: &Context, args: &Args) -> Result<(Transaction, Compac
     let mut all = Compacted::default();
     for table in &args.tables {
         let compact = transaction.compact(table);
-        let done = if args.all { compact.all() } else { compact }.await?;
+        let done = match if args.all { compact.all() } else { compact }.await {
+            Ok(done) => done,
+            Err(error) => {
+                return Err(near_table(&context.at().await?, table, error.into()).await.of_arguments());
+            }
+        };
         all.rows += done.rows;
         all.files_removed += done.files_removed;
         all.files_written += done.files_written;

@@ -1,6 +1,7 @@
 //! `strand diff`: what differs between two versions: tables, columns, rows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args as ClapArgs;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -15,7 +16,7 @@ use crate::apart::{apart, apart_stream};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::names;
+use crate::names::{self, are_one};
 use crate::output::{Cell, Kind, Record, number, text};
 use crate::progress::Progress;
 
@@ -105,8 +106,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     context.no_reference("diff")?;
     let lake = context.lake_of_refs().await?;
     let (diff, from, to) = between(context, &lake, &args.range).await?;
+    // By what it is called on either side.
     let wanted = |entry: &&EntryDiff| match &args.table {
-        Some(table) => name_of(entry).eq_ignore_ascii_case(table),
+        Some(table) => {
+            [entry.after(), entry.before()].into_iter().flatten().any(|name| are_one(name.as_str(), table))
+        }
         None => true,
     };
     let entries: Vec<&EntryDiff> = diff.entries().iter().filter(wanted).collect();
@@ -115,20 +119,22 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     {
         context.stands(&to, table).await?;
     }
-    let mut differs = !entries.is_empty();
-    if args.rows {
-        rows(context, &diff, &entries).await?;
+    let (differs, told) = if args.rows {
+        let differs = AtomicBool::new(false);
+        let told = rows(context, &diff, &entries, &differs).await;
+        (differs.into_inner(), told)
     } else if args.schema {
         let found = schema(&diff, &entries).await?;
-        differs = !found.is_empty();
-        context.out.list(&found)?;
+        (!found.is_empty(), context.out.list(&found))
     } else {
         let shown = Progress::of_traffic(context, "comparing", lake.storage().objects()).show();
         let stats = stream::iter(entries.iter().copied()).map(|entry| stat(&diff, entry)).buffered(TABLES);
         let stats = stats.try_collect::<Vec<_>>().await?;
         drop(shown);
-        context.out.list(&stats)?;
-    }
+        (!stats.is_empty(), context.out.list(&stats))
+    };
+    // Whoever reads no further still wants to know how it ends.
+    told.or_else(Failure::heard)?;
     Ok(if args.exit_code && differs { Exit::Differences } else { Exit::Ok })
 }
 
@@ -174,14 +180,23 @@ async fn stat(diff: &Diff, entry: &EntryDiff) -> Result<Different> {
 
 async fn schema(diff: &Diff, entries: &[&EntryDiff]) -> Result<Vec<SchemaDifference>> {
     let mut found = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.kind() == EntryType::Table) {
-        let table = diff.open(entry).await?;
+    for entry in entries {
         let mut say = |what: String| found.push(SchemaDifference { table: name_of(entry).to_owned(), what });
-        match table.is_there() {
-            (false, _) => say("created".to_owned()),
-            (_, false) => say("dropped".to_owned()),
+        let is_table = entry.kind() == EntryType::Table;
+        let of = if is_table { String::new() } else { format!("{} ", entry.kind().as_str()) };
+        match (entry.before(), entry.after()) {
+            (None, _) => say(format!("{of}created")),
+            (_, None) => say(format!("{of}dropped")),
+            (Some(before), _) if entry.is_renamed() => say(format!("{of}renamed, it was {before}")),
             _ => {}
         }
+        if !is_table {
+            if entry.before().is_some() && entry.after().is_some() && entry.is_changed() {
+                say(format!("{of}changed"));
+            }
+            continue;
+        }
+        let table = diff.open(entry).await?;
         table.schema().iter().for_each(|field| say(format!("column {field}")));
         table.aspects().iter().filter_map(aspect).for_each(|aspect| say(format!("{aspect} changed")));
     }
@@ -201,8 +216,9 @@ fn aspect(aspect: &TableAspect) -> Option<&'static str> {
     })
 }
 
-/// The rows of all tables: as a sheet for each to people, and else in one list whose rows say of which table they are.
-async fn rows(context: &Context, diff: &Diff, entries: &[&EntryDiff]) -> Result<()> {
+/// The rows of all tables, and whether there are any: as a sheet for each to people, and else in one list whose rows say of which table they are.
+async fn rows(context: &Context, diff: &Diff, entries: &[&EntryDiff], differs: &AtomicBool) -> Result<()> {
+    let note = |_: &RecordBatch| differs.store(true, Ordering::Relaxed);
     let objects = diff.to().lake().storage().objects();
     let mut all = Vec::new();
     for entry in entries.iter().filter(|entry| entry.kind() == EntryType::Table) {
@@ -214,11 +230,11 @@ async fn rows(context: &Context, diff: &Diff, entries: &[&EntryDiff]) -> Result<
             continue;
         }
         let schema = told.columns(&table)?;
-        context.out.rows(&schema, told.rows(table)).await?;
+        context.out.rows(&schema, told.rows(table).inspect_ok(note)).await?;
     }
     if context.out.format().is_json() {
         let rows = stream::iter(all).map(|(told, table)| told.rows(table));
-        context.out.objects(rows.flatten()).await?;
+        context.out.objects(rows.flatten().inspect_ok(note)).await?;
     }
     Ok(())
 }

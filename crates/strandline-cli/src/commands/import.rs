@@ -276,7 +276,7 @@ async fn create(transaction: &Transaction, args: &Args, source: &Source) -> Resu
 /// The same columns, those of the key without nulls.
 fn keyed(schema: &Schema, key: &[String]) -> Schema {
     let field = |field: &std::sync::Arc<Field>| {
-        let is_key = key.iter().any(|name| name.eq_ignore_ascii_case(field.name()));
+        let is_key = key.iter().any(|name| names::are_one(name, field.name()));
         field.as_ref().clone().with_nullable(!is_key && field.is_nullable())
     };
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
@@ -296,7 +296,7 @@ async fn write(transaction: &Transaction, args: &Args, rows: Rows) -> Result<()>
 }
 
 fn say(context: &Context, table: &str, report: &Report, came: Came) -> Result<()> {
-    let of_table = report.tables.iter().find(|found| found.name.eq_ignore_ascii_case(table));
+    let of_table = report.tables.iter().find(|found| names::are_one(&found.name, table));
     let (rows, files) = of_table.map(|found| (found.rows, found.files)).unwrap_or_default();
     let imported = Imported {
         table: table.to_owned(),

@@ -7,8 +7,12 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use strandline::ErrorKind;
-use strandline::arrow::array::{AsArray, RecordBatch};
-use strandline::arrow::datatypes::UInt64Type;
+use strandline::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use strandline::arrow::compute::cast;
+use strandline::arrow::datatypes::{
+    DataType, Field, FieldRef, Float32Type, Float64Type, Schema, SchemaRef, UInt64Type,
+};
+use strandline::arrow::error::ArrowError;
 use strandline::merge::Side;
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview};
 
@@ -192,7 +196,7 @@ fn contested(found: &MergeConflicts) -> Result<Vec<ContestedRow>> {
         }
     }
     for keys in &found.keys {
-        let sides = objects(&keys.ours)?.into_iter().zip(objects(&keys.theirs)?);
+        let sides = told_rows(&keys.ours)?.into_iter().zip(told_rows(&keys.theirs)?);
         for (key, (ours, theirs)) in keys.keys.iter().zip(sides) {
             let (table, key) = (keys.table.clone(), Some(key.clone()));
             all.push(ContestedRow { table, key, base: None, ours: Some(ours), theirs: Some(theirs) });
@@ -201,9 +205,29 @@ fn contested(found: &MergeConflicts) -> Result<Vec<ContestedRow>> {
     Ok(all)
 }
 
+/// Rows as objects. JSON has no number for NaN and infinities, which would look like nothing and like each other: columns that have such are told as texts.
+fn told_rows(batch: &RecordBatch) -> Result<Vec<Box<RawValue>>> {
+    let is_finite = |column: &ArrayRef| match column.data_type() {
+        DataType::Float32 => column.as_primitive::<Float32Type>().iter().flatten().all(f32::is_finite),
+        DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().all(f64::is_finite),
+        _ => true,
+    };
+    let told = |(field, column): (&FieldRef, &ArrayRef)| match is_finite(column) {
+        true => Ok((FieldRef::clone(field), ArrayRef::clone(column))),
+        false => {
+            let field = Field::new(field.name(), DataType::Utf8, true);
+            Ok((FieldRef::new(field), cast(column, &DataType::Utf8)?))
+        }
+    };
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(told);
+    let (fields, columns): (Vec<_>, Vec<_>) =
+        columns.collect::<std::result::Result<Vec<_>, ArrowError>>()?.into_iter().unzip();
+    objects(&RecordBatch::try_new(SchemaRef::new(Schema::new(fields)), columns)?)
+}
+
 /// Rows as objects, by their ids.
 fn by_id(batch: &RecordBatch) -> Result<BTreeMap<u64, Box<RawValue>>> {
     let ids = batch.column_by_name("_row_id").and_then(|ids| ids.as_primitive_opt::<UInt64Type>());
     let ids = ids.map(|ids| ids.values().to_vec()).unwrap_or_default();
-    Ok(ids.into_iter().zip(objects(batch)?).collect())
+    Ok(ids.into_iter().zip(told_rows(batch)?).collect())
 }

@@ -75,5 +75,7 @@ fn read(name: &str) -> Result<Text> {
         let failure = Failure::input(format!("{name}: line {line}: it is not text in UTF-8"));
         failure.hint("nothing was carried out; save it as UTF-8")
     })?;
+    // A mark of UTF-8, as some editors write one, says nothing.
+    let text = text.strip_prefix('\u{feff}').map(ToOwned::to_owned).unwrap_or(text);
     Ok(Text { of: Some(name.to_owned()), text })
 }

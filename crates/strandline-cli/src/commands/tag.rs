@@ -5,7 +5,7 @@ use serde::Serialize;
 use strandline::format::{Hash, Timestamp};
 use strandline::{ErrorKind, Lake, refs};
 
-use crate::context::{Context, near_ref};
+use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::output::{Cell, Kind, Record, number, text};
 
@@ -101,6 +101,9 @@ impl From<refs::Tag> for Tag {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    if !matches!(args.act, Act::Create { .. }) {
+        context.no_reference("tag")?;
+    }
     let lake = context.lake_of_refs().await?;
     match args.act {
         Act::List => {
@@ -141,5 +144,7 @@ async fn unknown(lake: &Lake, name: &str, failure: Failure) -> Failure {
     if !failure.is(ErrorKind::NotFound) {
         return failure.of_arguments();
     }
-    near_ref(lake, name, failure.hint("`strand tag list` shows what there is")).await
+    let tags = lake.tags().await.unwrap_or_default();
+    let failure = failure.offer(name, tags.iter().map(|tag| tag.name.as_str()));
+    failure.hint("`strand tag list` shows what there is")
 }

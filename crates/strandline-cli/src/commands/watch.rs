@@ -56,15 +56,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 
 /// Where it begins: what looks like a cursor is nothing else.
 async fn place(context: &Context, lake: &Lake, at: &Ref, since: &str) -> Result<Cursor> {
-    if since.starts_with("strandline-cursor-") {
-        return since.parse().map_err(|error| Failure::from(error).of_arguments());
-    }
-    let after = context.version_of(lake, at, since).await?;
-    let (of, watched) = (after.branch().as_str(), at.branch().as_str());
+    let cursor: Cursor = if since.starts_with("strandline-cursor-") {
+        since.parse().map_err(|error| Failure::from(error).of_arguments())?
+    } else {
+        Cursor::at(&context.version_of(lake, at, since).await?)
+    };
+    let (of, watched) = (cursor.branch().as_str(), at.branch().as_str());
     if context.reference().is_some() && of != watched {
         return Err(Failure::usage(format!("{since} is of branch {of}, and --ref says {watched}")));
     }
-    Ok(Cursor::at(&after))
+    Ok(cursor)
 }
 
 /// The shortest pause between two looks: each is a request.

@@ -7,7 +7,7 @@ mod helper;
 mod names;
 mod word;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
 use rustyline::error::ReadlineError;
@@ -59,11 +59,7 @@ pub(crate) async fn run(context: &Context) -> Result<()> {
     }
     context.out.note("strand: \\? for help, \\q to leave");
     shell.refresh(&mut line).await;
-    let ended = shell.read(&mut line).await;
-    if let Some(path) = &history {
-        let _ = line.save_history(path);
-    }
-    ended?;
+    shell.read(&mut line, history.as_deref()).await?;
     shell.queries.finish().await
 }
 
@@ -86,13 +82,17 @@ fn broken(error: &ReadlineError) -> Failure {
 }
 
 impl Shell<'_> {
-    async fn read(&mut self, line: &mut Line) -> Result<()> {
+    async fn read(&mut self, line: &mut Line, history: Option<&Path>) -> Result<()> {
         loop {
             let prompt = format!("{}> ", self.queries.place().await);
             match line.readline(&prompt) {
                 Ok(text) if text.trim().is_empty() => {}
                 Ok(text) => {
                     let _ = line.add_history_entry(text.trim());
+                    // At once: another shell has a history of its own, and this one may not come to its end.
+                    if let Some(path) = history {
+                        let _ = line.append_history(path);
+                    }
                     match Word::of(&text) {
                         Some(Ok(Word::Quit)) => return Ok(()),
                         Some(Ok(Word::Timing)) => self.timing = !self.timing,

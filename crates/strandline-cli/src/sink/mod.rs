@@ -3,7 +3,7 @@
 //! Invariant: a file stands under its name once it is whole, and not before; what is left of one that failed is removed.
 //! What does not belong here: which rows they are (`commands/export`).
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,12 +38,10 @@ enum Writer {
 
 /// Where the bytes come to stand.
 enum Target {
-    Stdout,
+    /// Standard output, or what is no file: a pipe, a device. It has what was written as it comes.
+    AsItComes,
     /// A file, and what it is called until it is whole.
-    File {
-        path: PathBuf,
-        part: Part,
-    },
+    File { path: PathBuf, part: Part },
 }
 
 /// A file that is removed unless it is kept.
@@ -56,7 +54,7 @@ impl Drop for Part {
 }
 
 impl Sink {
-    /// Begins to write; `-` is standard output. A file that is there stays as it is unless it may be replaced.
+    /// Begins to write; `-` is standard output. A file that is there stays as it is unless it may be replaced; pipes and devices are written to.
     pub(crate) fn open(
         name: &str,
         kind: Kind,
@@ -64,13 +62,25 @@ impl Sink {
         replace: bool,
         progress: &Progress,
     ) -> Result<Self> {
+        let as_it_comes = |bytes: Bytes| {
+            let rows = Writer::open(bytes, kind, schema, false)?;
+            Ok(Self { rows, target: Target::AsItComes })
+        };
         if name == "-" {
-            let bytes = progress.writing(io::stdout());
-            let rows = Writer::open(Box::new(BufWriter::new(bytes)), kind, schema, false)?;
-            return Ok(Self { rows, target: Target::Stdout });
+            return as_it_comes(Box::new(BufWriter::new(progress.writing(io::stdout()))));
         }
-        let path = PathBuf::from(name);
-        if path.exists() && !replace {
+        // Of a link, what it leads to is meant.
+        let path = fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
+        let there = fs::metadata(&path).ok();
+        if there.as_ref().is_some_and(|there| there.is_dir()) {
+            return Err(Failure::io(name, &io::Error::from(io::ErrorKind::IsADirectory)));
+        }
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
+            let opened = OpenOptions::new().write(true).open(&path);
+            let opened = opened.map_err(|error| Failure::io(name, &error))?;
+            return as_it_comes(Box::new(BufWriter::new(progress.writing(opened))));
+        }
+        if there.is_some() && !replace {
             let failure = Failure::io(name, &io::Error::from(io::ErrorKind::AlreadyExists));
             return Err(failure.hint("--force replaces it"));
         }
@@ -95,7 +105,7 @@ impl Sink {
     pub(crate) fn finish(self) -> Result<()> {
         self.rows.finish()?;
         match self.target {
-            Target::Stdout => Ok(()),
+            Target::AsItComes => Ok(()),
             Target::File { path, part } => {
                 fs::rename(&part.0, &path).map_err(|error| Failure::io(path.display(), &error))
             }

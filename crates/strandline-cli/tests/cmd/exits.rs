@@ -167,9 +167,11 @@ fn differences_end_with_7_only_where_that_is_asked_for() {
     check(&compare(&["--exit-code"]), 0, "");
     ok(folder.path(), &["sql", "--ref", "dev", "CREATE TABLE t (id BIGINT)"]);
     check(&compare(&[]), 0, "");
-    for form in ["--stat", "--schema", "--rows"] {
-        check(&compare(&["--exit-code", form]), 7, "");
+    for (form, expected) in [("--stat", 7), ("--schema", 7), ("--rows", 0)] {
+        check(&compare(&["--exit-code", form]), expected, "");
     }
+    ok(folder.path(), &["sql", "--ref", "dev", "INSERT INTO t VALUES (1)"]);
+    check(&compare(&["--exit-code", "--rows"]), 7, "");
 }
 
 #[test]

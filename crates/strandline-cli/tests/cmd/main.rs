@@ -15,6 +15,8 @@ mod forms;
 #[cfg(unix)]
 mod interrupts;
 #[cfg(test)]
+mod meant;
+#[cfg(test)]
 mod paging;
 #[cfg(test)]
 mod pipes;

@@ -26,6 +26,44 @@ fn a_pipe_that_nobody_reads_ends_the_command_quietly() {
 }
 
 #[test]
+fn what_follows_an_answer_that_nobody_reads_is_carried_out() {
+    let folder = lake();
+    ok(folder.path(), &["sql", "CREATE TABLE w (a BIGINT)"]);
+    let unread = |args: &[&str]| {
+        let mut child =
+            strand(folder.path()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        code(&child.wait_with_output().unwrap())
+    };
+    let many = "SELECT value FROM generate_series(1, 100000)";
+    assert_eq!(unread(&["sql", &format!("BEGIN; INSERT INTO w VALUES (1); {many}; COMMIT")]), 0);
+    assert_eq!(unread(&["sql", &format!("{many}; INSERT INTO w VALUES (2)")]), 0);
+    assert_eq!(ok(folder.path(), &["sql", "SELECT sum(a) AS n FROM w", "-o", "csv"]), "n\n3\n");
+    assert_eq!(unread(&["sql", &format!("BEGIN; INSERT INTO w VALUES (3); {many}")]), 1, "it is left open");
+    ok(folder.path(), &["sql", &format!("INSERT INTO w {many}")]);
+    assert_eq!(unread(&["diff", "main~1..main", "--rows", "--exit-code"]), 7);
+}
+
+#[test]
+#[cfg(unix)]
+fn pipes_and_links_are_exported_to() {
+    let folder = lake();
+    ok(folder.path(), &["sql", "CREATE TABLE t AS SELECT 1 AS a"]);
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (reading, of) = (std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap()), folder.path());
+    ok(of, &["export", "t", "pipe", "--format", "csv"]);
+    assert_eq!(reading.join().unwrap(), "a\n1\n");
+    std::fs::write(of.join("real.csv"), "old").unwrap();
+    std::os::unix::fs::symlink("real.csv", of.join("link.csv")).unwrap();
+    assert_eq!(code(&run(of, &["export", "t", "link.csv"])), 1);
+    ok(of, &["export", "t", "link.csv", "--force"]);
+    assert!(of.join("link.csv").is_symlink());
+    assert_eq!(std::fs::read_to_string(of.join("real.csv")).unwrap(), "a\n1\n");
+}
+
+#[test]
 fn what_is_exported_comes_back_the_same_through_every_format() {
     let folder = lake();
     let csv = "id,name,amount,day,at\n1,\"a, b\",1.5,2026-01-02,2026-01-02T03:04:05\n2,,-2.25,,\n";

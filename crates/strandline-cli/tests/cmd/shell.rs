@@ -71,6 +71,19 @@ fn tables_columns_refs_and_words_are_completed() {
 }
 
 #[test]
+fn lines_that_come_at_once_are_all_carried_out() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", "SELECT 40 + 2 AS answer;\rSELECT 6 * 7 + 1 AS next;\r"),
+            (r"42 \|.*43 \|.*main> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
 fn ctrl_c_ends_what_is_typed_or_runs_and_not_the_shell() {
     let folder = lake();
     let endless = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b;\r";

@@ -11,9 +11,19 @@ use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
-/// The generic dialect with `AS OF` and `AT (…)` behind tables.
+/// The dialect in which lakes are asked: DataFusion's generic one with `AS OF` and `AT (…)` behind tables. By its tokens it is known where a
+/// statement ends.
+///
+/// ```
+/// use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+/// use strandline_datafusion::LakeDialect;
+///
+/// let tokens = Tokenizer::new(&LakeDialect, "SELECT ';'; SELECT 2").tokenize()?;
+/// assert_eq!(tokens.iter().filter(|token| **token == Token::SemiColon).count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct LakeDialect;
+pub struct LakeDialect;
 
 /// What is as it is in the generic dialect.
 macro_rules! as_generic {

@@ -14,10 +14,10 @@ use strandline::{ErrorKind, Ref, Table};
 
 use crate::catalog::{At, LakeCatalog};
 use crate::error::external;
+use crate::inspect;
 use crate::sql::names::{Asked, Inspection};
 use crate::sql::{reference, view};
 use crate::table::{Extra, LakeTable};
-use crate::{heads, inspect};
 
 /// What a name within a namespace leads to, or none.
 ///
@@ -79,7 +79,7 @@ fn at_reference<'a>(
 /// Whether a text is a branch's name and nothing more: what it leads to follows that branch.
 fn names_branch(text: &str, found: &Ref) -> bool {
     text.parse().is_ok_and(|reference: Reference| {
-        reference.suffixes().is_empty() && heads::is_branch(&reference, found)
+        reference.suffixes().is_empty() && found.is_named_by(reference.base())
     })
 }
 

@@ -13,7 +13,7 @@
 
 mod apart;
 mod constant;
-mod dialect;
+pub(crate) mod dialect;
 mod exact;
 pub(crate) mod lookup;
 pub(crate) mod names;

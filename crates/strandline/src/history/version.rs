@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use strandline_format::{EntryType, Namespace, RefName, Seq, TableName, View};
+use strandline_format::{Base, EntryType, Namespace, RefName, Seq, TableName, View};
 
 use crate::error::{Error, Result};
 use crate::history::{Commit, Keeper, Line, Log, Names, resolve};
@@ -92,6 +92,29 @@ impl Ref {
     #[must_use]
     pub fn is_head(&self) -> bool {
         self.head().is_some()
+    }
+
+    /// Whether a reference which begins so, and for whose beginning this was found, names the branch at whose head this is: what is found for the head's
+    /// hash, version or time is that version, whatever the branch comes to.
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// use strandline::format::Reference;
+    ///
+    /// let (branch, version): (Reference, Reference) = ("main".parse()?, "v1".parse()?);
+    /// assert!(lake.at("main").await?.is_named_by(branch.base()));
+    /// assert!(lake.at("v1").await?.is_head() && !lake.at("v1").await?.is_named_by(version.base()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_named_by(&self, base: &Base) -> bool {
+        let named = match base {
+            Base::Branch(branch) => branch.as_str() == self.branch().as_str(),
+            Base::Word(word) => word.as_str() == self.branch().as_str(),
+            Base::Tag(_) | Base::Version(_) | Base::Time(_) | Base::Commit(_) => false,
+        };
+        named && self.tag().is_none() && self.is_head()
     }
 
     /// The version before this one, through the same branch; `None` of the first. As many requests as the history has

@@ -23,7 +23,7 @@ use crate::lake::open::Place;
 use crate::lake::settle_probed;
 use crate::lake::{DEFAULT_BRANCH, KNOWN_FEATURES, Lake};
 use crate::runtime::{Deadline, Runtime};
-use crate::storage::{Change, Loaded, Recognise, Settled, Storage, StorageOptions, StoreOptions};
+use crate::storage::{Change, Loaded, Recognise, RefKind, Settled, Storage, StorageOptions, StoreOptions};
 
 /// How long an outcome is looked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -120,7 +120,9 @@ async fn begin(storage: &Storage) -> Result<Lake> {
 
 /// Says so if there is a lake, be it one whose `main` was deleted, or if what is there contradicts itself [INIT-3].
 async fn refuse_existing(storage: &Storage, main: &RefName) -> Result<()> {
-    let Some(loaded) = storage.refs().load(&ObjectPath::branch(main)).await? else { return Ok(()) };
+    let Some(loaded) = storage.refs().load(&ObjectPath::branch(main)).await? else {
+        return refuse_what_is_left(storage, main).await;
+    };
     let pointer =
         Pointer::parse(&loaded.bytes).map_err(|error| Error::from(error).at(ObjectPath::branch(main)))?;
     let file = storage.refs().load(&ObjectPath::lake()).await?;
@@ -131,6 +133,32 @@ async fn refuse_existing(storage: &Storage, main: &RefName) -> Result<()> {
     let named = named.map_or_else(|| "is missing".to_owned(), |id| format!("names lake {id}"));
     let text = format!("branch \"main\" is of lake {}, but {LAKE} {named}", pointer.lake());
     Err(Error::new(ErrorKind::Corrupt, text))
+}
+
+/// Says so if there are branches or tags without a `main`, which was there before any of them: it is lost, and another one would be of another lake,
+/// or hide its history. Who may not list can make a lake all the same.
+async fn refuse_what_is_left(storage: &Storage, main: &RefName) -> Result<()> {
+    for kind in [RefKind::Branch, RefKind::Tag] {
+        let names = match storage.refs().list(kind).await {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Somebody makes the lake at this moment.
+        if kind == RefKind::Branch && names.contains(main) {
+            return Ok(());
+        }
+        if let Some(name) = names.first() {
+            let what = if kind == RefKind::Branch { "branch" } else { "tag" };
+            let text = format!(
+                "{} is lost: there is a {what} {:?}, and no lake has any before that; restore it from a copy",
+                ObjectPath::branch(main),
+                name.as_str()
+            );
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+    }
+    Ok(())
 }
 
 fn already_there() -> Error {

@@ -58,6 +58,27 @@ fn a_lake_in_a_folder_is_found_again() {
 }
 
 #[test]
+fn no_lake_is_made_where_another_one_has_lost_its_main() {
+    paused(async {
+        for (kind, keeps_file) in [("branch", true), ("branch", false), ("tag", true), ("tag", false)] {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let lake = Lake::create_in(storage_over(store.clone())).await.unwrap();
+            match kind {
+                "branch" => drop(lake.create_branch("dev").await.unwrap()),
+                _ => drop(lake.create_tag("v1").await.unwrap()),
+            }
+            store.delete(&"refs/branches/main.json".into()).await.unwrap();
+            if !keeps_file {
+                store.delete(&"lake.json".into()).await.unwrap();
+            }
+            let error = Lake::create_in(storage_over(store)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(error.message().contains(kind), "{error}");
+        }
+    });
+}
+
+#[test]
 fn of_many_who_make_a_lake_one_does() {
     paused(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());

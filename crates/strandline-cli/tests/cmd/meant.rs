@@ -1,0 +1,94 @@
+//! What is named is what is meant: versions that happen to be heads, names in other letters, both sides of a comparison.
+
+use crate::command::{code, errors, lake, ok, run};
+
+/// A lake with a table of one row in version 1.
+fn one_row() -> tempfile::TempDir {
+    let folder = lake();
+    std::fs::write(folder.path().join("t.csv"), "id\n1\n").unwrap();
+    ok(folder.path(), &["import", "t", "t.csv"]);
+    folder
+}
+
+#[test]
+fn a_version_that_a_branch_is_at_is_read_and_never_written_to() {
+    let folder = one_row();
+    let hash = ok(folder.path(), &["log", "-n", "1", "-o", "json"]);
+    let hash = hash.split("\"commit\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    for reference in ["v1", "main@{1}", "main@{2099-01-01}", hash.as_str()] {
+        for args in [
+            vec!["import", "t", "t.csv", "--ref", reference],
+            vec!["sql", "INSERT INTO t VALUES (2)", "--ref", reference],
+            vec!["compact", "t", "--ref", reference],
+        ] {
+            let output = run(folder.path(), &args);
+            assert_eq!(code(&output), 2, "{args:?}: {}", errors(&output));
+        }
+        assert!(ok(folder.path(), &["sql", "SELECT count(*) AS n FROM t", "--ref", reference]).contains('1'));
+    }
+    ok(folder.path(), &["import", "t", "t.csv", "--ref", "branch:main"]);
+    ok(folder.path(), &["sql", "INSERT INTO t VALUES (2)", "--ref", "main"]);
+    assert_eq!(ok(folder.path(), &["sql", "SELECT count(*) AS n FROM t", "-o", "csv"]), "n\n3\n");
+}
+
+#[test]
+fn names_are_one_in_all_letters() {
+    let folder = lake();
+    std::fs::write(folder.path().join("t.csv"), "ä\n1\n").unwrap();
+    ok(folder.path(), &["import", "été", "t.csv", "--key", "Ä"]);
+    std::fs::write(folder.path().join("t.csv"), "ä\n2\n").unwrap();
+    let told = ok(folder.path(), &["import", "ÉTÉ", "t.csv", "-o", "json"]);
+    assert!(told.contains("\"rows_added\":1"), "{told}");
+    let output = run(folder.path(), &["diff", "main~1..main", "ÉTÉ", "--exit-code"]);
+    assert_eq!(code(&output), 7, "{}", errors(&output));
+    let output = run(folder.path(), &["compact", "etee"]);
+    assert_eq!(code(&output), 4);
+    assert!(errors(&output).contains("`strand ls`"), "{}", errors(&output));
+}
+
+#[test]
+fn a_comparison_ends_as_what_was_asked_for_differs() {
+    let folder = one_row();
+    ok(folder.path(), &["sql", "ALTER TABLE t RENAME TO u"]);
+    ok(folder.path(), &["sql", "COMMENT ON TABLE u IS 'said'"]);
+    ok(folder.path(), &["sql", "CREATE VIEW w AS SELECT 1 AS one"]);
+    let check = |args: &[&str], expected: i32, part: &str| {
+        let output = run(folder.path(), &[&["diff"], args, &["--exit-code"]].concat());
+        assert_eq!(code(&output), expected, "{args:?}: {}", errors(&output));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(part), "{args:?}");
+    };
+    check(&["v1..v2", "t"], 7, "renamed");
+    check(&["v1..v2", "u", "--schema"], 7, "renamed, it was t");
+    check(&["v1..v2", "--rows"], 0, "");
+    check(&["v2..v3", "--rows"], 0, "");
+    check(&["v2..v3", "--schema"], 7, "comment changed");
+    check(&["v3..v4", "--schema"], 7, "view created");
+    check(&["v0..v1", "--rows"], 7, "insert");
+}
+
+#[test]
+fn a_place_of_one_branch_is_none_of_another_one() {
+    let folder = one_row();
+    ok(folder.path(), &["branch", "create", "dev"]);
+    let seen = ok(folder.path(), &["watch", "-n", "1", "--since", "0", "-o", "json"]);
+    let cursor = seen.split("\"cursor\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let output = run(folder.path(), &["watch", "-n", "1", "--since", cursor, "--ref", "dev"]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("is of branch main"), "{}", errors(&output));
+    for args in [["branch", "list"], ["tag", "list"]] {
+        assert_eq!(code(&run(folder.path(), &[&args[..], &["--ref", "dev"]].concat())), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn values_at_odds_are_told_apart_also_where_they_are_no_numbers() {
+    let folder = lake();
+    ok(folder.path(), &["sql", "CREATE TABLE t (id BIGINT, d DOUBLE); INSERT INTO t VALUES (1, 2.5)"]);
+    ok(folder.path(), &["branch", "create", "dev"]);
+    ok(folder.path(), &["sql", "UPDATE t SET d = 'inf'"]);
+    ok(folder.path(), &["sql", "UPDATE t SET d = 'NaN'", "--ref", "dev"]);
+    let output = run(folder.path(), &["merge", "dev"]);
+    assert_eq!(code(&output), 3);
+    let said = errors(&output);
+    assert!(said.contains("ours: d \"inf\", theirs: d \"NaN\""), "{said}");
+}

@@ -5,7 +5,6 @@
 
 mod apart;
 mod args;
-mod cells;
 mod commands;
 mod config;
 mod contested;

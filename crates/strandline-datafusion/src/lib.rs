@@ -29,6 +29,7 @@ mod scan;
 mod session;
 mod sql;
 pub mod table;
+pub mod text;
 mod write;
 
 pub use catalog::{At, LakeCatalog};

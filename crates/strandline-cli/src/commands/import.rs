@@ -214,8 +214,11 @@ fn into_table(table: &Table, args: &Args) -> Result<Reading> {
     check_given(&args.types, table.schema())?;
     let required = table.schema().fields().iter().filter(|field| field.required);
     let required = Required::of(required.map(|field| field.name.as_str()));
+    let defaults = table.schema().fields().iter().filter(|field| field.default.is_some());
+    let defaults = defaults.map(|field| field.name.as_str().to_owned()).collect();
     let (delimiter, no_header) = (args.delimiter, args.no_header);
-    Ok(Reading { table: Some(table.arrow_schema()), required, overrides: Vec::new(), delimiter, no_header })
+    let table = Some(table.arrow_schema());
+    Ok(Reading { table, required, defaults, overrides: Vec::new(), delimiter, no_header })
 }
 
 /// The same for one that is made.
@@ -223,7 +226,8 @@ fn into_another(args: &Args) -> Reading {
     let key = Columns::names(&args.key);
     let required = Required::of(key.iter().map(String::as_str));
     let (delimiter, no_header) = (args.delimiter, args.no_header);
-    Reading { table: None, required, overrides: args.types.clone(), delimiter, no_header }
+    let (defaults, overrides) = (Vec::new(), args.types.clone());
+    Reading { table: None, required, defaults, overrides, delimiter, no_header }
 }
 
 /// The table, if it is there.

@@ -1,12 +1,13 @@
-//! Comma-separated values, quoted as RFC 4180 says. Nothing is nothing; a text of no characters is quoted.
+//! Comma-separated values. Nothing is nothing; a text of no characters is quoted.
 
 use std::io::Write;
 
 use strandline::arrow::array::RecordBatch;
 use strandline::arrow::datatypes::Schema;
 
+use strandline_datafusion::text::Sheet;
+
 use super::sheet::{Column, columns_of};
-use crate::cells::Cells;
 use crate::failure::Result;
 
 /// Rows that are being printed.
@@ -14,11 +15,13 @@ pub(crate) struct Delimited {
     out: Box<dyn Write + Send>,
     columns: Vec<Column>,
     begun: bool,
+    /// What is written at a time.
+    lines: Vec<u8>,
 }
 
 impl Delimited {
     pub(super) fn new(out: impl Write + Send + 'static, columns: Vec<Column>) -> Self {
-        Self { out: Box::new(out), columns, begun: false }
+        Self { out: Box::new(out), columns, begun: false, lines: Vec::new() }
     }
 
     /// For batches of this schema.
@@ -27,13 +30,16 @@ impl Delimited {
     }
 
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let cells = Cells::of(batch)?;
-        (0..batch.num_rows()).try_for_each(|row| self.row(cells.row(row).into_iter()))
+        self.begin()?;
+        self.lines.clear();
+        Sheet::default().rows(batch, &mut self.lines)?;
+        Ok(self.out.write_all(&self.lines)?)
     }
 
     pub(super) fn row(&mut self, cells: impl Iterator<Item = Option<String>>) -> Result<()> {
         self.begin()?;
-        self.line(cells)
+        let cells: Vec<_> = cells.collect();
+        self.line(cells.iter().map(Option::as_deref))
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -41,18 +47,14 @@ impl Delimited {
             return Ok(());
         }
         self.begun = true;
-        let names: Vec<_> = self.columns.iter().map(|column| Some(column.name.clone())).collect();
-        self.line(names.into_iter())
+        let columns = self.columns.clone();
+        self.line(columns.iter().map(|column| Some(column.name.as_str())))
     }
 
-    fn line(&mut self, cells: impl Iterator<Item = Option<String>>) -> Result<()> {
-        for (at, cell) in cells.enumerate() {
-            if at > 0 {
-                self.out.write_all(b",")?;
-            }
-            self.out.write_all(cell.map(quoted).unwrap_or_default().as_bytes())?;
-        }
-        Ok(self.out.write_all(b"\n")?)
+    fn line<'c>(&mut self, cells: impl Iterator<Item = Option<&'c str>>) -> Result<()> {
+        self.lines.clear();
+        Sheet::default().record(cells, &mut self.lines);
+        Ok(self.out.write_all(&self.lines)?)
     }
 
     pub(crate) fn finish(mut self) -> Result<()> {
@@ -60,29 +62,5 @@ impl Delimited {
             self.begin()?;
         }
         Ok(self.out.flush()?)
-    }
-}
-
-/// A text as one field.
-fn quoted(text: String) -> String {
-    if !text.is_empty() && !text.contains([',', '"', '\n', '\r']) {
-        return text;
-    }
-    format!("\"{}\"", text.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_would_be_misread_is_quoted() {
-        let check = |text: &str, expected| assert_eq!(quoted(text.to_owned()), expected);
-        check("plain", "plain");
-        check("a b", "a b");
-        check("", "\"\"");
-        check("a,b", "\"a,b\"");
-        check("say \"no\"", "\"say \"\"no\"\"\"");
-        check("two\nlines", "\"two\nlines\"");
     }
 }

@@ -10,8 +10,8 @@ use strandline::arrow::datatypes::Schema;
 use strandline::arrow::json::writer::{LineDelimited, WriterBuilder};
 
 use super::{Record, Screen};
-use crate::cells::Texts;
 use crate::failure::{Failure, Result};
+use strandline_datafusion::text::cells::Texts;
 
 /// Objects that are being printed.
 pub(crate) struct Json {

@@ -7,8 +7,8 @@ use strandline::arrow::array::RecordBatch;
 
 use super::screen::Screen;
 use super::table::harmless;
-use crate::cells::Cells;
 use crate::failure::{Failure, Result};
+use strandline_datafusion::text::cells::Cells;
 
 /// Prints rows of a name and a text: the name, then the lines of the text below it.
 pub(super) async fn print<E: Into<Failure>>(

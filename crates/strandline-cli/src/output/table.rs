@@ -9,8 +9,8 @@ use strandline::arrow::array::RecordBatch;
 
 use super::Screen;
 use super::sheet::Column;
-use crate::cells::Cells;
 use crate::failure::Result;
+use strandline_datafusion::text::cells::Cells;
 
 /// How many rows are laid out at a time.
 const PAGE: usize = 1000;

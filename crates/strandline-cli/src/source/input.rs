@@ -7,7 +7,9 @@ use std::io::{self, Read, Seek};
 
 use strandline::Environment;
 
+use super::waiting::Waiting;
 use crate::failure::{Failure, Result};
+use crate::interrupt;
 
 /// Where spooled input goes, if the environment says nothing.
 const FOLDER: &str = "/tmp";
@@ -60,20 +62,21 @@ impl Input {
     /// All bytes once, from the beginning.
     pub(super) fn read(self) -> Result<Box<dyn Read + Send>> {
         Ok(match self.bytes {
-            Bytes::Stdin => Box::new(io::stdin()),
-            Bytes::File(mut file) => {
+            Bytes::Stdin => Box::new(waiting(io::stdin())),
+            Bytes::File(mut file) if is_kept(&file) => {
                 rewind(&mut file)?;
                 Box::new(file)
             }
+            Bytes::File(pipe) => Box::new(waiting(pipe)),
         })
     }
 
     /// The same as a file, which can be read from its end and more than once.
     pub(super) fn file(self) -> Result<File> {
         let mut file = match self.bytes {
-            Bytes::File(file) if file.metadata().is_ok_and(|metadata| metadata.is_file()) => file,
-            Bytes::File(pipe) => spool(pipe, &self.folder)?,
-            Bytes::Stdin => spool(io::stdin(), &self.folder)?,
+            Bytes::File(file) if is_kept(&file) => file,
+            Bytes::File(pipe) => spool(waiting(pipe), &self.folder)?,
+            Bytes::Stdin => spool(waiting(io::stdin()), &self.folder)?,
         };
         rewind(&mut file)?;
         Ok(file)
@@ -98,24 +101,13 @@ impl Input {
     }
 }
 
-/// What is left of a text behind its mark.
-pub(super) type Text<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+/// Whether a file can be read more than once, and not only as it comes.
+fn is_kept(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
 
-/// A reader of text without the mark that some programs put before it. What is in UTF-16 or 32 is refused.
-pub(super) fn text<R: Read>(mut reader: R) -> Result<Text<R>> {
-    const MARK: &[u8] = b"\xEF\xBB\xBF";
-    let mut begins = Vec::new();
-    reader.by_ref().take(4).read_to_end(&mut begins).map_err(|error| broken(&error))?;
-    let is_wide = begins.starts_with(b"\xFF\xFE") || begins.starts_with(b"\xFE\xFF") || begins.contains(&0);
-    if is_wide {
-        let failure = Failure::input("it is not text in UTF-8, but in UTF-16 or 32");
-        return Err(failure
-            .hint("nothing was committed; `iconv -t UTF-8` writes it anew, after -f with what it is in"));
-    }
-    if begins.starts_with(MARK) {
-        begins.drain(..MARK.len());
-    }
-    Ok(io::Cursor::new(begins).chain(reader))
+fn waiting(reader: impl Read + Send + 'static) -> Waiting {
+    Waiting::on(reader, interrupt::was_pressed)
 }
 
 fn broken(error: &io::Error) -> Failure {
@@ -123,12 +115,7 @@ fn broken(error: &io::Error) -> Failure {
 }
 
 fn rewind(file: &mut File) -> Result<()> {
-    match file.rewind() {
-        Ok(()) => Ok(()),
-        // A pipe with a name is where it is.
-        Err(error) if error.kind() == io::ErrorKind::NotSeekable => Ok(()),
-        Err(error) => Err(broken(&error)),
-    }
+    file.rewind().map_err(|error| broken(&error))
 }
 
 fn spool(mut from: impl Read, folder: &str) -> Result<File> {
@@ -136,30 +123,4 @@ fn spool(mut from: impl Read, folder: &str) -> Result<File> {
     let mut file = tempfile::tempfile_in(folder).map_err(|error| failed(&error))?;
     io::copy(&mut from, &mut file).map_err(|error| failed(&error))?;
     Ok(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_before_the_text_is_no_part_of_it() {
-        for (bytes, expected) in [
-            (&b"\xEF\xBB\xBFid\n1\n"[..], Some("id\n1\n")),
-            (b"id\n1\n", Some("id\n1\n")),
-            (b"\xEF\xBB\xBF", Some("")),
-            (b"i", Some("i")),
-            (b"", Some("")),
-            (b"\xFF\xFEi\0d\0", None),
-            (b"\xFE\xFF\0i\0d", None),
-            (b"i\0d\0", None),
-        ] {
-            let found = text(bytes).ok().map(|mut reader| {
-                let mut text = String::new();
-                reader.read_to_string(&mut text).unwrap();
-                text
-            });
-            assert_eq!(found.as_deref(), expected, "{bytes:?}");
-        }
-    }
 }

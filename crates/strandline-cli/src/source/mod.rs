@@ -2,20 +2,17 @@
 //!
 //! Invariants: types are inferred from all of an input, never from its beginning, unless a table says what they are; what
 //! does not fit is an error with the line where it stands; nothing is held in memory but some batches (standard input that
-//! must be read twice goes through a file). What does not belong here: what becomes of the rows (`commands/import`).
+//! must be read twice goes through a file). What does not belong here: what a text is as a value (`strandline_datafusion::text`), and what
+//! becomes of the rows (`commands/import`).
 
 mod csv;
-mod empties;
-mod exact;
-mod infer;
 mod input;
 mod ipc;
-mod leaf;
-mod lines;
 mod ndjson;
 mod parquet;
-mod required;
+mod text;
 mod types;
+mod waiting;
 
 use std::path::Path;
 
@@ -27,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 pub(crate) use input::Input;
-pub(crate) use required::Required;
+pub(crate) use strandline_datafusion::text::Required;
 pub(crate) use types::{Override, check_given};
 
 use crate::failure::{Failure, Result};
@@ -73,6 +70,8 @@ pub(crate) struct Reading {
     pub(crate) table: Option<SchemaRef>,
     /// Columns in which a value must stand.
     pub(crate) required: Required,
+    /// Columns of the table that have a default.
+    pub(crate) defaults: Vec<String>,
     /// Columns whose types are not inferred.
     pub(crate) overrides: Vec<Override>,
     /// What stands between the values of CSV, if it is no comma.

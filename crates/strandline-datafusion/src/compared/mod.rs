@@ -113,7 +113,7 @@ fn uuid_text() -> ScalarUDF {
 }
 
 /// A UUID as five groups of hexadecimal digits.
-fn written(uuid: &[u8]) -> String {
+pub(crate) fn written(uuid: &[u8]) -> String {
     let digits = |bytes: std::ops::Range<usize>| -> String {
         uuid.get(bytes).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
     };
@@ -455,7 +455,7 @@ fn read_uuids(others: &mut [&mut Expr]) -> Result<bool> {
 }
 
 /// Whether a column has UUIDs.
-fn is_uuid(field: &Field) -> bool {
+pub(crate) fn is_uuid(field: &Field) -> bool {
     *field.data_type() == DataType::FixedSizeBinary(BYTES)
         && field.extension_type_name() == Some("arrow.uuid")
 }

@@ -1,21 +1,20 @@
-//! `COPY t FROM 'files'`: an INSERT of what DataFusion's own readers find in files.
+//! `COPY t FROM 'files'`: an INSERT of what is found in files.
 //!
-//! Files are Parquet, Arrow, CSV or JSON by lines, one or all of a folder or pattern. What a reader has to guess is taken from the table: a
-//! column of a CSV or JSON file has the type of the column that it goes into. Columns are found by their names, or by their place where a
+//! Files are Parquet, Arrow, CSV or JSON by lines, one or all of a folder or pattern. Those that say their types are read by DataFusion, and text
+//! by our own reader, which takes the types from the table. Columns are found by their names, or by their place where a
 //! CSV file has none, or where the statement lists them. Invariant: a column of a file that the table does not have is an error, never
-//! passed over. What does not belong here: `COPY … TO`, which DataFusion plans by itself.
+//! passed over. What does not belong here: `COPY … TO`, and how text is read (`text_files`).
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::common::TableReference;
 use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::provider_as_source;
@@ -27,8 +26,10 @@ use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{CopyOption, CopySource, CopyTarget, Statement};
 use strandline::ErrorKind;
 
+use super::text_files::{Form, Reading, TextFiles};
 use crate::error::refused;
 use crate::sql::folded;
+use crate::text::Csv;
 
 /// The name of the files in messages and plans.
 const FILES: &str = "files";
@@ -67,6 +68,12 @@ struct Files {
     csv: Csv,
 }
 
+/// Who reads them.
+enum Source {
+    Typed(Arc<dyn FileFormat>),
+    Text(Form),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Parquet,
@@ -75,18 +82,11 @@ enum Kind {
     Json,
 }
 
-struct Csv {
-    header: bool,
-    delimiter: u8,
-    quote: u8,
-    escape: Option<u8>,
-}
-
 impl Files {
     fn new(url: &str, options: &[CopyOption]) -> Result<Self> {
         let (compression, bare) = compression(url);
         let mut kind = kind(bare.rsplit('.').next().unwrap_or_default());
-        let mut csv = Csv { header: true, delimiter: b',', quote: b'"', escape: None };
+        let mut csv = Csv::default();
         for option in options {
             match option {
                 CopyOption::Format(format) => kind = Some(named_kind(&format.value)?),
@@ -94,9 +94,10 @@ impl Files {
                 CopyOption::Delimiter(delimiter) => csv.delimiter = byte(*delimiter)?,
                 CopyOption::Quote(quote) => csv.quote = byte(*quote)?,
                 CopyOption::Escape(escape) => csv.escape = Some(byte(*escape)?),
+                CopyOption::Null(null) => csv.null.clone_from(null),
                 other => {
                     let message = format!(
-                        "COPY FROM has no option {other}: it has FORMAT, HEADER, DELIMITER, QUOTE and ESCAPE, and an empty field is null"
+                        "COPY FROM has no option {other}: it has FORMAT, HEADER, DELIMITER, QUOTE, ESCAPE and NULL"
                     );
                     return Err(refused(ErrorKind::Unsupported, message));
                 }
@@ -114,21 +115,12 @@ impl Files {
         Ok(Self { url: url.to_owned(), kind, compression, csv })
     }
 
-    fn format(&self) -> Arc<dyn FileFormat> {
+    fn source(&self) -> Source {
         match self.kind {
-            Kind::Parquet => Arc::new(ParquetFormat::default()),
-            Kind::Arrow => Arc::new(ArrowFormat),
-            Kind::Json => Arc::new(JsonFormat::default().with_file_compression_type(self.compression)),
-            Kind::Csv => {
-                let format = CsvFormat::default()
-                    .with_has_header(self.csv.header)
-                    .with_delimiter(self.csv.delimiter)
-                    .with_quote(self.csv.quote)
-                    .with_escape(self.csv.escape)
-                    .with_newlines_in_values(true)
-                    .with_file_compression_type(self.compression);
-                Arc::new(format)
-            }
+            Kind::Parquet => Source::Typed(Arc::new(ParquetFormat::default())),
+            Kind::Arrow => Source::Typed(Arc::new(ArrowFormat)),
+            Kind::Csv => Source::Text(Form::Csv(self.csv.clone())),
+            Kind::Json => Source::Text(Form::Ndjson),
         }
     }
 
@@ -144,60 +136,51 @@ impl Files {
             return Err(refused(ErrorKind::NotFound, format!("there is no table {name}")));
         };
         let target = provider.schema();
-        let url = ListingTableUrl::parse(&self.url)?;
-        let options = ListingOptions::new(self.format()).with_file_extension("");
-        let found = options.infer_schema(state, &url).await?;
-        if found.fields().is_empty() {
-            let message = format!("{:?}: no files, or none with columns", self.url);
-            return Err(refused(ErrorKind::NotFound, message));
+        for name in listed {
+            place(&target, name)?;
         }
-        let columns = self.columns(&found, &target, listed)?;
-        let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(Arc::new(
-            Schema::new(columns.iter().map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()),
-        ));
-        let files = provider_as_source(Arc::new(ListingTable::try_new(config)?));
+        let url = ListingTableUrl::parse(&self.url)?;
+        let (files, columns): (Arc<dyn TableProvider>, _) = match self.source() {
+            Source::Text(form) => {
+                let reading = Reading::new(form, self.compression, provider.as_ref(), listed)?;
+                let files = TextFiles::found(reading, url, state).await?;
+                let columns = files.schema().fields().iter().cloned().zip(0..).collect();
+                (Arc::new(files), columns)
+            }
+            Source::Typed(format) => {
+                let options = ListingOptions::new(format).with_file_extension("");
+                let found = options.infer_schema(state, &url).await?;
+                let columns = self.columns(&found, &target, listed)?;
+                let fields: Vec<FieldRef> = columns.iter().map(|(field, _)| Arc::clone(field)).collect();
+                let config = ListingTableConfig::new(url).with_listing_options(options);
+                let config = config.with_schema(Arc::new(Schema::new(fields)));
+                (Arc::new(ListingTable::try_new(config)?), columns)
+            }
+        };
         let target_source = provider_as_source(Arc::clone(&provider));
-        let scan = LogicalPlanBuilder::scan(FILES, files, None)?;
+        let scan = LogicalPlanBuilder::scan(FILES, provider_as_source(files), None)?;
         let rows = rows(&scan, &target, &columns, |column| provider.get_column_default(column).cloned())?;
         let input = scan.project(rows)?.build()?;
         LogicalPlanBuilder::insert_into(input, name, target_source, InsertOp::Append)?.build()
     }
 
-    /// The columns of the files, each with the column of the table that it goes into.
+    /// The columns of files that say their types, each with the column of the table that it goes into.
     fn columns(&self, found: &Schema, target: &Schema, listed: &[String]) -> Result<Vec<(FieldRef, usize)>> {
-        for name in listed {
-            place(target, name)?;
+        if found.fields().is_empty() {
+            let message = format!("{:?}: no files, or none with columns", self.url);
+            return Err(refused(ErrorKind::NotFound, message));
         }
-        let by_place = self.kind == Kind::Csv && (!self.csv.header || !listed.is_empty());
-        let names: Vec<String> = match (by_place, listed) {
-            (true, []) => target.fields().iter().map(|field| field.name().clone()).collect(),
-            (true, listed) => listed.to_vec(),
-            (false, _) => found.fields().iter().map(|field| field.name().clone()).collect(),
-        };
-        if by_place && names.len() != found.fields().len() {
-            let message = format!(
-                "{:?} has {} columns, and {} are to be filled",
-                self.url,
-                found.fields().len(),
-                names.len()
-            );
-            return Err(refused(ErrorKind::InvalidInput, message));
-        }
-        let wanted =
-            |name: &String| by_place || listed.is_empty() || listed.iter().any(|one| same(one, name));
-        if let Some(missing) = listed.iter().find(|one| !names.iter().any(|name| same(one, name))) {
+        let has = |name: &&String| !found.fields().iter().any(|field| same(name, field.name()));
+        if let Some(missing) = listed.iter().find(has) {
             let message = format!("{:?} has no column {missing:?}", self.url);
             return Err(refused(ErrorKind::InvalidInput, message));
         }
-        let columns =
-            names.iter().zip(found.fields()).filter(|(name, _)| self.kind == Kind::Csv || wanted(name));
-        let columns = columns.map(|(name, field)| {
-            let at = place(target, name).map_err(|error| error.context(format!("file {:?}", self.url)))?;
-            let ty = match self.kind {
-                Kind::Parquet | Kind::Arrow => field.data_type().clone(),
-                Kind::Csv | Kind::Json => target.field(at).data_type().clone(),
-            };
-            Ok((Arc::new(Field::new(field.name(), ty, true)), at))
+        let wanted =
+            |field: &&FieldRef| listed.is_empty() || listed.iter().any(|one| same(one, field.name()));
+        let columns = found.fields().iter().filter(wanted).map(|field| {
+            let at =
+                place(target, field.name()).map_err(|error| error.context(format!("file {:?}", self.url)))?;
+            Ok((Arc::new(Field::new(field.name(), field.data_type().clone(), true)), at))
         });
         columns.collect()
     }

@@ -17,6 +17,7 @@
 mod assign;
 mod changes;
 mod copy;
+mod csv_sink;
 mod fit;
 mod forms;
 mod given;
@@ -30,10 +31,12 @@ mod sink;
 mod source;
 mod spill;
 mod target;
+mod text_files;
 mod values;
 
 pub(crate) use assign::refusal;
 pub(crate) use copy::copy_from;
+pub(crate) use csv_sink::as_read;
 pub(crate) use forms::rewrite;
 pub(crate) use prepare::{aliased_delete, as_delete, mark_stars, prepare};
 pub(crate) use rule::WriteRule;

@@ -10,12 +10,14 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::words::{Parsed, is_word, refuse};
 
+const ESCAPE: &str = "format.escape";
+
 /// What the options are called there.
 const OPTIONS: [(&str, &str); 6] = [
     ("HEADER", "format.has_header"),
     ("DELIMITER", "format.delimiter"),
     ("QUOTE", "format.quote"),
-    ("ESCAPE", "format.escape"),
+    ("ESCAPE", ESCAPE),
     ("NULL", "format.null_value"),
     ("COMPRESSION", "format.compression"),
 ];
@@ -87,6 +89,12 @@ fn written(listed: &Said<'_>) -> Parsed<Vec<Token>> {
                 options.extend(separator);
                 options.push(Token::SingleQuotedString((*key).to_owned()));
                 options.push(Token::SingleQuotedString(value));
+                if *key == ESCAPE {
+                    // It is what stands before a quote, and not another quote.
+                    options.push(Token::Comma);
+                    options.push(Token::SingleQuotedString("format.double_quote".to_owned()));
+                    options.push(Token::SingleQuotedString("false".to_owned()));
+                }
             }
             _ => {
                 let known: Vec<&str> = OPTIONS.iter().map(|(known, _)| *known).collect();

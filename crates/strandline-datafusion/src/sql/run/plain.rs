@@ -6,12 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::{MemTable, ViewTable, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::logical_plan::DmlStatement;
+use datafusion::physical_plan::collect;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{
@@ -78,7 +81,7 @@ impl Run<'_> {
                 self.check_within(dml)?;
                 self.at_once(frame).await
             }
-            LogicalPlan::Copy(_) => self.at_once(frame).await,
+            LogicalPlan::Copy(_) => self.copied_out(frame).await,
             _ => Ok(frame),
         }
     }
@@ -130,7 +133,17 @@ impl Run<'_> {
     /// Carries a plan out and answers with what it gave.
     async fn at_once(&self, frame: DataFrame) -> Result<DataFrame> {
         let schema = Arc::clone(frame.schema().inner());
-        let batches = frame.collect().await?;
+        self.answered(schema, frame.collect().await?)
+    }
+
+    /// The same of `COPY … TO`.
+    async fn copied_out(&self, frame: DataFrame) -> Result<DataFrame> {
+        let (context, schema) = (Arc::new(frame.task_ctx()), Arc::clone(frame.schema().inner()));
+        let plan = write::as_read(frame.create_physical_plan().await?);
+        self.answered(schema, collect(plan, context).await?)
+    }
+
+    fn answered(&self, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<DataFrame> {
         let schema = batches.first().map_or(schema, |batch| batch.schema());
         self.ctx.read_table(Arc::new(MemTable::try_new(schema, vec![batches])?))
     }

@@ -1,8 +1,6 @@
 //! Statements that only a session of ours understands, or understands rightly.
 
-use std::path::Path;
-
-use strandline::{ErrorKind, Lake};
+use strandline::ErrorKind;
 use strandline_datafusion::Session;
 
 use super::assert_kind;
@@ -15,11 +13,11 @@ async fn fresh() -> Session {
     session
 }
 
-async fn shown(session: &Session) -> Vec<String> {
+pub(super) async fn shown(session: &Session) -> Vec<String> {
     rows(session.context(), "SELECT * FROM t ORDER BY id").await
 }
 
-async fn check_refused(session: &Session, sql: &str, kind: ErrorKind, says: &str) {
+pub(super) async fn check_refused(session: &Session, sql: &str, kind: ErrorKind, says: &str) {
     let before = shown(session).await;
     let error = session.sql(sql).await.expect_err(sql);
     assert_kind(&error, kind, says);
@@ -97,83 +95,4 @@ async fn replace_into_takes_the_place_of_rows_with_the_same_key() {
     session.sql("REPLACE INTO t VALUES (2, 200), (3, 300)").await.unwrap();
     assert_eq!(shown(&session).await, ["1 10", "2 200", "3 300"]);
     check_refused(&session, "REPLACE INTO t VALUES (5, 1), (5, 2)", ErrorKind::InvalidInput, "5").await;
-}
-
-/// A lake in a folder, with a folder for files beside it.
-async fn folders() -> (tempfile::TempDir, Session) {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = Lake::create(folder.path().join("lake").to_str().unwrap()).await.unwrap();
-    (folder, Session::new(&lake).unwrap())
-}
-
-fn in_folder(folder: &Path, name: &str) -> String {
-    folder.join(name).to_str().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn what_is_copied_out_can_be_copied_in() {
-    let (folder, session) = folders().await;
-    session.sql("CREATE TABLE t (id BIGINT, price DECIMAL(9,2), at TIMESTAMP, name VARCHAR)").await.unwrap();
-    let rows = "(1, 1.50, TIMESTAMP '2026-01-31T12:30:00', 'a, \"b\"'), (2, NULL, NULL, 'two\nlines')";
-    session.sql(&format!("INSERT INTO t VALUES {rows}")).await.unwrap();
-    let before = shown(&session).await;
-    for name in ["t.parquet", "t.csv", "t.json", "t.arrow"] {
-        let file = in_folder(folder.path(), name);
-        session.sql(&format!("COPY t TO '{file}'")).await.unwrap();
-        session.sql("TRUNCATE TABLE t").await.unwrap();
-        session.sql(&format!("COPY t FROM '{file}'")).await.unwrap();
-        assert_eq!(shown(&session).await, before, "{name}");
-    }
-    let piped = in_folder(folder.path(), "piped.txt");
-    let options = "WITH (FORMAT csv, HEADER false, DELIMITER '|')";
-    session.sql(&format!("COPY (SELECT id, name FROM t WHERE id = 1) TO '{piped}' {options}")).await.unwrap();
-    assert_eq!(std::fs::read_to_string(&piped).unwrap(), "1|\"a, \"\"b\"\"\"\n");
-    let unknown = format!("COPY t TO '{piped}' WITH (WIDTH 3)");
-    check_refused(&session, &unknown, ErrorKind::InvalidInput, "no option WIDTH").await;
-}
-
-#[tokio::test]
-async fn columns_of_files_go_where_their_names_or_the_statement_say() {
-    let (folder, session) = folders().await;
-    session.sql("CREATE TABLE t (id BIGINT NOT NULL, n BIGINT DEFAULT 7, name VARCHAR)").await.unwrap();
-    let write = |name: &str, text: &str| {
-        let file = in_folder(folder.path(), name);
-        std::fs::write(&file, text).unwrap();
-        file
-    };
-    let named = write("named.csv", "name,id\nx,1\n,2\n");
-    session.sql(&format!("COPY t FROM '{named}'")).await.unwrap();
-    assert_eq!(shown(&session).await, ["1 7 x", "2 7"]);
-    let bare = write("bare.txt", "3;30;\n4;;y\n");
-    session
-        .sql(&format!("COPY t FROM '{bare}' WITH (FORMAT csv, HEADER false, DELIMITER ';')"))
-        .await
-        .unwrap();
-    assert_eq!(shown(&session).await[2..], ["3 30", "4  y"]);
-    let listed = write("listed.csv", "a,b\nz,5\n");
-    session.sql(&format!("COPY t (name, id) FROM '{listed}'")).await.unwrap();
-    assert_eq!(shown(&session).await[4], "5 7 z");
-    let lines = write("lines.json", "{\"id\": 6}\n{\"id\": 7, \"name\": \"q\"}\n");
-    session.sql(&format!("COPY t FROM '{lines}'")).await.unwrap();
-    assert_eq!(shown(&session).await[5..], ["6 7", "7 7 q"]);
-
-    let check = async |file: &str, more: &str, kind: ErrorKind, says: &str| {
-        check_refused(&session, &format!("COPY t FROM '{file}' {more}"), kind, says).await;
-    };
-    let strange = write("strange.csv", "id,nr\n1,2\n");
-    check(&strange, "", ErrorKind::InvalidInput, "nr").await;
-    let strange = write("strange.json", "{\"id\": 1, \"nr\": 2}\n");
-    check(&strange, "", ErrorKind::InvalidInput, "nr").await;
-    check(&write("short.csv", "1,2\n"), "WITH (HEADER false)", ErrorKind::InvalidInput, "3 are to be filled")
-        .await;
-    check(&write("null.csv", "n\n1\n"), "", ErrorKind::InvalidInput, "id").await;
-    check(&bare, "", ErrorKind::InvalidInput, "FORMAT").await;
-    check(&named, "WITH (FORMAT avro)", ErrorKind::Unsupported, "avro").await;
-    check(&lines, "WITH (HEADER)", ErrorKind::InvalidInput, "CSV").await;
-    check(&named, "WITH (NULL '-')", ErrorKind::Unsupported, "empty field").await;
-    let text = write("text.csv", "id,n\n1,abc\n");
-    let error = session.sql(&format!("COPY t FROM '{text}'")).await.unwrap_err();
-    assert!(error.to_string().contains("abc"), "{error}");
-    session.sql(&format!("COPY t FROM '{}'", in_folder(folder.path(), "missing.csv"))).await.unwrap_err();
-    session.sql(&format!("COPY missing FROM '{named}'")).await.unwrap_err();
 }

@@ -56,6 +56,11 @@ impl Names {
         Some(place)
     }
 
+    /// How many names there are.
+    pub(super) fn count(&self) -> usize {
+        self.came.len()
+    }
+
     /// Another object begins, of which nothing has come.
     pub(super) fn begin(&mut self) {
         self.objects += 1;

@@ -1,105 +1,187 @@
 //! JSON, an object on each line.
 //!
-//! Invariant: a value is exactly what its column keeps, at any depth, and no member of an object is passed over: no reader that
+//! Invariant: a value is exactly what its column keeps, at any depth, and no member of an object is passed over unless that is asked for: no reader that
 //! takes one number for another has a part in it. What does not belong here: what a text is as a value (`leaf`).
 
+mod json;
+mod lines;
 mod names;
 mod rows;
 mod shape;
 
-use std::io::{BufRead, BufReader, Read};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::Read;
 
 use strandline::arrow::array::RecordBatch;
-use strandline::arrow::datatypes::Schema;
+use strandline::arrow::datatypes::{Schema, SchemaRef};
 
+use self::json::Json;
+use self::lines::Lines;
+use self::names::Names;
 use self::rows::Rows;
 use self::shape::Shape;
-use super::exact::Why;
-use super::input::{Text, text};
-use super::leaf::hint;
-use super::types::{of_table, settle};
-use super::{BATCH_ROWS, Input, Reading, Required, Source};
-use crate::failure::{Failure, Result};
-use crate::progress::Progress;
+use super::{About, BATCH_BYTES, BATCH_ROWS, CHUNK, Columns, Misread, feed};
 
-const NOT_COMMITTED: &str = "nothing was committed";
-
-/// How many bytes of lines make a batch, but for the last of them.
-const BATCH_BYTES: usize = 64 << 20;
-
-/// What is to be done about a value that is refused.
-type Hint = fn(Why) -> &'static str;
-
-pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Result<Source> {
-    let (schema, input) = match &reading.table {
-        Some(table) => {
-            let names = table.fields().iter().map(|field| field.name().as_str());
-            (of_table(names, table), input)
-        }
-        None => {
-            let input = input.seekable()?;
-            (settle(&infer(progress.looking(input.again()?))?, &reading.overrides)?, input)
-        }
-    };
-    // The types of a table that is there are not to be given.
-    let hint: Hint = if reading.table.is_some() { |_| NOT_COMMITTED } else { hint };
-    let (rows, required) = (Rows::of(&schema)?, reading.required.clone());
-    let lines = Lines::of(progress.reading(input.read()?))?;
-    Ok(Source::new(schema, Batches { lines, rows, required, hint, over: false }))
+/// Rows of NDJSON.
+pub struct Reader {
+    lines: Lines,
+    batches: Batches,
 }
 
-/// The columns of all objects, in the order in which they first come.
-fn infer(reader: impl Read) -> Result<Schema> {
-    let (mut lines, mut shape) = (Lines::of(reader)?, Shape::default());
-    while let Some((number, line)) = lines.next()? {
-        shape.see_row(line).map_err(|wrong| wrong.on(number, hint))?;
+impl Reader {
+    /// Rows of these columns, each of which has the members of their names.
+    ///
+    /// # Errors
+    /// A column of a type that has no form in JSON.
+    pub fn new(columns: &Columns) -> Result<Self, Misread> {
+        let rows = Rows::of(columns)?;
+        let batches =
+            Batches { schema: SchemaRef::clone(&columns.schema), rows, bytes: 0, made: VecDeque::new() };
+        Ok(Self { lines: Lines::default(), batches })
     }
+}
+
+impl super::Reader for Reader {
+    fn schema(&self) -> Option<&SchemaRef> {
+        Some(&self.batches.schema)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Misread> {
+        let batches = &mut self.batches;
+        self.lines.push(bytes, &mut |number, line| batches.push(number, line))
+    }
+
+    fn end(&mut self) -> Result<(), Misread> {
+        let batches = &mut self.batches;
+        self.lines.end(&mut |number, line| batches.push(number, line))?;
+        batches.finish()
+    }
+
+    fn batch(&mut self) -> Option<RecordBatch> {
+        self.batches.made.pop_front()
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ndjson::Reader").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+/// Rows on their way into batches.
+struct Batches {
+    schema: SchemaRef,
+    rows: Rows,
+    bytes: usize,
+    made: VecDeque<RecordBatch>,
+}
+
+impl Batches {
+    fn push(&mut self, number: u64, line: &str) -> Result<(), Misread> {
+        self.rows.push(line).map_err(|wrong| wrong.on(number))?;
+        self.bytes += line.len();
+        match self.rows.count() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+            true => self.finish(),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes a batch of what came since the last one.
+    fn finish(&mut self) -> Result<(), Misread> {
+        self.bytes = 0;
+        if self.rows.count() > 0 {
+            self.made.push_back(self.rows.finish()?);
+        }
+        Ok(())
+    }
+}
+
+/// The columns of all objects, in the order in which they first come; `Null` where there are no values.
+///
+/// # Errors
+/// What is no object on each line, has no type in common, or cannot be read.
+pub fn infer(reader: impl Read) -> Result<Schema, Misread> {
+    let (mut lines, mut shape) = (Lines::default(), Shape::default());
+    let mut each = |number, line: &str| shape.see_row(line).map_err(|wrong| wrong.on(number));
+    feed(reader, |bytes| lines.push(bytes, &mut each))?;
+    lines.end(&mut each)?;
     Ok(shape.schema())
 }
 
-/// The lines that hold something.
-struct Lines<R> {
-    reader: BufReader<Text<R>>,
-    /// How many were read.
-    number: u64,
-    line: Vec<u8>,
+/// Which of some columns the objects have, looked for until all are found.
+#[derive(Debug)]
+pub struct Looking {
+    lines: Lines,
+    names: Names,
+    found: Vec<bool>,
 }
 
-impl<R: Read> Lines<R> {
-    fn of(reader: R) -> Result<Self> {
-        Ok(Self { reader: BufReader::new(text(reader)?), number: 0, line: Vec::new() })
+impl Looking {
+    /// For columns of these names.
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let names = Names::of(names);
+        Self { lines: Lines::default(), found: vec![false; names.count()], names }
     }
 
-    /// One that has an object, with its number.
-    fn next(&mut self) -> Result<Option<(u64, &str)>> {
-        loop {
-            self.line.clear();
-            let read = self.reader.read_until(b'\n', &mut self.line);
-            if read.map_err(|error| Failure::input(error.to_string()).hint(NOT_COMMITTED))? == 0 {
-                return Ok(None);
+    /// Takes in what comes next.
+    ///
+    /// # Errors
+    /// What is no object on each line.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Misread> {
+        let (names, found) = (&mut self.names, &mut self.found);
+        self.lines.push(bytes, &mut |number, line| look(names, found, line).map_err(|wrong| wrong.on(number)))
+    }
+
+    /// Nothing follows.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn end(&mut self) -> Result<(), Misread> {
+        let (names, found) = (&mut self.names, &mut self.found);
+        self.lines.end(&mut |number, line| look(names, found, line).map_err(|wrong| wrong.on(number)))
+    }
+
+    /// Whether nothing is left to look for.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.found.iter().all(|found| *found)
+    }
+
+    /// For each column, whether an object had it.
+    #[must_use]
+    pub fn found(&self) -> &[bool] {
+        &self.found
+    }
+
+    /// The same of all that a reader has, or as much of it as says so.
+    ///
+    /// # Errors
+    /// As [`Self::push`], and what cannot be read.
+    pub fn read(mut self, mut reader: impl Read) -> Result<Vec<bool>, Misread> {
+        let mut chunk = vec![0; CHUNK];
+        while !self.is_done() {
+            match reader.read(&mut chunk) {
+                Ok(0) => {
+                    self.end()?;
+                    break;
+                }
+                Ok(read) => self.push(chunk.get(..read).unwrap_or_default())?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Misread::new(error.to_string())),
             }
-            self.number += 1;
-            if !self.line.trim_ascii().is_empty() {
-                break;
-            }
         }
-        let number = self.number;
-        let line = std::str::from_utf8(&self.line);
-        let line = line.map_err(|_| not_committed(number, "it is not text in UTF-8"))?.trim();
-        if line.starts_with('{') {
-            return Ok(Some((number, line)));
-        }
-        if number == 1 && line.starts_with('[') {
-            let failure = not_committed(number, "the file is one array, and not an object on each line");
-            let hint = "nothing was committed; `jq -c '.[]'` puts each object on a line of its own";
-            return Err(failure.hint(hint));
-        }
-        Err(not_committed(number, "it is no JSON object"))
+        Ok(self.found)
     }
 }
 
-fn not_committed(number: u64, what: &str) -> Failure {
-    Failure::input(format!("line {number}: {what}")).hint(NOT_COMMITTED)
+fn look(names: &mut Names, found: &mut [bool], line: &str) -> Result<(), Wrong> {
+    Json::of(line).object(|json, name| {
+        if let Some(found) = names.place(&name).and_then(|place| found.get_mut(place)) {
+            *found = true;
+        }
+        json.skip().map(drop)
+    })
 }
 
 /// What is wrong with a line.
@@ -108,20 +190,24 @@ struct Wrong {
     /// The names that lead to a value, the innermost first.
     path: Vec<String>,
     text: String,
-    /// If it is a value that has no place in its column.
-    why: Option<Why>,
+    about: About,
+    /// Whether it is about the whole line: that it is no JSON.
+    of_line: bool,
 }
 
 impl Wrong {
     fn new(text: impl Into<String>) -> Self {
-        Self { path: Vec::new(), text: text.into(), why: None }
+        Self { path: Vec::new(), text: text.into(), about: About::Other, of_line: false }
     }
 
-    /// No JSON. The line is the file's, of which the reader knows nothing.
-    fn json(error: &serde_json::Error) -> Self {
-        let text = error.to_string();
-        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-        Self::new(format!("it is no JSON object: {text} at byte {}", error.column()))
+    /// No JSON, for this reason.
+    fn json(text: &str) -> Self {
+        Self { of_line: true, ..Self::new(format!("it is no JSON object: {text}")) }
+    }
+
+    /// The line ends within this.
+    fn ends(within: &str) -> Self {
+        Self { about: About::Spread, ..Self::json(&format!("{within} does not end on its line")) }
     }
 
     /// A text whose escapes are none.
@@ -133,59 +219,21 @@ impl Wrong {
 
     /// The same, of a value within a member of this name.
     fn within(mut self, name: &str) -> Self {
-        self.path.push(name.to_owned());
+        if !self.of_line {
+            self.path.push(name.to_owned());
+        }
         self
     }
 
-    fn on(self, line: u64, hint: Hint) -> Failure {
+    fn on(self, line: u64) -> Misread {
         let path: Vec<_> = self.path.iter().rev().map(String::as_str).collect();
-        let failure = match path.is_empty() {
-            true => not_committed(line, &self.text),
-            false => not_committed(line, &format!("column {:?}: {}", path.join("."), self.text)),
+        let path = path.join(".");
+        let misread = match self.about {
+            About::Missing => super::misread::missing(&path),
+            _ if path.is_empty() => Misread::new(self.text),
+            _ => Misread::new(format!("column {path:?}: {}", self.text)),
         };
-        failure.hint(self.why.map_or(NOT_COMMITTED, hint))
-    }
-}
-
-/// Some lines at a time as a batch.
-struct Batches<R> {
-    lines: Lines<R>,
-    rows: Rows,
-    required: Required,
-    hint: Hint,
-    over: bool,
-}
-
-impl<R: Read> Batches<R> {
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (mut numbers, mut bytes) = (Vec::new(), 0);
-        while numbers.len() < BATCH_ROWS && bytes < BATCH_BYTES {
-            let Some((number, line)) = self.lines.next()? else { break };
-            self.rows.push(line).map_err(|wrong| wrong.on(number, self.hint))?;
-            numbers.push(number);
-            bytes += line.len();
-        }
-        if numbers.is_empty() {
-            return Ok(None);
-        }
-        let batch = self.rows.finish()?;
-        self.required.check(&batch).map_err(|(row, failure)| {
-            not_committed(numbers.get(row).copied().unwrap_or_default(), failure.message())
-        })?;
-        Ok(Some(batch))
-    }
-}
-
-impl<R: Read> Iterator for Batches<R> {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let batch = self.next_batch().transpose();
-        self.over = !matches!(batch, Some(Ok(_)));
-        batch
+        misread.about(self.about).on(line)
     }
 }
 
@@ -194,15 +242,18 @@ mod tests {
     use std::sync::Arc;
 
     use strandline::arrow::array::AsArray;
-    use strandline::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+    use strandline::arrow::datatypes::{DataType, Field, TimeUnit};
     use strandline::arrow::json::LineDelimitedWriter;
 
+    use super::super::{Reader as _, Required};
     use super::*;
 
-    fn read(schema: &SchemaRef, text: &str) -> Result<Vec<RecordBatch>> {
-        let (lines, rows) = (Lines::of(text.as_bytes())?, Rows::of(schema)?);
-        let required = Required::of(["required"]);
-        Batches { lines, rows, required, hint, over: false }.collect()
+    fn read(schema: &SchemaRef, text: &str) -> Result<Vec<RecordBatch>, Misread> {
+        let columns = Columns::new(SchemaRef::clone(schema), &Required::of(["required"]));
+        let mut reader = Reader::new(&columns)?;
+        text.as_bytes().chunks(1000).try_for_each(|bytes| reader.push(bytes))?;
+        reader.end()?;
+        Ok(std::iter::from_fn(|| reader.batch()).collect())
     }
 
     /// What comes of a text in columns of these types, written as JSON.
@@ -302,7 +353,7 @@ mod tests {
         let inner = object(vec![Field::new("x", DataType::Int32, false)]);
         let columns = [("s", inner), ("required", DataType::Int64)];
         check(&columns, "{\"required\":1}", "{\"required\":1}");
-        let missing = "line 1: column \"s.x\": it is required, and has no value here";
+        let missing = "line 1: column \"s.x\" is required, and has no value here";
         check_refused(&columns, "{\"required\":1,\"s\":{}}", missing);
         check_refused(&columns, "{\"required\":1,\"s\":{\"x\":null}}", missing);
         check_refused(
@@ -321,7 +372,7 @@ mod tests {
         check_refused(
             &columns,
             "{\"id\":1}\n{\"strase\":null}",
-            "line 2: the table has no column \"strase\", did you mean \"Straße\"?",
+            "line 2: the table has no column \"strase\"",
         );
     }
 
@@ -332,8 +383,10 @@ mod tests {
             ("[1]", "the file is one array, and not an object on each line"),
             ("7", "it is no JSON object"),
             ("{\"id\":1} {\"id\":2}", "it is no JSON object: trailing characters at byte 10"),
-            ("{\"id\":1", "it is no JSON object: EOF while parsing an object at byte 7"),
-            ("{\"id\":01}", "it is no JSON object: invalid number at byte 8"),
+            ("{\"id\":1", "it is no JSON object: an object does not end on its line"),
+            ("{\n\"id\":1\n}", "it is no JSON object: an object does not end on its line"),
+            ("{\"id\":[1,", "it is no JSON object: a list does not end on its line"),
+            ("{\"id\":01}", "it is no JSON object: invalid number at byte 7"),
             ("{\"id\":+1}", "it is no JSON object: expected value at byte 7"),
             ("{\"id\":NaN}", "it is no JSON object: expected value at byte 7"),
         ] {
@@ -350,9 +403,9 @@ mod tests {
     #[test]
     fn what_is_inferred_keeps_what_is_written() {
         let text = r#"{"a":{"x":0.1234567890123456789,"y":12345678901234567890},"l":[9007199254740993,1.5]}"#;
-        let schema = settle(&infer(text.as_bytes()).unwrap(), &[]).unwrap();
+        let schema = Arc::new(infer(text.as_bytes()).unwrap());
         let batch = read(&schema, text).unwrap().remove(0);
-        let cells = crate::cells::Cells::of(&batch).unwrap().row(0);
+        let cells = super::super::cells::Cells::of(&batch).unwrap().row(0);
         let expected = [
             r#"{"x":"0.1234567890123456789","y":"12345678901234567890"}"#,
             r#"["9007199254740993.0","1.5"]"#,

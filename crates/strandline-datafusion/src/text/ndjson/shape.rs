@@ -3,20 +3,15 @@
 //! Numbers and texts together are texts, but an object, a list and a single value have no type in common. Texts are dates or times
 //! where all of them are, and never numbers.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use strandline::arrow::datatypes::{DataType, Field, Fields, Schema};
 use strandline::format::MAX_TYPE_DEPTH;
 
+use super::super::infer::Inferred;
 use super::Wrong;
+use super::json::Json;
 use super::names::Names;
-use super::rows::unquoted;
-use crate::source::infer::Inferred;
 
 type Seen = std::result::Result<(), Wrong>;
 
@@ -38,8 +33,9 @@ struct Members {
 impl Shape {
     /// Takes in the object of a line.
     pub(super) fn see_row(&mut self, line: &str) -> Seen {
-        let pairs: Pairs<'_> = serde_json::from_str(line).map_err(|error| Wrong::json(&error))?;
-        self.object.get_or_insert_default().see(pairs, 0)
+        let mut json = Json::of(line);
+        self.object.get_or_insert_default().see(&mut json, 0)?;
+        json.end()
     }
 
     /// The columns.
@@ -47,33 +43,30 @@ impl Shape {
         Schema::new(self.object.as_ref().map(Members::fields).unwrap_or_default())
     }
 
-    fn see(&mut self, raw: &str, depth: usize) -> Seen {
+    fn see(&mut self, json: &mut Json<'_>, depth: usize) -> Seen {
         if depth >= MAX_TYPE_DEPTH {
             return Err(Wrong::new(format!("values nest deeper than {MAX_TYPE_DEPTH}")));
         }
-        let json = |error| Wrong::json(&error);
-        match raw.as_bytes() {
-            [b'n', ..] => {}
-            [b'{', ..] => {
+        match json.peek() {
+            Some(b'n') => json.null(),
+            Some(b'{') => {
                 self.check(self.single.is_empty() && self.list.is_none())?;
-                let pairs = serde_json::from_str(raw).map_err(json)?;
-                self.object.get_or_insert_default().see(pairs, depth)?;
+                self.object.get_or_insert_default().see(json, depth)
             }
-            [b'[', ..] => {
+            Some(b'[') => {
                 self.check(self.single.is_empty() && self.object.is_none())?;
-                let elements: Vec<&RawValue> = serde_json::from_str(raw).map_err(json)?;
                 let list = self.list.get_or_insert_default();
-                elements.iter().try_for_each(|element| list.see(element.get(), depth + 1))?;
+                json.list(|json| list.see(json, depth + 1))
             }
             first => {
                 self.check(self.list.is_none() && self.object.is_none())?;
                 match first {
-                    [b'"', ..] => self.single.see_text(&unquoted(raw)?),
-                    _ => self.single.see(raw),
+                    Some(b'"') => self.single.see_text(&json.string()?),
+                    _ => self.single.see(json.bare()?),
                 }
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn check(&self, is_alike: bool) -> Seen {
@@ -93,9 +86,9 @@ impl Shape {
 }
 
 impl Members {
-    fn see(&mut self, pairs: Pairs<'_>, depth: usize) -> Seen {
+    fn see(&mut self, json: &mut Json<'_>, depth: usize) -> Seen {
         self.names.begin();
-        for (name, value) in pairs.0 {
+        json.object(|json, name| {
             let place = self.names.place(&name).unwrap_or_else(|| {
                 self.shapes.push((name.to_string(), Shape::default()));
                 self.names.add(&name)
@@ -103,44 +96,13 @@ impl Members {
             if !self.names.comes(place) {
                 return Err(Wrong::new(format!("{name:?} stands there twice")));
             }
-            if let Some((_, shape)) = self.shapes.get_mut(place) {
-                shape.see(value.get(), depth + 1).map_err(|wrong| wrong.within(&name))?;
-            }
-        }
-        Ok(())
+            let Some((_, shape)) = self.shapes.get_mut(place) else { return Ok(()) };
+            shape.see(json, depth + 1).map_err(|wrong| wrong.within(&name))
+        })
     }
 
     fn fields(&self) -> Fields {
         self.shapes.iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
-    }
-}
-
-/// The members of an object as they are written, in their order.
-struct Pairs<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
-
-/// The name of a member, copied where it has escapes.
-#[derive(Deserialize)]
-struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
-
-impl<'de: 't, 't> Deserialize<'de> for Pairs<'t> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> std::result::Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Pairs<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Pairs<'de>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    pairs.push((name, value));
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        reader.deserialize_map(Object)
     }
 }
 

@@ -7,17 +7,17 @@ use super::{Exact, Why};
 
 /// The parts of a number.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::source) struct Digits<'t> {
+pub(in crate::text) struct Digits<'t> {
     negative: bool,
     /// The digits before and after the point.
-    pub(in crate::source) whole: &'t str,
-    pub(in crate::source) fraction: &'t str,
+    pub(in crate::text) whole: &'t str,
+    pub(in crate::text) fraction: &'t str,
     /// What follows an `e`.
-    pub(in crate::source) exponent: Option<i64>,
+    pub(in crate::text) exponent: Option<i64>,
 }
 
 impl<'t> Digits<'t> {
-    pub(in crate::source) fn of(text: &'t str) -> Option<Self> {
+    pub(in crate::text) fn of(text: &'t str) -> Option<Self> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
             Some(at) => (unsigned.get(..at)?, Some(exponent_of(unsigned.get(at + 1..)?)?)),
@@ -87,12 +87,12 @@ fn exponent_of(text: &str) -> Option<i64> {
     Some(if text.starts_with('-') { -exponent } else { exponent })
 }
 
-pub(in crate::source) fn is_digits(text: &str) -> bool {
+pub(in crate::text) fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A whole number: `3.0` and `1e3` are, too.
-pub(in crate::source) fn long(text: &str) -> Exact<i64> {
+pub(in crate::text) fn long(text: &str) -> Exact<i64> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
@@ -101,12 +101,12 @@ pub(in crate::source) fn long(text: &str) -> Exact<i64> {
 }
 
 /// One of 32 bits.
-pub(in crate::source) fn int(text: &str) -> Exact<i32> {
+pub(in crate::text) fn int(text: &str) -> Exact<i32> {
     long(text).and_then(|number| i32::try_from(number).map_err(|_| Why::Other))
 }
 
 /// A decimal, as the whole number that it is without its point.
-pub(in crate::source) fn decimal(text: &str, precision: u8, scale: i8) -> Exact<i128> {
+pub(in crate::text) fn decimal(text: &str, precision: u8, scale: i8) -> Exact<i128> {
     let number = Digits::of(text).ok_or(Why::Other)?.scaled(scale.into())?;
     let fits = 10_u128.checked_pow(precision.into()).is_some_and(|beyond| number.unsigned_abs() < beyond);
     if fits { Ok(number) } else { Err(Why::Other) }
@@ -114,7 +114,7 @@ pub(in crate::source) fn decimal(text: &str, precision: u8, scale: i8) -> Exact<
 
 /// The float that is nearest to a number, or what a word says: `NaN`, `inf`. One that is not 0 does not become that, none
 /// becomes infinite, and no whole number becomes another.
-pub(in crate::source) fn float<F: FromStr + LowerExp + Copy + Into<f64>>(text: &str) -> Exact<F> {
+pub(in crate::text) fn float<F: FromStr + LowerExp + Copy + Into<f64>>(text: &str) -> Exact<F> {
     let float: F = text.parse().map_err(|_| Why::Other)?;
     let Some(digits) = Digits::of(text) else { return Ok(float) };
     let nearest: f64 = float.into();
@@ -139,7 +139,7 @@ fn has_digits<F: LowerExp + Copy + Into<f64>>(float: F, digits: &Digits<'_>) -> 
 }
 
 /// Whether a number has digits that its double does not have.
-pub(in crate::source) fn loses_digits(digits: &Digits<'_>, text: &str) -> bool {
+pub(in crate::text) fn loses_digits(digits: &Digits<'_>, text: &str) -> bool {
     /// So many digits a double always keeps.
     const SURE: usize = f64::DIGITS as usize;
     let count = digits.whole.trim_start_matches('0').len() + digits.fraction.trim_end_matches('0').len();

@@ -3,7 +3,7 @@
 use super::{Exact, Why};
 
 /// Two digits for each byte, in either case.
-pub(in crate::source) fn hex(text: &str) -> Exact<Vec<u8>> {
+pub(in crate::text) fn hex(text: &str) -> Exact<Vec<u8>> {
     let digit = |letter: u8| char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let byte = |pair: &[u8; 2]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
@@ -11,7 +11,7 @@ pub(in crate::source) fn hex(text: &str) -> Exact<Vec<u8>> {
 }
 
 /// Groups of 8, 4, 4, 4 and 12 digits; the dashes may be missing.
-pub(in crate::source) fn uuid(text: &str) -> Exact<Vec<u8>> {
+pub(in crate::text) fn uuid(text: &str) -> Exact<Vec<u8>> {
     let is_grouped = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
     if !is_grouped && text.contains('-') {
         return Err(Why::Other);

@@ -11,26 +11,26 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A date, perhaps with a time of day, as it is written: the day may be one that no month has.
 #[derive(Debug)]
-pub(in crate::source) struct Written<'t> {
+pub(in crate::text) struct Written<'t> {
     year: &'t str,
     /// Month and day: `-01-31`.
     day: &'t str,
-    pub(in crate::source) clock: Option<Clock<'t>>,
-    pub(in crate::source) zone: Zone<'t>,
+    pub(in crate::text) clock: Option<Clock<'t>>,
+    pub(in crate::text) zone: Zone<'t>,
 }
 
 /// A time of day.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::source) struct Clock<'t> {
+pub(in crate::text) struct Clock<'t> {
     /// Hour, minute and second: `10:00:00`.
     time: &'t str,
     /// The digits behind the point.
-    pub(in crate::source) fraction: &'t str,
+    pub(in crate::text) fraction: &'t str,
 }
 
 /// How far a time is from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::source) enum Zone<'t> {
+pub(in crate::text) enum Zone<'t> {
     None,
     /// So many seconds to the east.
     Offset(i64),
@@ -38,7 +38,7 @@ pub(in crate::source) enum Zone<'t> {
 }
 
 impl<'t> Written<'t> {
-    pub(in crate::source) fn of(text: &'t str) -> Option<Self> {
+    pub(in crate::text) fn of(text: &'t str) -> Option<Self> {
         let (year, rest) = text.split_at_checked(year_length(text)?)?;
         let (day, rest) = rest.split_at_checked("-01-31".len())?;
         if !is_like(day, "-00-00") {
@@ -52,7 +52,7 @@ impl<'t> Written<'t> {
     }
 
     /// Whether the year has no sign.
-    pub(in crate::source) fn is_common(&self) -> bool {
+    pub(in crate::text) fn is_common(&self) -> bool {
         self.year.len() == 4
     }
 
@@ -185,7 +185,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Days since 1970. A time is a date if it is midnight and nobody says where.
-pub(in crate::source) fn date(text: &str) -> Exact<i32> {
+pub(in crate::text) fn date(text: &str) -> Exact<i32> {
     let written = Written::of(text).ok_or(Why::Other)?;
     let days = written.days().and_then(|days| i32::try_from(days).ok()).ok_or(Why::Other)?;
     match written.clock {
@@ -196,7 +196,7 @@ pub(in crate::source) fn date(text: &str) -> Exact<i32> {
 }
 
 /// Microseconds since midnight.
-pub(in crate::source) fn time_of_day(text: &str) -> Exact<i64> {
+pub(in crate::text) fn time_of_day(text: &str) -> Exact<i64> {
     const MICROS: (i64, usize) = (1_000_000, 6);
     let (clock, rest) = Clock::of(text).ok_or(Why::Other)?;
     let seconds = clock.seconds().ok_or(Why::Other)?;
@@ -209,7 +209,7 @@ pub(in crate::source) fn time_of_day(text: &str) -> Exact<i64> {
 
 /// Units of time since 1970: in UTC, for which a text says how far it is from that, or without a zone, which it then does not
 /// say. A date is its midnight.
-pub(in crate::source) fn timestamp(text: &str, unit: TimeUnit, zoned: bool) -> Exact<i64> {
+pub(in crate::text) fn timestamp(text: &str, unit: TimeUnit, zoned: bool) -> Exact<i64> {
     let written = Written::of(text).ok_or(Why::Other)?;
     let seconds = written.seconds().ok_or(Why::Other)?;
     match (zoned, written.zone) {

@@ -1,54 +1,71 @@
 //! The values of a batch as text, and as what JSON has a form for.
 //!
 //! Invariant: what has the same value has the same text in every form of output. What does not belong here: how rows are
-//! laid out (`output`).
+//! laid out.
 
 use std::sync::Arc;
 
 use strandline::arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, MapArray, RecordBatch, StringArray,
 };
-use strandline::arrow::datatypes::{DataType, Field, FieldRef};
+use strandline::arrow::datatypes::{DataType, FieldRef};
 use strandline::arrow::error::ArrowError;
 use strandline::arrow::json::writer::{NullableEncoder, make_encoder};
 use strandline::arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use strandline::arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::failure::{Failure, Result};
+use crate::compared::{is_uuid, written};
 
 /// The values of one batch as text, each null or what it says.
-pub(crate) struct Cells(Vec<StringArray>);
+#[derive(Debug)]
+pub struct Cells(Vec<StringArray>);
 
 impl Cells {
-    pub(crate) fn of(batch: &RecordBatch) -> Result<Self> {
+    /// The values of a batch.
+    ///
+    /// # Errors
+    /// Values that have no form as text.
+    pub fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        Self::with(batch, &FormatOptions::default())
+    }
+
+    /// The same, in these forms.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn with(batch: &RecordBatch, options: &FormatOptions<'_>) -> Result<Self, ArrowError> {
         let fields = batch.schema();
         let columns = fields.fields().iter().zip(batch.columns());
-        Ok(Self(columns.map(|(field, column)| text_of(field, column)).collect::<Result<_>>()?))
+        Ok(Self(columns.map(|(field, column)| text_of(field, column, options)).collect::<Result<_, _>>()?))
     }
 
     /// The values of one row.
-    pub(crate) fn row(&self, row: usize) -> Vec<Option<String>> {
+    #[must_use]
+    pub fn row(&self, row: usize) -> Vec<Option<String>> {
         let value = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
         self.0.iter().map(value).collect()
     }
 }
 
 /// A column as text: nested values are JSON.
-fn text_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
+pub(super) fn text_of(
+    field: &FieldRef,
+    column: &ArrayRef,
+    options: &FormatOptions<'_>,
+) -> Result<StringArray, ArrowError> {
     if column.data_type().is_nested() {
         return json_of(field, column);
     }
     if is_uuid(field) {
-        return Ok(column.as_fixed_size_binary().iter().map(|value| value.map(uuid)).collect());
+        return Ok(column.as_fixed_size_binary().iter().map(|value| value.map(written)).collect());
     }
-    let options = FormatOptions::default();
-    let formatter = ArrayFormatter::try_new(column, &options)?;
+    let formatter = ArrayFormatter::try_new(column, options)?;
     let nothing = column.data_type().is_null();
     let value = |row| (!nothing && column.is_valid(row)).then(|| formatter.value(row).to_string());
     Ok((0..column.len()).map(value).collect())
 }
 
-fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
+fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray, ArrowError> {
     let options = EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(Texts));
     let mut encoder = make_encoder(field, column, &options)?;
     let mut value = |row| {
@@ -57,14 +74,14 @@ fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray> {
         }
         let mut text = Vec::new();
         encoder.encode(row, &mut text);
-        String::from_utf8(text).map(Some).map_err(|error| Failure::input(error.to_string()))
+        String::from_utf8(text).map(Some).map_err(|error| ArrowError::JsonError(error.to_string()))
     };
     (0..column.len()).map(&mut value).collect()
 }
 
 /// Writes as texts in JSON what has no value there: UUIDs, decimals, which most readers of numbers would round, and keys of maps, whatever they are.
 #[derive(Debug)]
-pub(crate) struct Texts;
+pub struct Texts;
 
 impl EncoderFactory for Texts {
     fn make_default_encoder<'a>(
@@ -95,7 +112,7 @@ struct Uuids<'a>(&'a FixedSizeBinaryArray);
 
 impl Encoder for Uuids<'_> {
     fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("\"{}\"", uuid(self.0.value(row))).as_bytes());
+        out.extend_from_slice(format!("\"{}\"", written(self.0.value(row))).as_bytes());
     }
 }
 
@@ -113,8 +130,7 @@ impl<'a> Maps<'a> {
         value: &'a FieldRef,
         options: &'a EncoderOptions,
     ) -> std::result::Result<Self, ArrowError> {
-        let keys =
-            text_of(key, map.keys()).map_err(|error| ArrowError::JsonError(error.message().to_owned()))?;
+        let keys = text_of(key, map.keys(), &FormatOptions::default())?;
         Ok(Self { map, keys, values: make_encoder(value, map.values(), options)? })
     }
 }
@@ -150,24 +166,12 @@ impl Encoder for Quoted<'_> {
     }
 }
 
-/// Whether a column is one of UUIDs.
-pub(crate) fn is_uuid(field: &Field) -> bool {
-    let named = field.extension_type_name() == Some("arrow.uuid");
-    named && *field.data_type() == DataType::FixedSizeBinary(16)
-}
-
-fn uuid(bytes: &[u8]) -> String {
-    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [0..4, 4..6, 6..8, 8..10, 10..16];
-    parts.map(|part| hex.get(part).map(<[String]>::concat).unwrap_or_default()).join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use strandline::arrow::array::builder::{Int64Builder, MapBuilder, StringBuilder};
     use strandline::arrow::array::{Decimal128Array, Int64Array, ListArray, StructArray};
-    use strandline::arrow::datatypes::{Int64Type, Schema};
+    use strandline::arrow::datatypes::{Field, Int64Type, Schema};
 
     #[test]
     fn nested_values_are_json_and_nulls_are_nothing() {

@@ -17,9 +17,9 @@ use strandline::arrow::error::ArrowError;
 use strandline::columns::fields_from_arrow;
 use strandline::format::Type;
 
+use super::Misread;
 use super::exact::{Exact, Why, boolean, bytes, numbers, times};
-use crate::cells::is_uuid;
-use crate::failure::Failure;
+use crate::compared::is_uuid;
 
 /// As many letters of a value are said.
 const SHOWN: usize = 100;
@@ -41,11 +41,16 @@ pub(super) struct Leaf {
 
 impl Leaf {
     /// None yet. A type that is no single value is an error.
-    pub(super) fn of(field: &FieldRef) -> Result<Self, Failure> {
+    pub(super) fn of(field: &FieldRef) -> Result<Self, Misread> {
         let values = values(field).ok_or_else(|| {
-            Failure::input(format!("column {:?} is of type {}", field.name(), field.data_type()))
+            Misread::new(format!("column {:?} is of type {}", field.name(), field.data_type()))
         })?;
         Ok(Self { field: FieldRef::clone(field), values })
+    }
+
+    /// Whether one of its values has no letters.
+    pub(super) fn has_empty(&self) -> bool {
+        matches!(self.field.data_type(), DataType::Utf8 | DataType::Binary)
     }
 
     pub(super) fn push(&mut self, text: &str, form: Form) -> Exact<()> {
@@ -91,15 +96,6 @@ fn type_of(field: &Field) -> String {
     match fields.first().map(|field| &field.ty) {
         Some(Type::Primitive(ty)) => format!("of type {ty}"),
         _ => format!("of type {}", field.data_type()),
-    }
-}
-
-/// What hints at another type for a value that is refused, where types may be given.
-pub(super) fn hint(why: Why) -> &'static str {
-    match why {
-        Why::Offset => "nothing was committed; --type COLUMN=timestamptz takes times that have offsets",
-        Why::NoOffset => "nothing was committed; --type COLUMN=timestamp takes times that have none",
-        _ => "nothing was committed; --type COLUMN=string takes a column as text",
     }
 }
 

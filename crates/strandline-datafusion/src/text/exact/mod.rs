@@ -10,7 +10,7 @@ pub(super) mod times;
 
 /// Why a text is no value of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub enum Why {
     /// It is not written like one, or beyond what the type has.
     Other,
     /// Its last digits have no place.

@@ -2,7 +2,7 @@
 //!
 //! Invariants: no digit is lost by a type that nobody gave, so numbers with more digits than a double has become decimals, and texts
 //! where they are too many for those; no time gets a zone that it does not say or loses one. Pure. What does not belong here: reading
-//! files (`csv`), and the types that were given (`types`).
+//! files (`csv`), and types that were given.
 
 use strandline::arrow::datatypes::{DataType, TimeUnit};
 

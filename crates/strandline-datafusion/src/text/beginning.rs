@@ -35,7 +35,7 @@ impl Beginning {
         let Some(mut held) = self.0.take() else { return Ok(Vec::new()) };
         let is_wide = held.starts_with(b"\xFF\xFE")
             || held.starts_with(b"\xFE\xFF")
-            || held.iter().take(TELLING).any(|byte| *byte == 0);
+            || is_every_other_zero(held.get(..TELLING).unwrap_or(&held));
         if is_wide {
             let misread = Misread::new("it is not text in UTF-8, but in UTF-16 or 32");
             return Err(misread.about(About::Wide));
@@ -45,6 +45,15 @@ impl Beginning {
         }
         Ok(held)
     }
+}
+
+/// Whether it looks like letters of ASCII in more than one byte each. One zero among others is a letter like any other.
+fn is_every_other_zero(bytes: &[u8]) -> bool {
+    let zeros = |from: usize| {
+        let mut every_other = bytes.iter().skip(from).step_by(2).peekable();
+        every_other.peek().is_some() && every_other.all(|byte| *byte == 0)
+    };
+    zeros(0) || zeros(1)
 }
 
 #[cfg(test)]
@@ -71,6 +80,10 @@ mod tests {
             (b"\xFF\xFEi\0d\0", None),
             (b"\xFE\xFF\0i\0d", None),
             (b"i\0d\0", None),
+            (b"\0i\0d", None),
+            (b"i\0\0\0", None),
+            (b"s\n\0\n", Some("s\n\0\n")),
+            (b"s\nx\0y\n", Some("s\nx\0y\n")),
         ] {
             for step in [1, 3, 100] {
                 let found = read(bytes, step).ok().map(|bytes| String::from_utf8(bytes).unwrap());

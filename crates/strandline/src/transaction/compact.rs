@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use arrow::array::RecordBatch;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use strandline_format::{FieldId, FileEntry, Operation, RowIds, TableName};
+use strandline_format::{FieldId, FileEntry, Operation, RowIds, Scalar, TableName};
 
 use crate::error::Result;
 use crate::scan::Scan;
@@ -159,6 +159,28 @@ fn in_order(files: &mut [FileEntry], first: Option<FieldId>) {
     });
 }
 
+/// One value of a split, by which files of one part of the table are told from others: floats by their bits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(u64),
+    Text(String),
+}
+
+impl Part {
+    fn of(value: &Scalar) -> Self {
+        match value {
+            Scalar::Null => Self::Null,
+            Scalar::Bool(value) => Self::Bool(*value),
+            Scalar::Int(value) => Self::Int(*value),
+            Scalar::Float(value) => Self::Float(value.to_bits()),
+            Scalar::Text(value) => Self::Text(value.clone()),
+        }
+    }
+}
+
 impl Full {
     fn is_small(self, file: &FileEntry) -> bool {
         let below = |part: u64, whole: u64| part < whole / 4 * 3;
@@ -214,14 +236,12 @@ impl Compaction {
             Some(file) => Full { rows: rows_of_run(&self.change.now, file, &spec.options).await?, ..full },
             None => full,
         };
-        let mut groups: BTreeMap<String, Vec<FileEntry>> = BTreeMap::new();
+        let mut groups: BTreeMap<Vec<Part>, Vec<FileEntry>> = BTreeMap::new();
         for file in files.into_iter().filter(|file| all || full.is_small(file) || has_many_deletes(file)) {
             let split = spec.split.as_ref().map(|split| split.id);
             let values = file.split.as_ref().filter(|values| Some(values.split) == split.map(|id| id.0));
-            groups
-                .entry(values.map(|values| format!("{:?}", values.values)).unwrap_or_default())
-                .or_default()
-                .push(file);
+            let part = values.map(|values| values.values.iter().map(Part::of).collect());
+            groups.entry(part.unwrap_or_default()).or_default().push(file);
         }
         let bins = groups.into_values().flat_map(|mut group| {
             in_order(&mut group, first);

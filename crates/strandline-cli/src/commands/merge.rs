@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Says what it would come to, and commits nothing
     #[arg(long)]
     dry_run: bool,
-    /// One commit for all that is merged, also where the branch could be moved forward
+    /// One commit for all that is merged, also where the branch could be moved forward; what was merged is its second parent, by which later merges know it
     #[arg(long)]
     squash: bool,
     /// Whose state a table gets as a whole, as in sales.orders=theirs; may be given several times

@@ -106,7 +106,8 @@ impl Merge {
         self.chosen(|choices| choices.give(table, rows))
     }
 
-    /// One commit for all that is merged, also where the branch could be moved forward over the commits themselves.
+    /// One commit for all that is merged, also where the branch could be moved forward over the commits themselves. What was merged is its second
+    /// parent: by that a later merge knows what the branch has, and which of its rows are which.
     pub fn squash(mut self) -> Self {
         self.commit_always = true;
         self

@@ -107,6 +107,16 @@ impl Ancestors {
         groups(&self.entries)
     }
 
+    /// The commits with keys that each of two heads has alone.
+    pub(super) fn keyed_alone(&self, heads: [Hash; 2]) -> [Vec<HistoryEntry>; 2] {
+        let [ours, theirs] = heads.map(|head| self.graph.of(head));
+        let alone = |of: &BTreeSet<Hash>, other: &BTreeSet<Hash>| {
+            let entries = of.difference(other).filter_map(|commit| self.entries.get(commit));
+            entries.filter(|entry| entry.keyed).cloned().collect()
+        };
+        [alone(&ours, &theirs), alone(&theirs, &ours)]
+    }
+
     /// The same with more versions of a line above one of its commits.
     pub(super) fn with(&self, from: &HistoryEntry, past: &[HistoryEntry]) -> Self {
         let mut more = self.clone();

@@ -1,10 +1,10 @@
 //! The base of a merge of branches: the commit that both come from, or one that is made for the merge of all that both have [MRG-1, MRG-2, MRG-11].
 //!
 //! Invariants: a base that is made has what each of several last common commits has, and what was picked into both sides, done to that in
-//! the order in which it came; it is stored nowhere but for rows that were put together of cells. What nobody can tell is refused and never left out.
-//! What does not belong here: what is merged upon it (`bring`).
+//! the order in which it came; it is stored nowhere but for rows that were put together of cells, and rows on which these commits disagree. What nobody can
+//! tell is told as a doubt, or refused, and never left out. What does not belong here: what is merged upon it (`bring`), and what comes of doubts (`doubt`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -16,9 +16,12 @@ use strandline_format::{
 use crate::commit::build::{Identity, Label, Tip, build};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
+use crate::merge::Disagreements;
 use crate::merge::bring::{Act, Bringing, Brought, Upon};
-use crate::merge::choices::Choices;
+use crate::merge::choices::{Choices, OfBase};
+use crate::merge::conflict::{BaseConflict, ConflictKind};
 use crate::merge::copies::{Copies, OnBoth, PICKED, Told, pick_key};
+use crate::merge::doubt::{Doubts, disputed, either, taken_whole};
 use crate::merge::kin::{Kin, Stands, own_entry};
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
@@ -39,6 +42,7 @@ pub(super) struct Based {
     pub(super) stands: Base,
     /// Through what it is read, if it was made.
     pub(super) trees: Option<Arc<Trees>>,
+    pub(super) doubts: Doubts,
 }
 
 /// A base in the making: the versions that were made of it, upon a commit that stands somewhere.
@@ -49,13 +53,15 @@ struct Making<'a> {
     on: HistoryEntry,
     made: Vec<HistoryEntry>,
     tip: Tip,
+    doubts: Doubts,
 }
 
 /// The base of a merge of a version into ours, as they are related. Requests: those of [`Kin::ancestors`] and [`Kin::copies`]; if it has to be made, those of a
 /// merge for each commit of which it is.
 pub(super) async fn base_of(kin: Kin, ours: &Ref, era: Era) -> Result<Based> {
     let bases = last_common(&kin).await?;
-    let copies = copies(&kin).await?;
+    let copies = kin.on_both().await?;
+    let doubts = Doubts { tables: picked_untold(&copies), ..Doubts::default() };
     if let ([base], []) = (&bases[..], &copies[..]) {
         let commit = kin.commit(base).await?;
         let stands = match kin.stands(base) {
@@ -63,12 +69,23 @@ pub(super) async fn base_of(kin: Kin, ours: &Ref, era: Era) -> Result<Based> {
             Stands::Theirs | Stands::Both => Base::Theirs,
             Stands::Elsewhere => Base::Elsewhere(commit.clone()),
         };
-        return Ok(Based { kin, commit, stands, trees: None });
+        return Based { kin, commit, stands, trees: None, doubts }.with_taken().await;
     }
-    let Making { on, made, tip, .. } = made(&kin, ours, (&bases, &copies), era).await?;
+    let Making { on, made, tip, doubts, .. } = made(&kin, ours, (&bases, &copies, doubts), era).await?;
     let trees = tip.snapshot.trees;
     let kin = kin.beside(&trees, &on, made);
-    Ok(Based { kin, commit: tip.commit.clone(), stands: Base::Elsewhere(tip.commit), trees: Some(trees) })
+    let stands = Base::Elsewhere(tip.commit.clone());
+    Based { kin, commit: tip.commit, stands, trees: Some(trees), doubts }.with_taken().await
+}
+
+impl Based {
+    /// With the doubts that come of tables which were picked as a whole.
+    async fn with_taken(mut self) -> Result<Self> {
+        for (table, why) in taken_whole(&self.kin, &self.commit).await? {
+            self.doubts.leave(&BTreeSet::from([table]), why);
+        }
+        Ok(self)
+    }
 }
 
 /// What several last common ancestors come to together, and what both sides have picked upon that, as commits that are stored nowhere: the base of a
@@ -76,7 +93,7 @@ pub(super) async fn base_of(kin: Kin, ours: &Ref, era: Era) -> Result<Based> {
 fn made<'a>(
     kin: &'a Kin,
     ours: &'a Ref,
-    (bases, copies): (&'a [HistoryEntry], &'a [OnBoth]),
+    (bases, copies, doubts): (&'a [HistoryEntry], &'a [OnBoth], Doubts),
     era: Era,
 ) -> BoxFuture<'a, Result<Making<'a>>> {
     async move {
@@ -86,7 +103,7 @@ fn made<'a>(
         let on = bases.next().ok_or_else(unrelated)?;
         let at = Ref::on(Arc::clone(ours.line()), kin.commit(on).await?);
         let tip = Tip { commit: at.commit().clone(), snapshot: at.snapshot().clone() };
-        let mut making = Making { kin, ours, era, on: on.clone(), made: Vec::new(), tip };
+        let mut making = Making { kin, ours, era, on: on.clone(), made: Vec::new(), tip, doubts };
         for base in bases {
             let at = Ref::on(Arc::clone(ours.line()), kin.commit(base).await?);
             Box::pin(making.join(&at)).await?;
@@ -100,29 +117,58 @@ fn made<'a>(
 }
 
 impl Making<'_> {
-    /// One more commit, merged into what there is.
+    /// One more commit, merged into what there is. Where they disagree each side has decided by itself, so that what stands in the base is nobody's.
     async fn join(&mut self, other: &Ref) -> Result<()> {
         let one = self.at(&self.tip.commit);
         let txn = TxnId::of_key(&format!("{} and {}", one.commit().hash(), other.commit().hash()));
-        let bringing = Bringing { act: Act::Merge(other.clone()), choices: Choices::default() };
         let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
-        let work = match Box::pin(bringing.upon(&upon)).await? {
-            Brought::Done(work) => work,
-            Brought::Nothing => return Ok(()),
-            Brought::Disagreed(_) => {
-                let message = format!(
-                    "the branches have two last commits in common, {} (version {}) and {} (version {}), that disagree with each other, so that nobody can tell what was done since: pick the commits that are missing one by one",
-                    one.commit().hash(),
-                    one.version(),
-                    other.commit().hash(),
-                    other.version()
-                );
-                return Err(Error::new(ErrorKind::Unsupported, message));
+        let mut choices = Choices::default();
+        let work = loop {
+            let bringing = Bringing { act: Act::Merge(other.clone()), choices: choices.clone() };
+            let found = match Box::pin(bringing.upon(&upon)).await? {
+                Brought::Done(work) => break work,
+                Brought::Nothing => return Ok(()),
+                Brought::Disagreed(found) => found,
+            };
+            let before = choices.of_base.replace(self.disputed(&found, choices.of_base.clone())?);
+            if let (Some(before), Some(now)) = (before, &choices.of_base)
+                && before.left.len() == now.left.len()
+            {
+                return Err(disagreeing(&one, other, &found));
             }
         };
+        if let Some(OfBase { left, .. }) = &choices.of_base {
+            self.doubts.leave(left, BaseConflict::Disagreement);
+        }
         let merged = MergedCommit { seq: other.version(), commit: other.commit().object() };
         let identity = Identity { txn, keyed: false, era: self.era, merged: Some(merged) };
         self.go_on(&work, identity, &Label::default()).await
+    }
+
+    /// What is in doubt of that on which two commits disagree: rows, of tables of which nothing else is; the tables of all else.
+    fn disputed(&mut self, found: &Disagreements, decided: Option<OfBase>) -> Result<OfBase> {
+        let is_first = decided.is_none();
+        let mut decided = decided.unwrap_or_default();
+        let is_of_rows = |table: Option<TableId>| {
+            let mut of_table = found.conflicts.iter().filter(|conflict| conflict.table == table);
+            is_first && of_table.all(|conflict| matches!(conflict.kind, ConflictKind::Rows(_)))
+        };
+        for conflict in &found.conflicts {
+            let Some(table) = conflict.table else { continue };
+            if !is_of_rows(Some(table)) {
+                decided.left.insert(table);
+                continue;
+            }
+            for rows in found.contested.iter().filter(|rows| rows.table == conflict.name) {
+                let (rows, given) = disputed(rows)?;
+                decided.given.insert(table, given);
+                let known = self.doubts.rows.entry(table).or_default();
+                for (row, fields) in rows {
+                    known.entry(row).and_modify(|known| *known = either(known, &fields)).or_insert(fields);
+                }
+            }
+        }
+        Ok(decided)
     }
 
     /// What both sides have picked, picked. A cell that it changed is as it made it, whatever stood there before; of a table that disagrees in
@@ -133,14 +179,12 @@ impl Making<'_> {
         let (one, commit, before) = (self.at(&self.tip.commit), self.at(source), self.at(&before));
         let txn = TxnId::of_key(&pick_key(copy.copies.origin));
         let both = Copies::changed_by_both(&copy.ours, &copy.theirs);
-        let mut left: BTreeSet<TableId> = source
-            .changes()
-            .iter()
-            .map(|change| change.table)
-            .filter(|table| !both.contains(table))
-            .collect();
+        let is_left = |table: &TableId| !both.contains(table) || self.doubts.tables.contains_key(table);
+        let mut left: BTreeSet<TableId> =
+            source.changes().iter().map(|change| change.table).filter(is_left).collect();
         let work = loop {
-            let choices = Choices { of_base: Some(left.clone()), ..Choices::default() };
+            let of_base = OfBase { left: left.clone(), ..OfBase::default() };
+            let choices = Choices { of_base: Some(of_base), ..Choices::default() };
             let act = Act::Pick { commit: commit.clone(), before: before.clone() };
             let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
             let found = match Box::pin(Bringing { act, choices }.upon(&upon)).await? {
@@ -202,23 +246,31 @@ impl OnBoth {
     }
 }
 
-/// What both sides have picked, or one from the other [MRG-11]. Refused is what was picked without a record of its numbers.
-async fn copies(kin: &Kin) -> Result<Vec<OnBoth>> {
-    let copies = kin.on_both().await?;
-    for copy in &copies {
-        let tables = Copies::changed_by_both(&copy.ours, &copy.theirs);
-        let is_unknown = |table: &TableId| {
-            [&copy.ours, &copy.theirs]
-                .into_iter()
-                .any(|commit| matches!(copy.copies.told(commit, *table), Told::Unknown))
-        };
-        if tables.iter().any(is_unknown) {
-            return Err(
-                copy.refused("does not say which of its rows are which, so that they would be there twice")
-            );
+/// The tables that were picked into either side without a record of their numbers, where both have what was picked [MRG-11].
+fn picked_untold(copies: &[OnBoth]) -> BTreeMap<TableId, BaseConflict> {
+    let mut tables = BTreeMap::new();
+    for copy in copies {
+        for table in Copies::changed_by_both(&copy.ours, &copy.theirs) {
+            let mut sides = [&copy.ours, &copy.theirs].into_iter();
+            if let Some(pick) = sides.find(|pick| matches!(copy.copies.told(pick, table), Told::Unknown)) {
+                tables.insert(table, BaseConflict::Picked(pick.version(), pick.hash()));
+            }
         }
     }
-    Ok(copies)
+    tables
+}
+
+/// What two last common commits disagree on that no table is told of.
+fn disagreeing(one: &Ref, other: &Ref, found: &Disagreements) -> Error {
+    let what = found.conflicts.iter().map(|conflict| format!("{conflict:#}")).collect::<Vec<_>>().join("; ");
+    let message = format!(
+        "the branches have two last commits in common, {} (version {}) and {} (version {}), that disagree with each other ({what}), so that nobody can tell what was done since: pick the commits that are missing one by one",
+        one.commit().hash(),
+        one.version(),
+        other.commit().hash(),
+        other.version()
+    );
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 /// The commits that both come from and no other such commit does, of which there is one as a rule [MRG-1, MRG-2].

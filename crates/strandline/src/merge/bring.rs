@@ -15,6 +15,7 @@ use crate::history::{Commit, Ref};
 use crate::merge::base::{Base, Based, base_of};
 use crate::merge::choices::{Choices, Decided, Side};
 use crate::merge::copies::{Picking, origin};
+use crate::merge::doubt::{Doubts, Pair};
 use crate::merge::kin::{Ends as NumberEnds, Kin, Known};
 use crate::merge::theirs::{BaseNumbers, Own, Theirs, unlisted, upon_schema};
 use crate::merge::{Came, Disagreements, Rebase};
@@ -77,6 +78,8 @@ struct Ends {
     mixes: bool,
     /// What is picked, if something is.
     picking: Option<Commit>,
+    /// What the base does not tell.
+    doubts: Doubts,
 }
 
 impl Bringing {
@@ -99,7 +102,8 @@ impl Bringing {
         let Some(ends) = self.ends(upon.ours, upon.era).await? else { return Ok(Brought::Nothing) };
         let versions = [&ends.base, &ends.theirs, upon.ours.snapshot()];
         let decided = self.choices.decided(&versions).await?;
-        let work = ends.work(upon, &decided).await?;
+        let open = ends.doubts.open(upon.ours.snapshot(), &ends.theirs).await?;
+        let work = ends.work(upon, &decided, &open).await?;
         let rebase = Rebase {
             work: &work,
             reads: None,
@@ -110,7 +114,8 @@ impl Bringing {
             choices: &decided,
             since: &Came::NOTHING,
         };
-        let mut found = Disagreements { since: ends.shared, ..Disagreements::default() };
+        let conflicts = ends.doubts.conflicts(&open, &decided);
+        let mut found = Disagreements { since: ends.shared, conflicts, ..Disagreements::default() };
         let work = Box::pin(rebase.carry(&mut found)).await?;
         Ok(if found.is_empty() { Brought::Done(work) } else { Brought::Disagreed(found) })
     }
@@ -135,6 +140,7 @@ impl Bringing {
                     operation: Operation::Merge,
                     mixes: true,
                     picking: Some(commit.commit().clone()),
+                    doubts: Doubts::default(),
                 }))
             }
             Act::Revert { commit, before } => {
@@ -150,6 +156,7 @@ impl Bringing {
                     operation: Operation::Restore,
                     mixes: false,
                     picking: None,
+                    doubts: Doubts::default(),
                 }))
             }
             Act::Reset(_) => Err(Error::new(ErrorKind::InvalidInput, "a reset merges nothing")),
@@ -162,7 +169,7 @@ async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Option<Ends>> 
     if kin.has_come(&[Some(theirs.commit().hash())]).await? {
         return Ok(None);
     }
-    let Based { kin, commit, stands, trees } = Box::pin(base_of(kin, ours, era)).await?;
+    let Based { kin, commit, stands, trees, doubts } = Box::pin(base_of(kin, ours, era)).await?;
     let mut theirs_beside = beside(theirs, ours);
     if let Some(trees) = trees {
         theirs_beside.trees = Arc::new(theirs_beside.trees.beside(&trees));
@@ -185,6 +192,7 @@ async fn merge_ends(ours: &Ref, theirs: &Ref, era: Era) -> Result<Option<Ends>> 
         operation: Operation::Merge,
         mixes: false,
         picking: None,
+        doubts,
     }))
 }
 
@@ -215,16 +223,21 @@ async fn refuse_stranger(ours: &Ref, commit: &Ref) -> Result<()> {
 
 impl Ends {
     /// What was done between the ends, with each changed table as theirs has it.
-    async fn work(&self, upon: &Upon<'_>, decided: &Decided) -> Result<Work> {
+    async fn work(&self, upon: &Upon<'_>, decided: &Decided, open: &BTreeMap<TableId, Pair>) -> Result<Work> {
         let mut work = Work::on(self.base.clone(), upon.era);
-        for (id, (before, after)) in self.touched().await? {
-            if decided.whole.get(&id) == Some(&Side::Ours) {
+        let mut touched = self.touched().await?;
+        touched.retain(|id, _| !self.doubts.tables.contains_key(id));
+        touched.extend(open.iter().map(|(id, sides)| (*id, sides.clone())));
+        for (id, (before, after)) in touched {
+            let takes_theirs = self.doubts.takes_theirs(id, decided);
+            let is_open = self.doubts.tables.contains_key(&id) && !takes_theirs;
+            if is_open || decided.whole.get(&id) == Some(&Side::Ours) {
                 continue;
             }
             let operation = self.operation;
             let after = match after {
                 Some(entry) => {
-                    let node = self.node(upon.ours, before.as_ref(), &entry).await?;
+                    let node = self.node(upon.ours, (before.as_ref(), takes_theirs), &entry).await?;
                     Some(After { name: entry.name, node })
                 }
                 None => None,
@@ -251,9 +264,14 @@ impl Ends {
         Ok(touched)
     }
 
-    async fn node(&self, ours: &Ref, before: Option<&CatalogEntry>, after: &CatalogEntry) -> Result<Node> {
+    async fn node(
+        &self,
+        ours: &Ref,
+        (before, takes_theirs): (Option<&CatalogEntry>, bool),
+        after: &CatalogEntry,
+    ) -> Result<Node> {
         let same = before.is_some_and(|before| before.node.hash == after.node.hash);
-        if same || after.entry_type != EntryType::Table {
+        if same && !takes_theirs || after.entry_type != EntryType::Table {
             return Ok(Node::Kept(after.entry_type, after.node));
         }
         let theirs = self.theirs.table_of(after).await?;
@@ -263,7 +281,7 @@ impl Ends {
         };
         let standing = find(&self.theirs.trees, ours, (&self.base, before), after).await?;
         // What theirs has made ours cannot have dropped; a revert brings back what its commit dropped.
-        let was_ours = before.is_some() || self.operation == Operation::Restore;
+        let was_ours = before.is_some() || takes_theirs || self.operation == Operation::Restore;
         let last = match &standing {
             None if was_ours => last_of(ours, after.id, self.dropped_since).await?,
             _ => None,
@@ -289,6 +307,7 @@ impl Ends {
             (Base::Theirs | Base::Elsewhere(_), _) => BaseNumbers::Theirs,
         };
         let picking = self.picking(after.id, (base.as_ref(), &theirs));
+        let disputed = self.doubts.rows.get(&after.id).cloned().unwrap_or_default();
         let Self { shared, told, mixes, .. } = *self;
         Ok(Node::Theirs(Box::new(Theirs {
             base,
@@ -300,6 +319,7 @@ impl Ends {
             told,
             mixes,
             picking,
+            disputed,
         })))
     }
 
@@ -316,8 +336,6 @@ impl Ends {
         })
     }
 }
-
-type Pair = (Option<CatalogEntry>, Option<CatalogEntry>);
 
 /// Our entry of a table, whatever we call it.
 async fn find(
@@ -365,6 +383,7 @@ async fn reset(upon: &Upon<'_>, to: &Ref) -> Result<Work> {
         operation: Operation::Restore,
         mixes: false,
         picking: None,
+        doubts: Doubts::default(),
     };
     let mut work = Work::on(now.clone(), upon.era);
     for (id, (before, after)) in ends.touched().await? {

@@ -19,6 +19,7 @@ use crate::changes::{broken, columns, differing, differing_column, ids, only, re
 use crate::error::Result;
 use crate::merge::choices::{RowChoice, RowChoices, Side};
 use crate::merge::conflict::{Contested, RowConflict};
+use crate::merge::doubt::Disputed;
 use crate::merge::table::told_as;
 use crate::scan::{LAST_UPDATED, ROW_ID};
 use crate::table::TableState;
@@ -76,6 +77,8 @@ pub(super) struct Places<'a> {
     pub(super) key: Vec<FieldId>,
     /// Rows that others stand for.
     pub(super) same: &'a Pieces,
+    /// Rows, and columns of them, that neither side has left as the base has them.
+    pub(super) disputed: &'a Disputed,
 }
 
 /// The values of some rows on one side.
@@ -95,6 +98,7 @@ pub(super) struct Cells {
     theirs: Values,
     /// Ids that rows of the other side are told by and have not.
     stand_in: BTreeSet<u64>,
+    disputed: Disputed,
 }
 
 impl Places<'_> {
@@ -120,7 +124,10 @@ impl Places<'_> {
             [] => BTreeSet::new(),
             _ => all.filter(is_stood_for).collect(),
         };
-        Ok(Cells { schema, key_fields: self.key.clone(), key, base, ours, theirs, stand_in })
+        let of_these = |row: &Contested| self.disputed.get_key_value(&row.row.row.0);
+        let disputed =
+            contested.iter().filter_map(of_these).map(|(id, fields)| (*id, fields.clone())).collect();
+        Ok(Cells { schema, key_fields: self.key.clone(), key, base, ours, theirs, stand_in, disputed })
     }
 
     async fn side(
@@ -217,6 +224,7 @@ impl Cells {
                 .filter(|row| fate(row) == RowFate::Deleted)
                 .map(|row| row.row.row.0)
                 .filter(|id| kept.has(*id) && !other.has(*id) && self.base.has(*id))
+                .filter(|id| !self.disputed.contains_key(id))
                 .collect();
             let differs =
                 differing(&self.base.rows(&single, &self.schema)?, &kept.rows(&single, &self.schema)?);
@@ -249,7 +257,8 @@ impl Cells {
         }
         let wanted: Vec<u64> = both.iter().map(|row| row.row.0).collect();
         let rows = |side: &Values| side.rows(&wanted, &self.schema);
-        let merged = merge_cells(&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?, &self.key)?;
+        let sides = [&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?];
+        let merged = merge_cells(sides, &self.key, &self.disputed_cells(&wanted))?;
         let mut given = Vec::with_capacity(both.len());
         for (at, row) in both.iter().enumerate() {
             let (ours, theirs) = (merged.ours.value(at), merged.theirs.value(at));
@@ -271,6 +280,21 @@ impl Cells {
         let given = filter_record_batch(&merged.rows, &BooleanArray::from(given)).map_err(broken)?;
         choices.given.extend((given.num_rows() > 0).then_some(given));
         Ok(())
+    }
+
+    /// Of each column which of these rows have a cell there that the base does not tell; nothing of columns that have none.
+    fn disputed_cells(&self, wanted: &[u64]) -> Vec<Option<BooleanArray>> {
+        if self.disputed.is_empty() {
+            return Vec::new();
+        }
+        let of_field = |field: &Field| {
+            let is_disputed = |id: &u64| {
+                self.disputed.get(id).is_some_and(|fields| fields.is_empty() || fields.contains(&field.id))
+            };
+            let cells: BooleanArray = wanted.iter().map(|id| Some(is_disputed(id))).collect();
+            (cells.true_count() > 0).then_some(cells)
+        };
+        self.schema.fields().iter().map(of_field).collect()
     }
 
     /// The values of rows that are still contested.
@@ -321,12 +345,11 @@ struct MergedCells {
     theirs: BooleanArray,
 }
 
-/// The columns of the key are one cell.
+/// The columns of the key are one cell. One that is disputed both sides have changed.
 fn merge_cells(
-    base: &RecordBatch,
-    ours: &RecordBatch,
-    theirs: &RecordBatch,
+    [base, ours, theirs]: [&RecordBatch; 3],
     key: &[usize],
+    disputed: &[Option<BooleanArray>],
 ) -> Result<MergedCells> {
     let none = BooleanArray::from(vec![false; base.num_rows()]);
     let mut merged =
@@ -343,8 +366,13 @@ fn merge_cells(
             }
             Ok(differing(&one.project(key).map_err(broken)?, &other.project(key).map_err(broken)?))
         };
-        let (by_ours, by_theirs) = (apart_in(base, ours)?, apart_in(base, theirs)?);
+        let (mut by_ours, mut by_theirs) = (apart_in(base, ours)?, apart_in(base, theirs)?);
         let apart = apart_in(ours, theirs)?;
+        let one_cell = if key.contains(&at) { key } else { &[at] };
+        for disputed in one_cell.iter().filter_map(|at| disputed.get(*at)?.as_ref()) {
+            by_ours = or(&by_ours, disputed).map_err(broken)?;
+            by_theirs = or(&by_theirs, disputed).map_err(broken)?;
+        }
         let here = |one: &BooleanArray, other: &BooleanArray| and(one, other).map_err(broken);
         let both = here(&here(&by_ours, &by_theirs)?, &apart)?;
         let any = |sum: &BooleanArray, more: &BooleanArray| or(sum, more).map_err(broken);
@@ -379,7 +407,7 @@ mod tests {
             rows([Some(2), Some(2), Some(1), Some(2), Some(2)], [Some(1), Some(1), Some(1), Some(3), None]);
         let theirs =
             rows([Some(1), Some(3), Some(1), Some(2), Some(1)], [None, Some(1), Some(4), Some(1), Some(1)]);
-        let merged = merge_cells(&base, &ours, &theirs, &[]).unwrap();
+        let merged = merge_cells([&base, &ours, &theirs], &[], &[]).unwrap();
         let bits = |array: &arrow::array::BooleanArray| array.iter().map(Option::unwrap).collect::<Vec<_>>();
         assert_eq!(bits(&merged.conflict), [false, true, false, false, false]);
         assert_eq!(bits(&merged.ours), [true, false, false, true, true]);
@@ -397,7 +425,7 @@ mod tests {
             [Some(1), Some(2), Some(1), Some(1), Some(1)],
             [Some(3), Some(1), Some(3), Some(1), Some(1)],
         );
-        let merged = merge_cells(&base, &ours, &theirs, &[0, 1]).unwrap();
+        let merged = merge_cells([&base, &ours, &theirs], &[0, 1], &[]).unwrap();
         let conflicts: Vec<_> = merged.conflict.iter().map(Option::unwrap).collect();
         assert_eq!(conflicts, [true, false, false, false, false], "which the cells alone would not say");
         let key = |at: usize| [0, 1].map(|column| merged.rows.column(column).slice(at, 1));

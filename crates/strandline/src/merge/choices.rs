@@ -51,9 +51,17 @@ pub(crate) struct Choices {
     pub(crate) rows: BTreeMap<NameKey, Side>,
     /// Rows that take the place of those that are contested, by `_row_id`.
     pub(crate) given: BTreeMap<NameKey, Vec<RecordBatch>>,
-    /// For the base of a merge, into which something is picked that both sides have: what the pick changed is as it made it, but for these tables, which
-    /// it leaves as they are.
-    pub(crate) of_base: Option<BTreeSet<TableId>>,
+    /// For the base of a merge, which is made of several commits.
+    pub(crate) of_base: Option<OfBase>,
+}
+
+/// What is decided where a base is made: cell by cell the commit that comes to it counts, as that has made it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OfBase {
+    /// But for these tables, views and namespaces, which are left as they are.
+    pub(crate) left: BTreeSet<TableId>,
+    /// And for these rows, which are given.
+    pub(crate) given: BTreeMap<TableId, Vec<RecordBatch>>,
 }
 
 impl Choices {
@@ -171,8 +179,10 @@ impl Choices {
     /// `InvalidInput` if both sides are to be taken of one table, under two names.
     pub(crate) async fn decided(&self, versions: &[&Snapshot]) -> Result<Decided> {
         let mut decided = Decided { of_base: self.of_base.is_some(), ..Decided::default() };
-        let left = self.of_base.iter().flatten();
-        decided.whole.extend(left.map(|table| (*table, Side::Ours)));
+        if let Some(OfBase { left, given }) = &self.of_base {
+            decided.whole.extend(left.iter().map(|table| (*table, Side::Ours)));
+            decided.given.extend(given.iter().map(|(table, rows)| (*table, rows.clone())));
+        }
         for name in &self.named {
             let found = futures::future::try_join_all(versions.iter().map(|version| version.entry(name)));
             let ids: BTreeSet<TableId> = found.await?.into_iter().flatten().map(|entry| entry.id).collect();

@@ -82,6 +82,41 @@ pub enum ConflictKind {
     Constraint(String, String),
     /// Something that was read under the level `serializable`.
     Read(ReadConflict),
+    /// What the sides come from, which does not tell what either has done to it since.
+    Base(BaseConflict),
+}
+
+/// Why a table that two branches have in common does not say what each of them has done to it since. Whoever merges takes it as one of them has it:
+/// [`Merge::take`](crate::refs::Merge::take).
+///
+/// ```
+#[doc = include_str!("../orders.example")]
+/// use strandline::filter::col;
+/// use strandline::merge::{BaseConflict, ConflictKind, Side};
+/// use strandline::refs::Preview;
+///
+/// lake.create_branch("dev").await?;
+/// for (branch, amount) in [("main", 31), ("dev", 32), ("dev", 33)] {
+///     let change = lake.begin().branch(branch).await?;
+///     change.update("orders", col("id").eq(1)).set("amount", amount).await?;
+///     change.commit().await?;
+/// }
+/// // All of `dev` comes to `main` in one table, of which the pick names one commit.
+/// lake.cherry_pick("dev").on("main").take("orders", Side::Theirs).await?.committed()?;
+///
+/// let Preview::Conflicts(found) = lake.merge("dev").into("main").dry_run().await? else { panic!("nothing relates the rows") };
+/// assert!(matches!(found.conflicts[0].kind, ConflictKind::Base(BaseConflict::Picked(..))));
+/// lake.merge("dev").into("main").take("orders", Side::Ours).await?.committed()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BaseConflict {
+    /// The branches have several last common commits, which disagree on it.
+    Disagreement,
+    /// This commit of one of the branches is a pick that took it as a whole, with rows of other commits that nothing relates.
+    Picked(Seq, Hash),
 }
 
 /// Rows on which two sides disagree: the first of them, and how many there are.
@@ -323,6 +358,8 @@ impl Conflict {
                 !matches!(change.operation, Operation::Append | Operation::Delete | Operation::Update)
             }
             ConflictKind::Catalog(_) | ConflictKind::Constraint(..) | ConflictKind::Read(_) => true,
+            // No commit of one side alone.
+            ConflictKind::Base(_) => false,
         }
     }
 
@@ -337,6 +374,7 @@ impl Conflict {
             ConflictKind::Keys(_) => "keys",
             ConflictKind::Constraint(..) => "constraint",
             ConflictKind::Read(_) => "read",
+            ConflictKind::Base(_) => "base",
         }
     }
 }
@@ -367,6 +405,21 @@ impl fmt::Display for ConflictKind {
                 write!(f, "constraint {name:?} does not go with the other side's changes: {why}")
             }
             Self::Read(read) => read.fmt(f),
+            Self::Base(base) => base.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for BaseConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disagreement => f.write_str(
+                "the sides have two last commits in common, which disagree on it, so that nobody can tell what was done since",
+            ),
+            Self::Picked(version, commit) => write!(
+                f,
+                "commit {commit} (version {version}) picked it and does not say which of its rows are which, so that they would be there twice",
+            ),
         }
     }
 }

@@ -285,6 +285,7 @@ impl TableBringing<'_> {
             schema: Arc::new(schema),
             key: self.key(theirs),
             same: &translated.same,
+            disputed: &translated.disputed,
         };
         let files: &BTreeMap<FileId, FileEntry> = &places.base.1;
         let is_lost = |row: &&Contested| row.base.is_some_and(|(file, _)| !files.contains_key(&file));

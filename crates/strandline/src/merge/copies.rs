@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use strandline_format::merge::Ancestry;
-use strandline_format::{EntryType, Hash, HistoryEntry, Pieces, TableId, TxnId};
+use strandline_format::{EntryType, Hash, HistoryEntry, ObjectRef, Pieces, TableChange, TableId, TxnId};
 
 use crate::error::{ErrorKind, Result};
 use crate::history::Commit;
@@ -92,18 +92,22 @@ impl Copies {
         let Some(change) = commit.changes().iter().find(|change| change.table == table) else {
             return Told::Nothing;
         };
-        if commit.hash() == self.origin {
-            return Told::Origin;
-        }
-        let node = |object: Option<strandline_format::ObjectRef>| object.map(|object| object.hash);
-        let is_of_rows = change.entry_type == EntryType::Table
-            && change.new.is_some()
-            && node(change.old) != node(change.new);
         match &change.picked {
+            _ if commit.hash() == self.origin => Told::Origin,
             Some(picked) => Told::Picked(Box::new(Known::of_picked(picked))),
-            None if is_of_rows => Told::Unknown,
+            None if is_of_rows(change) => Told::Unknown,
             None => Told::Nothing,
         }
+    }
+
+    /// The numbers of what one of them did to a table, as another one has it there, in those of the one.
+    pub(super) fn between(&self, here: &Commit, there: &Commit, table: TableId) -> Result<Option<Known>> {
+        Ok(match (self.told(here, table), self.told(there, table)) {
+            (Told::Picked(here), Told::Picked(there)) => Some(there.reversed()?.then(&here)?),
+            (Told::Picked(here), Told::Origin) => Some(*here),
+            (Told::Origin, Told::Picked(there)) => Some(there.reversed()?),
+            _ => None,
+        })
     }
 
     /// The tables, views and namespaces that two of them changed.
@@ -113,6 +117,19 @@ impl Copies {
         };
         of(one).intersection(&of(other)).copied().collect()
     }
+}
+
+/// The tables that a pick wrote without a record of their numbers: as a whole, with rows of other commits, or in former times.
+pub(super) fn untold(commit: &Commit) -> impl Iterator<Item = TableId> {
+    let is_pick = origin(commit).is_some();
+    let changes = commit.changes().iter().filter(move |_| is_pick);
+    changes.filter(|change| change.picked.is_none() && is_of_rows(change)).map(|change| change.table)
+}
+
+/// Whether a table was written.
+fn is_of_rows(change: &TableChange) -> bool {
+    let node = |object: Option<ObjectRef>| object.map(|object| object.hash);
+    change.entry_type == EntryType::Table && change.new.is_some() && node(change.old) != node(change.new)
 }
 
 /// What was picked from which commit, as what a pick records of a table [MRG-11]: the numbers of what that commit added.

@@ -5,7 +5,7 @@
 //! the same (`numbers`), and what a merge or diff makes of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use strandline_format::{
     CatalogEntry, Hash, HistoryEntry, MergedCommit, PickedNumbers, Pieces, Renumbering, Seq,
@@ -39,6 +39,8 @@ pub(crate) struct Kin {
     whole: Arc<OnceCell<Ancestors>>,
     /// The copies among either.
     copies: [Arc<OnceCell<AllCopies>>; 2],
+    /// The commits that were read: how numbers are related is asked of the same ones for each table, and again and again.
+    read: Arc<Mutex<BTreeMap<Hash, Commit>>>,
     /// The versions of a base that was made for a merge, which are stored nowhere; with the commit that they stand on.
     made: Option<(HistoryEntry, Vec<HistoryEntry>)>,
 }
@@ -149,7 +151,7 @@ impl Kin {
                 let (ours, theirs) = (past(ours), past(theirs));
                 Parted { shared, ours, theirs }
             }
-            None => parted(&trees, ours.commit(), theirs.commit()).await?.ok_or_else(unrelated)?,
+            None => apart(&trees, ours.commit(), theirs.commit()).await?.ok_or_else(unrelated)?,
         };
         Ok(Self {
             ours: ours.clone(),
@@ -161,6 +163,7 @@ impl Kin {
             ancestors: Arc::default(),
             whole: Arc::default(),
             copies: Default::default(),
+            read: Arc::default(),
             made: None,
         })
     }
@@ -188,9 +191,7 @@ impl Kin {
     pub(crate) async fn copies(&self, whole: bool) -> Result<&AllCopies> {
         self.copies[usize::from(whole)]
             .get_or_try_init(|| async {
-                let may_have =
-                    |past: &[HistoryEntry]| past.iter().any(|entry| entry.keyed || entry.merged.is_some());
-                if self.made.is_none() && !may_have(&self.our_past) && !may_have(&self.their_past) {
+                if !self.may_have_copies() {
                     return Ok(AllCopies::default());
                 }
                 let ancestors = if whole { self.whole().await? } else { self.ancestors().await? };
@@ -203,6 +204,25 @@ impl Kin {
     pub(super) async fn on_both(&self) -> Result<Vec<OnBoth>> {
         let heads = [self.ours.commit().hash(), self.theirs.commit().hash()];
         Ok(on_both(self.copies(false).await?, self.ancestors().await?.graph(), heads))
+    }
+
+    pub(super) fn heads(&self) -> [&Ref; 2] {
+        [&self.ours, &self.theirs]
+    }
+
+    /// The commits with keys that each side has and the other one has not.
+    pub(super) async fn keyed_alone(&self) -> Result<[Vec<HistoryEntry>; 2]> {
+        if !self.may_have_copies() {
+            return Ok(Default::default());
+        }
+        let heads = [self.ours.commit().hash(), self.theirs.commit().hash()];
+        Ok(self.ancestors().await?.keyed_alone(heads))
+    }
+
+    /// Whether commits of other lines may have come since they parted.
+    fn may_have_copies(&self) -> bool {
+        let past = self.our_past.iter().chain(&self.their_past);
+        self.made.is_some() || past.into_iter().any(|entry| entry.keyed || entry.merged.is_some())
     }
 
     /// The last version that two commits count alike. Requests: the nodes in which their histories differ.
@@ -267,6 +287,21 @@ impl Kin {
     /// # Errors
     /// `SnapshotExpired` if nothing keeps it.
     pub(crate) async fn commit(&self, entry: &HistoryEntry) -> Result<Commit> {
+        self.once(entry.commit.hash, Box::pin(self.read_of(entry))).await
+    }
+
+    /// A commit, which is read if it was not before.
+    async fn once(&self, hash: Hash, read: impl Future<Output = Result<Commit>>) -> Result<Commit> {
+        let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let commit = read.await?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(hash, commit.clone());
+        Ok(commit)
+    }
+
+    async fn read_of(&self, entry: &HistoryEntry) -> Result<Commit> {
         let line = |at: &Ref| at.line().clone();
         // A base that was made for a merge is stored nowhere, and so may a head be.
         let is_made =
@@ -343,9 +378,9 @@ impl Kin {
 
     /// A commit that was merged. At most one request.
     pub(super) async fn merged(&self, merged: &MergedCommit) -> Result<Commit> {
-        read_commit(&self.trees, &merged.commit)
-            .await
-            .map_err(|error| expired(merged.seq, merged.commit.hash, error))
+        let read = Box::pin(read_commit(&self.trees, &merged.commit));
+        let found = self.once(merged.commit.hash, read).await;
+        found.map_err(|error| expired(merged.seq, merged.commit.hash, error))
     }
 }
 
@@ -374,7 +409,7 @@ pub(crate) enum Stands {
 }
 
 /// Where one version stands in the first-parent history of the other, the older one.
-async fn direct(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<HistoryEntry>> {
+pub(super) async fn direct(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<HistoryEntry>> {
     let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
     let found = entry_of(trees, new, old.version()).await?;
     Ok(found.filter(|entry| entry.commit.hash == old.hash()))
@@ -389,6 +424,11 @@ pub(super) async fn parted(trees: &Trees, ours: &Commit, theirs: &Commit) -> Res
         let (ours, theirs) = if old.hash() == ours.hash() { (Vec::new(), past) } else { (past, Vec::new()) };
         return Ok(Some(Parted { shared, ours, theirs }));
     }
+    apart(trees, ours, theirs).await
+}
+
+/// The same of two of which neither comes before the other one on its line.
+pub(super) async fn apart(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<Parted>> {
     let (our_past, their_past) = pasts(trees, ours, theirs).await?;
     let shared = match parting(&our_past, &their_past) {
         Some(seq) => entry_of(trees, ours, seq).await?,

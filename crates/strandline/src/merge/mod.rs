@@ -13,6 +13,7 @@ mod choices;
 mod conflict;
 mod contest;
 mod copies;
+mod doubt;
 mod files;
 mod keys;
 mod kin;
@@ -37,9 +38,10 @@ pub use cells::ContestedRows;
 pub use choices::Side;
 pub(crate) use choices::{Choices, Decided};
 pub use conflict::{
-    Conflict, ConflictKind, KeyConflict, KeyConflicts, ReadConflict, RowConflict, RowConflicts,
+    BaseConflict, Conflict, ConflictKind, KeyConflict, KeyConflicts, ReadConflict, RowConflict, RowConflicts,
 };
 pub(crate) use copies::{PICKED, origin, pick_key};
+pub(crate) use doubt::Disputed;
 pub(crate) use files::reaches;
 pub(crate) use kin::{Ends, Kin, Known, came_since};
 pub(crate) use moves::Moves;

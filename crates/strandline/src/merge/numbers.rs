@@ -16,8 +16,7 @@ use strandline_format::{
 use crate::error::Result;
 use crate::history::Commit;
 use crate::merge::ancestry::last_meeting;
-use crate::merge::copies::{Copies, Told};
-use crate::merge::kin::{Ends, Kin, Known, Parted, parted};
+use crate::merge::kin::{Ends, Kin, Known, Parted, apart, direct};
 use crate::tree::Trees;
 
 /// One table whose numbers are followed from commit to commit.
@@ -47,14 +46,23 @@ impl<'a> Numbers<'a> {
             if let Some(found) = found {
                 return Ok(found);
             }
-            let known = match parted(&self.kin.trees, to, from).await? {
-                Some(lines) => self.known(&lines, (to, from)).await?,
-                None => Known::default(),
-            };
+            let known = self.find(to, from).await?;
             self.found().insert(which, known.clone());
             Ok(known)
         }
         .boxed()
+    }
+
+    async fn find(&self, to: &Commit, from: &Commit) -> Result<Known> {
+        // What the older one of one line has handed out both count alike, and nothing else is of both.
+        if direct(&self.kin.trees, to, from).await?.is_some() {
+            let older = if to.version() <= from.version() { to } else { from };
+            return Ok(Known::below(self.ends_at(older).await?));
+        }
+        match apart(&self.kin.trees, to, from).await? {
+            Some(lines) => self.known(&lines, (to, from)).await,
+            None => Ok(Known::default()),
+        }
     }
 
     /// What the merges on both lines have recorded. Each knew all that the lines had met in before, so that of those which merged of the other line
@@ -135,16 +143,27 @@ impl<'a> Numbers<'a> {
             }
             return Ok(());
         }
+        let stand_on = |line: &[HistoryEntry]| -> BTreeSet<Hash> {
+            line.iter().map(|entry| entry.commit.hash).collect()
+        };
+        let (on_ours, on_theirs) = (stand_on(&lines.ours), stand_on(&lines.theirs));
         for copies in &copies.found {
             let of = |side: &BTreeSet<Hash>| {
                 let commits: Vec<&Commit> =
                     copies.commits.iter().filter(|commit| side.contains(&commit.hash())).collect();
                 commits
             };
+            // Copies on the two lines need nothing in between, and others of the same commit, which came by merges, tell no more of its rows.
+            if let ([here], [there]) = (&of(&on_ours)[..], &of(&on_theirs)[..])
+                && let Some(numbers) = copies.between(here, there, self.table)?
+            {
+                known.add(&numbers);
+                continue;
+            }
             for here in of(&of_to) {
                 for there in of(&of_from).into_iter().filter(|there| there.hash() != here.hash()) {
-                    if let Some(numbers) = self.by_copies(copies, (to, here), (from, there)).await? {
-                        known.add(&numbers);
+                    if let Some(numbers) = copies.between(here, there, self.table)? {
+                        known.add(&self.by_way_of_copies(&numbers, (to, here), (from, there)).await?);
                     }
                 }
             }
@@ -169,21 +188,15 @@ impl<'a> Numbers<'a> {
         self.kin.commit(before).await.map(Some)
     }
 
-    /// The numbers of one commit in those of another one, by a copy that it has of what this one has a copy of.
-    async fn by_copies(
+    /// The numbers of one commit in those of another one, by what a copy that this one has says of one that the other one has.
+    async fn by_way_of_copies(
         &self,
-        copies: &Copies,
+        numbers: &Known,
         (to, here): (&Commit, &Commit),
         (from, there): (&Commit, &Commit),
-    ) -> Result<Option<Known>> {
-        let numbers = match (copies.told(here, self.table), copies.told(there, self.table)) {
-            (Told::Picked(here), Told::Picked(there)) => there.reversed()?.then(&here)?,
-            (Told::Picked(here), Told::Origin) => *here,
-            (Told::Origin, Told::Picked(there)) => there.reversed()?,
-            _ => return Ok(None),
-        };
+    ) -> Result<Known> {
         let (to_there, of_here) = (self.between(there, from).await?, self.between(to, here).await?);
-        Ok(Some(Known { met: true, ..to_there.then(&numbers)?.then(&of_here)? }))
+        Ok(Known { met: true, ..to_there.then(numbers)?.then(&of_here)? })
     }
 
     /// What the latest merge of the other line has recorded that changed the table; one that did not found nothing that is not known from the

@@ -17,11 +17,12 @@ use strandline_format::{
 
 use crate::changes::{Part, Sides, empty};
 use crate::error::{Error, Result};
+use crate::merge::Disputed;
 use crate::merge::copies::Picking;
 use crate::merge::keys;
 use crate::merge::kin::{Ends, Known};
 use crate::merge::places::{came, came_with};
-use crate::merge::table::may_meet;
+use crate::merge::table::{may_meet, told_as};
 use crate::scan::{deletion_vector, identify};
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
@@ -47,6 +48,8 @@ pub(crate) struct Theirs {
     pub(crate) mixes: bool,
     /// What is to be recorded of it, if it is picked.
     pub(crate) picking: Option<Picking>,
+    /// Rows of the base that neither side has left as it has them.
+    pub(crate) disputed: Disputed,
 }
 
 /// In whose numbers the base of a merge counts.
@@ -91,6 +94,8 @@ pub(crate) struct Translated {
     pub(crate) came: Vec<FileEntry>,
     /// Whether rows are among them that came back.
     pub(crate) restores: bool,
+    /// Rows of the base that neither side has left as it has them, by the ids that they are told by.
+    pub(crate) disputed: Disputed,
 }
 
 impl Theirs {
@@ -154,13 +159,29 @@ impl Theirs {
             ..table.clone()
         };
         let base = TableState { table: Arc::new(only(&base.table, sides.0)), ..base };
+        let told = |(id, fields): (&u64, &Vec<_>)| {
+            Some((told_as(&same, of_base.row(RowId(*id))?.0), fields.clone()))
+        };
+        let disputed = self.disputed.iter().filter_map(told).collect();
         let draft = Draft::of_theirs(
             only(their_table, sides.1),
             Arc::clone(&self.theirs.schema),
             our_table.next_file,
             era,
         );
-        Ok(Translated { base, draft, numbers, same, next, strangers, seeks, places, came, restores })
+        Ok(Translated {
+            base,
+            draft,
+            numbers,
+            same,
+            next,
+            strangers,
+            seeks,
+            places,
+            came,
+            restores,
+            disputed,
+        })
     }
 
     /// Notes where the numbers of theirs stand in what comes of it [MRG-4, MRG-11].

@@ -4,6 +4,7 @@ mod picked;
 mod random;
 mod related;
 mod restored;
+mod rounds;
 mod single;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use strandline::filter::col;
 use strandline::format::{Operation, PrimitiveType};
-use strandline::merge::{ContestedRows, Side};
+use strandline::merge::{BaseConflict, ContestedRows, Side};
 use strandline::refs::{MergeConflicts, Merged, Preview};
 use strandline::{ConflictKind, ErrorKind, Lake, Report, Transaction};
 use strandline_format::{Deletes, DeletionVector, FileEntry, RefName, TableName};

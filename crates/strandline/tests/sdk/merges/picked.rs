@@ -391,22 +391,90 @@ fn a_merge_is_not_picked_and_what_a_branch_descends_from_is_there() {
     });
 }
 
+/// `main` has taken `t` as a whole with the last commit of `dev`, and both have a table besides.
+async fn taken_whole() -> Lake {
+    let (_, lake) = tens().await;
+    change(&lake, async |on| on.create_table("s").like(&rows(&[]).schema()).await.map(drop).unwrap()).await;
+    merge_forward(&lake).await;
+    append(&lake, "dev", 30).await;
+    set(&lake, "dev", 1, "a", 5).await;
+    lake.create_tag("before").on("dev").await.unwrap();
+    set(&lake, "dev", 1, "a", 7).await;
+    set(&lake, "main", 1, "a", 6).await;
+    let Merged::Conflicts(_) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
+    let whole = lake.cherry_pick("dev").on("main").take("t", Side::Theirs);
+    whole.await.unwrap().committed().unwrap();
+    assert_eq!(state(&lake, "main").await, state(&lake, "dev").await);
+    for (branch, u) in [("main", 1), ("dev", 2)] {
+        on(&lake, branch, async |on| on.append("s", rows(&[(u, 1, 1)])).await.map(drop).unwrap()).await;
+    }
+    lake
+}
+
+async fn is_in_doubt(lake: &Lake, from: &str, into: &str) {
+    let found = conflicts(lake, from, into).await;
+    let [conflict] = &found.conflicts[..] else { panic!("{found}") };
+    assert!(matches!(conflict.kind, ConflictKind::Base(BaseConflict::Picked(..))), "{found}");
+    assert_eq!(conflict.name, "t");
+}
+
 /// With the table come rows of commits that were not picked, which nothing relates.
 #[test]
-fn a_table_that_was_taken_as_a_whole_with_a_pick_is_not_merged_over() {
+fn a_table_that_was_taken_as_a_whole_with_a_pick_is_decided_as_a_whole_and_the_rest_is_merged() {
     paused(async {
-        let (_, lake) = tens().await;
-        append(&lake, "dev", 30).await;
-        set(&lake, "dev", 1, "a", 5).await;
-        set(&lake, "dev", 1, "a", 7).await;
-        set(&lake, "main", 1, "a", 6).await;
-        let Merged::Conflicts(_) = lake.cherry_pick("dev").on("main").await.unwrap() else { panic!() };
-        let whole = lake.cherry_pick("dev").on("main").take("t", Side::Theirs);
-        whole.await.unwrap().committed().unwrap();
-        assert_eq!(state(&lake, "main").await, state(&lake, "dev").await);
-        for (from, into) in [("dev", "main"), ("main", "dev")] {
-            let error = lake.merge(from).into(into).await.unwrap_err();
-            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unsupported, false), "{error}");
+        for (side, [from, into]) in [
+            (Side::Ours, ["dev", "main"]),
+            (Side::Theirs, ["dev", "main"]),
+            (Side::Ours, ["main", "dev"]),
+            (Side::Theirs, ["main", "dev"]),
+        ] {
+            let lake = taken_whole().await;
+            set(&lake, "main", 30, "a", 8).await;
+            append(&lake, "dev", 31).await;
+            is_in_doubt(&lake, from, into).await;
+            let taken = state(&lake, if side == Side::Ours { into } else { from }).await;
+            lake.merge(from).into(into).take("t", side).await.unwrap().committed().unwrap();
+            assert_eq!(state(&lake, into).await, taken);
+            assert_eq!(lake.at(into).await.unwrap().table("s").await.unwrap().rows(), 2);
+            check_whole(&lake, "merged").await;
+            // From then on it is as after any merge in which a table was decided.
+            append(&lake, into, 50).await;
+            merge(&lake, into, from).await;
+            let expected: State = taken.into_iter().chain([(50, (1, 1))]).collect();
+            assert_eq!(state(&lake, from).await, expected);
+            set(&lake, from, 30, "a", 9).await;
+            append(&lake, from, 51).await;
+            merge(&lake, from, into).await;
+            assert_eq!(state(&lake, into).await, state(&lake, from).await);
+            check_whole(&lake, "merged").await;
         }
+    });
+}
+
+/// Another branch may have the same rows though it has not the commit that was picked.
+#[test]
+fn a_table_that_was_taken_as_a_whole_is_in_doubt_beside_branches_without_the_commit() {
+    paused(async {
+        let lake = taken_whole().await;
+        lake.create_branch("old").from("before").await.unwrap();
+        is_in_doubt(&lake, "before", "main").await;
+        is_in_doubt(&lake, "main", "old").await;
+        // By way of a third branch as well.
+        lake.create_branch("third").from("main~3").await.unwrap();
+        append(&lake, "third", 40).await;
+        lake.merge("main").into("third").take("t", Side::Theirs).await.unwrap().committed().unwrap();
+        is_in_doubt(&lake, "third", "old").await;
+        // What has the pick, or did nothing to the table, is merged as ever.
+        lake.create_branch("fourth").from("main").await.unwrap();
+        append(&lake, "fourth", 41).await;
+        append(&lake, "main", 42).await;
+        merge(&lake, "fourth", "main").await;
+        let merged: Vec<i64> = state(&lake, "main").await.into_keys().filter(|u| *u >= 10).collect();
+        assert_eq!(merged, [30, 41, 42]);
+        lake.merge("main").into("old").take("t", Side::Theirs).await.unwrap().committed().unwrap();
+        append(&lake, "old", 43).await;
+        merge(&lake, "old", "main").await;
+        assert_eq!(state(&lake, "main").await, state(&lake, "old").await);
+        check_whole(&lake, "merged").await;
     });
 }

@@ -56,22 +56,45 @@ fn steps() -> impl Strategy<Value = Step> {
 
 const BRANCHES: [&str; 2] = ["main", "dev"];
 
+/// Rows on which the commits disagree that a base was made of: by its columns `a` and `b`, of which neither side has left it as it is in the base, nor the row.
+pub(super) type Disputed = BTreeMap<i64, [bool; 2]>;
+
 /// What three states come to, and the rows that the sides disagree on.
 pub(super) fn expected(base: &State, ours: &State, theirs: &State) -> (State, Vec<i64>) {
+    expected_beside(base, &Disputed::new(), ours, theirs)
+}
+
+/// The same of a base that does not tell of some cells.
+pub(super) fn expected_beside(
+    base: &State,
+    disputed: &Disputed,
+    ours: &State,
+    theirs: &State,
+) -> (State, Vec<i64>) {
     let (mut merged, mut contested) = (State::new(), Vec::new());
     let keys: BTreeSet<i64> = base.keys().chain(ours.keys()).chain(theirs.keys()).copied().collect();
     for u in keys {
+        let open = disputed.get(&u).filter(|_| base.contains_key(&u));
         let row = match (base.get(&u), ours.get(&u), theirs.get(&u)) {
-            (base, ours, theirs) if theirs == base => ours.copied(),
-            (base, ours, theirs) if ours == base => theirs.copied(),
+            (_, ours, theirs) if open.is_some() && ours == theirs => ours.copied(),
+            (_, ours, theirs) if open.is_some() && (ours.is_none() || theirs.is_none()) => {
+                contested.push(u);
+                continue;
+            }
+            (base, ours, theirs) if open.is_none() && theirs == base => ours.copied(),
+            (base, ours, theirs) if open.is_none() && ours == base => theirs.copied(),
             (_, ours, theirs) if ours == theirs => ours.copied(),
             (Some(base), Some(ours), Some(theirs)) => {
-                let cell = |base: i64, ours: i64, theirs: i64| match (ours == base, theirs == base) {
+                let cell = |is_open: bool, base: i64, ours: i64, theirs: i64| match (
+                    ours == base && !is_open,
+                    theirs == base && !is_open,
+                ) {
                     (true, _) => Some(theirs),
                     (_, true) => Some(ours),
                     _ => (ours == theirs).then_some(ours),
                 };
-                let cells = (cell(base.0, ours.0, theirs.0), cell(base.1, ours.1, theirs.1));
+                let [a, b] = open.copied().unwrap_or_default();
+                let cells = (cell(a, base.0, ours.0, theirs.0), cell(b, base.1, ours.1, theirs.1));
                 let (Some(a), Some(b)) = cells else {
                     contested.push(u);
                     continue;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use strandline_format::Hash;
 
-use super::random::{done, expected, told};
+use super::random::{Disputed, done, expected, expected_beside, told};
 use super::*;
 use crate::histories::cases;
 
@@ -161,7 +161,7 @@ fn branches_that_merged_one_branch_are_merged_by_what_they_have_of_it() {
 }
 
 #[test]
-fn two_last_common_commits_are_one_base_unless_they_disagree() {
+fn two_last_common_commits_are_one_base() {
     paused(async {
         for disagree in [false, true] {
             let lake = branches(&[("main", 20), ("dev", 30)]).await;
@@ -178,16 +178,13 @@ fn two_last_common_commits_are_one_base_unless_they_disagree() {
             set(&lake, "dev", 20, "a", 5).await;
             if disagree {
                 for (from, into) in [("dev", "main"), ("main", "dev")] {
-                    let error = lake.merge(from).into(into).await.unwrap_err();
-                    assert_eq!(
-                        (error.kind(), error.is_retryable()),
-                        (ErrorKind::Unsupported, false),
-                        "{error}"
-                    );
+                    assert_eq!(told(&conflicts(&lake, from, into).await), [1]);
                 }
-                continue;
+                lake.merge("dev").into("main").rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+                assert_eq!(state(&lake, "main").await[&1], (7, 100));
+            } else {
+                merge(&lake, "dev", "main").await;
             }
-            merge(&lake, "dev", "main").await;
             assert_eq!(keys(&lake, "main").await, [20]);
             assert_eq!(state(&lake, "main").await[&20], (5, 1));
             append(&lake, "dev", 31).await;
@@ -196,6 +193,126 @@ fn two_last_common_commits_are_one_base_unless_they_disagree() {
             check_whole(&lake, "merged").await;
         }
     });
+}
+
+/// Two branches that have merged each other at once, and decided otherwise on a row that `dev` has deleted, on one of which both set a cell, and on one that
+/// each set to values of its own.
+async fn decided_otherwise() -> Lake {
+    let lake = branches(&[("main", 20), ("dev", 30)]).await;
+    delete(&lake, "dev", 2).await;
+    set(&lake, "main", 2, "b", 6).await;
+    for (branch, value) in [("main", 6), ("dev", 7)] {
+        set(&lake, branch, 1, "a", value).await;
+        set(&lake, branch, 3, "a", value).await;
+        set(&lake, branch, 3, "b", value).await;
+    }
+    let main = lake.at("main").await.unwrap();
+    for merge in [lake.merge("dev").into("main"), lake.merge(&main).into("dev")] {
+        merge.rows("t", Side::Ours).await.unwrap().committed().unwrap();
+    }
+    lake
+}
+
+#[test]
+fn what_each_side_has_decided_on_by_itself_is_no_change_of_the_other_one() {
+    paused(async {
+        let lake = decided_otherwise().await;
+        // One goes back to what it was before either changed it, which is no less a decision.
+        set(&lake, "main", 1, "a", 10).await;
+        // What both come to is not asked for.
+        set(&lake, "dev", 3, "a", 6).await;
+        set(&lake, "dev", 3, "b", 6).await;
+        let found = conflicts(&lake, "dev", "main").await;
+        assert_eq!(told(&found), [1, 2]);
+        assert_eq!(told(&conflicts(&lake, "main", "dev").await), [1, 2]);
+        let [rows] = &found.rows[..] else { panic!("{found}") };
+        assert_eq!(triples(&rows.ours), [(1, 10, 100), (2, 20, 6)]);
+        assert_eq!(triples(&rows.theirs), [(1, 7, 100)], "which has deleted the other one");
+        lake.merge("dev").into("main").rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+        let merged = state(&lake, "main").await;
+        assert_eq!((merged[&1], merged.get(&2), merged[&3]), ((7, 100), None, (6, 6)));
+        check_whole(&lake, "merged").await;
+        merge(&lake, "main", "dev").await;
+        assert_eq!(state(&lake, "dev").await, merged);
+    });
+}
+
+#[test]
+fn cells_that_last_common_commits_agree_on_are_merged_beside_those_on_which_they_do_not() {
+    paused(async {
+        let lake = decided_otherwise().await;
+        // Of the cell that nobody disputes one side makes something else, and of the disputed one both the same.
+        set(&lake, "main", 1, "a", 8).await;
+        set(&lake, "dev", 1, "a", 8).await;
+        set(&lake, "dev", 1, "b", 9).await;
+        // Both delete, or both have again, what they disagree on.
+        delete(&lake, "main", 2).await;
+        delete(&lake, "dev", 3).await;
+        assert_eq!(told(&conflicts(&lake, "dev", "main").await), [3]);
+        delete(&lake, "main", 3).await;
+        merge(&lake, "dev", "main").await;
+        let merged = state(&lake, "main").await;
+        assert_eq!((merged[&1], merged.get(&2), merged.get(&3)), ((8, 9), None, None));
+        check_whole(&lake, "merged").await;
+    });
+}
+
+/// Of the schema, of a table that one has dropped, and of a view nothing is merged row by row.
+#[test]
+fn a_table_on_which_last_common_commits_disagree_is_decided_as_a_whole_and_the_rest_is_merged() {
+    paused(async {
+        for side in [Side::Ours, Side::Theirs] {
+            let lake = branches(&[("main", 20), ("dev", 30)]).await;
+            change(&lake, async |on| {
+                on.create_table("s").like(&rows(&[]).schema()).await.unwrap();
+                on.append("s", rows(&[(1, 1, 1)])).await.unwrap();
+            })
+            .await;
+            merge(&lake, "main", "dev").await;
+            merge(&lake, "dev", "main").await;
+            for (branch, name) in [("main", "x"), ("dev", "y")] {
+                on(&lake, branch, async |on| {
+                    on.alter_table("s").rename_column("a", name).await.unwrap();
+                })
+                .await;
+                append(&lake, branch, if branch == "main" { 21 } else { 31 }).await;
+            }
+            let main = lake.at("main").await.unwrap();
+            for merge in [lake.merge("dev").into("main"), lake.merge(&main).into("dev")] {
+                merge.take("s", Side::Ours).await.unwrap().committed().unwrap();
+            }
+            delete(&lake, "main", 31).await;
+            set(&lake, "dev", 21, "a", 5).await;
+            for (from, into) in [("dev", "main"), ("main", "dev")] {
+                let found = conflicts(&lake, from, into).await;
+                let [conflict] = &found.conflicts[..] else { panic!("{found}") };
+                assert_eq!(conflict.kind, ConflictKind::Base(BaseConflict::Disagreement));
+                assert_eq!((conflict.name.as_str(), conflict.code()), ("s", "base"));
+            }
+            lake.merge("dev").into("main").take("s", side).await.unwrap().committed().unwrap();
+            assert_eq!(keys(&lake, "main").await, [20, 21, 30]);
+            assert_eq!(state(&lake, "main").await[&21], (5, 1));
+            let s = lake.at("main").await.unwrap().table("s").await.unwrap();
+            let expected = if side == Side::Ours { "x" } else { "y" };
+            assert!(s.schema().fields().iter().any(|field| field.name.as_str() == expected));
+            assert_eq!(s.rows(), 1);
+            check_whole(&lake, "merged").await;
+            // It is decided, and the next merge goes by it.
+            let from_main = on(&lake, "main", async |on| {
+                on.append("s", s_rows(expected, 7)).await.unwrap();
+            });
+            from_main.await;
+            merge(&lake, "main", "dev").await;
+            let s = lake.at("dev").await.unwrap().table("s").await.unwrap();
+            assert!(s.schema().fields().iter().any(|field| field.name.as_str() == expected));
+            assert_eq!(s.rows(), 2);
+            check_whole(&lake, "merged").await;
+        }
+    });
+}
+
+fn s_rows(name: &str, u: i64) -> RecordBatch {
+    batch([("u", longs([u])), (name, longs([1])), ("b", longs([1]))])
 }
 
 #[test]
@@ -302,6 +419,26 @@ enum Step {
     Merge(usize, usize, usize),
     /// A commit of the first onto the second, so many versions back; whether it wins where they disagree.
     Pick(usize, usize, usize, bool),
+    /// Both change a row, or one deletes it, and each merges what the other one was then.
+    Crosswise(usize, usize, usize, bool),
+}
+
+impl Step {
+    /// What it is of simpler ones.
+    fn parts(&self) -> Vec<Self> {
+        match *self {
+            Self::Crosswise(one, other, row, deletes) => {
+                let second = if deletes { Self::Delete(other, row) } else { Self::Set(other, row, true, 4) };
+                vec![
+                    Self::Set(one, row, true, 3),
+                    second,
+                    Self::Merge(one, other, 0),
+                    Self::Merge(other, one, 1),
+                ]
+            }
+            _ => vec![self.clone()],
+        }
+    }
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -316,6 +453,8 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(from, into, back)| Step::Merge(from, into, back)),
         2 => (0..8_usize, 0..8_usize, 0..3_usize, any::<bool>())
             .prop_map(|(from, onto, back, wins)| Step::Pick(from, onto, back, wins)),
+        1 => (0..8_usize, 0..8_usize, 0..12_usize, any::<bool>())
+            .prop_map(|(one, other, row, deletes)| Step::Crosswise(one, other, row, deletes)),
     ]
 }
 
@@ -337,7 +476,7 @@ struct Web {
     nodes: Vec<Node>,
     heads: Vec<usize>,
     last: i64,
-    /// How many merges were committed, and how many refused.
+    /// How many merges were committed, and how many had bases that disagree.
     merges: (usize, usize),
     /// How many bases have what was picked.
     picks: usize,
@@ -365,17 +504,26 @@ impl Web {
         found
     }
 
-    /// What the common ancestors come to together that no other one has as an ancestor: the commit, which may be made for that alone;
-    /// `None` if they disagree.
-    fn base(&mut self, ours: usize, theirs: usize) -> Option<usize> {
+    /// What the common ancestors come to together that no other one has as an ancestor: the commit, which may be made for that alone, and the
+    /// cells on which they disagree.
+    fn base(&mut self, ours: usize, theirs: usize) -> (usize, Disputed) {
         let bases = self.bases(ours, theirs);
         let (mut base, others) = (bases[0], &bases[1..]);
+        let mut disputed = Disputed::new();
         for other in others {
-            let below = self.base(base, *other)?;
+            let (below, beside) = self.base(base, *other);
             let of = |node: usize| &self.nodes[node].state;
-            let (state, contested) = expected(of(below), of(base), of(*other));
-            if !contested.is_empty() {
-                return None;
+            let (mut state, contested) = expected_beside(of(below), &beside, of(base), of(*other));
+            for u in contested {
+                let rows = (of(below).get(&u), of(base).get(&u), of(*other).get(&u));
+                // Whether the row is there is open where one of them has not got it, and then all of it.
+                let (row, open) = match rows {
+                    (Some(_), Some(one), Some(other)) => (*other, [one.0 != other.0, one.1 != other.1]),
+                    (_, one, other) => (*other.or(one).unwrap(), [true; 2]),
+                };
+                state.insert(u, row);
+                let known = disputed.entry(u).or_insert([false; 2]);
+                *known = [0, 1].map(|at| known[at] || open[at]);
             }
             self.nodes.push(Node {
                 parents: vec![base, *other],
@@ -395,7 +543,7 @@ impl Web {
             base = self.nodes.len() - 1;
             self.picks += 1;
         }
-        Some(base)
+        (base, disputed)
     }
 
     /// Of the commits that each side has a copy of, and both together have not, the ones that are picked into the base, in their order.
@@ -438,12 +586,22 @@ impl Web {
         order.into_iter().map(|(_, pair)| pair).filter(changed).map(source).collect()
     }
 
-    /// The common ancestors that no other one has as an ancestor.
+    /// The common ancestors that no other one has as an ancestor, those on the line of ours first.
     fn bases(&self, ours: usize, theirs: usize) -> Vec<usize> {
         let common: BTreeSet<usize> = &self.ancestors(ours) & &self.ancestors(theirs);
         let is_last =
             |node: &usize| common.iter().all(|other| other == node || !self.ancestors(*other).contains(node));
-        common.iter().copied().filter(is_last).collect()
+        let mut last: Vec<usize> = common.iter().copied().filter(is_last).collect();
+        let (ours, theirs) = (self.line(ours), self.line(theirs));
+        let is_own = |node: &usize| ours.contains(node) && !theirs.contains(node);
+        last.sort_by_key(|node| (!is_own(node), self.nodes[*node].hash));
+        last
+    }
+
+    /// A commit and its first parents.
+    fn line(&self, head: usize) -> BTreeSet<usize> {
+        let before = |node: &usize| self.nodes[*node].parents.first().copied();
+        std::iter::successors(Some(head), before).collect()
     }
 
     fn commit(&mut self, branch: usize, merged: Option<usize>, state: State) {
@@ -459,7 +617,8 @@ impl Web {
         | Step::Delete(at, _)
         | Step::Branch(at)
         | Step::Merge(_, at, _)
-        | Step::Pick(_, at, ..)) = *step;
+        | Step::Pick(_, at, ..)
+        | Step::Crosswise(_, at, ..)) = *step;
         let at = at % count;
         let name = format!("b{at}");
         let mut now = self.nodes[self.heads[at]].state.clone();
@@ -487,7 +646,7 @@ impl Web {
                 self.lake.create_branch(format!("b{count}").as_str()).from(name.as_str()).await.unwrap();
                 self.heads.push(self.heads[at]);
             }
-            Step::Branch(_) => {}
+            Step::Branch(_) | Step::Crosswise(..) => {}
             Step::Merge(from, _, back) => self.merge((from % count, *back), at).await,
             Step::Pick(from, _, back, wins) => self.pick((from % count, *back), at, *wins).await,
         }
@@ -559,19 +718,12 @@ impl Web {
             source.push('~');
         }
         let target = format!("b{into}");
-        let base = self.base(ours, theirs);
+        let (base, disputed) = self.base(ours, theirs);
         let merge = || self.lake.merge(source.as_str()).into(target.as_str());
-        let outcome = match merge().await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                assert!(error.kind() == ErrorKind::Unsupported && base.is_none(), "{error}");
-                self.merges.1 += 1;
-                return;
-            }
-        };
-        let base = base.unwrap_or_else(|| panic!("{source} into {target}: the bases disagree"));
+        let outcome = merge().await.unwrap();
         let of = |node: usize| &self.nodes[node].state;
-        let (mut merged, contested) = expected(of(base), of(ours), of(theirs));
+        let (mut merged, contested) = expected_beside(of(base), &disputed, of(ours), of(theirs));
+        self.merges.1 += usize::from(!disputed.is_empty());
         match outcome {
             Merged::UpToDate(_) => assert_eq!(base, theirs),
             Merged::Forwarded(_) => {
@@ -602,18 +754,18 @@ impl Web {
 fn random_webs_of_branches_come_to_what_their_last_common_commits_say() {
     let merges = std::cell::Cell::new((0, 0, 0));
     proptest!(cases(30), |(history in prop::collection::vec(steps(), 5..40))| {
-        let (done, refused, picks) = paused(async {
+        let (done, disagreeing, picks) = paused(async {
             let mut web = Web::new().await;
-            for step in &history {
-                web.step(step).await;
+            for step in history.iter().flat_map(Step::parts) {
+                web.step(&step).await;
             }
             check_whole(&web.lake, "after the history").await;
             (web.merges.0, web.merges.1, web.picks)
         });
-        let (all_done, all_refused, all_picks) = merges.get();
-        merges.set((all_done + done, all_refused + refused, all_picks + picks));
+        let (all_done, all_disagreeing, all_picks) = merges.get();
+        merges.set((all_done + done, all_disagreeing + disagreeing, all_picks + picks));
     });
-    let (done, refused, picks) = merges.get();
-    assert!(done > 30 && refused < done, "{done} merges, {refused} refused");
+    let (done, disagreeing, picks) = merges.get();
+    assert!(done > 30 && disagreeing > 0, "{done} merges, {disagreeing} of bases that disagree");
     assert!(picks > 3, "{picks} of their bases have what was picked");
 }

@@ -36,6 +36,7 @@ mod deletes;
 mod engine;
 mod file;
 mod footer;
+mod gaps;
 mod headers;
 mod identity;
 mod late;

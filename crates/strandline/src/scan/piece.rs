@@ -198,7 +198,7 @@ impl Reading {
                 )));
             }
             Decoded::Needs(ranges) => Step::Bytes(ranges),
-            Decoded::Batch(batch) => Step::Batch(self.batch(&batch)?),
+            Decoded::Batch(batch) => Step::Batch(self.batch(batch)?),
         })
     }
 
@@ -237,7 +237,7 @@ impl Reading {
     }
 
     /// What is wanted of the rows that came, as the table has them.
-    fn batch(&mut self, found: &RecordBatch) -> Result<RecordBatch> {
+    fn batch(&mut self, found: RecordBatch) -> Result<RecordBatch> {
         self.came += found.num_rows();
         let more = || corrupt("it has more rows than its footer says");
         if self.came > self.expected() {
@@ -263,15 +263,15 @@ impl Reading {
         }
     }
 
-    fn adapt(&self, found: &RecordBatch, left: Option<BooleanBuffer>) -> Result<RecordBatch> {
+    fn adapt(&self, found: RecordBatch, left: Option<BooleanBuffer>) -> Result<RecordBatch> {
         let file = &*self.file;
-        let wanted = match (self.passing(found)?, left) {
+        let wanted = match (self.passing(&found)?, left) {
             (Some(passing), Some(left)) => Some(&passing & &left),
             (one, other) => one.or(other),
         };
         let passed = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
             Some(wanted) => sift(found, wanted).map_err(|error| corrupt(error.to_string()))?,
-            None => found.clone(),
+            None => found,
         };
         let batch = file.output.adapt(passed.columns(), passed.num_rows())?;
         if !file.task.row_ids {

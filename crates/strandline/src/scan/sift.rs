@@ -1,8 +1,11 @@
-//! The rows of a batch that are wanted, copied out of it.
+//! The rows of a batch that are wanted, without the others.
 //!
-//! Why: where few rows are gone, those that are left come in long runs. Arrow copies numbers run by run, but of texts it adds up one length after the
-//! other; so texts are put together of slices here, which takes half as long. What does not belong here: which rows are wanted (`cut`).
+//! Why: where few rows are gone, those that are left come in long runs. Arrow copies numbers run by run; here they stay in the memory that they were
+//! decoded into, and only move together (`gaps`). Of texts Arrow adds up one length after the other; here they are put together of slices, which
+//! takes half as long. Where few rows are left, all are copied out, so that nobody holds the memory of the others. What does not belong here: which
+//! rows are wanted (`cut`).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -14,47 +17,56 @@ use arrow::compute::FilterBuilder;
 use arrow::datatypes::{ArrowNativeType, BinaryType, ByteArrayType, DataType, Utf8Type};
 use arrow::error::ArrowError;
 
+use super::gaps::Kept;
+
 /// Runs of fewer rows on average are left to Arrow.
 const LONG_RUN: usize = 16;
 
 /// The wanted rows of a batch.
-pub(super) fn sift(batch: &RecordBatch, wanted: BooleanBuffer) -> Result<RecordBatch, ArrowError> {
-    let rows = wanted.count_set_bits();
-    let runs: Vec<(usize, usize)> = wanted.set_slices().collect();
+pub(super) fn sift(batch: RecordBatch, wanted: BooleanBuffer) -> Result<RecordBatch, ArrowError> {
+    let (rows, of) = (wanted.count_set_bits(), wanted.len());
+    let runs: Vec<Range<usize>> = wanted.set_slices().map(|(start, end)| start..end).collect();
     let has_long_runs = runs.len().saturating_mul(LONG_RUN) <= rows;
     let filter = FilterBuilder::new(&BooleanArray::new(wanted, None)).optimize().build();
-    let column = |column: &ArrayRef| -> Result<ArrayRef, ArrowError> {
+    let kept = Kept { runs: &runs, filter: &filter };
+    let column = |column: ArrayRef| -> Result<ArrayRef, ArrowError> {
         Ok(match column.data_type() {
             DataType::Utf8 if has_long_runs => Arc::new(joined(column.as_bytes::<Utf8Type>(), &runs)?),
             DataType::Binary if has_long_runs => Arc::new(joined(column.as_bytes::<BinaryType>(), &runs)?),
-            _ => filter.filter(column)?,
+            _ if has_long_runs && rows > of / 2 => kept.of(column)?,
+            _ => filter.filter(&column)?,
         })
     };
-    let columns = batch.columns().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let (schema, columns, _) = batch.into_parts();
+    let columns = columns.into_iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+    RecordBatch::try_new_with_options(schema, columns, &options)
 }
 
 /// Runs of a column, one behind the other.
 fn joined<T: ByteArrayType<Offset = i32>>(
     column: &GenericByteArray<T>,
-    runs: &[(usize, usize)],
+    runs: &[Range<usize>],
 ) -> Result<GenericByteArray<T>, ArrowError> {
-    let rows = runs.iter().map(|(start, end)| end - start).sum();
+    let rows = runs.iter().map(Range::len).sum();
     // At most what the column has: how much is gone is not worth to be added up.
     let offsets = column.value_offsets();
     let bytes = offsets[column.len()].as_usize() - offsets[0].as_usize();
     let mut out = GenericByteBuilder::<T>::with_capacity(rows, bytes);
-    for (start, end) in runs {
-        out.append_array(&column.slice(*start, end - start))?;
+    for run in runs {
+        out.append_array(&column.slice(run.start, run.len()))?;
     }
     Ok(out.finish())
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, Int64Array, StringArray};
+    use arrow::array::{BinaryArray, Decimal128Array, Int64Array, StringArray};
     use arrow::compute::filter_record_batch;
+    use arrow::datatypes::{Decimal128Type, Int64Type};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
 
@@ -65,11 +77,16 @@ mod tests {
         let bytes: BinaryArray = (0..rows).map(|row| text(row).map(String::into_bytes)).collect();
         let numbers: Int64Array =
             (0..rows).map(|row| i64::try_from(row).ok().filter(|row| row % 11 != 0)).collect();
-        let columns: [(&str, ArrayRef); 4] = [
+        let decimals = Decimal128Array::from_iter_values((0..rows).map(|row| row as i128 * 3));
+        let decimals = decimals.with_precision_and_scale(15, 2).unwrap();
+        let flags: BooleanArray = (0..rows).map(|row| (row % 5 != 2).then_some(row % 3 == 0)).collect();
+        let columns: [(&str, ArrayRef); 6] = [
             ("texts", Arc::new(texts)),
             ("plain", Arc::new(plain)),
             ("bytes", Arc::new(bytes)),
             ("numbers", Arc::new(numbers)),
+            ("decimals", Arc::new(decimals)),
+            ("flags", Arc::new(flags)),
         ];
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
     }
@@ -79,17 +96,66 @@ mod tests {
         for rows in [0, 1, 100, 1000] {
             for every in [1, 2, 17, 40, 5000] {
                 let whole = batch(rows + 3);
-                // One that does not begin at its first value, too.
-                for found in [whole.slice(0, rows), whole.slice(3, rows)] {
-                    for gone in [0, every - 1] {
-                        let wanted: BooleanBuffer = (0..rows).map(|row| row % every != gone).collect();
-                        let expected =
-                            filter_record_batch(&found, &BooleanArray::new(wanted.clone(), None)).unwrap();
-                        assert_eq!(sift(&found, wanted).unwrap(), expected, "{rows} rows, every {every}");
+                // One that nobody else holds, and such as share their memory, of which one does not begin at its first value.
+                let found = [
+                    |rows| batch(rows + 3).slice(0, rows),
+                    |rows| batch(rows),
+                    |rows| batch(rows + 3).slice(3, rows),
+                ];
+                for gone in [0, every - 1] {
+                    let wanted: BooleanBuffer = (0..rows).map(|row| row % every != gone).collect();
+                    let by = BooleanArray::new(wanted.clone(), None);
+                    for found in found {
+                        let expected = filter_record_batch(&found(rows), &by).unwrap();
+                        let sifted = sift(found(rows), wanted.clone()).unwrap();
+                        assert_eq!(sifted, expected, "{rows} rows, every {every}");
+                    }
+                    for shared in [whole.slice(0, rows), whole.slice(3, rows)] {
+                        let expected = filter_record_batch(&shared, &by).unwrap();
+                        assert_eq!(
+                            sift(shared, wanted.clone()).unwrap(),
+                            expected,
+                            "{rows} rows, every {every}"
+                        );
                     }
                 }
+                assert_eq!(whole, batch(rows + 3), "what others hold stays as it is");
             }
         }
+    }
+
+    /// The same batch as the Parquet reader gives it.
+    fn decoded(batch: &RecordBatch) -> RecordBatch {
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(batch).unwrap();
+        let file = Bytes::from(writer.into_inner().unwrap());
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        reader.with_batch_size(batch.num_rows()).build().unwrap().next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn numbers_stay_in_the_memory_that_they_were_decoded_into_where_most_are_wanted() {
+        let places = |batch: &RecordBatch| {
+            let column = |name| batch.column_by_name(name).unwrap();
+            let numbers = column("numbers").as_primitive::<Int64Type>().values().inner().as_ptr();
+            [numbers, column("decimals").as_primitive::<Decimal128Type>().values().inner().as_ptr()]
+        };
+        let check = |every: usize, stay: bool| {
+            let found = decoded(&batch(1000));
+            let before = places(&found);
+            let wanted: BooleanBuffer = (0..1000).map(|row| (row / 40) % every != 0).collect();
+            let expected =
+                filter_record_batch(&batch(1000), &BooleanArray::new(wanted.clone(), None)).unwrap();
+            let sifted = sift(found, wanted).unwrap();
+            assert_eq!(sifted.columns(), expected.columns());
+            let same: Vec<bool> =
+                places(&sifted).iter().zip(&before).map(|(now, then)| now == then).collect();
+            assert_eq!(same, [stay; 2], "without one in {every}");
+        };
+        check(3, true);
+        check(10, true);
+        // Where more than half is gone, its memory is given back.
+        check(2, false);
     }
 
     #[test]
@@ -98,6 +164,6 @@ mod tests {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
         let batch = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
         let wanted: BooleanBuffer = (0..40).map(|row| row != 7).collect();
-        assert_eq!(sift(&batch, wanted).unwrap().num_rows(), 39);
+        assert_eq!(sift(batch, wanted).unwrap().num_rows(), 39);
     }
 }

@@ -48,7 +48,9 @@ impl Kept<'_> {
 
 /// The array that is behind a column, which is gone after that.
 fn owned<T: ArrowPrimitiveType>(column: ArrayRef) -> PrimitiveArray<T> {
-    column.as_primitive::<T>().clone()
+    let array = column.as_primitive::<T>().clone();
+    drop(column);
+    array
 }
 
 /// Values that may be moved: the buffer's own memory if nobody else has it, or a copy.

@@ -78,7 +78,7 @@ impl<R: Reader, B: Read> Iterator for Rows<R, B> {
 /// What is wrong, with what to do about it.
 pub(super) fn told(misread: &Misread, types: Types) -> Failure {
     let failure = Failure::input(misread.message());
-    if let About::Unknown { name, known } = misread.what() {
+    if let About::Unknown { name, known, .. } = misread.what() {
         return failure.offer(name, known.iter().map(String::as_str)).hint(NOT_COMMITTED);
     }
     failure.hint(match misread.what() {

@@ -27,6 +27,8 @@ pub enum About {
         name: String,
         /// The names that columns have.
         known: Vec<String>,
+        /// Whether it is a name within a value.
+        within: bool,
     },
     /// A column of a type for which CSV has no form.
     Nested,

@@ -139,6 +139,10 @@ impl Files {
         for name in listed {
             place(&target, name)?;
         }
+        // What is kept of an earlier listing lacks files that came since, and does not say of which store it is.
+        if let Some(listed) = state.runtime_env().cache_manager.get_list_files_cache() {
+            listed.clear();
+        }
         let url = ListingTableUrl::parse(&self.url)?;
         let (files, columns): (Arc<dyn TableProvider>, _) = match self.source() {
             Source::Text(form) => {

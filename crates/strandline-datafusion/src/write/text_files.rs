@@ -90,7 +90,7 @@ impl Reading {
         let key = NameKey::of(name);
         self.columns.iter().find(|column| NameKey::of(column.field.name()) == key).ok_or_else(|| {
             let known = self.columns.iter().map(|column| column.field.name().clone()).collect();
-            let about = About::Unknown { name: name.to_owned(), known };
+            let about = About::Unknown { name: name.to_owned(), known, within: false };
             Misread::new(format!("the table has no column {name:?}")).about(about)
         })
     }
@@ -358,8 +358,15 @@ impl Source {
     }
 
     fn told(&self, wrong: &Misread) -> DataFusionError {
+        let names = |names: &[&str]| format!(": it has {}", names.join(", "));
         let known = match wrong.what() {
-            About::Unknown { known, .. } => format!(": it has {}", known.join(", ")),
+            About::Unknown { known, within: true, .. } => {
+                names(&known.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            About::Unknown { within: false, .. } => {
+                let columns = self.reading.columns.iter();
+                names(&columns.map(|column| column.field.name().as_str()).collect::<Vec<_>>())
+            }
             _ => String::new(),
         };
         refused(ErrorKind::InvalidInput, format!("{}: {wrong}{known}", self.name))

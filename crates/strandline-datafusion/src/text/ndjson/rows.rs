@@ -152,7 +152,8 @@ impl Members {
             true => format!("the table has no column {name:?}"),
             false => format!("the table has no field {name:?} there"),
         };
-        Wrong { about: About::Unknown { name: name.to_owned(), known }, ..Wrong::new(text) }
+        let about = About::Unknown { name: name.to_owned(), known, within: !self.outermost };
+        Wrong { about, ..Wrong::new(text) }
     }
 
     fn finish(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {

@@ -288,10 +288,10 @@ async fn files_come_from_the_stores_of_the_session() {
     }
     place.session.context().register_object_store(&"mem://bucket".try_into().unwrap(), store);
     place.refuses("mem://bucket/bad.json", "", "mem://bucket/bad.json: line 1: column \"id\": \"1.5\"").await;
-    place.sql("COPY t FROM 'mem://bucket/in/*.csv'").await;
+    place.sql("COPY t FROM 'mem://bucket/in/' WITH (FORMAT csv)").await;
     let all = "SELECT id, s IS NULL FROM t ORDER BY id";
     assert_eq!(rows(place.session.context(), all).await, ["1 false", "2 true"]);
-    let missing = "COPY t FROM 'mem://bucket/none/*.csv'";
+    let missing = "COPY t FROM 'mem://bucket/none/' WITH (FORMAT csv)";
     check_refused(&place.session, missing, ErrorKind::NotFound, "no files").await;
 }
 

@@ -95,7 +95,7 @@ fn a_table_that_cannot_be_made_leaves_no_namespaces() {
         let transaction = lake.begin().await.unwrap();
         let table =
             transaction.create_table("n.m.t").like(&rows(0..0).schema()).key(["nothing"]).with_namespaces();
-        assert_eq!(table.await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(table.await.unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(transaction.list(None).await.unwrap().len(), 2);
         let table = transaction.create_table("n.m.t").like(&rows(0..0).schema()).with_namespaces();
         assert_eq!(table.await.unwrap().rows(), 0);

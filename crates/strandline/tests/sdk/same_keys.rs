@@ -217,7 +217,7 @@ fn an_upsert_by_other_columns_collides_by_these() {
         race(&lake, other, said).await.unwrap();
         let on = lake.begin().await.unwrap();
         let error = on.looked_up("plain", ["vv"]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         let error = on.looked_up("plaine", ["v"]).await.unwrap_err();
         assert!(error.kind() == ErrorKind::NotFound && error.message().contains("\"plain\""), "{error}");
     });

@@ -385,7 +385,7 @@ mod tests {
             ("{\"id\":1} {\"id\":2}", "it is no JSON object: trailing characters at byte 10"),
             ("{\"id\":1", "it is no JSON object: an object does not end on its line"),
             ("{\n\"id\":1\n}", "it is no JSON object: an object does not end on its line"),
-            ("{\"id\":[1,", "it is no JSON object: a list does not end on its line"),
+            ("{\"id\":[1,", "it is no JSON object: a value does not end on its line"),
             ("{\"id\":01}", "it is no JSON object: invalid number at byte 7"),
             ("{\"id\":+1}", "it is no JSON object: expected value at byte 7"),
             ("{\"id\":NaN}", "it is no JSON object: expected value at byte 7"),

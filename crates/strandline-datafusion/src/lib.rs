@@ -29,6 +29,8 @@ mod scan;
 mod session;
 mod sql;
 pub mod table;
+// What `strand import` and `export` share with COPY: no part of what others may build on.
+#[doc(hidden)]
 pub mod text;
 mod write;
 

@@ -30,7 +30,7 @@ const LATE: Duration = Duration::from_millis(300);
 const THEIRS: i64 = 1_000_000;
 /// How much arrives of a request that is torn off: less than any body has.
 const TORN: Effect = Effect::Tear { after: 10 };
-/// How many pairs of faults are tried at once, each on a lake of its own: most of their time goes by in waiting.
+/// How many transactions are tried at once, each on a lake of its own: most of their time goes by in waiting.
 const LANES: usize = 16;
 
 /// What a client is told, whether the request was applied or not.
@@ -134,26 +134,20 @@ struct Trial<'a> {
     theirs: Arc<Mutex<Vec<(i64, TxnId)>>>,
 }
 
+/// Each fault of each request.
 pub(super) fn outcomes(site: &Site) {
-    let (proxy, place) = site.proxied();
-    crate::lake::run(async {
-        let mut trial = Trial::new(&proxy, &place, &site.place).await;
-        trial.run(Script::empty()).await;
-        let run = proxy.requests();
-        for spot in Spot::all(&run) {
+    let tally = in_lanes(site, |run| {
+        let mut scripts = Vec::new();
+        for spot in Spot::all(run) {
             let effects = if site.at_once { spot.effects() } else { spot.selected() };
-            for effect in effects {
-                trial.run(Script::empty().and(spot.target(), effect)).await;
-            }
+            scripts.extend(effects.into_iter().map(|effect| Script::empty().and(spot.target(), effect)));
         }
-        trial.check_all().await;
-        println!("  {:?} of {} requests", trial.tally, run.len());
-        let of = |word| trial.tally.get(word).copied().unwrap_or_default();
-        let (committed, refused, all) =
-            (of("committed"), of("unavailable"), trial.tally.values().sum::<usize>());
-        // One fault is no reason to give up, but for a data file that could not be put.
-        assert!(committed + refused == all && refused * 10 < all, "{:?}", trial.tally);
+        scripts
     });
+    let of = |word| tally.get(word).copied().unwrap_or_default();
+    let (committed, refused, all) = (of("committed"), of("unavailable"), tally.values().sum::<usize>());
+    // One fault is no reason to give up, but for a data file that could not be put.
+    assert!(committed + refused == all && refused * 10 < all, "{tally:?}");
 }
 
 /// While a swap fails somebody else commits: before it takes effect, or upon it. Where each takes its time, that of both which changes
@@ -217,6 +211,13 @@ pub(super) fn read_back(site: &Site) {
 
 /// Each fault of a request of each kind, and then each at the swap that follows.
 pub(super) fn pairs(site: &Site) {
+    let tally = in_lanes(site, pairs_of);
+    let count: usize = tally.values().sum();
+    assert!(count > 500 && tally["committed"] * 10 > count * 8, "{tally:?}");
+}
+
+/// Transactions under scripts, one each, several at once: how they ended. The scripts are made of the requests of one that nothing fails.
+fn in_lanes(site: &Site, scripts: impl Fn(&[Request]) -> Vec<Script>) -> BTreeMap<&'static str, usize> {
     let ways: Vec<(Proxy, Place)> = (0..LANES).map(|_| site.proxied()).collect();
     crate::lake::run(async {
         let mut trials = Vec::new();
@@ -225,8 +226,8 @@ pub(super) fn pairs(site: &Site) {
             trials.push(Trial::new(&way.0, &way.1.below(&lane), &site.place.below(&lane)).await);
         }
         trials[0].run(Script::empty()).await;
-        let scripts = pairs_of(&ways[0].0.requests());
-        let count = scripts.len();
+        let run = ways[0].0.requests();
+        let scripts = scripts(&run);
         let lanes = trials.iter_mut().enumerate().map(|(number, trial)| {
             let mine: Vec<Script> = scripts.iter().skip(number).step_by(LANES).cloned().collect();
             trial.run_all(mine)
@@ -237,9 +238,9 @@ pub(super) fn pairs(site: &Site) {
             trial.check_all().await;
             trial.tally.iter().for_each(|(word, times)| *tally.entry(*word).or_default() += times);
         }
-        println!("  {tally:?} of {count} pairs of faults");
-        assert!(count > 500 && tally["committed"] * 10 > count * 8, "{tally:?}");
-    });
+        println!("  {tally:?} of {} scripts, {} requests", scripts.len(), run.len());
+        tally
+    })
 }
 
 fn pairs_of(run: &[Request]) -> Vec<Script> {

@@ -126,10 +126,11 @@ async fn check(
     for told in &told {
         let kind = told.outcome.as_ref().map_or_else(|error| error.kind().as_str(), |_| "committed");
         *tally.entry(kind).or_default() += 1;
-        judge(&inner, &store, told)
-            .await
-            .unwrap_or_else(|why| panic!("{why}\n{script}\n{:?}\n{log}", told.outcome));
     }
+    judge(&inner, &store, &told).await.unwrap_or_else(|why| {
+        let outcomes: Vec<_> = told.iter().map(|told| &told.outcome).collect();
+        panic!("{why}\n{script}\n{outcomes:?}\n{log}")
+    });
     check_versions(&inner).await;
     // Whatever happened, the next writer goes on.
     let next = open(storage(inner.clone(), 50)).await.unwrap();
@@ -140,27 +141,42 @@ async fn check(
     store
 }
 
-/// Whether a writer was told the truth, before and after the late requests have landed.
-async fn judge(inner: &Arc<InMemory>, store: &FaultyStore, told: &Told) -> std::result::Result<(), String> {
-    let before = truth(inner).await.get(&told.txn).copied().unwrap_or(0);
-    let resolved = match &told.outcome {
+/// Whether all writers were told the truth, before and after the late requests have landed.
+async fn judge(inner: &Arc<InMemory>, store: &FaultyStore, all: &[Told]) -> std::result::Result<(), String> {
+    let before = truth(inner).await;
+    let mut resolved = Vec::new();
+    for told in all {
+        resolved.push(resolve(inner, told).await?);
+    }
+    store.release_zombies().await;
+    let after = truth(inner).await;
+    for (told, resolved) in all.iter().zip(resolved) {
+        let times = |found: &BTreeMap<TxnId, usize>| found.get(&told.txn).copied().unwrap_or(0);
+        let (before, after) = (times(&before), times(&after));
+        if (told.outcome.is_ok() && before != 1) || after != resolved {
+            return Err(format!(
+                "{} was told {resolved}, was {before} times in the history and is {after} times",
+                told.txn
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How often a transaction is in the history, by what its writer was told or by what came of it.
+async fn resolve(inner: &Arc<InMemory>, told: &Told) -> std::result::Result<usize, String> {
+    match &told.outcome {
+        Ok(_) => Ok(1),
         Err(error) if error.kind() == ErrorKind::CommitUnknown => {
             let lake = open(storage(inner.clone(), 70)).await.unwrap();
             match lake.resolve_by_fence(&told.unresolved).await.unwrap() {
-                Resolution::Committed(_) => 1,
-                Resolution::Aborted => 0,
-                Resolution::Open => return Err("a fence leaves nothing open".to_owned()),
+                Resolution::Committed(_) => Ok(1),
+                Resolution::Aborted => Ok(0),
+                Resolution::Open => Err("a fence leaves nothing open".to_owned()),
             }
         }
-        Ok(_) => 1,
-        Err(_) => 0,
-    };
-    store.release_zombies().await;
-    let after = truth(inner).await.get(&told.txn).copied().unwrap_or(0);
-    if (told.outcome.is_ok() && before != 1) || after != resolved {
-        return Err(format!("told {resolved}, was {before} times in the history and is {after} times"));
+        Err(_) => Ok(0),
     }
-    Ok(())
 }
 
 /// The requests of a run under a script.

@@ -10,6 +10,7 @@ import os
 
 import blake3
 
+import merges
 import refs
 import transforms
 import trees
@@ -349,4 +350,5 @@ TOPICS = {
     "transforms": transform_case,
     "fingerprints": fingerprint,
     "eras": lambda value: value["upload"] + 1 >= value["pointer"],  # GC-4
+    **merges.TOPICS,
 }

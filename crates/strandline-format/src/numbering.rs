@@ -237,6 +237,26 @@ impl Pieces {
         id.checked_add_signed(piece.by)
     }
 
+    /// The ids below `end` that it does not tell, which stay.
+    #[must_use]
+    pub fn gaps(&self, end: u64) -> Self {
+        let starts = std::iter::once(0).chain(self.0.iter().map(|piece| piece.end));
+        let ends = self.0.iter().map(|piece| piece.first).chain([end]);
+        Self::of(starts.zip(ends).map(|(first, next)| Piece { first, end: next.min(end), by: 0 }))
+    }
+
+    /// The same in as few pieces as tell it.
+    pub(crate) fn joined(self) -> Self {
+        let mut pieces: Vec<Piece> = Vec::with_capacity(self.0.len());
+        for piece in self.0 {
+            match pieces.last_mut().filter(|last| last.end == piece.first && last.by == piece.by) {
+                Some(last) => last.end = piece.end,
+                None => pieces.push(piece),
+            }
+        }
+        Self(pieces)
+    }
+
     /// The same translation from the other branch to this one [MRG-3].
     ///
     /// # Errors
@@ -612,6 +632,15 @@ mod tests {
             for id in 0..120 {
                 let word = if told(&one, id) { &one } else { &other };
                 prop_assert_eq!((both.get(id), told(&both, id)), (word.get(id), told(word, id)));
+            }
+        }
+
+        #[test]
+        fn gaps_are_what_is_not_told(pieces in some_pieces(), end in 0..90_u64) {
+            let gaps = pieces.gaps(end);
+            let told = |id| pieces.as_slice().iter().any(|piece| (piece.first..piece.end).contains(&id));
+            for id in 0..100 {
+                prop_assert_eq!(gaps.get(id), Some(id).filter(|id| *id < end && !told(*id)));
             }
         }
 

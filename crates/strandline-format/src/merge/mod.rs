@@ -7,10 +7,13 @@
 
 mod ancestor;
 mod catalog;
+mod cells;
+mod doubt;
 mod entry;
 mod file;
 mod keys;
 mod lists;
+mod picks;
 mod rows;
 mod table;
 mod value;
@@ -19,9 +22,12 @@ pub use ancestor::Ancestry;
 pub use catalog::{
     CatalogConflict, CatalogConflictKind, CatalogMerge, MergedEntry, MergedNode, merge_catalogs,
 };
+pub use cells::CellsMerge;
+pub use doubt::{Dispute, DoubtMerge};
 pub use file::{FileConflict, FileMerge, FileSide, FileSides, TouchedTwice};
 pub use keys::{KeyedRow, same_keys};
 pub use lists::ListMap;
+pub use picks::{CopiedTwice, PICKED, Picking, PutBack, TableEnds, pick_key};
 pub use rows::{RowFate, RowMerge};
 pub use table::{TableConflict, TableMerge, TableSide, merge_tables};
 

@@ -11,7 +11,7 @@ use strandline_format::{
 };
 
 use crate::error::Result;
-use crate::merge::{Ends, Known};
+use crate::merge::Known;
 use crate::scan::deletion_vector;
 use crate::table::TableState;
 use crate::tree::{KeyRange, Trees};
@@ -237,7 +237,7 @@ impl Part {
 
 /// Whether no row of the state before can be in a file that came.
 pub(crate) fn is_fresh(entry: &FileEntry, before: &TableState, known: &Known) -> bool {
-    let Ends { row: handed_out, .. } = Ends::of(&before.table);
+    let handed_out = before.table.next_row.0;
     let is_stood_for = || entry.row_id_bounds().is_some_and(|bounds| known.same.meets(bounds));
     entry.row_ids == RowIds::Derived && !overlaps(&known.rows, entry, handed_out) && !is_stood_for()
 }

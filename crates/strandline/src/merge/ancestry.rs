@@ -2,7 +2,7 @@
 //!
 //! Invariants: a commit that one side merged, and that is not on the other one's line, is followed to where its own line left ours, and so is what
 //! was merged there; what one side had merged by a version that the other one merged is in what they have in common, and is not followed. What nothing keeps any more is
-//! told, and not taken for nothing. What does not belong here: what the numbers of one commit are in another one (`kin`).
+//! told, and not taken for nothing. What does not belong here: where two lines part (`lines`), and what the numbers of one commit are in another one (`numbers`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::commit::resolve::read_commit;
 use crate::error::{ErrorKind, Result};
 use crate::history::Commit;
 use crate::merge::copies::groups;
-use crate::merge::kin::{Parted, parted};
+use crate::merge::lines::{Parted, parted};
 use crate::tree::Trees;
 
 /// How many commits that were merged are read at once.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use strandline_format::merge::{Dispute, PICKED, pick_key};
 use strandline_format::{
     CommitProperties, Era, HistoryEntry, MergedCommit, PropertyKey, PropertyValue, TableId, TxnId,
 };
@@ -20,9 +21,10 @@ use crate::merge::Disagreements;
 use crate::merge::bring::{Act, Bringing, Brought, Upon};
 use crate::merge::choices::{Choices, OfBase};
 use crate::merge::conflict::{BaseConflict, ConflictKind};
-use crate::merge::copies::{Copies, OnBoth, PICKED, Told, pick_key};
-use crate::merge::doubt::{Doubts, disputed, either, taken_whole};
-use crate::merge::kin::{Kin, Stands, own_entry};
+use crate::merge::copies::{Copies, OnBoth};
+use crate::merge::doubt::{Doubts, disputed, taken_whole};
+use crate::merge::kin::{Kin, Stands};
+use crate::merge::lines::own_entry;
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
 
@@ -163,8 +165,9 @@ impl Making<'_> {
                 let (rows, given) = disputed(rows)?;
                 decided.given.insert(table, given);
                 let known = self.doubts.rows.entry(table).or_default();
-                for (row, fields) in rows {
-                    known.entry(row).and_modify(|known| *known = either(known, &fields)).or_insert(fields);
+                for (row, dispute) in rows {
+                    let before = known.remove(&row);
+                    known.insert(row, before.map_or(dispute.clone(), |before| Dispute::and(before, dispute)));
                 }
             }
         }
@@ -174,7 +177,7 @@ impl Making<'_> {
     /// What both sides have picked, picked. A cell that it changed is as it made it, whatever stood there before; of a table that disagrees in
     /// more than its rows nothing is taken, and neither of one that only one of the sides got something of.
     async fn pick(&mut self, copy: &OnBoth) -> Result<()> {
-        let source = copy.source();
+        let source = &copy.source;
         let before = self.kin.before(source).await?;
         let (one, commit, before) = (self.at(&self.tip.commit), self.at(source), self.at(&before));
         let txn = TxnId::of_key(&pick_key(copy.copies.origin));
@@ -227,13 +230,6 @@ impl Making<'_> {
 }
 
 impl OnBoth {
-    /// The commit whose changes are picked: where it was committed first, if that is on one of the sides; else the same on both whichever is ours.
-    fn source(&self) -> &Commit {
-        let both = [&self.ours, &self.theirs];
-        let first = both.into_iter().find(|commit| commit.hash() == self.copies.origin);
-        first.unwrap_or(if self.ours.hash() < self.theirs.hash() { &self.ours } else { &self.theirs })
-    }
-
     fn refused(&self, why: &str) -> Error {
         let message = format!(
             "commit {} (version {}) was picked as {} (version {}), which {why}: pick the other commits one by one as well",
@@ -250,11 +246,11 @@ impl OnBoth {
 fn picked_untold(copies: &[OnBoth]) -> BTreeMap<TableId, BaseConflict> {
     let mut tables = BTreeMap::new();
     for copy in copies {
-        for table in Copies::changed_by_both(&copy.ours, &copy.theirs) {
-            let mut sides = [&copy.ours, &copy.theirs].into_iter();
-            if let Some(pick) = sides.find(|pick| matches!(copy.copies.told(pick, table), Told::Unknown)) {
-                tables.insert(table, BaseConflict::Picked(pick.version(), pick.hash()));
-            }
+        let both = Copies::changed_by_both(&copy.ours, &copy.theirs);
+        for pick in [&copy.theirs, &copy.ours] {
+            let why = BaseConflict::Picked(pick.version(), pick.hash());
+            let untold = pick.node().picked_untold().filter(|table| both.contains(table));
+            tables.extend(untold.map(|table| (table, why)));
         }
     }
     tables

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use strandline_format::merge::{Picking, TableEnds};
 use strandline_format::{CatalogEntry, EntryType, Era, MergedCommit, Operation, Seq, TableId, TxnId};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::merge::base::{Base, Based, base_of};
 use crate::merge::choices::{Choices, Decided, Side};
-use crate::merge::copies::{Picking, origin};
 use crate::merge::doubt::{Doubts, Pair};
-use crate::merge::kin::{Ends as NumberEnds, Kin, Known};
-use crate::merge::theirs::{BaseNumbers, Own, Theirs, unlisted, upon_schema};
+use crate::merge::kin::Kin;
+use crate::merge::known::Known;
+use crate::merge::theirs::{BaseNumbers, Own, Theirs};
+use crate::merge::whole::{unlisted, upon_schema};
 use crate::merge::{Came, Disagreements, Rebase};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
@@ -126,7 +128,8 @@ impl Bringing {
             Act::Merge(theirs) => Box::pin(merge_ends(ours, theirs, era)).await,
             Act::Pick { commit, before } => {
                 let kin = Kin::of(ours, commit).await?;
-                if kin.has_come(&[Some(commit.commit().hash()), origin(commit.commit())]).await? {
+                if kin.has_come(&[Some(commit.commit().hash()), commit.commit().node().picked_from()]).await?
+                {
                     return Ok(None);
                 }
                 Ok(Some(Ends {
@@ -323,17 +326,19 @@ impl Ends {
         })))
     }
 
-    /// What is to be recorded of a table that is picked.
+    /// What is to be recorded of a table that is picked: nothing of a pick that has recorded nothing.
     fn picking(&self, table: TableId, (base, theirs): (Option<&TableState>, &TableState)) -> Option<Picking> {
         let commit = self.picking.as_ref()?;
-        let ends = |state: &TableState| NumberEnds::of(&state.table);
-        let picked = commit.changes().iter().find(|change| change.table == table);
-        let picked = picked.and_then(|change| change.picked.as_ref());
-        Some(Picking {
-            first: base.map(ends).unwrap_or_default(),
-            end: ends(theirs),
-            before: origin(commit).map(|_| picked.map(|picked| Box::new(Known::of_picked(picked)))),
-        })
+        let ends = |state: &TableState| TableEnds::of(&state.table);
+        let before = match commit.node().picked_from() {
+            Some(_) => {
+                let change = commit.changes().iter().find(|change| change.table == table)?;
+                Some(change.picked.clone()?)
+            }
+            None => None,
+        };
+        let first = base.map(ends).unwrap_or_default();
+        Some(Picking { first, end: ends(theirs), before, ..Picking::default() })
     }
 }
 

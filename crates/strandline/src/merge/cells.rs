@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{and, filter_record_batch, interleave_record_batch, not, or};
+use arrow::compute::{filter_record_batch, interleave_record_batch};
 use futures::TryStreamExt;
-use strandline_format::merge::RowFate;
+use strandline_format::merge::{CellsMerge, RowFate};
 use strandline_format::{DeletionVector, Field, FieldId, FileEntry, FileId, Pieces, RowId, Schema};
 
 use crate::changes::{broken, columns, differing, differing_column, ids, only, read};
@@ -126,7 +126,7 @@ impl Places<'_> {
         };
         let of_these = |row: &Contested| self.disputed.get_key_value(&row.row.row.0);
         let disputed =
-            contested.iter().filter_map(of_these).map(|(id, fields)| (*id, fields.clone())).collect();
+            contested.iter().filter_map(of_these).map(|(id, dispute)| (*id, dispute.clone())).collect();
         Ok(Cells { schema, key_fields: self.key.clone(), key, base, ours, theirs, stand_in, disputed })
     }
 
@@ -224,12 +224,11 @@ impl Cells {
                 .filter(|row| fate(row) == RowFate::Deleted)
                 .map(|row| row.row.row.0)
                 .filter(|id| kept.has(*id) && !other.has(*id) && self.base.has(*id))
-                .filter(|id| !self.disputed.contains_key(id))
                 .collect();
             let differs =
                 differing(&self.base.rows(&single, &self.schema)?, &kept.rows(&single, &self.schema)?);
-            for (id, differs) in single.iter().zip(differs.iter()) {
-                if differs == Some(false) {
+            for (id, changed) in single.iter().zip(differs.values()) {
+                if CellsMerge::deleted(changed, self.disputed.contains_key(id)) == CellsMerge::Deleted {
                     choices.rows.insert(*id, RowChoice::Side(wins));
                 }
             }
@@ -246,7 +245,8 @@ impl Cells {
         }
         let rows = |side: &Values| side.rows(&back, &self.schema);
         let differs = differing(&rows(&self.ours)?, &rows(&self.theirs)?);
-        let equal = back.iter().zip(differs.iter()).filter(|(_, differs)| *differs == Some(false));
+        let is_one = |(_, apart): &(&u64, bool)| CellsMerge::restored(*apart) == CellsMerge::Alike;
+        let equal = back.iter().zip(differs.values()).filter(is_one);
         choices.rows.extend(equal.map(|(id, _)| (*id, RowChoice::Side(Side::Ours))));
         Ok(())
     }
@@ -260,19 +260,17 @@ impl Cells {
         let sides = [&rows(&self.base)?, &rows(&self.ours)?, &rows(&self.theirs)?];
         let merged = merge_cells(sides, &self.key, &self.disputed_cells(&wanted))?;
         let mut given = Vec::with_capacity(both.len());
-        for (at, row) in both.iter().enumerate() {
-            let (ours, theirs) = (merged.ours.value(at), merged.theirs.value(at));
-            // A row of theirs that one of ours stands for has another id, and is written under ours.
-            let is_contested = merged.conflict.value(at);
-            let is_given = theirs && (ours || self.stand_in.contains(&row.row.0)) || is_contested;
+        for (row, merge) in both.iter().zip(&merged.merges) {
             // What a side left, with a field that is back, stands nowhere any more.
             let of =
                 |side, fate| if fate == RowFate::Left { RowChoice::Given } else { RowChoice::Side(side) };
-            let choice = match (is_contested && !of_base, is_given, theirs) {
-                (true, ..) => None,
-                (false, true, _) => Some(RowChoice::Given),
-                (false, false, true) => Some(of(Side::Theirs, row.theirs)),
-                (false, _, false) => Some(of(Side::Ours, row.ours)),
+            let choice = match merge {
+                CellsMerge::Conflict if !of_base => None,
+                CellsMerge::Both | CellsMerge::Conflict => Some(RowChoice::Given),
+                // A row of theirs that one of ours stands for has another id, and is written under ours.
+                CellsMerge::Theirs if self.stand_in.contains(&row.row.0) => Some(RowChoice::Given),
+                CellsMerge::Theirs => Some(of(Side::Theirs, row.theirs)),
+                CellsMerge::Alike | CellsMerge::Ours | CellsMerge::Deleted => Some(of(Side::Ours, row.ours)),
             };
             given.push(choice == Some(RowChoice::Given));
             choices.rows.extend(choice.map(|choice| (row.row.0, choice)));
@@ -288,9 +286,7 @@ impl Cells {
             return Vec::new();
         }
         let of_field = |field: &Field| {
-            let is_disputed = |id: &u64| {
-                self.disputed.get(id).is_some_and(|fields| fields.is_empty() || fields.contains(&field.id))
-            };
+            let is_disputed = |id: &u64| self.disputed.get(id).is_some_and(|dispute| dispute.has(field.id));
             let cells: BooleanArray = wanted.iter().map(|id| Some(is_disputed(id))).collect();
             (cells.true_count() > 0).then_some(cells)
         };
@@ -335,54 +331,52 @@ impl Cells {
     }
 }
 
-/// What rows come to, cell by cell.
+/// What rows come to, cell by cell: a cell that both sides changed is theirs.
 struct MergedCells {
     rows: RecordBatch,
-    /// Of which rows both sides changed one cell, and not to the same.
-    conflict: BooleanArray,
-    /// Of which rows something is our side's alone, and of which something is their side's alone.
-    ours: BooleanArray,
-    theirs: BooleanArray,
+    merges: Vec<CellsMerge>,
 }
 
-/// The columns of the key are one cell. One that is disputed both sides have changed.
+/// The columns of the key are one cell.
 fn merge_cells(
     [base, ours, theirs]: [&RecordBatch; 3],
     key: &[usize],
     disputed: &[Option<BooleanArray>],
 ) -> Result<MergedCells> {
-    let none = BooleanArray::from(vec![false; base.num_rows()]);
-    let mut merged =
-        MergedCells { rows: base.clone(), conflict: none.clone(), ours: none.clone(), theirs: none };
-    let mut cells = Vec::with_capacity(base.num_columns());
+    let rows = base.num_rows();
+    let mut merges = vec![CellsMerge::Alike; rows];
+    let mut columns = Vec::with_capacity(base.num_columns());
     for (at, field) in base.schema().fields().iter().enumerate() {
         if field.name() == ROW_ID.0 {
-            cells.push(Arc::clone(ours.column(at)));
+            columns.push(Arc::clone(ours.column(at)));
             continue;
         }
-        let apart_in = |one: &RecordBatch, other: &RecordBatch| -> Result<BooleanArray> {
-            if !key.contains(&at) {
-                return Ok(differing_column(one.column(at), other.column(at)));
-            }
-            Ok(differing(&one.project(key).map_err(broken)?, &other.project(key).map_err(broken)?))
-        };
-        let (mut by_ours, mut by_theirs) = (apart_in(base, ours)?, apart_in(base, theirs)?);
-        let apart = apart_in(ours, theirs)?;
         let one_cell = if key.contains(&at) { key } else { &[at] };
-        for disputed in one_cell.iter().filter_map(|at| disputed.get(*at)?.as_ref()) {
-            by_ours = or(&by_ours, disputed).map_err(broken)?;
-            by_theirs = or(&by_theirs, disputed).map_err(broken)?;
+        let apart_in = |one: &RecordBatch, other: &RecordBatch| -> Result<BooleanArray> {
+            match one_cell {
+                [at] => Ok(differing_column(one.column(*at), other.column(*at))),
+                key => {
+                    Ok(differing(&one.project(key).map_err(broken)?, &other.project(key).map_err(broken)?))
+                }
+            }
+        };
+        let (by_ours, by_theirs) = (apart_in(base, ours)?, apart_in(base, theirs)?);
+        let apart = apart_in(ours, theirs)?;
+        let disputed: Vec<&BooleanArray> =
+            one_cell.iter().filter_map(|at| disputed.get(*at)?.as_ref()).collect();
+        let mut of_theirs = Vec::with_capacity(rows);
+        for (row, merge) in merges.iter_mut().enumerate() {
+            let changed = [by_ours.value(row), by_theirs.value(row)];
+            let is_disputed = disputed.iter().any(|cells| cells.value(row));
+            let cell = CellsMerge::cell(changed, apart.value(row), is_disputed);
+            of_theirs.push(matches!(cell, CellsMerge::Theirs | CellsMerge::Conflict));
+            *merge = merge.and(cell);
         }
-        let here = |one: &BooleanArray, other: &BooleanArray| and(one, other).map_err(broken);
-        let both = here(&here(&by_ours, &by_theirs)?, &apart)?;
-        let any = |sum: &BooleanArray, more: &BooleanArray| or(sum, more).map_err(broken);
-        merged.conflict = any(&merged.conflict, &both)?;
-        merged.ours = any(&merged.ours, &here(&by_ours, &not(&by_theirs).map_err(broken)?)?)?;
-        merged.theirs = any(&merged.theirs, &here(&by_theirs, &not(&by_ours).map_err(broken)?)?)?;
-        cells.push(zip(&by_theirs, theirs.column(at), ours.column(at)).map_err(broken)?);
+        let of_theirs = BooleanArray::from(of_theirs);
+        columns.push(zip(&of_theirs, theirs.column(at), ours.column(at)).map_err(broken)?);
     }
-    merged.rows = RecordBatch::try_new(base.schema(), cells).map_err(broken)?;
-    Ok(merged)
+    let rows = RecordBatch::try_new(base.schema(), columns).map_err(broken)?;
+    Ok(MergedCells { rows, merges })
 }
 
 #[cfg(test)]
@@ -391,7 +385,7 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
 
-    use super::merge_cells;
+    use super::{CellsMerge, merge_cells};
 
     fn rows(a: [Option<i64>; 5], b: [Option<i64>; 5]) -> RecordBatch {
         let ids: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..5));
@@ -408,10 +402,8 @@ mod tests {
         let theirs =
             rows([Some(1), Some(3), Some(1), Some(2), Some(1)], [None, Some(1), Some(4), Some(1), Some(1)]);
         let merged = merge_cells([&base, &ours, &theirs], &[], &[]).unwrap();
-        let bits = |array: &arrow::array::BooleanArray| array.iter().map(Option::unwrap).collect::<Vec<_>>();
-        assert_eq!(bits(&merged.conflict), [false, true, false, false, false]);
-        assert_eq!(bits(&merged.ours), [true, false, false, true, true]);
-        assert_eq!(bits(&merged.theirs), [true, false, true, false, false]);
+        use CellsMerge::{Both, Conflict, Ours, Theirs};
+        assert_eq!(merged.merges, [Both, Conflict, Theirs, Ours, Ours]);
         let expected =
             rows([Some(2), Some(3), Some(1), Some(2), Some(2)], [None, Some(1), Some(4), Some(3), None]);
         assert_eq!(merged.rows, expected);
@@ -426,8 +418,12 @@ mod tests {
             [Some(3), Some(1), Some(3), Some(1), Some(1)],
         );
         let merged = merge_cells([&base, &ours, &theirs], &[0, 1], &[]).unwrap();
-        let conflicts: Vec<_> = merged.conflict.iter().map(Option::unwrap).collect();
-        assert_eq!(conflicts, [true, false, false, false, false], "which the cells alone would not say");
+        let conflicts = merged.merges.iter().map(|merge| *merge == CellsMerge::Conflict);
+        assert_eq!(
+            conflicts.collect::<Vec<_>>(),
+            [true, false, false, false, false],
+            "which the cells alone would not say"
+        );
         let key = |at: usize| [0, 1].map(|column| merged.rows.column(column).slice(at, 1));
         assert_eq!(
             (key(1), key(2), key(3)),

@@ -202,7 +202,8 @@ impl TableBringing<'_> {
             files.into_iter().try_for_each(|file| draft.add(file, RowIds::Stored))?;
         }
         let same = Pieces::of_pairs(&choices.same)?.or(&translated.numbers.same);
-        theirs.note(&mut draft, Renumbering { same, ..translated.numbers.clone() }, false)?;
+        let numbers = Renumbering { same, ..translated.numbers.clone() };
+        theirs.note(&mut draft, numbers, Some(&translated.back))?;
         Ok(Some(draft))
     }
 

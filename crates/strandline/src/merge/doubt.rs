@@ -11,6 +11,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::Field;
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+use strandline_format::merge::{Dispute, DoubtMerge};
 use strandline_format::{CatalogEntry, EntryType, FieldId, HistoryEntry, Table as TableNode, TableId};
 
 use crate::changes::{broken, differing_column, ids};
@@ -19,7 +20,6 @@ use crate::history::{Commit, Ref};
 use crate::merge::cells::ContestedRows;
 use crate::merge::choices::{Decided, Side};
 use crate::merge::conflict::{BaseConflict, Conflict, ConflictKind};
-use crate::merge::copies::untold;
 use crate::merge::kin::Kin;
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
@@ -27,8 +27,8 @@ use crate::tree::Trees;
 /// How many commits are read at once to see whether they are picks.
 const READS: usize = 8;
 
-/// Rows on which the last common commits disagree, by their ids in the base: the columns on which they do; none: whether the row is there.
-pub(crate) type Disputed = BTreeMap<u64, Vec<FieldId>>;
+/// Rows on which the last common commits disagree, by their ids in the base.
+pub(crate) type Disputed = BTreeMap<u64, Dispute>;
 
 /// What a base leaves open.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,8 @@ pub(super) async fn taken_whole(kin: &Kin, base: &Commit) -> Result<BTreeMap<Tab
         let commits: Vec<Commit> = stream::iter(keyed).map(read).buffered(READS).try_collect().await?;
         for commit in &commits {
             let why = BaseConflict::Picked(commit.version(), commit.hash());
-            found.extend(untold(commit).filter(|table| taking.contains(table)).map(|table| (table, why)));
+            let untold = commit.node().picked_untold().filter(|table| taking.contains(table));
+            found.extend(untold.map(|table| (table, why)));
         }
     }
     Ok(found)
@@ -106,12 +107,16 @@ impl Doubts {
 
     /// Those of them that nobody has decided.
     pub(super) fn conflicts(&self, open: &BTreeMap<TableId, Pair>, decided: &Decided) -> Vec<Conflict> {
-        let undecided = open.iter().filter(|(id, _)| !decided.whole.contains_key(id));
         let conflict = |(id, (ours, theirs)): (&TableId, &Pair)| {
             let kind = ConflictKind::Base(*self.tables.get(id)?);
-            Some(Conflict::of_table(*id, &ours.as_ref().or(theirs.as_ref())?.name, kind))
+            match DoubtMerge::of(ours.as_ref(), theirs.as_ref(), decided.whole.get(id)) {
+                DoubtMerge::Alike | DoubtMerge::Taken(_) => None,
+                DoubtMerge::Conflict => {
+                    Some(Conflict::of_table(*id, &ours.as_ref().or(theirs.as_ref())?.name, kind))
+                }
+            }
         };
-        undecided.filter_map(conflict).collect()
+        open.iter().filter_map(conflict).collect()
     }
 
     /// Whether a table is to be as theirs has it, whatever the base says.
@@ -139,8 +144,9 @@ pub(super) fn disputed(rows: &ContestedRows) -> Result<(Disputed, Vec<RecordBatc
     let (mut both, mut of_ours, mut of_theirs) =
         ((Vec::new(), Vec::new(), Vec::new()), Vec::new(), Vec::new());
     for row in rows.rows.iter().map(|row| row.0) {
+        let has = [&in_base, &in_ours, &in_theirs].map(|side| side.contains_key(&row));
         match (in_ours.get(&row), in_theirs.get(&row)) {
-            (Some(ours), Some(theirs)) if in_base.contains_key(&row) => {
+            (Some(ours), Some(theirs)) if has[0] => {
                 both.0.push(row);
                 both.1.push(*ours);
                 both.2.push(*theirs);
@@ -149,7 +155,7 @@ pub(super) fn disputed(rows: &ContestedRows) -> Result<(Disputed, Vec<RecordBatc
             (Some(ours), None) => of_ours.push(*ours),
             (None, None) => {}
         }
-        disputed.insert(row, Vec::new());
+        disputed.insert(row, Dispute::between(has, []));
     }
     let take = |side: &RecordBatch, rows: Vec<u64>| {
         take_record_batch(side, &UInt64Array::from(rows)).map_err(broken)
@@ -159,7 +165,9 @@ pub(super) fn disputed(rows: &ContestedRows) -> Result<(Disputed, Vec<RecordBatc
         let Some(id) = field_id(field) else { continue };
         let differs = differing_column(ours.column(at), theirs.column(at));
         for (row, _) in both.0.iter().zip(differs.iter()).filter(|(_, differs)| *differs == Some(true)) {
-            disputed.entry(*row).or_default().push(id);
+            if let Some(dispute) = disputed.remove(row) {
+                disputed.insert(*row, dispute.and(Dispute::Cells([id].into())));
+            }
         }
     }
     let given = [take(&rows.ours, of_ours)?, take(&rows.theirs, of_theirs)?];
@@ -169,12 +177,4 @@ pub(super) fn disputed(rows: &ContestedRows) -> Result<(Disputed, Vec<RecordBatc
 /// The id of a column.
 fn field_id(field: &Field) -> Option<FieldId> {
     field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok().map(FieldId)
-}
-
-/// The columns of a row that one of two says; of the whole row if either says that.
-pub(super) fn either(one: &[FieldId], other: &[FieldId]) -> Vec<FieldId> {
-    if one.is_empty() || other.is_empty() {
-        return Vec::new();
-    }
-    one.iter().chain(other).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -294,7 +294,7 @@ impl FilesMerge<'_> {
         };
         let merged = Box::pin(self.table.merge_rows(&found.twice, &our_places)).await?;
         if merged.conflicts.count() > 0 {
-            conflicts.push(self.table.conflict(ConflictKind::Rows(merged.conflicts)));
+            conflicts.push(self.table.conflict(ConflictKind::Rows(merged.conflicts.whole())));
         }
         self.lose_all((merged.ours_lose, merged.theirs_lose), found).await
     }

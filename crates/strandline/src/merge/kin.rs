@@ -1,26 +1,24 @@
-//! How two versions are related: where their lines parted, and what they have in common [MRG-3].
+//! How two versions are related: what they have in common, and which numbers of theirs are which of ours [MRG-3].
 //!
 //! Invariants: numbers that are not known to be the same are of different things, never guessed at; what a translation needs and
-//! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: which numbers are
-//! the same (`numbers`), and what a merge or diff makes of it.
+//! nothing keeps any more is `SnapshotExpired`, not an older base [EXP-5]. What does not belong here: where lines
+//! part (`lines`), how numbers are followed (`numbers`), and what a merge or diff makes of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use strandline_format::{
-    CatalogEntry, Hash, HistoryEntry, MergedCommit, PickedNumbers, Pieces, Renumbering, Seq,
-    Table as TableNode, TableId,
-};
+use strandline_format::{CatalogEntry, Hash, HistoryEntry, MergedCommit, Seq, TableId};
 use tokio::sync::OnceCell;
 
 use crate::commit::resolve::read_commit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
-use crate::merge::Came;
 use crate::merge::ancestry::{Ancestors, Lines};
 use crate::merge::copies::{AllCopies, OnBoth, on_both};
+use crate::merge::known::Known;
+use crate::merge::lines::{Parted, apart, direct, own_entry, parted};
 use crate::merge::numbers::Numbers;
-use crate::tree::{KeyRange, Trees};
+use crate::tree::Trees;
 
 /// Two versions, and what their histories have in common.
 #[derive(Clone, Debug)]
@@ -43,95 +41,6 @@ pub(crate) struct Kin {
     read: Arc<Mutex<BTreeMap<Hash, Commit>>>,
     /// The versions of a base that was made for a merge, which are stored nowhere; with the commit that they stand on.
     made: Option<(HistoryEntry, Vec<HistoryEntry>)>,
-}
-
-/// Which numbers of theirs are of the same files and rows as which of ours, in one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) files: Pieces,
-    pub(crate) rows: Pieces,
-    /// Rows of theirs that one of ours stands for, which has another id.
-    pub(crate) same: Pieces,
-    /// Below these, numbers are the same on both sides whatever was merged.
-    pub(crate) shared: Ends,
-    /// Whether merges since have given numbers of the one side to the other.
-    pub(crate) met: bool,
-}
-
-/// The first file id and row id that were not handed out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ends {
-    pub(crate) file: u64,
-    pub(crate) row: u64,
-}
-
-impl Ends {
-    pub(crate) fn of(table: &TableNode) -> Self {
-        Self { file: table.next_file.0, row: table.next_row.0 }
-    }
-
-    fn min(self, other: Self) -> Self {
-        Self { file: self.file.min(other.file), row: self.row.min(other.row) }
-    }
-}
-
-impl Known {
-    /// Of two states of one line: the numbers that both have.
-    pub(crate) fn on_one_line(before: &TableNode, after: &TableNode) -> Self {
-        Self::below(Ends::of(before).min(Ends::of(after)))
-    }
-
-    /// The numbers of ours in those of theirs.
-    pub(crate) fn reversed(&self) -> Result<Self> {
-        let (files, rows) = (self.files.reversed()?, self.rows.reversed()?);
-        Ok(Self { files, rows, same: self.same.backwards()?, ..self.clone() })
-    }
-
-    /// What a pick has recorded [MRG-11].
-    pub(super) fn of_picked(numbers: &PickedNumbers) -> Self {
-        let PickedNumbers { files, rows, same } = numbers.clone();
-        Self { files, rows, same, shared: Ends::default(), met: true }
-    }
-
-    /// What a merge has recorded of what it merged [MRG-4].
-    pub(super) fn recorded(numbers: &Renumbering, ends: Ends) -> Result<Self> {
-        let (files, rows) = (numbers.files.pieces(ends.file), numbers.rows.pieces(ends.row));
-        let same = rows.then(&numbers.same)?;
-        Ok(Self { files, rows, same, shared: Ends::default(), met: true })
-    }
-
-    /// These numbers and then others.
-    pub(super) fn then(&self, next: &Self) -> Result<Self> {
-        let same = self.same.then(&next.same)?;
-        let same = same.or(&self.same.then(&next.rows)?).or(&self.rows.then(&next.same)?);
-        Ok(Self {
-            files: self.files.then(&next.files)?,
-            rows: self.rows.then(&next.rows)?,
-            same,
-            ..next.clone()
-        })
-    }
-
-    /// What is told elsewhere of numbers that are not told here.
-    pub(super) fn add(&mut self, other: &Self) {
-        (self.files, self.rows) = (self.files.or(&other.files), self.rows.or(&other.rows));
-        self.same = self.same.or(&other.same);
-        self.met = true;
-    }
-
-    pub(super) fn below(shared: Ends) -> Self {
-        let (files, rows) = (Pieces::shared(shared.file), Pieces::shared(shared.row));
-        Self { files, rows, same: Pieces::default(), shared, met: false }
-    }
-}
-
-/// Two lines, and how they stand to each other.
-pub(super) struct Parted {
-    /// The last version that both have in the same place.
-    pub(super) shared: HistoryEntry,
-    /// The versions above it, oldest first, the heads included.
-    pub(super) ours: Vec<HistoryEntry>,
-    pub(super) theirs: Vec<HistoryEntry>,
 }
 
 impl Kin {
@@ -406,120 +315,6 @@ pub(crate) enum Stands {
     Theirs,
     /// On none of the two.
     Elsewhere,
-}
-
-/// Where one version stands in the first-parent history of the other, the older one.
-pub(super) async fn direct(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<HistoryEntry>> {
-    let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
-    let found = entry_of(trees, new, old.version()).await?;
-    Ok(found.filter(|entry| entry.commit.hash == old.hash()))
-}
-
-/// Two commits of any lines; `None` if they share nothing.
-pub(super) async fn parted(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<Parted>> {
-    if let Some(shared) = direct(trees, ours, theirs).await? {
-        // Also of a line that another one comes before all is wanted.
-        let (old, new) = if ours.version() <= theirs.version() { (ours, theirs) } else { (theirs, ours) };
-        let past = past_since(trees, new, old.version()).await?;
-        let (ours, theirs) = if old.hash() == ours.hash() { (Vec::new(), past) } else { (past, Vec::new()) };
-        return Ok(Some(Parted { shared, ours, theirs }));
-    }
-    apart(trees, ours, theirs).await
-}
-
-/// The same of two of which neither comes before the other one on its line.
-pub(super) async fn apart(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<Option<Parted>> {
-    let (our_past, their_past) = pasts(trees, ours, theirs).await?;
-    let shared = match parting(&our_past, &their_past) {
-        Some(seq) => entry_of(trees, ours, seq).await?,
-        None => None,
-    };
-    let Some(shared) = shared else { return Ok(None) };
-    let since = |past: Past| past.into_values().filter(|entry| entry.seq > shared.seq).collect();
-    let (ours, theirs) = (since(our_past), since(their_past));
-    Ok(Some(Parted { shared, ours, theirs }))
-}
-
-/// The versions of a line above one of them, its head included.
-async fn past_since(trees: &Trees, head: &Commit, since: Seq) -> Result<Vec<HistoryEntry>> {
-    if head.version() <= since {
-        return Ok(Vec::new());
-    }
-    let range = KeyRange::new(since.next()?..);
-    let mut entries = trees.collect(&head.node().history, &range).await?;
-    entries.push(own_entry(head));
-    Ok(entries)
-}
-
-type Past = BTreeMap<Seq, HistoryEntry>;
-
-/// The versions of both that are not the same at one place, and the heads.
-async fn pasts(trees: &Trees, ours: &Commit, theirs: &Commit) -> Result<(Past, Past)> {
-    let changes = trees.changes(&ours.node().history, &theirs.node().history).await?;
-    let (mut our_past, mut their_past) = (Past::new(), Past::new());
-    for change in changes {
-        our_past.extend(change.before.map(|entry| (entry.seq, entry)));
-        their_past.extend(change.after.map(|entry| (entry.seq, entry)));
-    }
-    our_past.insert(ours.version(), own_entry(ours));
-    their_past.insert(theirs.version(), own_entry(theirs));
-    Ok((our_past, their_past))
-}
-
-/// Where two commits parted.
-struct Parting {
-    shared: HistoryEntry,
-    /// Whether either has merged anything since.
-    has_merges: bool,
-}
-
-/// Where two commits of any branches parted; `None` if they share nothing.
-async fn parting_of(trees: &Trees, one: &Commit, other: &Commit) -> Result<Option<Parting>> {
-    let (one_past, other_past) = pasts(trees, one, other).await?;
-    let Some(seq) = parting(&one_past, &other_past) else { return Ok(None) };
-    let since = one_past.values().chain(other_past.values()).filter(|entry| entry.seq > seq);
-    let has_merges = since.into_iter().any(|entry| entry.merged.is_some());
-    Ok(entry_of(trees, one, seq).await?.map(|shared| Parting { shared, has_merges }))
-}
-
-/// What came into a line from others after one of its commits, up to another one. Requests: the nodes of the history that hold these
-/// versions; for each merge among them what tells where its branch parted.
-pub(crate) async fn came_since(trees: &Trees, since: &Commit, tip: &Commit) -> Result<Came> {
-    let entries = past_since(trees, tip, since.version()).await?;
-    let picks = entries.iter().any(|entry| entry.keyed);
-    let mut came = Came { start: Some(since.version()), picks, ..Came::NOTHING };
-    for merged in entries.iter().filter_map(|entry| entry.merged.as_ref()) {
-        let parting = match read_commit(trees, &merged.commit).await {
-            Ok(theirs) => parting_of(trees, since, &theirs).await?,
-            // Nothing keeps it any more, so nothing is told.
-            Err(error) if error.kind() == ErrorKind::Corrupt => None,
-            Err(error) => return Err(error),
-        };
-        let told = parting.filter(|parting| !parting.has_merges).map_or(Seq(0), |parting| parting.shared.seq);
-        came.told = came.told.min(told);
-    }
-    Ok(came)
-}
-
-/// The last version that is the same on both: equal at one means equal below it.
-fn parting(ours: &Past, theirs: &Past) -> Option<Seq> {
-    let same = |(seq, entry): &(&Seq, &HistoryEntry)| {
-        theirs.get(seq).is_some_and(|other| other.commit.hash == entry.commit.hash)
-    };
-    let found = ours.iter().filter(same).map(|(seq, _)| *seq).max();
-    found.or_else(|| ours.keys().chain(theirs.keys()).min()?.0.checked_sub(1).map(Seq))
-}
-
-/// What the history of a commit says of a version, its own included.
-async fn entry_of(trees: &Trees, at: &Commit, seq: Seq) -> Result<Option<HistoryEntry>> {
-    if seq == at.version() {
-        return Ok(Some(own_entry(at)));
-    }
-    trees.get(&at.node().history, &seq).await
-}
-
-pub(super) fn own_entry(at: &Commit) -> HistoryEntry {
-    at.node().history_entry(at.object())
 }
 
 fn unrelated() -> Error {

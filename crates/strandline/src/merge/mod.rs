@@ -17,13 +17,18 @@ mod doubt;
 mod files;
 mod keys;
 mod kin;
+mod known;
+mod lines;
 mod moves;
 mod numbers;
+mod owners;
 mod places;
 mod rows;
 mod table;
 mod theirs;
 mod twins;
+mod whole;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,10 +45,11 @@ pub(crate) use choices::{Choices, Decided};
 pub use conflict::{
     BaseConflict, Conflict, ConflictKind, KeyConflict, KeyConflicts, ReadConflict, RowConflict, RowConflicts,
 };
-pub(crate) use copies::{PICKED, origin, pick_key};
 pub(crate) use doubt::Disputed;
 pub(crate) use files::reaches;
-pub(crate) use kin::{Ends, Kin, Known, came_since};
+pub(crate) use kin::Kin;
+pub(crate) use known::Known;
+pub(crate) use lines::came_since;
 pub(crate) use moves::Moves;
 pub(crate) use theirs::Theirs;
 pub use twins::ContestedKeys;
@@ -335,7 +341,7 @@ impl Rebase<'_> {
         let node = |draft| Ok(Some(Node::Table(Box::new(draft))));
         let Some(ours) = ours else {
             let (mut draft, numbers) = theirs.again(&onto.trees, self.era).await?;
-            theirs.note(&mut draft, numbers, true)?;
+            theirs.note(&mut draft, numbers, None)?;
             if theirs.gone.is_some() || draft.table.restored > Seq(0) {
                 draft.table.restored = self.version;
             }
@@ -344,7 +350,7 @@ impl Rebase<'_> {
         let ours = onto.table_of(ours).await?;
         if self.choices.whole.get(&entry.id) == Some(&Side::Theirs) {
             let (mut draft, numbers) = theirs.instead(&ours, &onto.trees, self.era).await?;
-            theirs.note(&mut draft, numbers, true)?;
+            theirs.note(&mut draft, numbers, None)?;
             draft.table.restored = self.version;
             return node(draft);
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strandline_format::merge::Ancestry;
+use strandline_format::merge::{Ancestry, TableEnds};
 use strandline_format::{
     CatalogEntry, Hash, HistoryEntry, MergedCommit, Renumbering, Seq, Table as TableNode, TableId,
 };
@@ -16,7 +16,9 @@ use strandline_format::{
 use crate::error::Result;
 use crate::history::Commit;
 use crate::merge::ancestry::last_meeting;
-use crate::merge::kin::{Ends, Kin, Known, Parted, apart, direct};
+use crate::merge::kin::Kin;
+use crate::merge::known::Known;
+use crate::merge::lines::{Parted, apart, direct};
 use crate::tree::Trees;
 
 /// One table whose numbers are followed from commit to commit.
@@ -227,16 +229,16 @@ impl<'a> Numbers<'a> {
         Ok(change.map(|change| change.renumbered.clone().unwrap_or_default()))
     }
 
-    async fn ends_at(&self, commit: &Commit) -> Result<Ends> {
+    async fn ends_at(&self, commit: &Commit) -> Result<TableEnds> {
         let (at, entry) = self.now;
         let found = entry_at(&self.kin.trees, self.table, (commit, at), Some(entry)).await?;
         self.ends(found.as_ref()).await
     }
 
-    pub(super) async fn ends(&self, entry: Option<&CatalogEntry>) -> Result<Ends> {
-        let Some(entry) = entry else { return Ok(Ends::default()) };
+    pub(super) async fn ends(&self, entry: Option<&CatalogEntry>) -> Result<TableEnds> {
+        let Some(entry) = entry else { return Ok(TableEnds::default()) };
         let text = self.kin.trees.text(&entry.node).await?;
-        Ok(Ends::of(&TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?))
+        Ok(TableEnds::of(&TableNode::parse(&text).map_err(|error| error.at(entry.node.hash))?))
     }
 }
 

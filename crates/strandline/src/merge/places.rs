@@ -9,7 +9,7 @@ use strandline_format::FileEntry;
 
 use crate::changes::{FileChange, Part, Sides, is_fresh, only};
 use crate::error::Result;
-use crate::merge::kin::Known;
+use crate::merge::known::Known;
 use crate::scan::deletion_vector;
 use crate::table::TableState;
 use crate::tree::Trees;

@@ -1,8 +1,9 @@
 //! Rows that both sides touched, told apart by their ids [REB-7, REB-8].
 //!
 //! Invariants: data files are read for nothing but ids, and only those that may hold a row that both sides touched; what became of a row is
-//! found out, never guessed; the losing place of a row that stands twice is deleted. Memory: about 150 bytes for each such row. What does not belong
-//! here: which files have such rows (`files`).
+//! found out, never guessed; the losing place of a row that stands twice is deleted. Memory: about 150 bytes for each of [`PORTION`] such rows, the
+//! places being read once for each portion that they may have rows of; about 100 bytes for each row that is in conflict; and where both sides
+//! have rows back, about 50 bytes for each that theirs has. What does not belong here: which files have such rows (`files`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::merge::table::TableRebase;
 use crate::scan::{deletion_vector, identify};
 use crate::table::TableState;
 
+/// How many rows are looked for at once.
+const PORTION: usize = 1 << 18;
+
 /// A version above all others: that of rows which are not committed yet.
 const UNSETTLED: Seq = Seq(u64::MAX);
 
@@ -24,6 +28,7 @@ const UNSETTLED: Seq = Seq(u64::MAX);
 type Place = (FileId, u64);
 
 /// Rows of one file of the base that both sides touched.
+#[derive(Clone)]
 pub(super) struct Twice {
     /// The file as the base has it.
     pub(super) base: FileEntry,
@@ -31,6 +36,38 @@ pub(super) struct Twice {
     /// Which of its rows are deleted on each side; `None`: it is not listed.
     pub(super) ours: Option<DeletionVector>,
     pub(super) theirs: Option<DeletionVector>,
+}
+
+/// The same rows, so many at a time.
+struct Portions<'t> {
+    left: &'t [Twice],
+    /// The first position of the first file that is left.
+    first: u64,
+}
+
+impl Iterator for Portions<'_> {
+    type Item = Result<Vec<Twice>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (mut taken, mut open) = (Vec::new(), PORTION);
+        while let Some((file, left)) = self.left.split_first().filter(|_| open > 0) {
+            let rest = file.positions.within(self.first, u64::MAX);
+            let positions: Vec<u64> = rest.take(open).collect();
+            open -= positions.len();
+            match positions.last().filter(|_| open == 0) {
+                Some(last) => self.first = last + 1,
+                None => (self.left, self.first) = (left, 0),
+            }
+            if positions.is_empty() {
+                continue;
+            }
+            match DeletionVector::from_positions(positions) {
+                Ok(positions) => taken.push(Twice { positions, ..file.clone() }),
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+        (!taken.is_empty()).then_some(Ok(taken))
+    }
 }
 
 /// What becomes of such rows.
@@ -61,6 +98,7 @@ struct Side {
 }
 
 /// The rows that are looked for, by id.
+#[derive(Default)]
 struct Sought {
     rows: HashMap<u64, Row>,
     /// The least and the greatest id.
@@ -71,22 +109,38 @@ impl TableRebase<'_> {
     /// Settles what became of the rows. Requests: those of the columns of ids of the files in question, and of deletion vectors that are
     /// objects.
     pub(super) async fn merge_rows(&self, twice: &[Twice], our_places: &[FileEntry]) -> Result<RowsMerged> {
-        let mut sought = self.sought(twice).await?;
-        let bounds = sought.bounds;
         let their_places = self.their_places();
         let theirs = TableState { table: Arc::new(self.theirs.table.clone()), ..self.ours.clone() };
-        let may_hold = |entry: &&FileEntry| may_hold(entry, bounds) || self.may_be_told_otherwise(entry);
-        for entry in our_places.iter().filter(may_hold) {
-            self.look((self.ours, entry), self.told, &mut sought, |row| &mut row.ours).await?;
-        }
-        let told = if self.brought.is_some() { self.told } else { UNSETTLED };
-        for entry in their_places.iter().filter(may_hold) {
-            self.look((&theirs, entry), told, &mut sought, |row| &mut row.theirs).await?;
+        let (mut merged, mut all) = (RowsMerged::default(), DeletionVector::new());
+        for portion in (Portions { left: twice, first: 0 }) {
+            let mut sought = self.sought(&portion?).await?;
+            let bounds = sought.bounds;
+            let may_hold = |entry: &&FileEntry| may_hold(entry, bounds) || self.may_be_told_otherwise(entry);
+            for entry in our_places.iter().filter(may_hold) {
+                self.look((self.ours, entry), self.told, &mut sought, |row| &mut row.ours).await?;
+            }
+            let told = if self.brought.is_some() { self.told } else { UNSETTLED };
+            for entry in their_places.iter().filter(may_hold) {
+                self.look((&theirs, entry), told, &mut sought, |row| &mut row.theirs).await?;
+            }
+            if self.restores_on_both() {
+                all = all.union(&DeletionVector::from_positions(sought.rows.keys().copied())?);
+            }
+            self.settle(sought, &mut merged)?;
         }
         if self.restores_on_both() {
-            self.seek_restored((our_places, &their_places), &theirs, &mut sought).await?;
+            let back = self.seek_restored((our_places, &their_places), &theirs, &all).await?;
+            self.settle(back, &mut merged)?;
         }
-        sought.settle((self.choices, self.has_back()), |(file, _)| !self.theirs.is_new(file))
+        Ok(merged)
+    }
+
+    /// What becomes of rows that were found. A place is of the same file on both sides if that is not new in theirs.
+    fn settle(&self, sought: Sought, merged: &mut RowsMerged) -> Result<()> {
+        let is_shared = |(file, _): Place| !self.theirs.is_new(file);
+        // Nobody asks a transaction's conflict for more than it lists.
+        let keeps = self.brought.is_some();
+        sought.settle((self.choices, self.has_back(), keeps), is_shared, merged)
     }
 
     /// The places of theirs that the base has not.
@@ -114,15 +168,16 @@ impl TableRebase<'_> {
             && self.brought.is_some_and(|brought| !brought.places.is_empty())
     }
 
-    /// Adds the rows that both sides have and the base has not: of those that it has, both have touched the place that it has
-    /// them in, so they are sought already.
+    /// The rows that both sides have and the base has not: of those that it has, both have touched the place that it has
+    /// them in, so they were sought before.
     async fn seek_restored(
         &self,
         (our_places, their_places): (&[FileEntry], &[FileEntry]),
         theirs: &TableState,
-        sought: &mut Sought,
-    ) -> Result<()> {
+        before: &DeletionVector,
+    ) -> Result<Sought> {
         let (mut found, mut bounds) = (HashMap::new(), (u64::MAX, 0));
+        let mut sought = Sought::default();
         let may_meet = |entry: &&FileEntry| {
             self.may_be_told_otherwise(entry)
                 || entry.row_id_bounds().is_some_and(|bounds| {
@@ -133,7 +188,7 @@ impl TableRebase<'_> {
             let deleted = deletion_vector(&theirs.objects, theirs.table.id, entry).await?.unwrap_or_default();
             identify(theirs, entry, &deleted, |row| {
                 let id = self.told_as(row.id);
-                if !sought.rows.contains_key(&id) {
+                if !before.contains(id) {
                     found.insert(id, (entry.id, row.position));
                     bounds = (bounds.0.min(id), bounds.1.max(id));
                 }
@@ -156,7 +211,7 @@ impl TableRebase<'_> {
             })
             .await?;
         }
-        Ok(())
+        Ok(sought)
     }
 
     /// Whether a file that a side added may hold rows of the base: one that stores ids, or is listed anew.
@@ -207,13 +262,13 @@ impl TableRebase<'_> {
 }
 
 impl Sought {
-    /// What becomes of them. A place is of the same file on both sides if that is not new in theirs.
+    /// Adds what becomes of them, with all conflicts or those that are listed.
     fn settle(
         mut self,
-        (choices, has_back): (&RowChoices, [bool; 2]),
+        (choices, has_back, keeps): (&RowChoices, [bool; 2], bool),
         is_shared: impl Fn(Place) -> bool,
-    ) -> Result<RowsMerged> {
-        let mut merged = RowsMerged::default();
+        merged: &mut RowsMerged,
+    ) -> Result<()> {
         let mut ids: Vec<u64> = self.rows.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
@@ -238,14 +293,14 @@ impl Sought {
                     }
                     None => {
                         // What it comes to is open; until then it stands nowhere.
-                        merged.conflicts.push(row.contested(id));
+                        merged.conflicts.push(row.contested(id), keeps);
                         lose(&mut merged.ours_lose, row.ours)?;
                         lose(&mut merged.theirs_lose, row.theirs)?;
                     }
                 },
             }
         }
-        Ok(merged)
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use strandline_format::merge::{TableMerge, TableSide, merge_tables};
+use strandline_format::merge::{TableEnds, TableMerge, TableSide, merge_tables};
 use strandline_format::tree::Root;
 use strandline_format::{
     Constraint, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, SchemaEdit, Seq, Table,
@@ -15,7 +15,7 @@ use crate::merge::choices::RowChoices;
 use crate::merge::conflict::{Conflict, ConflictKind};
 use crate::merge::files::{FilesMerge, FilesMerged, brings_back};
 use crate::merge::keys::KeysMerge;
-use crate::merge::kin::{Ends, Known};
+use crate::merge::known::Known;
 use crate::storage::DataKind;
 use crate::table::TableState;
 use crate::transaction::check_rows;
@@ -65,7 +65,7 @@ pub(super) struct Brought<'a> {
     /// Whether rows are among them that came back, from a version that is neither the base nor since.
     pub(super) restores: bool,
     /// The first numbers that are left.
-    pub(super) next: Ends,
+    pub(super) next: TableEnds,
 }
 
 impl TableRebase<'_> {

@@ -9,18 +9,17 @@
 
 use std::sync::Arc;
 
+use strandline_format::merge::{Dispute, Picking, PutBack, TableEnds};
 use strandline_format::tree::Root;
 use strandline_format::{
-    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Schema, Seq,
-    Table as TableNode, TableSchema, Totals,
+    DeletionVector, Era, FileEntry, FileId, Files, Pieces, Renumbering, RowId, Seq, Table as TableNode,
 };
 
 use crate::changes::{Part, Sides, empty};
 use crate::error::{Error, Result};
 use crate::merge::Disputed;
-use crate::merge::copies::Picking;
 use crate::merge::keys;
-use crate::merge::kin::{Ends, Known};
+use crate::merge::known::Known;
 use crate::merge::places::{came, came_with};
 use crate::merge::table::{may_meet, told_as};
 use crate::scan::{deletion_vector, identify};
@@ -82,7 +81,7 @@ pub(crate) struct Translated {
     /// Rows of theirs and of the base, in these numbers, that a row of ours stands for.
     pub(crate) same: Pieces,
     /// The first numbers of ours that are left then.
-    pub(crate) next: Ends,
+    pub(crate) next: TableEnds,
     /// Files of the base in which theirs changed rows that ours never had: of a commit that is picked alone [MRG-9], or of a table that was
     /// kept as ours at the last merge.
     pub(crate) strangers: Vec<FileId>,
@@ -96,6 +95,8 @@ pub(crate) struct Translated {
     pub(crate) restores: bool,
     /// Rows of the base that neither side has left as it has them, by the ids that they are told by.
     pub(crate) disputed: Disputed,
+    /// What the commit that is picked has put back and nothing told of before.
+    pub(crate) back: PutBack,
 }
 
 impl Theirs {
@@ -108,10 +109,10 @@ impl Theirs {
         let rows = self.known.rows.complete(their_table.next_row.0, our_table.next_row.0)?;
         let stood_for = rows.0.pieces(their_table.next_row.0).reversed()?.then(&self.known.same)?;
         let numbers = Renumbering { files: files.0, rows: rows.0, same: stood_for };
-        let next = Ends { file: files.1, row: rows.1 };
+        let next = TableEnds { file: files.1, row: rows.1 };
         let mut sides = (Root::<Files>::default(), Root::<Files>::default());
         let (mut places, mut came, mut strangers) = (Vec::new(), Vec::new(), Vec::new());
-        let mut seeks = false;
+        let (mut seeks, mut back, told) = (false, PutBack::default(), self.known.numbers());
         // What it took from elsewhere since the branches parted may stand in files by now that it added itself.
         let mut restores = self.mixes || their_table.restored > self.shared;
         let on_one_line = Known::on_one_line(&base.table, their_table);
@@ -131,6 +132,9 @@ impl Theirs {
             let is_known = |entry: &FileEntry| self.known.files.get(entry.id.0).is_some();
             if change.is_nothing() && !change.before.as_ref().is_some_and(|entry| self.has_come(entry)) {
                 continue;
+            }
+            if let (Some(picking), None, Some(listed)) = (&self.picking, &change.before, &change.after) {
+                back.note((listed.id, listed.row_ids, listed.row_id_bounds()), picking.first, &told);
             }
             if let Some(before) = change.before.as_ref().filter(|entry| !self.has_come(entry)) {
                 if self.knows_rows(&base, (before, change.after.as_ref())).await? {
@@ -159,10 +163,10 @@ impl Theirs {
             ..table.clone()
         };
         let base = TableState { table: Arc::new(only(&base.table, sides.0)), ..base };
-        let told = |(id, fields): (&u64, &Vec<_>)| {
-            Some((told_as(&same, of_base.row(RowId(*id))?.0), fields.clone()))
+        let told_by = |(id, dispute): (&u64, &Dispute)| {
+            Some((told_as(&same, of_base.row(RowId(*id))?.0), dispute.clone()))
         };
-        let disputed = self.disputed.iter().filter_map(told).collect();
+        let disputed = self.disputed.iter().filter_map(told_by).collect();
         let draft = Draft::of_theirs(
             only(their_table, sides.1),
             Arc::clone(&self.theirs.schema),
@@ -181,22 +185,24 @@ impl Theirs {
             came,
             restores,
             disputed,
+            back,
         })
     }
 
-    /// Notes where the numbers of theirs stand in what comes of it [MRG-4, MRG-11].
-    pub(crate) fn note(&self, draft: &mut Draft, numbers: Renumbering, whole: bool) -> Result<()> {
+    /// Notes where the numbers of theirs stand in what comes of it [MRG-4, MRG-11], with what it has put back unless it is taken as a whole.
+    pub(crate) fn note(&self, draft: &mut Draft, numbers: Renumbering, back: Option<&PutBack>) -> Result<()> {
         // With a table that is taken as a whole come rows of other commits, of which the base of a later merge would know nothing.
-        if let Some(picking) = self.picking.as_ref().filter(|_| !whole || self.base.is_none()) {
-            draft.picked = picking.numbers(&numbers)?;
+        if let Some(picking) = self.picking.as_ref().filter(|_| back.is_some() || self.base.is_none()) {
+            let picking = Picking { back: back.cloned().unwrap_or_default(), ..picking.clone() };
+            draft.picked = Some(picking.record(&numbers)?);
         }
         draft.renumbered = Some(numbers);
         Ok(())
     }
 
     /// The numbers of the base in those of ours. What neither side knows gets numbers behind all others.
-    fn of_base(&self, base: &TableState, next: Ends, theirs: &Renumbering) -> Result<Renumbering> {
-        let (base, ours) = (Ends::of(&base.table), next);
+    fn of_base(&self, base: &TableState, next: TableEnds, theirs: &Renumbering) -> Result<Renumbering> {
+        let (base, ours) = (TableEnds::of(&base.table), next);
         Ok(match &self.numbers {
             BaseNumbers::Ours => Renumbering::default(),
             BaseNumbers::Theirs => theirs.clone(),
@@ -299,69 +305,4 @@ impl Theirs {
         let restored = ours.table.restored.max(self.theirs.table.restored);
         if restored > self.shared { Seq(0) } else { self.told }
     }
-
-    /// The whole state of theirs in the numbers of ours, in the place of what ours has [MRG-8, MRG-10]. Reads the trees of the files
-    /// of both.
-    pub(crate) async fn instead(
-        &self,
-        ours: &TableState,
-        trees: &Trees,
-        era: Era,
-    ) -> Result<(Draft, Renumbering)> {
-        self.in_numbers_of(ours, Draft::of(ours, era), trees).await
-    }
-
-    /// The same where ours has nothing any more, but may have handed out numbers [TBL-4].
-    pub(crate) async fn again(&self, trees: &Trees, era: Era) -> Result<(Draft, Renumbering)> {
-        let gone = self.gone.clone().unwrap_or_else(|| empty(&self.theirs));
-        self.in_numbers_of(&gone, Draft::of(&unlisted(&gone), era), trees).await
-    }
-
-    async fn in_numbers_of(
-        &self,
-        ours: &TableState,
-        mut draft: Draft,
-        trees: &Trees,
-    ) -> Result<(Draft, Renumbering)> {
-        let everything = Self { base: None, numbers: BaseNumbers::Theirs, ..self.clone() };
-        let translated = everything.upon(ours, trees, draft.era).await?;
-        let mut table = (*self.theirs.table).clone();
-        let schema;
-        (table.schema, schema) = upon_schema(&self.theirs, &ours.schema)?;
-        (table.next_file, table.next_row) = (FileId(translated.next.file), RowId(translated.next.row));
-        draft.clear();
-        draft.take_over(table, schema);
-        let entries: Vec<FileEntry> =
-            translated.draft.table.files.edits().values().flatten().cloned().collect();
-        let ids: Vec<FileId> = entries.iter().map(|entry| entry.id).collect();
-        let listed = trees.get_many(&ours.table.files, &ids).await?;
-        for (mut entry, listed) in entries.into_iter().zip(listed) {
-            if listed.is_none() && entry.id < ours.table.next_file {
-                // Listed again, so that nobody takes it for the file that ours has removed [REB-9].
-                entry.id = draft.table.next_file;
-                draft.table.next_file = entry.id.next()?;
-            }
-            // What ours has already came in the version that ours says; all else comes in the commit's own.
-            let added = listed.map_or(Seq(0), |listed| listed.added);
-            draft.put(None, FileEntry { added, ..entry });
-        }
-        // All of theirs stands, and nothing for it.
-        Ok((draft, Renumbering { same: Pieces::default(), ..translated.numbers }))
-    }
-}
-
-/// An older or another state's schema, as a change of the one that stands now: what goes by it is dropped, so that no id is given
-/// again [MRG-10]. With where it stands, or is to stand.
-pub(crate) fn upon_schema(state: &TableState, now: &Schema) -> Result<(TableSchema, Arc<Schema>)> {
-    let schema = state.schema.in_place_of(now)?;
-    if schema == *state.schema {
-        return Ok((state.table.schema.clone(), Arc::clone(&state.schema)));
-    }
-    Ok((TableSchema::Inline(schema.clone()), Arc::new(schema)))
-}
-
-/// The table without rows, with all numbers that it has handed out.
-pub(crate) fn unlisted(state: &TableState) -> TableState {
-    let table = TableNode { files: Root::default(), totals: Totals::default(), ..(*state.table).clone() };
-    TableState { table: Arc::new(table), ..state.clone() }
 }

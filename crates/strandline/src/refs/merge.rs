@@ -25,6 +25,9 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 /// Requests: those of the differences between the common ancestor and both sides; of data files only those that hold rows which
 /// both sides changed; the pin of what is merged and its release; the commit. A dropped future leaves the outcome unknown.
 ///
+/// Memory: about 40 MiB to tell rows apart that both sides touched; about 150 bytes for each of them whose values decide, and the values of 65,536 of these
+/// on all sides at once; and the rows that are written of both sides' cells, or come back as conflicts.
+///
 /// ```
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

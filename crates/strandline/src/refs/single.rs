@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use strandline_format::merge::{PICKED, pick_key};
 use strandline_format::{
     Author, CommitProperties, Hash, Message, PropertyKey, PropertyValue, RefName, TxnId,
 };
@@ -14,7 +15,7 @@ use crate::commit::build::Label;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Ref, Revision};
 use crate::lake::{Head, Lake};
-use crate::merge::{Act, Bringing, Choices, Kin, PICKED, Side, before, origin, pick_key};
+use crate::merge::{Act, Bringing, Choices, Kin, Side, before};
 use crate::refs::carry::{Carrying, Merged, Preview};
 use crate::refs::check_expected;
 
@@ -204,7 +205,7 @@ impl Single {
         }
         let picked = match self.what {
             // A pick is a copy of what it was picked from, and picked again another one of that.
-            What::Pick => Some(origin(of.commit()).unwrap_or_else(|| of.commit().hash())),
+            What::Pick => Some(of.commit().node().picked_from().unwrap_or_else(|| of.commit().hash())),
             What::Revert | What::Reset => None,
         };
         let label = self.label(&of, picked)?;

@@ -1,4 +1,4 @@
-//! The rules of the one merge: rows, files, catalogs, tables, numbers, and the common ancestor to merge against.
+//! The rules of the one merge: rows, files, catalogs, tables and numbers.
 //!
 //! Ids and hashes that say nothing are given as short words and small numbers.
 
@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use strandline_format::merge::{
-    Ancestry, CatalogConflictKind, FileMerge, FileSide, FileSides, KeyedRow, ListMap, MergedNode, RowFate,
-    RowMerge, TableConflict, TableSide, TouchedTwice, merge_catalogs, merge_tables, same_keys,
+    CatalogConflictKind, FileMerge, FileSide, FileSides, KeyedRow, ListMap, MergedNode, RowFate, RowMerge,
+    TableConflict, TableSide, TouchedTwice, merge_catalogs, merge_tables, same_keys,
 };
 use strandline_format::tree::{Columns, Node, TreeKind};
 use strandline_format::{
@@ -161,7 +161,7 @@ fn show_file(merge: &FileMerge) -> Json {
 }
 
 /// Name, type, a number for the id, a word for the node.
-type NamedInput = (String, String, u8, String);
+pub(super) type NamedInput = (String, String, u8, String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,7 +172,7 @@ struct CatalogsInput {
 }
 
 /// The words that nodes are given as, by their hashes.
-type Words = BTreeMap<Hash, String>;
+pub(super) type Words = BTreeMap<Hash, String>;
 
 /// `{"base", "ours", "theirs"}`, each a list of `[name, type, id, node]`, to what is removed from and put into ours, and what the
 /// sides disagree on.
@@ -204,7 +204,10 @@ pub(crate) fn catalog(input: &RawValue) -> Outcome {
     outcome(json!({ "removes": removes, "puts": puts.collect::<Vec<_>>() }))
 }
 
-fn catalog_entry((name, sort, id, node): NamedInput, words: &mut Words) -> Result<CatalogEntry, Failure> {
+pub(super) fn catalog_entry(
+    (name, sort, id, node): NamedInput,
+    words: &mut Words,
+) -> Result<CatalogEntry, Failure> {
     let entry_type = match sort.as_str() {
         "table" => EntryType::Table,
         "view" => EntryType::View,
@@ -221,7 +224,7 @@ fn catalog_entry((name, sort, id, node): NamedInput, words: &mut Words) -> Resul
     })
 }
 
-fn object_of(word: &str) -> ObjectRef {
+pub(super) fn object_of(word: &str) -> ObjectRef {
     ObjectRef { hash: Hash::of(word.as_bytes()), era: Era(0), size: 2 }
 }
 
@@ -371,35 +374,4 @@ pub(crate) fn translation(input: &RawValue) -> Outcome {
     let translated = map.translate(&columns.item(0), &lists, input.added)?;
     let text = Files::write_node(&Node::Leaf(Columns::from_items(&[translated])))?;
     super::trees::member(&text, "entries")
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AncestorInput {
-    /// Lines of words, the oldest first; a word is a commit, or `commit<merged`.
-    lines: Vec<String>,
-    ours: String,
-    theirs: String,
-}
-
-/// `{"lines", "ours", "theirs"}`, commits of one lake and two heads, to their last common ancestors, of which a merge needs one.
-pub(crate) fn ancestor(input: &RawValue) -> Outcome {
-    let input: AncestorInput = read(input)?;
-    let mut graph = Ancestry::default();
-    let mut words = BTreeMap::new();
-    for line in &input.lines {
-        let mut before = None;
-        for word in line.split(' ') {
-            let (commit, merged) =
-                word.split_once('<').map_or((word, None), |(commit, of)| (commit, Some(of)));
-            let hash = |word: &str| object_of(word).hash;
-            graph.add(hash(commit), before.into_iter().chain(merged.map(hash)));
-            words.insert(hash(commit), commit);
-            before = Some(hash(commit));
-        }
-    }
-    let found = graph.common(object_of(&input.ours).hash, object_of(&input.theirs).hash);
-    let mut bases: Vec<&str> = found.iter().filter_map(|hash| words.get(hash).copied()).collect();
-    bases.sort_unstable();
-    outcome(json!({ "bases": bases }))
 }

@@ -3,10 +3,13 @@
 //! A topic is a function from a case's input to what came out. A module gathers topics that share a chapter.
 
 mod deletes;
+mod disputes;
 pub(crate) mod documents;
 mod files;
+mod lineages;
 mod merges;
 mod names;
+mod picks;
 mod pointers;
 mod references;
 mod scalars;
@@ -28,7 +31,7 @@ pub(crate) type Reader = (&'static str, fn(&[u8]) -> Outcome);
 pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("asked-names", documents::asked_name),
     ("commit", documents::commit),
-    ("common-ancestors", merges::ancestor),
+    ("common-ancestors", lineages::ancestor),
     ("deletion-vector-bytes", deletes::bytes),
     ("deletion-vector-sets", deletes::sets),
     ("deletion-vectors", deletes::vector),
@@ -43,6 +46,10 @@ pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("keys", scalars::key),
     ("lake", documents::lake),
     ("merge-catalogs", merges::catalog),
+    ("merge-cells", disputes::cells),
+    ("merge-copies", lineages::copies),
+    ("merge-disputes", disputes::dispute),
+    ("merge-doubts", disputes::doubt),
     ("merge-files", merges::file),
     ("merge-keys", merges::keys),
     ("merge-numbers", merges::numbers),
@@ -55,6 +62,8 @@ pub(crate) const TOPICS: &[(&str, Topic)] = &[
     ("node-in-parent", trees::node_in_parent),
     ("pack-texts", pointers::pack),
     ("paths", names::path),
+    ("picked-numbers", picks::numbers),
+    ("picks", picks::pick),
     ("pointer", documents::pointer),
     ("pointer-updates", pointers::update),
     ("references", references::reference),

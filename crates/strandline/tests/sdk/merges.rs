@@ -1,11 +1,14 @@
 //! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
 
+mod disagreeing;
 mod picked;
+mod put_back;
 mod random;
 mod related;
 mod restored;
 mod rounds;
 mod single;
+mod webs;
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;

@@ -3,18 +3,18 @@
 
 use super::*;
 
-async fn append(lake: &Lake, branch: &str, u: i64) {
+pub(super) async fn append(lake: &Lake, branch: &str, u: i64) {
     on(lake, branch, async |on| on.append("t", rows(&[(u, 1, 1)])).await.map(drop).unwrap()).await;
 }
 
-async fn pick(lake: &Lake, of: &str, on: &str) -> Report {
+pub(super) async fn pick(lake: &Lake, of: &str, on: &str) -> Report {
     let report = lake.cherry_pick(of).on(on).await.unwrap().committed().unwrap();
     assert!(!report.already, "{of} came to {on} now");
     report
 }
 
 /// Both ways, so that each branch has what the other one has.
-async fn meet(lake: &Lake, one: &str, other: &str) -> State {
+pub(super) async fn meet(lake: &Lake, one: &str, other: &str) -> State {
     merge(lake, one, other).await;
     merge(lake, other, one).await;
     let met = state(lake, other).await;
@@ -24,7 +24,7 @@ async fn meet(lake: &Lake, one: &str, other: &str) -> State {
 }
 
 /// The first rows with others, or without some.
-fn tens_with(others: &[(i64, Option<(i64, i64)>)]) -> State {
+pub(super) fn tens_with(others: &[(i64, Option<(i64, i64)>)]) -> State {
     let mut state: State = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
     for (u, row) in others {
         match row {

@@ -311,12 +311,6 @@ impl Pair {
         let known = |version| self.states[1 - at].get(&version).cloned();
         let (before, after) = (known(of.checked_sub(1)?)?, known(of)?);
         let of = self.lake.at(format!("{from}@{{{of}}}")).await.unwrap();
-        // Of rows that came back nothing tells later which they are, where they never were.
-        let stood_before =
-            |u: &i64| self.states[1 - at].range(..of.version().0).any(|(_, state)| state.contains_key(u));
-        if after.keys().any(|u| !before.contains_key(u) && stood_before(u) && !self.stood(at, *u)) {
-            return None;
-        }
         let hash = of.commit().hash();
         let again = self.have[at].contains(&hash)
             || self.picked.iter().any(|picked| picked.commits.contains(&hash) && self.has_any(at, picked));

@@ -1,0 +1,374 @@
+//! Random histories of several branches that are merged and picked crosswise, against the graph of their commits.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use strandline_format::Hash;
+
+use super::picked::append;
+use super::random::{Disputed, done, expected, expected_beside, told};
+use super::*;
+use crate::histories::cases;
+
+/// A step of a random history of several branches.
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize),
+    Set(usize, usize, bool, i64),
+    Delete(usize, usize),
+    /// A branch more, made of another one.
+    Branch(usize),
+    /// The first into the second, at so many versions back.
+    Merge(usize, usize, usize),
+    /// A commit of the first onto the second, so many versions back; whether it wins where they disagree.
+    Pick(usize, usize, usize, bool),
+    /// Both change a row, or one deletes it, and each merges what the other one was then.
+    Crosswise(usize, usize, usize, bool),
+}
+
+impl Step {
+    /// What it is of simpler ones.
+    fn parts(&self) -> Vec<Self> {
+        match *self {
+            Self::Crosswise(one, other, row, deletes) => {
+                let second = if deletes { Self::Delete(other, row) } else { Self::Set(other, row, true, 4) };
+                vec![
+                    Self::Set(one, row, true, 3),
+                    second,
+                    Self::Merge(one, other, 0),
+                    Self::Merge(other, one, 1),
+                ]
+            }
+            _ => vec![self.clone()],
+        }
+    }
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let any_branch = 0..8_usize;
+    prop_oneof![
+        3 => any_branch.clone().prop_map(Step::Append),
+        3 => (any_branch.clone(), 0..20_usize, any::<bool>(), 0..3_i64)
+            .prop_map(|(on, row, a, value)| Step::Set(on, row, a, value)),
+        2 => (any_branch.clone(), 0..20_usize).prop_map(|(on, row)| Step::Delete(on, row)),
+        1 => any_branch.clone().prop_map(Step::Branch),
+        5 => (any_branch.clone(), any_branch, prop_oneof![1 => Just(0_usize), 1 => 1..4_usize])
+            .prop_map(|(from, into, back)| Step::Merge(from, into, back)),
+        2 => (0..8_usize, 0..8_usize, 0..3_usize, any::<bool>())
+            .prop_map(|(from, onto, back, wins)| Step::Pick(from, onto, back, wins)),
+        1 => (0..8_usize, 0..8_usize, 0..12_usize, any::<bool>())
+            .prop_map(|(one, other, row, deletes)| Step::Crosswise(one, other, row, deletes)),
+    ]
+}
+
+/// A commit, and what its rows are.
+struct Node {
+    parents: Vec<usize>,
+    state: State,
+    /// What it was picked from, first of all.
+    origin: Option<usize>,
+    /// Of a commit that is stored.
+    hash: Option<Hash>,
+    /// Whether it changed anything, which a pick of what is there already does not.
+    changed: bool,
+}
+
+/// Several branches, and all their commits.
+struct Web {
+    lake: Lake,
+    nodes: Vec<Node>,
+    heads: Vec<usize>,
+    last: i64,
+    /// How many merges were committed, and how many had bases that disagree.
+    merges: (usize, usize),
+    /// How many bases have what was picked.
+    picks: usize,
+}
+
+impl Web {
+    async fn new() -> Self {
+        let (_, lake) = tens().await;
+        for name in ["b0", "b1", "b2"] {
+            lake.create_branch(name).await.unwrap();
+        }
+        let state = (0..10).map(|u| (u, (u * 10, u * 100))).collect();
+        let hash = Some(lake.at("b0").await.unwrap().commit().hash());
+        let nodes = vec![Node { parents: Vec::new(), state, origin: None, hash, changed: true }];
+        Self { lake, nodes, heads: vec![0; 3], last: 100, merges: (0, 0), picks: 0 }
+    }
+
+    fn ancestors(&self, head: usize) -> BTreeSet<usize> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![head]);
+        while let Some(node) = open.pop() {
+            if found.insert(node) {
+                open.extend(&self.nodes[node].parents);
+            }
+        }
+        found
+    }
+
+    /// What the common ancestors come to together that no other one has as an ancestor: the commit, which may be made for that alone, and the
+    /// cells on which they disagree.
+    fn base(&mut self, ours: usize, theirs: usize) -> (usize, Disputed) {
+        let bases = self.bases(ours, theirs);
+        let (mut base, others) = (bases[0], &bases[1..]);
+        let mut disputed = Disputed::new();
+        for other in others {
+            let (below, beside) = self.base(base, *other);
+            let of = |node: usize| &self.nodes[node].state;
+            let (mut state, contested) = expected_beside(of(below), &beside, of(base), of(*other));
+            for u in contested {
+                let rows = (of(below).get(&u), of(base).get(&u), of(*other).get(&u));
+                // Whether the row is there is open where one of them has not got it, and then all of it.
+                let (row, open) = match rows {
+                    (Some(_), Some(one), Some(other)) => (*other, [one.0 != other.0, one.1 != other.1]),
+                    (_, one, other) => (*other.or(one).unwrap(), [true; 2]),
+                };
+                state.insert(u, row);
+                let known = disputed.entry(u).or_insert([false; 2]);
+                *known = [0, 1].map(|at| known[at] || open[at]);
+            }
+            self.nodes.push(Node {
+                parents: vec![base, *other],
+                state,
+                origin: None,
+                hash: None,
+                changed: true,
+            });
+            base = self.nodes.len() - 1;
+        }
+        for source in self.picked_on_both(ours, theirs) {
+            let mut state = self.nodes[base].state.clone();
+            let before = &self.nodes[self.nodes[source].parents[0]].state;
+            done(before, &self.nodes[source].state, &mut state);
+            let origin = Some(self.nodes[source].origin.unwrap_or(source));
+            self.nodes.push(Node { parents: vec![base], state, origin, hash: None, changed: true });
+            base = self.nodes.len() - 1;
+            self.picks += 1;
+        }
+        (base, disputed)
+    }
+
+    /// Of the commits that each side has a copy of, and both together have not, the ones that are picked into the base, in their order.
+    fn picked_on_both(&self, ours: usize, theirs: usize) -> Vec<usize> {
+        let (ours, theirs) = (self.ancestors(ours), self.ancestors(theirs));
+        let all: BTreeSet<usize> = &ours | &theirs;
+        let origins: BTreeSet<usize> = all.iter().filter_map(|node| self.nodes[*node].origin).collect();
+        let mut found = Vec::new();
+        for origin in origins {
+            let is_copy = |node: &&usize| **node == origin || self.nodes[**node].origin == Some(origin);
+            let mut copies: Vec<usize> = all.iter().filter(is_copy).copied().collect();
+            copies.sort_by_key(|node| (*node != origin, self.nodes[*node].hash));
+            let first = |sides: (bool, bool)| {
+                copies.iter().copied().find(|node| (ours.contains(node), theirs.contains(node)) == sides)
+            };
+            if let (Some(one), Some(other), None) =
+                (first((true, false)), first((false, true)), first((true, true)))
+            {
+                found.push((origin, one, other));
+            }
+        }
+        let behind = |(_, one, other): &(usize, usize, usize)| {
+            let (of_one, of_other) = (self.ancestors(*one), self.ancestors(*other));
+            let has = |(_, one, other): &(usize, usize, usize)| {
+                usize::from(of_one.contains(one)) + usize::from(of_other.contains(other))
+            };
+            found.iter().map(has).sum::<usize>()
+        };
+        let mut order: Vec<_> =
+            found.iter().map(|pair| ((behind(pair), self.nodes[pair.0].hash), *pair)).collect();
+        order.sort_unstable();
+        let source = |(origin, one, other): (usize, usize, usize)| match (one == origin, other == origin) {
+            (true, _) => one,
+            (_, true) => other,
+            _ if self.nodes[one].hash < self.nodes[other].hash => one,
+            _ => other,
+        };
+        let changed =
+            |(_, one, other): &(usize, usize, usize)| self.nodes[*one].changed && self.nodes[*other].changed;
+        order.into_iter().map(|(_, pair)| pair).filter(changed).map(source).collect()
+    }
+
+    /// The common ancestors that no other one has as an ancestor, those on the line of ours first.
+    fn bases(&self, ours: usize, theirs: usize) -> Vec<usize> {
+        let common: BTreeSet<usize> = &self.ancestors(ours) & &self.ancestors(theirs);
+        let is_last =
+            |node: &usize| common.iter().all(|other| other == node || !self.ancestors(*other).contains(node));
+        let mut last: Vec<usize> = common.iter().copied().filter(is_last).collect();
+        let (ours, theirs) = (self.line(ours), self.line(theirs));
+        let is_own = |node: &usize| ours.contains(node) && !theirs.contains(node);
+        last.sort_by_key(|node| (!is_own(node), self.nodes[*node].hash));
+        last
+    }
+
+    /// A commit and its first parents.
+    fn line(&self, head: usize) -> BTreeSet<usize> {
+        let before = |node: &usize| self.nodes[*node].parents.first().copied();
+        std::iter::successors(Some(head), before).collect()
+    }
+
+    fn commit(&mut self, branch: usize, merged: Option<usize>, state: State) {
+        let parents = std::iter::once(self.heads[branch]).chain(merged).collect();
+        self.heads[branch] = self.nodes.len();
+        self.nodes.push(Node { parents, state, origin: None, hash: None, changed: true });
+    }
+
+    async fn step(&mut self, step: &Step) {
+        let count = self.heads.len();
+        let (Step::Append(at)
+        | Step::Set(at, ..)
+        | Step::Delete(at, _)
+        | Step::Branch(at)
+        | Step::Merge(_, at, _)
+        | Step::Pick(_, at, ..)
+        | Step::Crosswise(_, at, ..)) = *step;
+        let at = at % count;
+        let name = format!("b{at}");
+        let mut now = self.nodes[self.heads[at]].state.clone();
+        match step {
+            Step::Append(_) => {
+                self.last += 1;
+                append(&self.lake, &name, self.last).await;
+                now.insert(self.last, (1, 1));
+                self.commit(at, None, now);
+            }
+            Step::Set(_, row, a, value) => {
+                let Some(u) = now.keys().nth(*row).copied() else { return };
+                set(&self.lake, &name, u, if *a { "a" } else { "b" }, *value).await;
+                let row = now.get_mut(&u).unwrap();
+                *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
+                self.commit(at, None, now);
+            }
+            Step::Delete(_, row) => {
+                let Some(u) = now.keys().nth(*row).copied() else { return };
+                delete(&self.lake, &name, u).await;
+                now.remove(&u);
+                self.commit(at, None, now);
+            }
+            Step::Branch(_) if count < 5 => {
+                self.lake.create_branch(format!("b{count}").as_str()).from(name.as_str()).await.unwrap();
+                self.heads.push(self.heads[at]);
+            }
+            Step::Branch(_) | Step::Crosswise(..) => {}
+            Step::Merge(from, _, back) => self.merge((from % count, *back), at).await,
+            Step::Pick(from, _, back, wins) => self.pick((from % count, *back), at, *wins).await,
+        }
+        let hash = self.lake.at(name.as_str()).await.unwrap().commit().hash();
+        let head = self.heads[at];
+        self.nodes[head].hash = Some(hash);
+        let head = &self.nodes[head];
+        assert_eq!(state(&self.lake, &name).await, head.state, "{name} after {step:?}");
+    }
+
+    async fn pick(&mut self, (from, back): (usize, usize), onto: usize, wins: bool) {
+        let (mut source, mut name) = (self.heads[from], format!("b{from}"));
+        for _ in 0..back {
+            let Some(before) = self.nodes[source].parents.first() else { break };
+            source = *before;
+            name.push('~');
+        }
+        let target = format!("b{onto}");
+        let [before] = self.nodes[source].parents[..] else {
+            if self.nodes[source].parents.len() > 1 {
+                let error = self.lake.cherry_pick(name.as_str()).on(target.as_str()).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            }
+            return;
+        };
+        let origin = self.nodes[source].origin.unwrap_or(source);
+        let has = self.ancestors(self.heads[onto]);
+        let is_copy = |node: &usize| *node == origin || self.nodes[*node].origin == Some(origin);
+        let pick = || self.lake.cherry_pick(name.as_str()).on(target.as_str());
+        let outcome = pick().await.unwrap();
+        if has.iter().any(is_copy) {
+            assert!(
+                matches!(&outcome, Merged::UpToDate(_))
+                    || matches!(&outcome, Merged::Committed(report) if report.already),
+                "{outcome:?}"
+            );
+            return;
+        }
+        let of = |node: usize| &self.nodes[node].state;
+        let now = of(self.heads[onto]);
+        let (mut picked, contested) = expected(of(before), now, of(source));
+        if let Merged::Conflicts(found) = outcome {
+            if found.conflicts.iter().any(|conflict| matches!(conflict.kind, ConflictKind::Files(_))) {
+                assert!(of(before).keys().any(|u| !now.contains_key(u)), "{found}");
+                return;
+            }
+            assert_eq!(told(&found), contested);
+            if !wins {
+                return;
+            }
+            pick().rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            picked.extend(contested.iter().filter_map(|u| Some((*u, *of(source).get(u)?))));
+        } else {
+            assert!(contested.is_empty(), "{contested:?}");
+        }
+        self.commit(onto, None, picked);
+        let head = self.heads[onto];
+        let commit = self.lake.at(target.as_str()).await.unwrap();
+        self.nodes[head].changed = !commit.commit().changes().is_empty();
+        self.nodes[head].origin = Some(origin);
+    }
+
+    async fn merge(&mut self, (from, back): (usize, usize), into: usize) {
+        let (ours, mut theirs) = (self.heads[into], self.heads[from]);
+        let mut source = format!("b{from}");
+        for _ in 0..back {
+            let Some(before) = self.nodes[theirs].parents.first() else { break };
+            theirs = *before;
+            source.push('~');
+        }
+        let target = format!("b{into}");
+        let (base, disputed) = self.base(ours, theirs);
+        let merge = || self.lake.merge(source.as_str()).into(target.as_str());
+        let outcome = merge().await.unwrap();
+        let of = |node: usize| &self.nodes[node].state;
+        let (mut merged, contested) = expected_beside(of(base), &disputed, of(ours), of(theirs));
+        self.merges.1 += usize::from(!disputed.is_empty());
+        match outcome {
+            Merged::UpToDate(_) => assert_eq!(base, theirs),
+            Merged::Forwarded(_) => {
+                assert_eq!(base, ours);
+                self.heads[into] = theirs;
+            }
+            Merged::Committed(_) => {
+                assert!(contested.is_empty(), "{contested:?}");
+                self.merges.0 += 1;
+                self.commit(into, Some(theirs), merged);
+            }
+            Merged::Conflicts(found) => {
+                assert_eq!(told(&found), contested);
+                merge().rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+                merged.extend(contested.iter().filter_map(|u| Some((*u, *of(theirs).get(u)?))));
+                self.merges.0 += 1;
+                self.commit(into, Some(theirs), merged);
+            }
+        }
+        assert!(matches!(
+            self.lake.merge(source.as_str()).into(target.as_str()).await.unwrap(),
+            Merged::UpToDate(_)
+        ));
+    }
+}
+
+#[test]
+fn random_webs_of_branches_come_to_what_their_last_common_commits_say() {
+    let merges = std::cell::Cell::new((0, 0, 0));
+    proptest!(cases(30), |(history in prop::collection::vec(steps(), 5..40))| {
+        let (done, disagreeing, picks) = paused(async {
+            let mut web = Web::new().await;
+            for step in history.iter().flat_map(Step::parts) {
+                web.step(&step).await;
+            }
+            check_whole(&web.lake, "after the history").await;
+            (web.merges.0, web.merges.1, web.picks)
+        });
+        let (all_done, all_disagreeing, all_picks) = merges.get();
+        merges.set((all_done + done, all_disagreeing + disagreeing, all_picks + picks));
+    });
+    let (done, disagreeing, picks) = merges.get();
+    assert!(done > 30 && disagreeing > 0, "{done} merges, {disagreeing} of bases that disagree");
+    assert!(picks > 3, "{picks} of their bases have what was picked");
+}

@@ -39,6 +39,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "write tables" => runtime.block_on(disk::try_to_write(&arguments)),
         "errand" => runtime.block_on(access::run_errand(&arguments)),
         "stream" => runtime.block_on(memory::append_a_stream(&arguments)),
+        "merge" => runtime.block_on(memory::merge_a_branch(&arguments)),
         "commit" => runtime.block_on(conformance::commit_until_done(&arguments)),
         "transfer money" => runtime.block_on(conformance::transfer_until_done(&arguments)),
         "audit money" => runtime.block_on(conformance::audit_until_done(&arguments)),

@@ -1,11 +1,12 @@
-//! A stream many times as large as the memory that it may take: the process that appends it keeps to the formula that
-//! `WriteOptions` states.
+//! Acts on many times as much as may be in memory: the process that appends a stream keeps to the formula that `WriteOptions` states, the one that merges
+//! rows which both sides changed to that of `Merge`.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures::stream;
 use strandline::arrow::array::{Int64Array, RecordBatch};
+use strandline::filter::col;
 use strandline::storage::{Durability, ObjectOptions, StorageOptions};
 use strandline::transaction::Rows;
 use strandline::{Lake, WriteOptions};
@@ -14,8 +15,10 @@ use crate::child::{Start, acknowledge};
 use crate::lake;
 use crate::runner::{Case, Outcome};
 
-pub(crate) const CASES: &[Case] =
-    &[Case { name: "memory::of_an_append_is_bounded_by_its_formula", run: is_bounded }];
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "memory::of_an_append_is_bounded_by_its_formula", run: is_bounded },
+    Case { name: "memory::of_a_merge_is_bounded_by_its_formula", run: merge_is_bounded },
+];
 
 const MEMORY: u64 = 64 << 20;
 const COLUMNS: usize = 8;
@@ -113,5 +116,73 @@ fn is_bounded() -> Outcome {
         Lake::open(location.display().to_string()).await.unwrap().table("t").await.unwrap().rows()
     });
     assert_eq!(rows, BATCHES * ROWS as u64 + 10);
+    Outcome::Passed
+}
+
+/// Rows that both branches change: more than are told apart at once.
+const CONTESTED: u64 = 300_000;
+/// Three columns and the id.
+const CONTESTED_BYTES: u64 = 4 * 8;
+/// What it takes to find the values of one row.
+const PLACE_BYTES: u64 = 64;
+/// Footers, encoders and the commit, whatever is merged.
+const ANY_MERGE: u64 = 32 << 20;
+
+/// The formula of `Merge`: rows that are written are in memory as they were put together and as they are encoded.
+fn allowed_of_a_merge() -> u64 {
+    let told_apart = 40 << 20;
+    let at_once = 65_536 * 3 * (CONTESTED_BYTES + PLACE_BYTES);
+    told_apart + 150 * CONTESTED + at_once + 2 * CONTESTED * CONTESTED_BYTES + ANY_MERGE
+}
+
+/// Merges a branch, and says what that took.
+pub(crate) async fn merge_a_branch(arguments: &[String]) {
+    let [location] = arguments else { panic!("{arguments:?}") };
+    let lake = Lake::open(location).await.unwrap();
+    let before = peak();
+    lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+    let after = peak();
+    acknowledge(
+        &before.zip(after).map_or("unknown".to_owned(), |(before, after)| format!("{}", after - before)),
+    );
+}
+
+/// A table of which `main` sets one column of all rows, and `dev` another one.
+async fn contested(location: &str) {
+    let storage = StorageOptions { durability: Durability::None, ..StorageOptions::default() };
+    let lake = Lake::create(location).storage(storage).await.unwrap();
+    let column = |by: i64| Arc::new(Int64Array::from_iter_values((0..CONTESTED as i64).map(|row| row * by)));
+    let rows = [("u", 1), ("a", 3), ("b", 5)].map(|(name, by)| (name, column(by) as _));
+    let rows = RecordBatch::try_from_iter(rows).unwrap();
+    let transaction = lake.begin().await.unwrap();
+    transaction.create_table("t").like(&rows.schema()).await.unwrap();
+    transaction.append("t", rows).await.unwrap();
+    transaction.commit().await.unwrap();
+    lake.create_branch("dev").await.unwrap();
+    for (branch, column) in [("main", "a"), ("dev", "b")] {
+        let transaction = lake.begin().branch(branch).await.unwrap();
+        transaction.update("t", col("u").ge(0)).set(column, -1).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+}
+
+fn merge_is_bounded() -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().join("lake");
+    let location = location.to_str().unwrap();
+    lake::run(contested(location));
+    let said = Start::new("merge", &[location]).with("MALLOC_MMAP_THRESHOLD_", "65536").spawn().finish();
+    let Ok(took) = said[0].parse::<u64>() else {
+        return Outcome::Skipped("the system does not tell how much memory a process had".to_owned());
+    };
+    let allowed = allowed_of_a_merge();
+    println!("  {CONTESTED} rows in {} MiB, allowed are {} MiB", took >> 20, allowed >> 20);
+    assert!(took <= allowed, "{took} bytes, the formula allows {allowed}");
+    let merged = lake::run(async {
+        let lake = Lake::open(location).await.unwrap();
+        let both = col("a").eq(-1).and(col("b").eq(-1));
+        lake.table("t").await.unwrap().scan().filter(both).count().await.unwrap()
+    });
+    assert_eq!(merged, CONTESTED);
     Outcome::Passed
 }

@@ -120,7 +120,7 @@ fn is_bounded() -> Outcome {
 }
 
 /// Rows that both branches change: more than are told apart at once.
-const CONTESTED: u64 = 300_000;
+const CONTESTED: u64 = 500_000;
 /// Three columns and the id.
 const CONTESTED_BYTES: u64 = 4 * 8;
 /// What it takes to find the values of one row.

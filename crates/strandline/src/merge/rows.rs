@@ -18,8 +18,8 @@ use crate::merge::table::TableRebase;
 use crate::scan::{deletion_vector, identify};
 use crate::table::TableState;
 
-/// How many rows are looked for at once.
-const PORTION: usize = 1 << 18;
+/// How many rows are looked for at once: as many as a map of 2^18 places holds.
+const PORTION: usize = 7 << 15;
 
 /// A version above all others: that of rows which are not committed yet.
 const UNSETTLED: Seq = Seq(u64::MAX);

@@ -34,6 +34,24 @@ enum Step {
     Revert(usize, u64),
     /// The commit of the other branch so many versions back; whether it wins where they disagree.
     Pick(usize, u64, bool),
+    /// What becomes of the row that was appended last, if it is there: it is deleted, or gets a value.
+    Last(usize, Option<i64>),
+    /// A row that the other branch never had, perhaps changed, is deleted and put back by a commit that the other branch picks.
+    PutBack(usize, bool),
+}
+
+impl Step {
+    /// What it is of simpler ones.
+    fn parts(&self) -> Vec<Self> {
+        match *self {
+            Self::PutBack(at, changed) => {
+                let changed = changed.then_some(Self::Last(at, Some(5)));
+                let deleted = [Self::Last(at, None), Self::Revert(at, 0), Self::Pick(1 - at, 0, true)];
+                std::iter::once(Self::Append(at, 1)).chain(changed).chain(deleted).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -50,7 +68,9 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (branch.clone(), any::<bool>()).prop_map(|(on, wins)| Step::Merge(on, wins)),
         1 => (branch.clone(), 1..4_u64).prop_map(|(on, back)| Step::Reset(on, back)),
         1 => (branch.clone(), 0..3_u64).prop_map(|(on, back)| Step::Revert(on, back)),
-        4 => (branch, 0..4_u64, any::<bool>()).prop_map(|(on, back, wins)| Step::Pick(on, back, wins)),
+        4 => (branch.clone(), 0..4_u64, any::<bool>())
+            .prop_map(|(on, back, wins)| Step::Pick(on, back, wins)),
+        1 => (branch, any::<bool>()).prop_map(|(on, changed)| Step::PutBack(on, changed)),
     ]
 }
 
@@ -146,6 +166,8 @@ struct Pair {
     put: [BTreeSet<i64>; 2],
     /// The same without what it picked: of a key that is in both there were two rows.
     own: [BTreeSet<i64>; 2],
+    /// Keys of rows that one branch has had put back by a commit which was picked: commits before that are of rows that the other one never had.
+    back: BTreeSet<i64>,
     /// The last row that was put in.
     last: i64,
     merges: usize,
@@ -182,6 +204,7 @@ impl Pair {
             base: start,
             put: Default::default(),
             own: Default::default(),
+            back: BTreeSet::new(),
             last: 100,
             merges: 0,
             have: Default::default(),
@@ -228,7 +251,9 @@ impl Pair {
         | Step::Merge(at, _)
         | Step::Reset(at, _)
         | Step::Revert(at, _)
-        | Step::Pick(at, ..)) = *step;
+        | Step::Pick(at, ..)
+        | Step::Last(at, _)
+        | Step::PutBack(at, _)) = *step;
         let (branch, mut now) = (BRANCHES[at], self.now(at));
         match step {
             Step::Append(_, count) => {
@@ -249,6 +274,21 @@ impl Pair {
                 let row = now.get_mut(&u).unwrap();
                 *(if *a { &mut row.0 } else { &mut row.1 }) = *value;
             }
+            Step::Last(_, value) => {
+                let u = self.last;
+                let Some(row) = now.get_mut(&u) else { return };
+                match value {
+                    Some(value) => {
+                        set(&self.lake, branch, u, "a", *value).await;
+                        row.0 = *value;
+                    }
+                    None => {
+                        delete(&self.lake, branch, u).await;
+                        now.remove(&u);
+                    }
+                }
+            }
+            Step::PutBack(..) => unreachable!("it is made of others"),
             Step::Upsert(_, keys, value) => {
                 // A row that came back under its key has another id, which the model does not know.
                 let once = |key: &&i64| now.contains_key(key) || !self.stood(at, **key);
@@ -335,7 +375,11 @@ impl Pair {
             let strange =
                 found.conflicts.iter().any(|conflict| matches!(conflict.kind, ConflictKind::Files(_)));
             if strange {
-                let is_strange = |u: &i64| !now.contains_key(u) || self.own.iter().all(|own| own.contains(u));
+                let is_strange = |u: &i64| {
+                    !now.contains_key(u)
+                        || self.back.contains(u)
+                        || self.own.iter().all(|own| own.contains(u))
+                };
                 assert!(before.keys().any(is_strange), "{found}: picking {hash} into {to}");
                 return None;
             }
@@ -356,6 +400,9 @@ impl Pair {
         let (pick, changed) = (head.commit().hash(), !head.commit().changes().is_empty());
         let origin = self.picked.iter().find(|picked| picked.commits.contains(&hash));
         assert!(origin.is_none(), "a copy of one of its own commits is known");
+        let stood_before =
+            |u: &&i64| self.states[1 - at].range(..of.version().0).any(|(_, state)| state.contains_key(*u));
+        self.back.extend(after.keys().filter(|u| !before.contains_key(*u)).filter(stood_before));
         self.picked.push(Picked { commits: [hash, pick], before, after, changed });
         // What was put in under its key by itself here, and there, is one row or two, of which the model knows keys alone.
         let put: Vec<i64> = self.put[1 - at].iter().filter(|key| merged.contains_key(key)).copied().collect();
@@ -446,8 +493,8 @@ impl Pair {
 /// How many merges there were, and how many of them had to do with picks.
 async fn run(history: &[Step], copies: bool) -> [usize; 2] {
     let mut pair = Pair::new(copies).await;
-    for step in history {
-        pair.step(step).await;
+    for step in history.iter().flat_map(Step::parts) {
+        pair.step(&step).await;
     }
     check_whole(&pair.lake, "after the history").await;
     [pair.merges, pair.related]

@@ -33,8 +33,8 @@ or permission, 6 integrity, 7 differences, 8 store not suitable, 130 interrupted
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Options of all verbs")]
 pub(crate) struct Global {
-    /// The lake: a URL, a folder, or a name from the config file
-    #[arg(short, long, global = true, env = "STRANDLINE_LAKE", value_name = "LAKE")]
+    /// The lake: a URL, a folder, or a name from the config file [default: what STRANDLINE_LAKE says]
+    #[arg(short, long, global = true, value_name = "LAKE")]
     pub(crate) lake: Option<String>,
     /// The branch, tag, version or time that is read, or the branch that is written to [default: main]
     #[arg(long = "ref", global = true, value_name = "REFERENCE")]
@@ -89,15 +89,54 @@ pub(crate) fn given() -> impl Iterator<Item = OsString> {
 
 /// Whether a command line that was not understood asked for JSON.
 pub(crate) fn asks_for_json() -> bool {
-    let mut before = String::new();
-    for argument in std::env::args().skip(1) {
-        let value = argument.strip_prefix("--output=").or_else(|| argument.strip_prefix("-o"));
-        let value = value.filter(|value| !value.is_empty()).map(|value| value.trim_start_matches('='));
-        let follows = matches!(before.as_str(), "-o" | "--output").then_some(argument.as_str());
-        if matches!(value.or(follows), Some("json" | "ndjson")) {
+    asked_for_json(std::env::args().skip(1))
+}
+
+fn asked_for_json(arguments: impl Iterator<Item = String>) -> bool {
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        let value = match argument.strip_prefix("--") {
+            Some("output") => arguments.next(),
+            Some(long) => long.strip_prefix("output=").map(ToOwned::to_owned),
+            None => match short_output(&argument) {
+                Some("") => arguments.next(),
+                value => value.map(|value| value.trim_start_matches('=').to_owned()),
+            },
+        };
+        if matches!(value.as_deref(), Some("json" | "ndjson")) {
             return true;
         }
-        before = argument;
     }
     false
+}
+
+/// What stands behind `-o`, also where flags that take nothing stand before it: `-qojson`.
+fn short_output(argument: &str) -> Option<&str> {
+    argument.strip_prefix('-')?.trim_start_matches(['q', 'g']).strip_prefix('o')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_asked_for_in_many_ways() {
+        let check = |line: &str, expected: bool| {
+            assert_eq!(asked_for_json(line.split(' ').map(ToOwned::to_owned)), expected, "{line}");
+        };
+        for line in [
+            "lss -o json",
+            "-ojson lss",
+            "-o=ndjson lss",
+            "--output json",
+            "--output=json lss",
+            "-qo json lss",
+            "-qojson",
+        ] {
+            check(line, true);
+        }
+        for line in ["lss", "-o csv json", "-l json lss", "--output table", "-lo json"] {
+            check(line, false);
+        }
+    }
 }

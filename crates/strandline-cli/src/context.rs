@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 
 use strandline::format::Reference;
 use strandline::lake::Open;
+use strandline::near::nearest;
 use strandline::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
 use strandline::transaction::Begin;
 use strandline::{ErrorKind, Lake, Ref, Runtime, Table};
@@ -15,11 +16,7 @@ use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::names;
-use crate::near::nearest;
 use crate::output::{Output, Pager};
-
-/// How the SDK says that not even the place for a lake is there.
-const NO_BUCKET: &str = "the bucket or container is not there";
 
 /// What a verb works with.
 #[derive(Debug)]
@@ -39,6 +36,16 @@ pub(crate) struct Place {
     pub(crate) location: String,
     pub(crate) options: StoreOptions,
 }
+
+impl Place {
+    /// Another location that is reached in the same way.
+    pub(crate) fn at(&self, location: String) -> Self {
+        Self { name: self.name.clone(), location, options: self.options.clone() }
+    }
+}
+
+/// The variable that names the lake.
+const VARIABLE: &str = "STRANDLINE_LAKE";
 
 impl Context {
     pub(crate) fn new(global: Global, runtime: Runtime) -> Self {
@@ -71,7 +78,9 @@ impl Context {
     /// Where the lake is that is meant; `given` is what the verb's own argument says.
     pub(crate) fn place(&self, given: Option<&str>) -> Result<Place> {
         let config = self.config()?;
-        let given = given.or(self.global.lake.as_deref()).filter(|name| !name.is_empty());
+        let of_environment = self.runtime.environment().variable(VARIABLE);
+        let given = [given, self.global.lake.as_deref(), of_environment.as_deref()];
+        let given = given.into_iter().flatten().find(|name| !name.is_empty());
         let named = given.or(config.default.as_deref()).ok_or_else(|| {
             Failure::usage("no lake is named")
                 .hint("name one with --lake, STRANDLINE_LAKE, or `default` in the config file")
@@ -109,15 +118,16 @@ impl Context {
         match opening.await {
             Ok(lake) => Ok(lake),
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                let failure = Failure::from(error);
                 let others = self.opening(&place).or_another().await.is_ok();
                 let hint = if others {
                     "`strand branch list` shows the branches that there are, --ref names one".to_owned()
-                } else if error.to_string().contains(NO_BUCKET) {
+                } else if failure.lacks_bucket() {
                     "make the bucket first, then `strand init` makes a lake in it".to_owned()
                 } else {
                     self.no_lake(&place)
                 };
-                Err(Failure::from(error).of_arguments().hint(hint))
+                Err(failure.hint(hint))
             }
             Err(error) => Err(Failure::from(error).of_arguments()),
         }
@@ -139,7 +149,7 @@ impl Context {
     /// What to do where there is no lake.
     pub(crate) fn no_lake(&self, place: &Place) -> String {
         let lakes = self.config().into_iter().flat_map(|config| config.lakes.keys());
-        match nearest(&place.location, lakes.map(String::as_str)) {
+        match nearest(&place.location, lakes.map(String::as_str)).first() {
             Some(name) => format!("the config file has a lake {name:?}"),
             None => format!("`strand init {}` makes a lake there", place.name),
         }

@@ -8,13 +8,13 @@ use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use strandline::near::offer_of;
 use strandline::storage::StoreAnswer;
 use strandline::{Conflict, ErrorKind};
 use strandline_datafusion::OnlyRead;
 
 use crate::contested::{ContestedRow, lines};
 use crate::exit::Exit;
-use crate::near::offer;
 use crate::output::Style;
 
 /// A result of a verb.
@@ -36,6 +36,8 @@ struct Inner {
     retryable: bool,
     /// A store, or the client on the way to it, has said it: it came of a request.
     of_store: bool,
+    /// Not even the bucket is there.
+    lacks_bucket: bool,
     /// It was to be written where things are only read.
     only_read: bool,
     /// Nobody reads what is written: nothing is said, and it is no error.
@@ -70,6 +72,7 @@ impl Failure {
             rows: Vec::new(),
             retryable: false,
             of_store: false,
+            lacks_bucket: false,
             only_read: false,
             unheard: false,
         }))
@@ -145,7 +148,7 @@ impl Failure {
     /// The same, with the nearest of these names for the one that does not exist, unless the SDK has offered one.
     pub(crate) fn offer<'n>(mut self, wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Self {
         if !self.0.message.contains("did you mean") {
-            self.0.message.push_str(&offer(wanted, names));
+            self.0.message.push_str(&offer_of(wanted, names));
         }
         self
     }
@@ -181,6 +184,11 @@ impl Failure {
 
     pub(crate) fn is(&self, kind: ErrorKind) -> bool {
         self.0.kind == kind.as_str()
+    }
+
+    /// Whether not even the bucket or container is there.
+    pub(crate) fn lacks_bucket(&self) -> bool {
+        self.0.lacks_bucket
     }
 
     /// Whether something was to be written to a tag or an older version.
@@ -261,7 +269,7 @@ fn hint_of(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Unsupported => "a newer version of `strand` may know it",
         ErrorKind::SnapshotExpired => "`strand log` shows the versions that are kept",
         ErrorKind::StoreUnsuitable => "keep the lake in another store; `strand doctor` tries one",
-        ErrorKind::StoreFull => "nothing was committed; make room and run it again",
+        ErrorKind::StoreFull => "nothing of it was done; make room and run it again",
         ErrorKind::Unavailable => "try again, or see what `strand doctor` can reach",
         _ => return None,
     })
@@ -278,7 +286,9 @@ impl From<&strandline::Error> for Failure {
         let mut failure = Self::new(Exit::of(kind), kind.as_str(), error.message());
         failure.0.hint = hint_of(kind).filter(|_| !is_refused_for_good(error)).map(ToOwned::to_owned);
         failure.0.retryable = error.is_retryable();
-        failure.0.of_store = find::<StoreAnswer>(error).is_some();
+        let answer = find::<StoreAnswer>(error);
+        failure.0.of_store = answer.is_some();
+        failure.0.lacks_bucket = answer.is_some_and(StoreAnswer::is_of_missing_bucket);
         failure.0.only_read = find::<OnlyRead>(error).is_some();
         if kind == ErrorKind::Conflict && !error.is_retryable() {
             failure.0.hint = Some("nothing was committed; decide, as the message says".to_owned());

@@ -43,7 +43,8 @@ pub(crate) async fn statements<T>(work: impl Future<Output = Result<T>>, message
     }
 }
 
-async fn run_or<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {
+/// Runs what commits nothing, and says what became of it if it is interrupted.
+pub(crate) async fn run_or<T>(work: impl Future<Output = Result<T>>, message: &str) -> Result<T> {
     tokio::select! {
         biased;
         done = work => done,

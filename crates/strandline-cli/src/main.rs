@@ -5,6 +5,7 @@
 
 mod apart;
 mod args;
+mod around;
 mod commands;
 mod config;
 mod contested;
@@ -14,7 +15,6 @@ mod failure;
 mod graph;
 mod interrupt;
 mod names;
-mod near;
 mod output;
 mod progress;
 mod query;

@@ -4,7 +4,7 @@
 //! it ends. What does not belong here: what the work is.
 
 use std::fmt::{self, Write};
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -45,6 +45,9 @@ struct Work {
     rows: AtomicU64,
     bytes: AtomicU64,
     files: AtomicU64,
+    /// How many tables there are to be done.
+    tables: AtomicU64,
+    tables_done: AtomicU64,
 }
 
 /// What there is of something, as far as it is known.
@@ -60,6 +63,8 @@ pub(crate) struct Amount {
 pub(crate) struct Sample {
     /// Rows that came, and how many there are if that is known.
     pub(crate) rows: (u64, Option<u64>),
+    /// Tables that are done, of how many.
+    pub(crate) tables: (u64, u64),
     /// What went to and from the store for it.
     pub(crate) traffic: Traffic,
 }
@@ -88,9 +93,9 @@ impl Progress {
             context,
             name,
             WITHOUT,
-            move |work| sampled(work.name(), asked()),
-            move |_, elapsed| {
-                let (rows, all) = sample().rows;
+            move |work| sampled(work.name(), work.with(asked())),
+            move |work, elapsed| {
+                let (rows, all) = work.with(sample()).rows;
                 pace("row", rows, all, elapsed)
             },
         )
@@ -100,6 +105,13 @@ impl Progress {
     pub(crate) fn of_traffic(context: &Context, name: &'static str, objects: &Objects) -> Self {
         let traffic = since(objects);
         Self::asked(context, name, move || Sample { traffic: traffic(), ..Sample::default() })
+    }
+
+    /// The same of work on so many tables, one after the other is done.
+    pub(crate) fn of_tables(context: &Context, name: &'static str, objects: &Objects, tables: usize) -> Self {
+        let progress = Self::of_traffic(context, name, objects);
+        progress.work.tables.store(tables as u64, Ordering::Relaxed);
+        progress
     }
 
     fn counted(context: &Context, name: &'static str, all: Amount) -> Self {
@@ -173,6 +185,11 @@ impl Progress {
     /// So many rows more came out of what is read.
     pub(crate) fn came(&self, rows: usize) {
         self.work.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// A table more is done.
+    pub(crate) fn did_table(&self) {
+        self.work.tables_done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A file more was read.
@@ -257,6 +274,17 @@ impl Work {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Amount { rows: of(&self.rows), bytes: of(&self.bytes), files: of(&self.files) }
     }
+
+    /// What was told without being asked, and what was found by asking.
+    fn with(&self, asked: Sample) -> Sample {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (rows, all) = asked.rows;
+        Sample {
+            rows: if rows == 0 { (of(&self.rows), all) } else { (rows, all) },
+            tables: (of(&self.tables_done), of(&self.tables)),
+            ..asked
+        }
+    }
 }
 
 /// Progress that is shown, unless the work is soon done.
@@ -265,6 +293,13 @@ impl Work {
 pub(crate) struct Shown {
     bar: ProgressBar,
     begun: Option<AbortHandle>,
+}
+
+impl Shown {
+    /// The same beside rows on standard output; nothing where these come to the terminal on which it is shown, and would run into it.
+    pub(crate) fn beside_rows(self) -> Option<Self> {
+        (!io::stdout().is_terminal()).then_some(self)
+    }
 }
 
 impl Drop for Shown {
@@ -342,8 +377,11 @@ fn counted(name: &str, so_far: Amount, all: Amount) -> String {
 
 /// `merging 1,000 rows, 3.0 MiB read, 1.5 MiB in 2 files written`
 fn sampled(name: &str, sample: Sample) -> String {
-    let Sample { rows: (rows, all), traffic } = sample;
+    let Sample { rows: (rows, all), tables: (tables, all_tables), traffic } = sample;
     let mut parts = Vec::new();
+    if all_tables > 1 {
+        parts.push(format!("table {} of {all_tables}", (tables + 1).min(all_tables)));
+    }
     if rows > 0 {
         parts.push(format!("{} rows", of(HumanCount(rows), all.map(HumanCount))));
     }
@@ -397,11 +435,13 @@ mod tests {
         check(amount(0, 1024, 0), amount(0, 2048, 1), "at it 1.0 KiB of 2.0 KiB");
         let check = |rows, read, written, files, expected: &str| {
             let traffic = Traffic { bytes_read: read, bytes_written: written, data_written: files };
-            assert_eq!(sampled("at it", Sample { rows, traffic }), expected);
+            assert_eq!(sampled("at it", Sample { rows, traffic, ..Sample::default() }), expected);
         };
         check((0, None), 0, 0, 0, "at it");
         check((7, Some(9)), 1024, 0, 0, "at it 7 of 9 rows, 1.0 KiB read");
         check((0, None), 0, 2048, 2, "at it 2.0 KiB in 2 files written");
+        let tables = Sample { rows: (7, None), tables: (1, 3), ..Sample::default() };
+        assert_eq!(sampled("at it", tables), "at it table 2 of 3, 7 rows");
     }
 
     #[test]

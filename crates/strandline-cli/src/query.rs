@@ -7,7 +7,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use futures::{StreamExt, stream};
-use strandline::{Error, ErrorKind, Ref};
+use strandline::{Error, ErrorKind, Ref, Transaction};
 use strandline_datafusion::{At, Session};
 
 use crate::apart::{apart, apart_stream};
@@ -36,6 +36,8 @@ pub(crate) struct Queries<'c> {
     context: &'c Context,
     session: Session,
     running: Running,
+    /// Whether it goes on after a failure.
+    goes_on: bool,
 }
 
 impl<'c> Queries<'c> {
@@ -43,7 +45,7 @@ impl<'c> Queries<'c> {
     pub(crate) async fn for_a_person(context: &'c Context) -> Result<Self> {
         let lake = context.lake().await?;
         let session = Session::new(&lake).map_err(Failure::from)?;
-        let queries = Self { context, running: Running::of(&session), session };
+        let queries = Self { context, running: Running::of(&session), session, goes_on: true };
         if let Some(reference) = context.reference() {
             queries.stand_at(reference).await?;
         }
@@ -58,7 +60,7 @@ impl<'c> Queries<'c> {
             _ => Session::of(&at),
         };
         let session = session.map_err(Failure::from)?;
-        Ok(Self { context, running: Running::of(&session), session })
+        Ok(Self { context, running: Running::of(&session), session, goes_on: false })
     }
 
     /// Goes to a branch, or to a version that is only read.
@@ -81,6 +83,14 @@ impl<'c> Queries<'c> {
         }
     }
 
+    /// The transaction that is open.
+    pub(crate) async fn transaction(&self) -> Option<Transaction> {
+        match self.session.at().await {
+            At::Transaction(transaction) => Some(transaction),
+            At::Branch(_) | At::Ref(_) => None,
+        }
+    }
+
     /// What is read now, as a version; of a transaction, what it began on.
     pub(crate) async fn version(&self) -> Result<Ref> {
         let lake = self.session.lake();
@@ -100,28 +110,34 @@ impl<'c> Queries<'c> {
         if statements.is_empty() {
             self.context.out.note("nothing to do: there is no statement");
         }
-        let (count, before) = (statements.len(), stay);
+        let (count, mut open) = (statements.len(), 0);
         for (at, Located { text, line, column }) in statements.into_iter().enumerate() {
+            let takes_back = takes_back(&text);
             if let Err(failure) = Box::pin(self.statement(text)).await {
                 let failure = self.after(stay, failure.moved(line, column)).await;
                 let place = || format!("statement {}, line {line}", at + 1);
                 return Err(if count > 1 { failure.at(place()) } else { failure });
             }
+            open += 1;
             if !self.in_transaction().await {
-                stay = before + at + 1;
+                stay += if takes_back { 0 } else { open };
+                open = 0;
             }
         }
         Ok(stay)
     }
 
     async fn in_transaction(&self) -> bool {
-        matches!(self.session.at().await, At::Transaction(_))
+        self.transaction().await.is_some()
     }
 
     /// The failure of a statement, with what became of those before it.
     async fn after(&self, stay: usize, failure: Failure) -> Failure {
         if self.in_transaction().await {
-            return failure.hint("the transaction is open, and nothing of it is committed");
+            return failure.hint(match self.goes_on {
+                true => "the transaction is open, and nothing of it is committed",
+                false => "nothing of the transaction was committed",
+            });
         }
         match stay {
             0 => failure,
@@ -135,7 +151,7 @@ impl<'c> Queries<'c> {
     async fn statement(&self, statement: String) -> Result<()> {
         let (session, running) = (self.session.clone(), self.running.clone());
         let traffic = since(session.lake().storage().objects());
-        let sample = move || Sample { rows: running.rows(), traffic: traffic() };
+        let sample = move || Sample { rows: running.rows(), traffic: traffic(), ..Sample::default() };
         self.running.forget();
         let shown = Progress::asked(self.context, "running", sample).show();
         let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
@@ -164,20 +180,26 @@ impl<'c> Queries<'c> {
         let rows = Box::pin(answer.execute_stream()).await?;
         let schema = rows.schema();
         let mut rows = apart_stream(rows);
-        // What is shown goes away before the first row, which may be long in coming.
+        // The first row may be long in coming.
         let first = rows.next().await;
-        drop(shown);
+        let shown = shown.beside_rows();
         let stream = stream::iter(first).chain(rows);
         if plan && self.context.out.format() == Format::Table {
             return self.context.out.plan(stream).await;
         }
         let has_columns = !schema.fields().is_empty();
         let rows = self.context.out.rows(&schema, stream).await?;
+        drop(shown);
         if !has_columns && rows == 0 {
             self.context.out.note("ok");
         }
         Ok(())
     }
+}
+
+/// Whether a statement takes back those before it.
+fn takes_back(statement: &str) -> bool {
+    statement.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("rollback"))
 }
 
 /// A name in quotes, as SQL has it.
@@ -197,6 +219,8 @@ fn missing_column(error: &DataFusionError) -> Option<Failure> {
 fn not_planned(error: &DataFusionError) -> Option<Failure> {
     let DataFusionError::NotImplemented(message) = error.find_root() else { return None };
     let of_query = ["InSubquery", "Exists", "ScalarSubquery", "OuterReferenceColumn", "SetComparison"];
+    // What follows is how the parser has it.
+    let message = message.split(" { ").next().unwrap_or(message);
     let message = match message.strip_prefix("Physical plan does not support logical expression ") {
         Some(of) if of_query.iter().any(|of_query| of.starts_with(of_query)) => {
             "a query in this place has no plan: write a join, or a condition in WHERE"

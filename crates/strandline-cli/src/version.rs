@@ -4,7 +4,7 @@ use serde::Serialize;
 use strandline::Commit;
 use strandline::format::{Hash, TableChange, Timestamp};
 
-use crate::output::{Cell, Kind, Record, number, text};
+use crate::output::{Cell, Kind, Record, number, said, text};
 
 /// A commit, as programs read it.
 #[derive(Serialize)]
@@ -13,8 +13,8 @@ pub(crate) struct Version {
     pub(crate) commit: String,
     parents: Vec<String>,
     time: String,
-    author: String,
-    pub(crate) message: String,
+    author: Option<String>,
+    message: Option<String>,
     transaction: String,
     properties: Vec<Property>,
     pub(crate) changes: Vec<Change>,
@@ -65,8 +65,8 @@ impl From<&Commit> for Version {
             commit: commit.hash().to_string(),
             parents: commit.parents().map(|hash| hash.to_string()).collect(),
             time: commit.time().to_string(),
-            author: commit.author().to_owned(),
-            message: commit.message().to_owned(),
+            author: said(commit.author()),
+            message: said(commit.message()),
             transaction: commit.txn().to_string(),
             properties: properties.collect(),
             changes,
@@ -133,9 +133,19 @@ impl Version {
         Cell::Time(self.at).short()
     }
 
-    /// Who made it.
+    /// The same, to the microsecond.
+    pub(crate) fn time(&self) -> &str {
+        &self.time
+    }
+
+    /// Who made it; nothing if nobody said so.
     pub(crate) fn author(&self) -> &str {
-        &self.author
+        self.author.as_deref().unwrap_or_default()
+    }
+
+    /// What for, likewise.
+    pub(crate) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
     }
 
     /// The transaction that made it.
@@ -169,8 +179,8 @@ impl Record for Version {
             Cell::Number(self.version),
             Cell::Hash(self.hash),
             Cell::Time(self.at),
-            Cell::text(&self.author),
-            Cell::text(&self.message),
+            Cell::text(self.author()),
+            Cell::text(self.message()),
             Cell::text(self.summary()),
         ]
     }

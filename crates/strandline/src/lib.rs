@@ -15,7 +15,8 @@ pub mod filter;
 pub mod history;
 pub mod lake;
 pub mod merge;
-mod near;
+#[doc(hidden)]
+pub mod near;
 mod page_header;
 pub mod refs;
 pub mod runtime;

@@ -1,11 +1,17 @@
 //! `strand changes`: what became of a table's rows, commit by commit or on balance.
 
-use clap::Args as ClapArgs;
+use std::future::IntoFuture;
 
-use crate::apart::apart_stream;
+use clap::Args as ClapArgs;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use strandline::ErrorKind;
+use strandline::arrow::array::RecordBatch;
+
+use crate::apart::{apart, apart_stream};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::names;
+use crate::progress::Progress;
 
 /// Shows what became of a table's rows between two versions
 #[derive(Debug, ClapArgs)]
@@ -38,8 +44,20 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let table = context.table(&to, &args.table).await?;
     let changes = table.changes(from, to);
     let changes = if args.net { changes.net() } else { changes };
-    let batches = changes.await.map_err(|error| Failure::from(error).of_arguments())?;
+    let progress = Progress::of_traffic(context, "comparing", lake.storage().objects());
+    let shown = progress.show();
+    let batches = apart(changes.into_future()).await.map_err(told)?;
     let schema = batches.schema().clone();
-    context.out.rows(&schema, apart_stream(batches)).await?;
+    let mut batches = apart_stream(batches);
+    let first = batches.next().await;
+    let shown = shown.beside_rows();
+    let came = |batch: &RecordBatch| progress.came(batch.num_rows());
+    context.out.rows(&schema, stream::iter(first).chain(batches).inspect_ok(came)).await?;
+    drop(shown);
     Ok(())
+}
+
+fn told(error: strandline::Error) -> Failure {
+    let failure = Failure::from(error).of_arguments();
+    failure.hint_if(ErrorKind::InvalidInput, "--net compares any two versions, each row at most once")
 }

@@ -2,8 +2,8 @@
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use strandline::Transaction;
 use strandline::transaction::Compacted;
+use strandline::{Lake, Transaction};
 
 use crate::args::ForTheLog;
 use crate::context::{Context, near_table};
@@ -11,6 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::names;
 use crate::output::{Cell, Kind, Record, counted, number, size, text};
+use crate::progress::Progress;
 
 /// Writes small files, and those of which many rows are deleted, anew as fewer ones, in one commit that changes no row
 #[derive(Debug, ClapArgs)]
@@ -62,7 +63,11 @@ impl Record for Outcome {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
-    let (transaction, done) = interrupt::before_commit(Box::pin(transact(context, &args))).await?;
+    let lake = context.lake().await?;
+    let progress = Progress::of_tables(context, "compacting", lake.storage().objects(), args.tables.len());
+    let shown = progress.show();
+    let work = Box::pin(transact(context, &lake, &args, &progress));
+    let (transaction, done) = interrupt::before_commit(work).await?;
     let mut outcome = Outcome {
         tables: args.tables.clone(),
         version: None,
@@ -73,6 +78,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         bytes_written: done.bytes_written,
     };
     if done == Compacted::default() {
+        drop(shown);
         return context.out.done(&outcome, "nothing to do: no files that would become fewer");
     }
     let message = args.log.message.clone().unwrap_or_else(|| format!("compact {}", args.tables.join(", ")));
@@ -80,7 +86,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(author) = &args.log.author {
         commit = commit.author(author);
     }
+    progress.names("committing");
     let report = interrupt::commit(context, &transaction, commit).await?;
+    drop(shown);
     outcome.version = Some(report.commit.version().0);
     let sentence = format!(
         "compacted {} of {} into {}: version {}",
@@ -93,10 +101,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 /// Does all but the commit.
-async fn transact(context: &Context, args: &Args) -> Result<(Transaction, Compacted)> {
-    let lake = context.lake().await?;
+async fn transact(
+    context: &Context,
+    lake: &Lake,
+    args: &Args,
+    progress: &Progress,
+) -> Result<(Transaction, Compacted)> {
     let transaction =
-        context.begin(&lake).await?.await.map_err(|error| Failure::from(error).of_arguments())?;
+        context.begin(lake).await?.await.map_err(|error| Failure::from(error).of_arguments())?;
     let mut all = Compacted::default();
     for table in &args.tables {
         let compact = transaction.compact(table);
@@ -106,6 +118,7 @@ async fn transact(context: &Context, args: &Args) -> Result<(Transaction, Compac
                 return Err(near_table(&context.at().await?, table, error.into()).await.of_arguments());
             }
         };
+        progress.did_table();
         all.rows += done.rows;
         all.files_removed += done.files_removed;
         all.files_written += done.files_written;

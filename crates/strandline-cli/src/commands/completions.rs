@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, CommandFactory};
 use clap_complete::{Shell, generate};
 
 use crate::args;
+use crate::context::Context;
 use crate::failure::Result;
 
 /// Prints a script that makes a shell complete verbs and options
@@ -15,7 +16,8 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
+    context.no_reference("completions")?;
     let mut script = Vec::new();
     generate(args.shell, &mut args::Args::command(), "strand", &mut script);
     Ok(io::stdout().write_all(&script)?)

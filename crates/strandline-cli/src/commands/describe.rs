@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use strandline::format::{Field, FieldId, PropertyKey, PropertyValue, Schema, TableProperties, Type};
-use strandline::{ErrorKind, Ref, Table};
+use strandline::format::{
+    Field, FieldId, PropertyKey, PropertyValue, Schema, Seq, TableProperties, Type, View,
+};
+use strandline::{ErrorKind, Ref, Table, Transaction};
 
 use crate::context::Context;
 use crate::failure::Result;
 use crate::names;
-use crate::output::{Cell, Format, Kind, Record, Screen, counted, number, size, text};
+use crate::output::{Cell, Format, Kind, Record, Screen, counted, harmless, number, said, size, text};
 
 /// Shows a table's columns, keys, layout and constraints
 #[derive(Debug, ClapArgs)]
@@ -28,7 +30,7 @@ struct Described {
     id: String,
     version: u64,
     created: String,
-    comment: String,
+    comment: Option<String>,
     rows: Option<u64>,
     files: Option<u64>,
     bytes: Option<u64>,
@@ -96,24 +98,41 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
 /// Shows what stands under a name in a version.
 pub(crate) async fn show(context: &Context, at: &Ref, name: &str) -> Result<()> {
     let described = match context.table(at, name).await {
-        Ok(table) => of_table(at, &table),
-        Err(failure) => match of_view(at, name).await? {
-            Some(view) => view,
+        Ok(table) => of_table(at.version(), &table),
+        Err(failure) => match there(at.view(name).await)? {
+            Some(view) => of_view(at.version(), name, &view),
             None => return Err(failure),
         },
     };
+    print(context, &described)
+}
+
+/// Shows what stands under a name in a transaction, its own changes included.
+pub(crate) async fn show_within(context: &Context, transaction: &Transaction, name: &str) -> Result<()> {
+    let version = transaction.start().version();
+    let described = match transaction.table(name).await {
+        Ok(table) => of_table(version, &table),
+        Err(error) => match there(transaction.view(name).await)? {
+            Some(view) => of_view(version, name, &view),
+            None => return Err(error.into()),
+        },
+    };
+    print(context, &described)
+}
+
+fn print(context: &Context, described: &Described) -> Result<()> {
     match context.out.format() {
         // A table with one row of lists is of no use: the columns are what is asked for.
         Format::Csv => context.out.list(&described.columns),
         Format::Table => {
-            context.out.one(&described, |out| head(&described, out))?;
+            context.out.one(described, |out| head(described, out))?;
             context.out.list(&described.columns)
         }
-        Format::Json | Format::Ndjson => context.out.one(&described, |_| Ok(())),
+        Format::Json | Format::Ndjson => context.out.one(described, |_| Ok(())),
     }
 }
 
-fn of_table(at: &Ref, table: &Table) -> Described {
+fn of_table(version: Seq, table: &Table) -> Described {
     let (schema, totals, layout) = (table.schema(), table.totals(), table.layout());
     let order = table.orders().iter().find(|order| Some(order.id) == layout.order);
     let split = table.splits().iter().find(|split| Some(split.id) == layout.split);
@@ -123,9 +142,9 @@ fn of_table(at: &Ref, table: &Table) -> Described {
         name: table.name().to_owned(),
         kind: "table",
         id: table.id().to_string(),
-        version: at.version().0,
+        version: version.0,
         created: table.created().to_string(),
-        comment: table.comment().to_owned(),
+        comment: said(table.comment()),
         rows: Some(totals.rows),
         files: Some(totals.files),
         bytes: Some(totals.bytes),
@@ -151,22 +170,23 @@ fn of_table(at: &Ref, table: &Table) -> Described {
     }
 }
 
-/// The view under a name, if there is one.
-async fn of_view(at: &Ref, name: &str) -> Result<Option<Described>> {
-    let view = match at.view(name).await {
-        Ok(view) => view,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(Described {
+/// What was found, if it is there.
+fn there<T>(found: strandline::Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn of_view(version: Seq, name: &str, view: &View) -> Described {
+    Described {
         name: name.to_owned(),
         kind: "view",
         id: view.id.to_string(),
-        version: at.version().0,
+        version: version.0,
         created: view.created.to_string(),
-        comment: view.comment.as_str().to_owned(),
+        comment: said(view.comment.as_str()),
         rows: None,
         files: None,
         bytes: None,
@@ -177,7 +197,7 @@ async fn of_view(at: &Ref, name: &str) -> Result<Option<Described>> {
         constraints: Vec::new(),
         properties: properties(&view.properties),
         sql: Some(view.sql.as_str().to_owned()),
-    }))
+    }
 }
 
 fn properties(properties: &TableProperties) -> Vec<Property> {
@@ -233,14 +253,18 @@ fn head(described: &Described, out: &mut Screen) -> io::Result<()> {
         }
     }
     for constraint in &described.constraints {
-        writeln!(out, "check {}: {}", constraint.name, constraint.check)?;
+        let check = harmless(constraint.check.clone());
+        writeln!(out, "check {}: {check}", harmless(constraint.name.clone()))?;
     }
     for property in &described.properties {
-        writeln!(out, "property {} = {}", property.name, property.value)?;
+        let value = harmless(property.value.clone());
+        writeln!(out, "property {} = {value}", harmless(property.name.clone()))?;
     }
-    for (name, value) in [("comment", Some(&described.comment)), ("query", described.sql.as_ref())] {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            writeln!(out, "{name}: {value}")?;
+    for (name, value) in [("comment", &described.comment), ("query", &described.sql)] {
+        if let Some(value) = value {
+            // The lines of a query are its author's.
+            let lines: Vec<String> = value.lines().map(|line| harmless(line.to_owned())).collect();
+            writeln!(out, "{name}: {}", lines.join("\n  "))?;
         }
     }
     writeln!(out)

@@ -127,8 +127,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         let found = schema(&diff, &entries).await?;
         (!found.is_empty(), context.out.list(&found))
     } else {
-        let shown = Progress::of_traffic(context, "comparing", lake.storage().objects()).show();
+        let progress = Progress::of_tables(context, "comparing", lake.storage().objects(), entries.len());
+        let shown = progress.show();
         let stats = stream::iter(entries.iter().copied()).map(|entry| stat(&diff, entry)).buffered(TABLES);
+        let stats = stats.inspect_ok(|_| progress.did_table());
         let stats = stats.try_collect::<Vec<_>>().await?;
         drop(shown);
         (!stats.is_empty(), context.out.list(&stats))
@@ -261,9 +263,13 @@ impl Told {
             let schema = self.columns(&table)?;
             let mut changes = apart_stream(apart(async move { table.rows().await }).await?);
             let first = changes.next().await;
-            drop(shown);
+            let shown = shown.beside_rows();
             let changes = stream::iter(first).chain(changes).map_err(Failure::from);
-            let told = move |change| stream::iter(self.batches(&schema, change));
+            let told = move |change| {
+                // It goes away with the last of them.
+                let _beside = &shown;
+                stream::iter(self.batches(&schema, change))
+            };
             Ok::<_, Failure>(changes.map_ok(told).try_flatten())
         };
         stream::once(batches).try_flatten().boxed()
@@ -281,6 +287,7 @@ impl Told {
     }
 
     fn batch(&self, schema: &SchemaRef, change: &str, rows: &RecordBatch) -> Result<RecordBatch> {
+        self.progress.came(rows.num_rows());
         let told = [&self.table, change]
             .map(|text: &str| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef);
         let columns = told.into_iter().chain(rows.columns().iter().cloned()).collect();

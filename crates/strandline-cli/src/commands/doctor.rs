@@ -225,7 +225,16 @@ async fn scratch(storage: &Storage, context: &Context, findings: &mut Findings) 
     }
     let deleted = store.delete(&path).await;
     findings.note("delete", deleted.map(|()| "allowed".to_owned()).map_err(refused));
+    forget_folder(storage, &path);
     true
+}
+
+/// Removes the folder of a scratch object from a local lake: a bucket has none.
+fn forget_folder(storage: &Storage, object: &object_store::path::Path) {
+    let (place, object) = (storage.location().to_string(), object.to_string());
+    let Some((folder, _)) = object.rsplit_once('/').filter(|_| !place.contains("://")) else { return };
+    // It stays if something else has come into it.
+    let _ = std::fs::remove_dir(std::path::Path::new(&place).join(folder));
 }
 
 /// How far the store's clock is from ours. Stores tell whole seconds.

@@ -53,6 +53,14 @@ impl Record for Exported {
     }
 }
 
+/// What is said of an export that is interrupted.
+pub(crate) fn interrupted(args: &Args) -> String {
+    match args.file.as_str() {
+        "-" => "interrupted".to_owned(),
+        file => format!("interrupted; {file} was not written"),
+    }
+}
+
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let kind = args.format.or_else(|| Kind::of_name(&args.file)).ok_or_else(|| {
         Failure::usage(format!("the name {:?} does not say a format", args.file))
@@ -66,7 +74,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let shown = (!mixes).then(|| progress.show());
     let batches = args.which.scan(&table)?.await.map_err(|error| Failure::from(error).of_arguments())?;
     let sink = Sink::open(&args.file, kind, batches.schema(), args.force, &progress)?;
-    let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(&args.file))?;
+    let place = if args.file == "-" { "standard output" } else { &args.file };
+    let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(place))?;
     drop(shown);
     // What is on standard output is the rows, so nothing else is.
     let sentence = format!("exported {} of version {}", counted(rows, "row"), at.version());

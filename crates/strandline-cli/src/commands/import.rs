@@ -7,7 +7,8 @@ use clap::{Args as ClapArgs, ValueEnum};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use strandline::arrow::datatypes::{Field, Schema};
-use strandline::format::FieldId;
+use strandline::columns::fields_from_arrow;
+use strandline::format::{FieldId, Schema as TableSchema};
 use strandline::transaction::Rows;
 use strandline::{ErrorKind, Report, Table, Transaction};
 use tokio::task::spawn_blocking;
@@ -134,10 +135,7 @@ async fn import(context: &Context, args: &Args) -> Result<()> {
     let progress = progress(context, args);
     let shown = progress.show();
     let work = interrupt::before_commit(Box::pin(transact(context, args, &progress))).await;
-    let (transaction, made) = work.map_err(|failure| match failure.is(ErrorKind::InvalidInput) {
-        true => failure.hint_if_none("nothing was committed"),
-        false => failure,
-    })?;
+    let (transaction, made) = work.map_err(uncommitted)?;
     progress.names("committing");
     let mut commit = transaction.commit().message(message(args));
     if let Some(author) = &args.log.author {
@@ -146,6 +144,17 @@ async fn import(context: &Context, args: &Args) -> Result<()> {
     let report = interrupt::commit(context, &transaction, commit).await?;
     drop(shown);
     say(context, &args.table, &report, Came { made, rows: progress.rows() })
+}
+
+/// What is said of a failure before the commit.
+fn uncommitted(failure: Failure) -> Failure {
+    if failure.is(ErrorKind::Unavailable) {
+        return failure.hint("nothing was committed; try again, or see what `strand doctor` can reach");
+    }
+    match failure.is(ErrorKind::InvalidInput) {
+        true => failure.hint_if_none("nothing was committed"),
+        false => failure,
+    }
 }
 
 /// What came out of the files.
@@ -177,7 +186,7 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
     if transaction.committed_before().is_some() {
         return Ok((transaction, false));
     }
-    let table = known(context, &transaction, args).await?;
+    let mut table = known(context, &transaction, args).await?;
     let made = table.is_none();
     let mut reading = match &table {
         Some(table) => into_table(table, args)?,
@@ -187,15 +196,19 @@ async fn transact(context: &Context, args: &Args, progress: &Progress) -> Result
     for file in &args.files {
         let source = open(context, file, args, reading.clone(), progress).await?;
         if source.schema.fields().is_empty() {
-            return Err(
-                Failure::input(format!("{file}: there are no columns in it")).hint("nothing was committed")
-            );
+            let empty = Failure::input(format!("{}: there are no columns in it", source.place));
+            return Err(empty.hint("nothing was committed"));
         }
-        if reading.table.is_none() {
-            let table = create(&transaction, args, &source).await?;
-            reading = Reading { overrides: Vec::new(), table: Some(table.arrow_schema()), ..reading };
-        }
-        sources.push(source.stream(progress.clone()));
+        let table = match &table {
+            Some(table) => table,
+            None => {
+                let made = create(&transaction, args, &source).await?;
+                let of_table = Some(made.arrow_schema());
+                reading = Reading { overrides: Vec::new(), table: of_table, made: true, ..reading };
+                table.insert(made)
+            }
+        };
+        sources.push(source.fitting(table.schema())?.stream(progress.clone()));
     }
     let rows = Rows::stream(stream::iter(sources).flatten().boxed());
     write(&transaction, args, rows).await?;
@@ -218,7 +231,7 @@ fn into_table(table: &Table, args: &Args) -> Result<Reading> {
     let defaults = defaults.map(|field| field.name.as_str().to_owned()).collect();
     let (delimiter, no_header) = (args.delimiter, args.no_header);
     let table = Some(table.arrow_schema());
-    Ok(Reading { table, required, defaults, overrides: Vec::new(), delimiter, no_header })
+    Ok(Reading { table, made: false, required, defaults, overrides: Vec::new(), delimiter, no_header })
 }
 
 /// The same for one that is made.
@@ -227,7 +240,7 @@ fn into_another(args: &Args) -> Reading {
     let required = Required::of(key.iter().map(String::as_str));
     let (delimiter, no_header) = (args.delimiter, args.no_header);
     let (defaults, overrides) = (Vec::new(), args.types.clone());
-    Reading { table: None, required, defaults, overrides, delimiter, no_header }
+    Reading { table: None, made: false, required, defaults, overrides, delimiter, no_header }
 }
 
 /// The table, if it is there.
@@ -273,6 +286,9 @@ fn key_of(table: &Table) -> Vec<String> {
 async fn create(transaction: &Transaction, args: &Args, source: &Source) -> Result<Table> {
     let key = Columns::names(&args.key);
     let schema = keyed(&source.schema, &key);
+    // What columns a file has is no mistake of the command line.
+    let columns = fields_from_arrow(&schema).and_then(|columns| Ok(TableSchema::of_new_table(columns)?));
+    columns.map_err(|error| Failure::from(error).at(&source.place))?;
     let table = transaction.create_table(&args.table).like(&schema).key(&key).with_namespaces();
     table.await.map_err(|error| Failure::from(error).of_arguments())
 }

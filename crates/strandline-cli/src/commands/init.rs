@@ -4,6 +4,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 use strandline::{ErrorKind, Lake};
 
+use crate::around::check_outside;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::output::{Cell, Kind, Record, text};
@@ -38,6 +39,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context.no_reference("init")?;
     let place = context.place(args.location.as_deref())?;
     let storage = context.storage(&place).await?;
+    check_outside(context, &place, storage.location()).await?;
     let (lake, made) = match Lake::create_in(storage).await {
         Ok(lake) => (lake, true),
         Err(error) if args.if_absent && error.kind() == ErrorKind::AlreadyExists => {

@@ -139,7 +139,7 @@ fn print(out: &mut Screen, drawn: &Drawn, version: &Version, hash: Hash) -> io::
     if !version.refs().is_empty() {
         write!(out, " ({})", version.refs().join(", "))?;
     }
-    let said = [version.message.clone(), version.summary()];
+    let said = [version.message().to_owned(), version.summary()];
     let said: Vec<String> = said.into_iter().filter(|text| !text.is_empty()).map(harmless).collect();
     writeln!(out, " {}", said.join(" - "))?;
     for line in &drawn.after {

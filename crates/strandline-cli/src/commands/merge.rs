@@ -1,10 +1,10 @@
 //! `strand merge`: what one version has becomes part of a branch, whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use clap::Args as ClapArgs;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use strandline::ErrorKind;
 use strandline::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -71,10 +71,38 @@ impl FromStr for Choice {
     }
 }
 
+/// What a merge has come to, or would come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    UpToDate,
+    Forward,
+    Commit,
+    Forwarded,
+    Committed,
+}
+
+impl End {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UpToDate => "up to date",
+            Self::Forward => "forward",
+            Self::Commit => "commit",
+            Self::Forwarded => "forwarded",
+            Self::Committed => "committed",
+        }
+    }
+}
+
+impl Serialize for End {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// What became of a merge.
 #[derive(Serialize)]
 struct Outcome {
-    outcome: &'static str,
+    outcome: End,
     branch: String,
     version: Option<u64>,
     tables: Vec<String>,
@@ -86,7 +114,12 @@ impl Record for Outcome {
 
     fn cells(&self) -> Vec<Cell> {
         let version = self.version.map_or(Cell::None, Cell::Number);
-        vec![Cell::text(self.outcome), Cell::text(&self.branch), version, Cell::text(self.tables.join(" "))]
+        vec![
+            Cell::text(self.outcome.as_str()),
+            Cell::text(&self.branch),
+            version,
+            Cell::text(self.tables.join(" ")),
+        ]
     }
 }
 
@@ -106,21 +139,24 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         }
         Err(failure) => return Err(failure.of_arguments()),
     };
-    let sentence = match outcome.outcome {
-        "up to date" => format!("{} has all of it already", args.into),
-        "forward" => format!("{} would be moved forward", args.into),
-        "commit" => format!("a commit would change {}", told(&outcome.tables)),
-        "forwarded" => {
-            format!("moved {} forward to version {}", args.into, outcome.version.unwrap_or_default())
-        }
-        _ => format!(
-            "merged into {}: version {} changes {}",
-            args.into,
-            outcome.version.unwrap_or_default(),
-            told(&outcome.tables)
-        ),
-    };
+    let sentence = outcome.sentence();
     context.out.done(&outcome, sentence)
+}
+
+impl Outcome {
+    /// What a person is told.
+    fn sentence(&self) -> String {
+        let (branch, version) = (&self.branch, self.version.unwrap_or_default());
+        match self.outcome {
+            End::UpToDate => format!("{branch} has all of it already"),
+            End::Forward => format!("{branch} would be moved forward"),
+            End::Commit => format!("a commit would change {}", told(&self.tables)),
+            End::Forwarded => format!("moved {branch} forward to version {version}"),
+            End::Committed => {
+                format!("merged into {branch}: version {version} changes {}", told(&self.tables))
+            }
+        }
+    }
 }
 
 /// What a commit changes; one that only says that it was decided for what is there changes nothing.
@@ -151,19 +187,22 @@ async fn outcome(merge: Merge, args: &Args) -> Result<Outcome> {
     let said = |outcome, version, tables| Outcome { outcome, branch: args.into.clone(), version, tables };
     if args.dry_run {
         return Ok(match merge.dry_run().await? {
-            Preview::UpToDate => said("up to date", None, Vec::new()),
-            Preview::Forward => said("forward", None, Vec::new()),
-            Preview::Commit(tables) => said("commit", None, tables),
+            Preview::UpToDate => said(End::UpToDate, None, Vec::new()),
+            Preview::Forward => said(End::Forward, None, Vec::new()),
+            Preview::Commit(tables) => said(End::Commit, None, tables),
             Preview::Conflicts(found) => return Err(conflicts(&found)),
         });
     }
     Ok(match merge.await? {
-        Merged::UpToDate(at) => said("up to date", Some(at.version().0), Vec::new()),
-        Merged::Forwarded(at) => said("forwarded", Some(at.version().0), Vec::new()),
+        Merged::UpToDate(at) => said(End::UpToDate, Some(at.version().0), Vec::new()),
+        Merged::Forwarded(at) => said(End::Forwarded, Some(at.version().0), Vec::new()),
         Merged::Committed(report) => {
             let changed = report.tables.iter().filter(|_| !report.changed_nothing);
-            let tables = changed.map(|table| table.name.clone()).collect();
-            said("committed", Some(report.commit.version().0), tables)
+            // What both sides have made under one name is two of them, of which one is left.
+            let mut names = HashSet::new();
+            let tables = changed.map(|table| table.name.clone()).filter(|name| names.insert(name.clone()));
+            let tables = tables.collect();
+            said(End::Committed, Some(report.commit.version().0), tables)
         }
         Merged::Conflicts(found) => return Err(conflicts(&found)),
     })

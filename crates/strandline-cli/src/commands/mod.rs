@@ -61,7 +61,11 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit> {
         Command::Import(args) => return import::run(context, args).await.map(|()| Exit::Ok),
         Command::Doctor(args) => return interrupt::run(Box::pin(doctor::run(context, args))).await,
         Command::Sql(args) => return sql::run(context, args).await.map(|()| Exit::Ok),
-        Command::Export(args) => export::run(context, args).boxed_local(),
+        Command::Export(args) => {
+            let message = export::interrupted(&args);
+            let work = Box::pin(export::run(context, args));
+            return interrupt::run_or(work, &message).await.map(|()| Exit::Ok);
+        }
         Command::Ls(args) => ls::run(context, args).boxed_local(),
         Command::Describe(args) => describe::run(context, args).boxed_local(),
         Command::Files(args) => files::run(context, args).boxed_local(),
@@ -82,7 +86,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit> {
                 _ => Err(failure),
             });
         }
-        Command::Completions(args) => return completions::run(&args).map(|()| Exit::Ok),
+        Command::Completions(args) => return completions::run(context, &args).map(|()| Exit::Ok),
         Command::Version(_) => return version::run(context).map(|()| Exit::Ok),
     };
     interrupt::run(work).await.map(|()| Exit::Ok)

@@ -31,15 +31,20 @@ fn describe(version: &Version, out: &mut Screen) -> io::Result<()> {
     for parent in version.parents() {
         writeln!(out, "parent      {parent}")?;
     }
-    writeln!(out, "time        {}", version.when())?;
+    writeln!(out, "time        {}", version.time())?;
     writeln!(out, "transaction {}", version.transaction())?;
-    for (name, value) in [("author      ", version.author()), ("message     ", &version.message)] {
+    for (name, value) in [("author      ", version.author()), ("message     ", version.message())] {
         if !value.is_empty() {
             writeln!(out, "{name}{}", harmless(value.to_owned()))?;
         }
     }
     for property in version.properties() {
-        writeln!(out, "property    {} = {}", property.name, harmless(property.value.clone()))?;
+        writeln!(
+            out,
+            "property    {} = {}",
+            harmless(property.name.clone()),
+            harmless(property.value.clone())
+        )?;
     }
     for change in &version.changes {
         writeln!(out, "  {}", change.summary())?;

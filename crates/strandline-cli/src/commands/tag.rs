@@ -7,7 +7,7 @@ use strandline::{ErrorKind, Lake, refs};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{Cell, Kind, Record, number, text};
+use crate::output::{Cell, Kind, Record, number, said, text};
 
 /// Lists, sets and deletes tags
 #[derive(Debug, ClapArgs)]
@@ -52,8 +52,8 @@ struct Tag {
     branch: String,
     commit: String,
     time: String,
-    author: String,
-    message: String,
+    author: Option<String>,
+    message: Option<String>,
     #[serde(skip)]
     hash: Hash,
     #[serde(skip)]
@@ -78,8 +78,8 @@ impl Record for Tag {
             Cell::text(&self.branch),
             Cell::Hash(self.hash),
             Cell::Time(self.at),
-            Cell::text(&self.author),
-            Cell::text(&self.message),
+            Cell::text(self.author.as_deref().unwrap_or_default()),
+            Cell::text(self.message.as_deref().unwrap_or_default()),
         ]
     }
 }
@@ -92,8 +92,8 @@ impl From<refs::Tag> for Tag {
             branch: tag.branch.as_str().to_owned(),
             commit: tag.commit.to_string(),
             time: tag.time.to_string(),
-            author: tag.author,
-            message: tag.message,
+            author: said(tag.author),
+            message: said(tag.message),
             hash: tag.commit,
             at: tag.time,
         }

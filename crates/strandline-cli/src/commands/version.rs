@@ -28,6 +28,7 @@ impl Record for Versions {
 
 pub(crate) fn run(context: &Context) -> Result<()> {
     use std::io::Write;
+    context.no_reference("version")?;
     let versions = Versions { strand: env!("CARGO_PKG_VERSION"), format: FORMAT_VERSION };
     context.out.one(&versions, |out| writeln!(out, "strand {}, format {}", versions.strand, versions.format))
 }

@@ -1,5 +1,6 @@
 //! `strand watch`: versions, as they come to be.
 
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -10,7 +11,7 @@ use strandline::{Lake, Ref};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::names;
-use crate::output::{Format, Screen};
+use crate::output::{Format, Screen, harmless};
 use crate::version::Version;
 
 /// Shows versions as they come to be, until Ctrl-C
@@ -45,10 +46,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let subscription = lake.subscribe(since, &args.tables).every(args.every);
     let mut events = subscription.stream();
+    let mut lines = (context.out.format() != Format::Table).then(|| context.out.lines::<Version>());
     let mut seen = 0;
     while args.limit.is_none_or(|limit| seen < limit) {
         let Some(event) = events.try_next().await? else { break };
-        print(context, &Version::from(event.commit()).seen(event.cursor().to_string()))?;
+        let version = Version::from(event.commit()).seen(event.cursor().to_string());
+        match &mut lines {
+            Some(lines) => lines.print(&version)?,
+            None => print(&version)?,
+        }
         seen += 1;
     }
     Ok(())
@@ -79,13 +85,9 @@ fn pause(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// Each version by itself, so that whoever reads has it at once.
-fn print(context: &Context, version: &Version) -> Result<()> {
-    use std::io::Write;
-    if context.out.format() == Format::Table {
-        let mut out = Screen::plain();
-        let said = [version.message.clone(), version.summary()].join(" - ");
-        writeln!(out, "v{} {} {}", version.version, version.when(), crate::output::harmless(said))?;
-        return Ok(out.flush()?);
-    }
-    context.out.line(version)
+fn print(version: &Version) -> Result<()> {
+    let mut out = Screen::plain();
+    let said = [version.message().to_owned(), version.summary()].join(" - ");
+    writeln!(out, "v{} {} {}", version.version, version.when(), harmless(said))?;
+    Ok(out.flush()?)
 }

@@ -42,7 +42,7 @@ impl Cell {
         match self {
             Self::Bytes(bytes) => size(*bytes),
             Self::Hash(hash) => short_hash(*hash),
-            Self::Time(time) => minute(*time),
+            Self::Time(time) => second(*time),
             other => other.whole().unwrap_or_default(),
         }
     }
@@ -64,10 +64,14 @@ pub(crate) fn short_hash(hash: Hash) -> String {
     hash.to_string().chars().take(SHORT_HASH).collect()
 }
 
-/// A time to the second, as people read it.
-fn minute(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.get(..19).unwrap_or(&text).replace('T', " ")
+/// A time to the second, as people and references read it: the first whole one that is not before it, so that a reference to it
+/// finds what was there at the time.
+fn second(time: Timestamp) -> String {
+    const MICROS: i64 = 1_000_000;
+    let micros = time.as_micros();
+    let whole = micros.div_euclid(MICROS) + i64::from(micros.rem_euclid(MICROS) > 0);
+    let text = Timestamp::from_micros(whole * MICROS).unwrap_or(time).to_string();
+    format!("{}Z", text.get(..19).unwrap_or(&text))
 }
 
 /// Bytes in the unit in which they are read most easily.
@@ -90,6 +94,14 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_shown_to_the_second_in_which_it_was_past() {
+        let check = |time: &str, expected| assert_eq!(second(time.parse().unwrap()), expected);
+        check("2026-01-02T03:04:05.000000Z", "2026-01-02T03:04:05Z");
+        check("2026-01-02T03:04:05.000001Z", "2026-01-02T03:04:06Z");
+        check("1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z");
+    }
 
     #[test]
     fn sizes_are_shown_in_a_unit_that_fits() {

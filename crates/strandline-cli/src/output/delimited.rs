@@ -57,6 +57,10 @@ impl Delimited {
         Ok(self.out.write_all(&self.lines)?)
     }
 
+    pub(super) fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+
     pub(crate) fn finish(mut self) -> Result<()> {
         if !self.columns.is_empty() {
             self.begin()?;

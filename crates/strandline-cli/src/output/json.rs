@@ -59,6 +59,10 @@ impl Json {
         Ok(())
     }
 
+    pub(super) fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+
     pub(crate) fn finish(mut self) -> Result<()> {
         if self.array {
             self.out.write_all(if self.begun { b"\n]\n" } else { b"[]\n" })?;

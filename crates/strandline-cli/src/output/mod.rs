@@ -9,6 +9,7 @@ mod delimited;
 mod json;
 mod plan;
 mod record;
+mod records;
 mod screen;
 mod sheet;
 mod style;
@@ -25,7 +26,7 @@ use tokio::task::yield_now;
 pub(crate) use cell::{Cell, Kind, short_hash, size};
 pub(crate) use delimited::Delimited;
 pub(crate) use json::{Json, objects};
-pub(crate) use record::{Record, number, text};
+pub(crate) use record::{Record, number, said, text};
 pub(crate) use screen::{Pager, Screen};
 use sheet::Column;
 pub(crate) use sheet::Sheet;
@@ -79,8 +80,7 @@ impl Output {
 
     /// Prints a list of things.
     pub(crate) fn list<R: Record>(&self, records: &[R]) -> Result<()> {
-        let columns = R::COLUMNS.iter().map(|(name, kind)| Column::new(*name, kind.is_numeric())).collect();
-        let mut sheet = self.sheet(columns);
+        let mut sheet = self.sheet(columns::<R>());
         records.iter().try_for_each(|record| sheet.record(record))?;
         sheet.finish()
     }
@@ -102,11 +102,11 @@ impl Output {
         }
     }
 
-    /// Prints one of many things, each as it comes, as a line.
-    pub(crate) fn line<R: Record>(&self, record: &R) -> Result<()> {
+    /// Prints things as they come, each at once and as a line, to no pager.
+    pub(crate) fn lines<R: Record>(&self) -> Lines {
         match self.format {
-            Format::Json | Format::Ndjson => json::one(Screen::plain(), record),
-            Format::Table | Format::Csv => self.list(std::slice::from_ref(record)),
+            Format::Json | Format::Ndjson => Lines::Json(Json::lines(Screen::plain())),
+            Format::Table | Format::Csv => Lines::Csv(Delimited::new(Screen::plain(), columns::<R>())),
         }
     }
 
@@ -168,8 +168,13 @@ impl Output {
     /// Something that a person wants to know besides the data. It is not worth an error if nobody can hear it.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{}", text.as_ref());
+            self.answer(text);
         }
+    }
+
+    /// The same, where a person has asked for it, and nothing else was asked for.
+    pub(crate) fn answer(&self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stderr(), "{}", text.as_ref());
     }
 
     /// Whether a person sees standard error and wants to.
@@ -179,6 +184,32 @@ impl Output {
 
     fn sheet(&self, columns: Vec<Column>) -> Sheet {
         Sheet::new(self.format, columns, self.screen())
+    }
+}
+
+/// The columns of things of a kind.
+fn columns<R: Record>() -> Vec<Column> {
+    R::COLUMNS.iter().map(|(name, kind)| Column::new(*name, kind.is_numeric())).collect()
+}
+
+/// Things that are printed as they come.
+pub(crate) enum Lines {
+    Json(Json),
+    Csv(Delimited),
+}
+
+impl Lines {
+    pub(crate) fn print<R: Record>(&mut self, record: &R) -> Result<()> {
+        match self {
+            Self::Json(json) => {
+                json.record(record)?;
+                json.flush()
+            }
+            Self::Csv(csv) => {
+                csv.row(record.cells().iter().map(Cell::whole))?;
+                csv.flush()
+            }
+        }
     }
 }
 

@@ -13,6 +13,11 @@ pub(crate) trait Record: Serialize {
     fn cells(&self) -> Vec<Cell>;
 }
 
+/// What was said, null if that is nothing.
+pub(crate) fn said(text: impl Into<String>) -> Option<String> {
+    Some(text.into()).filter(|text| !text.is_empty())
+}
+
 /// A column of text.
 pub(crate) const fn text(name: &'static str) -> (&'static str, Kind) {
     (name, Kind::Text)

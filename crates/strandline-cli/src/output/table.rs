@@ -7,8 +7,8 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use strandline::arrow::array::RecordBatch;
 
-use super::Screen;
 use super::sheet::Column;
+use super::{Screen, records};
 use crate::failure::Result;
 use strandline_datafusion::text::cells::Cells;
 
@@ -30,11 +30,14 @@ pub(crate) struct Table {
     widths: Option<Vec<u16>>,
     /// Whether a person looks on; else it may become Markdown.
     terminal: bool,
+    /// How many rows were printed under each other, since the terminal is too narrow for them.
+    records: Option<usize>,
 }
 
 impl Table {
     pub(super) fn new(out: Screen, columns: Vec<Column>) -> Self {
-        Self { out, columns, page: Vec::new(), widths: None, terminal: std::io::stdout().is_terminal() }
+        let terminal = std::io::stdout().is_terminal();
+        Self { out, columns, page: Vec::new(), widths: None, terminal, records: None }
     }
 
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -44,22 +47,34 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) -> Result<()> {
-        let terminal = self.terminal;
-        let shown = |cell| if terminal { harmless(cell) } else { harmless(cell).replace('|', "\\|") };
-        self.page.push(cells.into_iter().map(shown).collect());
+        let cells = cells.into_iter().map(|cell| self.shown(cell)).collect();
+        self.page.push(cells);
         if self.page.len() < PAGE { Ok(()) } else { self.print() }
+    }
+
+    /// A text as it stands in a cell.
+    fn shown(&self, text: String) -> String {
+        if self.terminal { harmless(text) } else { harmless(text).replace('|', "\\|") }
     }
 
     fn print(&mut self) -> Result<()> {
         let mut table = comfy_table::Table::new();
         table.load_preset(ASCII_MARKDOWN);
+        let names: Vec<String> = self.columns.iter().map(|column| self.shown(column.name.clone())).collect();
+        table.set_header(names.iter());
+        let page = std::mem::take(&mut self.page);
+        let width = table.width().filter(|width| self.terminal && *width >= NARROW);
+        if self.is_under_each_other(&page, &names, width) {
+            let before = self.records.unwrap_or_default();
+            self.records = Some(before + page.len());
+            return Ok(records::print(&mut self.out, &names, page.into_iter(), before)?);
+        }
         if !self.terminal {
             table.force_no_tty();
-        } else if table.width().is_some_and(|width| width >= NARROW) {
+        } else if width.is_some() {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
-        table.set_header(self.columns.iter().map(|column| column.name.as_str()));
-        table.add_rows(self.page.drain(..));
+        table.add_rows(page);
         for (column, shown) in self.columns.iter().zip(table.column_iter_mut()) {
             if column.numeric {
                 shown.set_cell_alignment(CellAlignment::Right);
@@ -71,6 +86,23 @@ impl Table {
             writeln!(self.out, "{line}")?;
         }
         Ok(())
+    }
+
+    /// Whether there is no room for the columns side by side, as the first page says.
+    fn is_under_each_other(&self, page: &[Vec<String>], names: &[String], width: Option<u16>) -> bool {
+        match (width, self.widths.is_some()) {
+            _ if self.records.is_some() => true,
+            (Some(width), false) if !page.is_empty() => {
+                let widest = |at: usize, name: &String| {
+                    let cells = page.iter().filter_map(|row| row.get(at)).chain([name]);
+                    let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+                    u16::try_from(widest).unwrap_or(u16::MAX)
+                };
+                let widths: Vec<u16> = names.iter().enumerate().map(|(at, name)| widest(at, name)).collect();
+                records::are_squeezed(&widths, width)
+            }
+            _ => false,
+        }
     }
 
     /// Makes columns at least as wide as those of the page before.
@@ -88,7 +120,8 @@ impl Table {
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
-        if !self.columns.is_empty() && (self.widths.is_none() || !self.page.is_empty()) {
+        let is_begun = self.widths.is_some() || self.records.is_some();
+        if !self.columns.is_empty() && (!is_begun || !self.page.is_empty()) {
             self.print()?;
         }
         Ok(self.out.flush()?)

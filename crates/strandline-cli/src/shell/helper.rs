@@ -5,7 +5,8 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper, Highlighter, Hinter, Result};
 
 use super::names::Names;
-use super::word::WORDS;
+use super::quoted::in_statement;
+use super::word::{WORDS, is_plain};
 use crate::statements::split;
 
 /// What SQL has words for, as far as people complete them.
@@ -36,38 +37,57 @@ impl ShellHelper {
         let is_part = |letter: char| letter.is_alphanumeric() || "_.-\\".contains(letter);
         let begin = line.char_indices().rev().take_while(|(_, letter)| is_part(*letter)).last();
         let begin = begin.map_or(line.len(), |(at, _)| at);
+        // Of a name in quotes, all that is in them.
+        let opened = line.rfind('"').filter(|_| line.matches('"').count() % 2 == 1);
+        let begin = opened.unwrap_or(begin);
         let (before, word) = line.split_at(begin);
+        let (word, quoted) = (word.strip_prefix('"').unwrap_or(word), opened.is_some());
+        let tables = || self.names.tables.keys().map(String::as_str);
         let found = match before.split_whitespace().last() {
-            Some("\\d") => begins_with(self.names.tables.iter().map(String::as_str), word),
+            Some("\\d") => named(tables(), word, quoted),
             Some("\\ref") => begins_with(self.names.refs.iter().map(String::as_str), word),
             _ if word.starts_with('\\') => begins_with(WORDS, word),
             _ if word.is_empty() => Vec::new(),
-            last => self.in_statement(last, word),
+            last => self.in_statement(last, word, quoted),
         };
         (begin, found)
     }
 
-    fn in_statement(&self, last: Option<&str>, word: &str) -> Vec<String> {
-        if last.is_some_and(|last| BEFORE_TABLES.iter().any(|key| last.eq_ignore_ascii_case(key))) {
-            return begins_with(self.names.tables.iter().map(String::as_str), word);
+    fn in_statement(&self, last: Option<&str>, word: &str, quoted: bool) -> Vec<String> {
+        let follows =
+            |keys: &[&str]| last.is_some_and(|last| keys.iter().any(|key| last.eq_ignore_ascii_case(key)));
+        let tables = || named(self.names.tables.keys().map(String::as_str), word, quoted);
+        if follows(&BEFORE_TABLES) {
+            return tables();
         }
-        let after_ref =
-            last.is_some_and(|last| ["BRANCH", "TAG"].iter().any(|key| last.eq_ignore_ascii_case(key)));
-        if after_ref {
-            return begins_with(self.names.refs.iter().map(String::as_str), word);
+        if follows(&["BRANCH", "TAG"]) {
+            return named(self.names.refs.iter().map(String::as_str), word, quoted);
         }
-        let words = || self.names.words.iter().map(String::as_str);
-        let mut found = begins_with(words(), word);
+        let mut found = named(self.names.columns(None), word, quoted);
+        found.extend(tables());
         if let (true, Some((owner, column))) = (found.is_empty(), word.rsplit_once('.')) {
-            // A column of something that has a name of its own here.
-            let columns = begins_with(words().filter(|name| !name.contains('.')), column);
-            found.extend(columns.into_iter().map(|column| format!("{owner}.{column}")));
+            found.extend(self.of_owner(owner, column));
+        }
+        if quoted {
+            return found;
         }
         let lower = word.chars().all(char::is_lowercase);
         let keywords = begins_with(KEYWORDS, word);
         found.extend(keywords.into_iter().map(|key| if lower { key.to_ascii_lowercase() } else { key }));
         found
     }
+
+    /// Columns of a table, or of something that has a name of its own here.
+    fn of_owner(&self, owner: &str, column: &str) -> Vec<String> {
+        let of_table = self.names.columns(Some(owner));
+        let columns = if of_table.is_empty() { self.names.columns(None) } else { of_table };
+        named(columns, column, false).into_iter().map(|column| format!("{owner}.{column}")).collect()
+    }
+}
+
+/// The names that begin with a word, as statements have them.
+fn named<'n>(names: impl IntoIterator<Item = &'n str>, word: &str, quoted: bool) -> Vec<String> {
+    begins_with(names, word).into_iter().map(|name| in_statement(&name, quoted)).collect()
 }
 
 /// The names that begin with a word, whatever its case.
@@ -88,7 +108,7 @@ impl Validator for ShellHelper {
     /// A statement is whole once a semicolon ends it.
     fn validate(&self, context: &mut ValidationContext<'_>) -> Result<ValidationResult> {
         let text = context.input();
-        let is_word = text.trim_start().starts_with('\\') || matches!(text.trim(), "exit" | "quit");
+        let is_word = text.trim_start().starts_with('\\') || is_plain(text.trim());
         let whole = is_word || split(text).rest.text.is_empty();
         Ok(if whole { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
@@ -101,8 +121,13 @@ mod tests {
     fn check(line: &str, begin: usize, expected: &[&str]) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let mut helper = ShellHelper::default();
-        let (words, tables) = (owned(&["amount", "sales.orders"]), owned(&["sales.orders"]));
-        helper.know(Names { words, tables, refs: owned(&["dev", "main"]) });
+        let tables = [
+            ("sales.orders", &["amount", "day"][..]),
+            ("Mixed Case", &["select"]),
+            ("view", &["amount", "dear"]),
+        ];
+        let tables = tables.map(|(name, columns)| (name.to_owned(), owned(columns)));
+        helper.know(Names { tables: tables.into(), refs: owned(&["dev", "main"]) });
         assert_eq!(helper.candidates(line), (begin, owned(expected)), "{line}");
     }
 
@@ -113,6 +138,13 @@ mod tests {
         check("SELECT sales.orders.am", 7, &["sales.orders.amount"]);
         check("SELECT o.am", 7, &["o.amount"]);
         check("SELECT * FROM am", 14, &[]);
+        check("SELECT view.d", 7, &["view.dear"]);
+        check("SELECT view.x", 7, &[]);
+        check("SELECT o.d", 7, &["o.day", "o.dear"]);
+        check("SELECT * FROM Mi", 14, &["\"Mixed Case\""]);
+        check("SELECT * FROM \"Mixed C", 14, &["\"Mixed Case\""]);
+        check("SELECT * FROM \"sales.o", 14, &["\"sales\".\"orders\""]);
+        check("SELECT sele", 7, &["\"select\"", "select"]);
         check("sel", 0, &["select"]);
         check("SEL", 0, &["SELECT"]);
         check("USE BRANCH d", 11, &["dev"]);

@@ -5,6 +5,7 @@
 
 mod helper;
 mod names;
+mod quoted;
 mod word;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
 use tokio::time::Instant;
 
+use crate::commands::describe;
 use crate::context::Context;
+use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::names as names_of;
@@ -32,7 +35,8 @@ Statements end with a semicolon and may go over several lines.
 \\ref          where this session stands
 \\ref REF      goes to a branch, tag, version or time
 \\timing       shows how long statements take, or no longer
-\\q            ends the shell, as does Ctrl-D";
+\\q            ends the shell, as do exit, quit and Ctrl-D
+\\?            this, as does help";
 
 type Line = Editor<ShellHelper, DefaultHistory>;
 
@@ -95,7 +99,11 @@ impl Shell<'_> {
                     }
                     match Word::of(&text) {
                         Some(Ok(Word::Quit)) => return Ok(()),
-                        Some(Ok(Word::Timing)) => self.timing = !self.timing,
+                        Some(Ok(Word::Timing)) => {
+                            self.timing = !self.timing;
+                            let now = if self.timing { "on" } else { "off" };
+                            self.context.out.answer(format!("timing is {now}"));
+                        }
                         Some(Ok(word)) => self.say(interrupt::run(Box::pin(self.obey(&word))).await),
                         Some(Err(failure)) => self.say(Err(failure)),
                         None => self.answer(&text, line).await,
@@ -113,25 +121,47 @@ impl Shell<'_> {
         let begun = Instant::now();
         let work = Box::pin(self.queries.run(text, 0));
         let answered = interrupt::statements(work, interrupt::STATEMENT).await;
+        let answered = match answered {
+            Err(failure) if failure.exit() == Exit::Interrupted => Err(self.interrupted(failure).await),
+            answered => answered,
+        };
         self.say(answered.map(drop));
         if self.timing {
-            self.context.out.note(format!("time: {:.1?}", begun.elapsed()));
+            self.context.out.answer(format!("time: {:.1?}", begun.elapsed()));
         }
         if changes_names(text) {
             self.refresh(line).await;
         }
     }
 
+    /// What is said of a statement that was interrupted: one that was committing has ended its transaction.
+    async fn interrupted(&self, failure: Failure) -> Failure {
+        match self.queries.transaction().await {
+            Some(_) => {
+                let failure = Failure::interrupted("interrupted");
+                failure.hint("the transaction is open, and nothing of it is committed")
+            }
+            None => failure,
+        }
+    }
+
     async fn obey(&self, word: &Word) -> Result<()> {
         match word {
-            Word::Help => self.context.out.note(HELP),
+            Word::Help => self.context.out.answer(HELP),
             Word::List => drop(self.queries.run("SHOW TABLES", 0).await?),
             Word::Describe(table) => {
                 let table = &names_of::table(table).map_err(Failure::usage)?;
-                let at = self.queries.version().await?;
-                crate::commands::describe::show(self.context, &at, table).await?;
+                match self.queries.transaction().await {
+                    Some(transaction) => {
+                        Box::pin(describe::show_within(self.context, &transaction, table)).await?;
+                    }
+                    None => {
+                        let at = self.queries.version().await?;
+                        Box::pin(describe::show(self.context, &at, table)).await?;
+                    }
+                }
             }
-            Word::Place => self.context.out.note(self.queries.place().await),
+            Word::Place => self.context.out.answer(self.queries.place().await),
             Word::GoTo(reference) => self.queries.stand_at(reference).await?,
             Word::Quit | Word::Timing => {}
         }

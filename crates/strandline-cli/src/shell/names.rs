@@ -1,7 +1,10 @@
 //! The names that can be completed: tables, their columns, branches and tags.
 
+use std::collections::BTreeMap;
+
 use futures::stream::{self, StreamExt};
 use strandline::Ref;
+use strandline::format::Schema;
 
 use crate::failure::Result;
 
@@ -14,35 +17,51 @@ const AT_ONCE: usize = 16;
 /// Names, without doubles, in their order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    /// What stands in statements.
-    pub(super) words: Vec<String>,
     /// Branches and tags.
     pub(super) refs: Vec<String>,
-    /// Tables and views.
-    pub(super) tables: Vec<String>,
+    /// Tables and views, and the columns of each.
+    pub(super) tables: BTreeMap<String, Vec<String>>,
 }
 
 impl Names {
     /// Of a version. Requests: those of listing it and all refs, and of each table up to a bound.
     pub(super) async fn of(at: &Ref) -> Result<Self> {
-        let mut tables: Vec<String> = Vec::new();
-        for names in [at.tables(), at.views()] {
-            tables.extend(names.await?.into_iter().map(|listed| listed.name.as_str().to_owned()));
+        let mut names: Vec<String> = Vec::new();
+        for listed in [at.tables(), at.views()] {
+            names.extend(listed.await?.into_iter().map(|listed| listed.name.as_str().to_owned()));
         }
-        let mut words = tables.clone();
-        let columns =
-            stream::iter(tables.iter().take(TABLES)).map(|table| columns(at, table)).buffered(AT_ONCE);
-        words.extend(columns.concat().await);
-        words.sort();
-        words.dedup();
+        let rest = names.split_off(names.len().min(TABLES));
+        let known = stream::iter(names).map(|name| async move {
+            let columns = columns(at, &name).await;
+            (name, columns)
+        });
+        let known = known.buffered(AT_ONCE);
+        let mut tables: BTreeMap<String, Vec<String>> = known.collect().await;
+        tables.extend(rest.into_iter().map(|name| (name, Vec::new())));
         let mut refs: Vec<String> =
             at.lake().branches().await?.into_iter().map(|branch| branch.name.as_str().to_owned()).collect();
         refs.extend(at.lake().tags().await?.into_iter().map(|tag| tag.name.as_str().to_owned()));
-        Ok(Self { words, refs, tables })
+        Ok(Self { refs, tables })
+    }
+
+    /// The columns of all tables, or of one that is called so.
+    pub(super) fn columns(&self, of: Option<&str>) -> Vec<&str> {
+        let is_one = |name: &str| of.is_none_or(|of| crate::names::are_one(name, of));
+        let of_tables = self.tables.iter().filter(|(name, _)| is_one(name));
+        let mut columns: Vec<&str> = of_tables.flat_map(|(_, columns)| columns).map(String::as_str).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
     }
 }
 
-async fn columns(at: &Ref, table: &str) -> Vec<String> {
-    let Ok(table) = at.table(table).await else { return Vec::new() };
-    table.schema().fields().iter().map(|field| field.name.as_str().to_owned()).collect()
+/// The columns of a table or view; none of what cannot be read.
+async fn columns(at: &Ref, name: &str) -> Vec<String> {
+    let names = |schema: &Schema| -> Vec<String> {
+        schema.fields().iter().map(|field| field.name.as_str().to_owned()).collect()
+    };
+    match at.table(name).await {
+        Ok(table) => names(table.schema()),
+        Err(_) => at.view(name).await.map(|view| names(&view.schema)).unwrap_or_default(),
+    }
 }

@@ -1,10 +1,16 @@
 //! The words that the shell has for itself.
 
+use strandline::near::offer_of;
+
 use crate::failure::{Failure, Result};
-use crate::near::offer;
 
 /// What all of them are, for completion and for offering the nearest.
 pub(super) const WORDS: [&str; 6] = ["\\d", "\\timing", "\\ref", "\\q", "\\quit", "\\?"];
+
+/// Whether it is a word of the shell without a backslash.
+pub(super) fn is_plain(line: &str) -> bool {
+    matches!(line, "exit" | "quit" | "help")
+}
 
 /// A word of the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +29,8 @@ impl Word {
     pub(super) fn of(line: &str) -> Option<Result<Self>> {
         let line = line.trim().trim_end_matches(';').trim_end();
         if !line.starts_with('\\') {
-            return matches!(line, "exit" | "quit").then_some(Ok(Self::Quit));
+            let word = if line == "help" { Self::Help } else { Self::Quit };
+            return is_plain(line).then_some(Ok(word));
         }
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
@@ -36,7 +43,7 @@ impl Word {
             ("\\timing", "") => Ok(Self::Timing),
             ("\\q" | "\\quit", "") => Ok(Self::Quit),
             _ if WORDS.contains(&word) => Err(Failure::usage(format!("{word} takes nothing after it"))),
-            _ => Err(Failure::usage(format!("{word} is no word of the shell{}", offer(word, WORDS)))
+            _ => Err(Failure::usage(format!("{word} is no word of the shell{}", offer_of(word, WORDS)))
                 .hint("\\? shows them all")),
         })
     }
@@ -57,6 +64,7 @@ mod tests {
         check("\\ref dev", Some(Word::GoTo("dev".to_owned())));
         check("\\timing", Some(Word::Timing));
         check("exit", Some(Word::Quit));
+        check("help", Some(Word::Help));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Resu
     if let Some(table) = &reading.table {
         let table = SchemaRef::clone(table);
         let says = move |first| Ok(Columns::new(named(first, &table), &required));
-        return rows(Reader::new(&csv, says), progress.reading(input.read()?), Types::AreThere);
+        return rows(Reader::new(&csv, says), progress.reading(input.read()?), Types::of(reading));
     }
     let input = input.seekable()?;
     let inferred = infer(&csv, progress.looking(input.again()?));

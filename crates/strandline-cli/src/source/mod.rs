@@ -11,6 +11,7 @@ mod ipc;
 mod ndjson;
 mod parquet;
 mod text;
+mod type_words;
 mod types;
 mod waiting;
 
@@ -20,6 +21,8 @@ use clap::ValueEnum;
 use futures::stream::{self, Stream};
 use strandline::arrow::array::RecordBatch;
 use strandline::arrow::datatypes::SchemaRef;
+use strandline::columns::{Conform, arrow_schema};
+use strandline::format::Schema as TableSchema;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
@@ -68,6 +71,8 @@ impl Kind {
 pub(crate) struct Reading {
     /// What the table is like that they are for; without it, types are inferred.
     pub(crate) table: Option<SchemaRef>,
+    /// Whether it has its types by the first of the files, so that others could be given.
+    pub(crate) made: bool,
     /// Columns in which a value must stand.
     pub(crate) required: Required,
     /// Columns of the table that have a default.
@@ -82,6 +87,8 @@ pub(crate) struct Reading {
 
 /// Rows that are about to be read.
 pub(crate) struct Source {
+    /// What messages call the input.
+    pub(crate) place: String,
     pub(crate) schema: SchemaRef,
     batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
 }
@@ -100,12 +107,28 @@ impl Source {
             Kind::Arrow => ipc::open(input, progress),
         };
         let source = opened.map_err(|failure| failure.at(&place))?;
-        let batches = source.batches.map(move |batch| batch.map_err(|failure| failure.at(&place)));
-        Ok(Self { schema: source.schema, batches: Box::new(batches) })
+        let name = place.clone();
+        let batches = source.batches.map(move |batch| batch.map_err(|failure| failure.at(&name)));
+        Ok(Self { place, schema: source.schema, batches: Box::new(batches) })
     }
 
     fn new(schema: SchemaRef, batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static) -> Self {
-        Self { schema, batches: Box::new(batches) }
+        Self { place: String::new(), schema, batches: Box::new(batches) }
+    }
+
+    /// The same rows as a table has them: of what does not fit, no one but who reads a file knows in which it is.
+    pub(crate) fn fitting(self, table: &TableSchema) -> Result<Self> {
+        let conform = Conform::new(table, &self.schema).map_err(|error| misfit(error).at(&self.place))?;
+        let (place, mut before) = (self.place.clone(), 0);
+        let batches = self.batches.map(move |batch| {
+            let batch = batch?;
+            let behind = std::mem::replace(&mut before, before + batch.num_rows());
+            conform.apply(&batch).map_err(|error| match behind {
+                0 => misfit(error).at(&place),
+                rows => misfit(error).at(format_args!("{place}: behind the first {rows} rows")),
+            })
+        });
+        Ok(Self { place: self.place, schema: arrow_schema(table), batches: Box::new(batches) })
     }
 
     /// The batches, read on a thread that may block. It ends with the stream.
@@ -127,6 +150,11 @@ impl Source {
         };
         stream::unfold(receiver, next)
     }
+}
+
+/// What is said of batches, of which nobody knows who has a file.
+fn misfit(error: strandline::Error) -> Failure {
+    Failure::from(error).reworded(|text| text.replace("the batch", "the file"))
 }
 
 /// What a library says of what it reads.

@@ -10,7 +10,7 @@ use crate::failure::Result;
 use crate::progress::Progress;
 
 pub(super) fn open(input: Input, reading: &Reading, progress: &Progress) -> Result<Source> {
-    let types = if reading.table.is_some() { Types::AreThere } else { Types::MayBeGiven };
+    let types = Types::of(reading);
     let (schema, input) = match &reading.table {
         Some(table) => {
             let (missing, input) = missing(input, &reading.defaults, progress)?;

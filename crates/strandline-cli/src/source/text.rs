@@ -6,7 +6,7 @@ use strandline::arrow::array::RecordBatch;
 use strandline::arrow::datatypes::{Schema, SchemaRef};
 use strandline_datafusion::text::{About, CHUNK, Misread, Reader, Why};
 
-use super::{Source, unreadable};
+use super::{Reading, Source, unreadable};
 use crate::failure::{Failure, Result};
 
 const NOT_COMMITTED: &str = "nothing was committed";
@@ -17,6 +17,15 @@ pub(super) enum Types {
     MayBeGiven,
     /// The table says them.
     AreThere,
+}
+
+impl Types {
+    pub(super) fn of(reading: &Reading) -> Self {
+        match reading.table.is_some() && !reading.made {
+            true => Self::AreThere,
+            false => Self::MayBeGiven,
+        }
+    }
 }
 
 /// The rows that a reader makes of bytes.
@@ -86,7 +95,6 @@ pub(super) fn told(misread: &Misread, types: Types) -> Failure {
         About::Wide => "nothing was committed; `iconv -t UTF-8` writes it anew, after -f with what it is in",
         About::Array => "nothing was committed; `jq -c '.[]'` puts each object on a line of its own",
         About::Spread => "nothing was committed; `jq -c .` puts each object on a line of its own",
-        About::Nested => "import it as Parquet, Arrow or ndjson",
         _ => NOT_COMMITTED,
     })
 }

@@ -9,9 +9,11 @@ use strandline::format::{
     ColumnName, Field as TableField, NameKey, PrimitiveType, Schema as TableSchema, Type,
 };
 
+use strandline::near::offer_of;
+
+use super::type_words::type_of;
 use crate::failure::{Failure, Result};
 use crate::names::column as name;
-use crate::near::offer;
 
 /// A column whose type is given: `zip=string`.
 #[derive(Clone, Debug)]
@@ -25,8 +27,7 @@ impl FromStr for Override {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let (column, ty) = text.rsplit_once('=').ok_or("it has the form column=type")?;
-        let ty = ty.parse().map_err(|error: strandline::format::Error| error.to_string())?;
-        Ok(Self { column: name(column)?, ty })
+        Ok(Self { column: name(column)?, ty: type_of(ty)? })
     }
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn check_given(given: &[Override], table: &TableSchema) -> Result<()>
         let found = fields.iter().find(|field| same(field.name.as_str(), column)).ok_or_else(|| {
             Failure::not_found(format!(
                 "--type: the table has no column {column:?}{}",
-                offer(column, fields.iter().map(|field| field.name.as_str()))
+                offer_of(column, fields.iter().map(|field| field.name.as_str()))
             ))
         })?;
         if found.ty != Type::Primitive(*ty) {
@@ -54,7 +55,11 @@ pub(super) fn settle(inferred: &Schema, overrides: &[Override]) -> Result<Schema
     for given in overrides {
         find(inferred, &given.column).ok_or_else(|| {
             let names = inferred.fields().iter().map(|field| field.name().as_str());
-            Failure::not_found(format!("--type: no column {:?}{}", given.column, offer(&given.column, names)))
+            Failure::not_found(format!(
+                "--type: no column {:?}{}",
+                given.column,
+                offer_of(&given.column, names)
+            ))
         })?;
     }
     let settled = |field: &FieldRef| {

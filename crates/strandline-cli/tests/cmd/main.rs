@@ -31,6 +31,8 @@ mod shell;
 mod stores;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod values;
 
 #[test]
 fn sessions_are_as_they_are_written() {

@@ -92,3 +92,94 @@ fn values_at_odds_are_told_apart_also_where_they_are_no_numbers() {
     let said = errors(&output);
     assert!(said.contains("ours: d \"inf\", theirs: d \"NaN\""), "{said}");
 }
+
+#[test]
+fn what_changes_nothing_makes_no_version() {
+    let folder = one_row();
+    ok(folder.path(), &["sql", "CREATE SCHEMA s; CREATE VIEW v AS SELECT 1 AS one"]);
+    let all = || ok(folder.path(), &["log", "-o", "csv"]).lines().count();
+    let before = all();
+    for statement in [
+        "BEGIN; COMMIT",
+        "BEGIN; SELECT * FROM t; COMMIT",
+        "CREATE TABLE IF NOT EXISTS t (x BIGINT)",
+        "CREATE SCHEMA IF NOT EXISTS s",
+        "CREATE VIEW IF NOT EXISTS v AS SELECT 2 AS two",
+        "DROP TABLE IF EXISTS nothing",
+    ] {
+        ok(folder.path(), &["sql", statement]);
+        assert_eq!(all(), before, "{statement}");
+    }
+    ok(folder.path(), &["sql", "BEGIN; INSERT INTO t VALUES (2); COMMIT"]);
+    assert_eq!(all(), before + 1);
+}
+
+#[test]
+fn no_lake_is_made_within_another_one_or_in_a_file() {
+    let folder = one_row();
+    for place in ["lake/data", "lake/a/b"] {
+        let output = run(folder.path(), &["init", place]);
+        assert_eq!(code(&output), 2, "{place}");
+        assert!(errors(&output).contains("is within a lake"), "{}", errors(&output));
+        assert!(!folder.path().join(place).join("lake.json").exists());
+    }
+    ok(folder.path(), &["init", "other"]);
+    let output = run(folder.path(), &["init", "t.csv"]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("is a file"), "{}", errors(&output));
+}
+
+#[test]
+fn who_examines_a_lake_leaves_nothing_behind() {
+    let folder = one_row();
+    ok(folder.path(), &["doctor"]);
+    let left = std::fs::read_dir(folder.path().join("lake/tmp")).map(Iterator::count);
+    assert_eq!(left.unwrap_or_default(), 0);
+}
+
+#[test]
+fn times_are_in_utc_and_name_the_versions_that_they_are_of() {
+    let folder = one_row();
+    let log = ok(folder.path(), &["log", "-n", "1"]);
+    let row = log.lines().last().unwrap();
+    let time = row.split('|').nth(3).unwrap().trim();
+    assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
+    let at = format!("main@{{{time}}}");
+    assert!(ok(folder.path(), &["show", &at]).starts_with("version     1\n"));
+    let shown = ok(folder.path(), &["show", "v1"]);
+    let exact = shown.lines().find_map(|line| line.strip_prefix("time        ")).unwrap();
+    assert!(ok(folder.path(), &["show", &format!("main@{{{exact}}}")]).starts_with("version     1\n"));
+}
+
+#[test]
+fn a_watch_names_its_columns_once() {
+    let folder = one_row();
+    ok(folder.path(), &["sql", "INSERT INTO t VALUES (2)"]);
+    let seen = ok(folder.path(), &["watch", "-n", "2", "--since", "0", "-o", "csv"]);
+    assert_eq!(seen.lines().filter(|line| line.starts_with("version,")).count(), 1, "{seen}");
+    assert_eq!(seen.lines().count(), 3, "{seen}");
+}
+
+#[test]
+fn what_was_taken_back_was_not_carried_out_for_good() {
+    let folder = one_row();
+    let statements = "INSERT INTO t VALUES (2); BEGIN; INSERT INTO t VALUES (3); ROLLBACK; bogus";
+    let said = errors(&run(folder.path(), &["sql", statements]));
+    assert!(said.contains("1 statement before it had been carried out, which stays"), "{said}");
+    let said = errors(&run(folder.path(), &["sql", "BEGIN; INSERT INTO t VALUES (3); bogus"]));
+    assert!(said.contains("nothing of the transaction was committed"), "{said}");
+}
+
+#[test]
+fn what_was_not_said_is_null_and_a_reference_is_refused_where_it_means_nothing() {
+    let folder = one_row();
+    let log = ok(folder.path(), &["log", "-n", "1", "-o", "json"]);
+    assert!(log.contains("\"author\":null"), "{log}");
+    for args in [&["version"][..], &["completions", "bash"], &["branch", "delete", "dev"]] {
+        assert_eq!(code(&run(folder.path(), &[args, &["--ref", "main"]].concat())), 2, "{args:?}");
+    }
+    let output = run(folder.path(), &["-qo", "json", "lss"]);
+    assert!(errors(&output).starts_with("{\"error\":"), "{}", errors(&output));
+    let said = errors(&run(folder.path(), &["completions"]));
+    assert!(said.contains("Usage: strand completions <SHELL>"), "{said}");
+}

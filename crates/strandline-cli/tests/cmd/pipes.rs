@@ -85,7 +85,7 @@ fn what_is_exported_comes_back_the_same_through_every_format() {
 fn what_text_formats_have_no_values_for_survives_them() {
     let folder = lake();
     let flat = "id INT, s VARCHAR, u UUID, b BINARY, d DECIMAL(38, 2)";
-    let nested = "id INT, n STRUCT<u UUID, d DECIMAL(9, 2)>";
+    let nested = "id INT, n STRUCT<u UUID, d DECIMAL(9, 2)>, l VARCHAR[]";
     for (table, columns) in [("flat", flat), ("flat_back", flat), ("nested", nested), ("nested_back", nested)]
     {
         ok(folder.path(), &["sql", &format!("CREATE TABLE {table} ({columns})")]);
@@ -95,10 +95,12 @@ fn what_text_formats_have_no_values_for_survives_them() {
     let rows = format!(
         "INSERT INTO flat VALUES (1, '', X'{bytes}', X'0aff', 12345678901234567890123456789012.34), \
          (2, NULL, NULL, NULL, NULL), (3, 'NULL', NULL, X'', -0.5); \
-         INSERT INTO nested VALUES (1, {{'u': X'{bytes}', 'd': 1.25}}), (2, NULL)"
+         INSERT INTO nested VALUES (1, {{'u': X'{bytes}', 'd': 1.25}}, ['a, b', NULL, '\"']), (2, NULL, NULL)"
     );
     ok(folder.path(), &["sql", &rows]);
-    for (table, file) in [("flat", "out.csv"), ("flat", "out.ndjson"), ("nested", "nested.ndjson")] {
+    for (table, file) in
+        [("flat", "out.csv"), ("flat", "out.ndjson"), ("nested", "nested.ndjson"), ("nested", "nested.csv")]
+    {
         let back = format!("{table}_back");
         ok(folder.path(), &["export", table, file]);
         ok(folder.path(), &["import", &back, file, "--mode", "overwrite"]);
@@ -106,8 +108,13 @@ fn what_text_formats_have_no_values_for_survives_them() {
         let content = |table: &str| run(folder.path(), &["export", table, "-", "--format", "arrow"]).stdout;
         assert_eq!(content(&back), content(table), "{file}");
     }
-    let texts = "{\"id\":1,\"n\":{\"u\":\"00112233-4455-6677-8899-aabbccddeeff\",\"d\":\"1.25\"}}\n{\"id\":2,\"n\":null}\n";
+    let texts = "{\"id\":1,\"n\":{\"u\":\"00112233-4455-6677-8899-aabbccddeeff\",\"d\":\"1.25\"},\"l\":[\"a, b\",null,\"\\\"\"]}\n{\"id\":2,\"n\":null,\"l\":null}\n";
     assert_eq!(ok(folder.path(), &["head", "nested", "-o", "ndjson"]), texts);
+    let csv = "id,n\n3,\"{\"\"u\"\":\"\"zz\"\"}\"\n";
+    let output = fed(folder.path(), &["import", "nested", "-", "-f", "csv"], csv);
+    assert!(errors(&output).contains("line 2: column \"n.u\": \"zz\" is not a UUID"), "{}", errors(&output));
+    let output = fed(folder.path(), &["import", "nested", "-", "-f", "csv"], "id,l\n3,[1 2]\n");
+    assert!(errors(&output).contains("line 2: column \"l\": it is no JSON: "), "{}", errors(&output));
 }
 
 #[test]

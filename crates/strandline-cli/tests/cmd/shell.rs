@@ -34,9 +34,10 @@ fn statements_words_and_mistakes() {
             ("did you mean \"orders\".*main> ", "\\d\r"),
             (r"orders +\|.*main> ", "\\d orders\r"),
             (r"customer +\| string.*main> ", "\\timing\r"),
-            ("main> ", "SELECT 40 + 2 AS answer; SELECT 6 AS other;\r"),
+            ("timing is on.*main> ", "SELECT 40 + 2 AS answer; SELECT 6 AS other;\r"),
             (r"42 \|.*other.*time: .*main> ", "\\timing\r"),
-            ("main> ", "SELECT 1 AS one;\r"),
+            ("timing is off.*main> ", "help\r"),
+            (r"\\timing .*main> ", "SELECT 1 AS one;\r"),
             (r"1 \|.*main> ", "CREATE BRANCH dev;\r"),
             ("main> ", "\\ref dev\r"),
             ("dev> ", "\\ref v1\r"),
@@ -65,6 +66,47 @@ fn tables_columns_refs_and_words_are_completed() {
             (r"customer +\| string.*main> ", "\\ref de\t\r"),
             ("dev-2> ", "\\re\t ma\t\r"),
             ("main> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
+fn a_transaction_shows_what_it_has_made() {
+    let folder = lake();
+    let endless = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b;\r";
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", TABLE),
+            ("ok.*main> ", "BEGIN;\r"),
+            (r"main\*> ", "CREATE TABLE inside (a INT);\r"),
+            (r"main\*> ", "\\d inside\r"),
+            (r"a +\| int.*main\*> ", "ALTER TABLE orders ADD COLUMN late INT;\r"),
+            (r"main\*> ", "\\d orders\r"),
+            (r"late +\| int.*main\*> ", endless),
+            ("b;.*\n", "\x03"),
+            (r"interrupted.*the transaction is open.*main\*> ", "ROLLBACK;\r"),
+            ("main> ", "\\d inside\r"),
+            ("no table \"inside\".*main> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
+fn names_that_need_quotes_are_completed_with_them() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[
+            (
+                "main> ",
+                "CREATE TABLE \"Mixed Case\" (\"select\" BIGINT); CREATE VIEW seen AS SELECT 42 AS dear;\r",
+            ),
+            ("main> ", "INSERT INTO Mi\t VALUES (7);\r"),
+            (r"1 \|.*main> ", "SELECT seen.de\t FROM seen;\r"),
+            (r"42 \|.*main> ", "\\q\r"),
         ],
     );
     assert_eq!(seen.code, 0);

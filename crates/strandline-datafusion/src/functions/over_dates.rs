@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::compute::binary;
+use datafusion::arrow::compute::try_binary;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::Result;
 use datafusion::functions::datetime::date_trunc;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -20,6 +21,9 @@ use datafusion::logical_expr::{
 
 /// The years after which the calendar begins anew, its weeks included, in microseconds.
 const CYCLE: i64 = 146_097 * 86_400_000_000;
+
+/// The longest that is cut off.
+const YEAR: i64 = 366 * 86_400_000_000;
 
 /// It, in the place of DataFusion's.
 pub(super) fn function() -> ScalarUDF {
@@ -76,7 +80,7 @@ impl ScalarUDFImpl for OverDates {
         }
         let given = times.to_array(1)?;
         let given = given.as_primitive::<TimestampMicrosecondType>();
-        if given.iter().flatten().all(|time| time.checked_mul(1_000).is_some()) {
+        if given.iter().flatten().all(is_near) {
             return self.inner.invoke_with_args(args);
         }
         *times = ColumnarValue::Array(Arc::new(
@@ -85,10 +89,8 @@ impl ScalarUDFImpl for OverDates {
         args.number_rows = given.len();
         let found = self.inner.invoke_with_args(args)?.to_array(given.len())?;
         let found = found.as_primitive::<TimestampMicrosecondType>();
-        let back = binary::<_, _, _, TimestampMicrosecondType>(found, given, |found, time| {
-            found + (time - near(time))
-        })?;
-        Ok(ColumnarValue::Array(Arc::new(back.with_data_type(given.data_type().clone()))))
+        let moved = try_binary::<_, _, _, TimestampMicrosecondType>(found, given, back)?;
+        Ok(ColumnarValue::Array(Arc::new(moved.with_data_type(given.data_type().clone()))))
     }
 
     fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
@@ -102,6 +104,21 @@ impl ScalarUDFImpl for OverDates {
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
     }
+}
+
+/// Whether nanoseconds hold a time, and whatever it begins with.
+fn is_near(time: i64) -> bool {
+    [Some(time), time.checked_sub(YEAR)]
+        .iter()
+        .all(|time| time.and_then(|time| time.checked_mul(1_000)).is_some())
+}
+
+/// What was found of a time [`near`] 1970, where that time is.
+fn back(found: i64, time: i64) -> std::result::Result<i64, ArrowError> {
+    let back = i128::from(time) - i128::from(near(time)) + i128::from(found);
+    i64::try_from(back).map_err(|_| {
+        ArrowError::ComputeError("date_trunc: it begins before the first time that there is".to_owned())
+    })
 }
 
 /// The time as many years from 1970 that nanoseconds hold, at the same place in the calendar.

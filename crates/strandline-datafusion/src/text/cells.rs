@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use strandline::arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, MapArray, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListLikeArray, MapArray, RecordBatch, StringArray,
 };
 use strandline::arrow::datatypes::{DataType, FieldRef};
 use strandline::arrow::error::ArrowError;
 use strandline::arrow::json::writer::{NullableEncoder, make_encoder};
 use strandline::arrow::json::{Encoder, EncoderFactory, EncoderOptions};
-use strandline::arrow::util::display::{ArrayFormatter, FormatOptions};
+use strandline::arrow::util::display::FormatOptions;
+use strandline::columns::ValueTexts;
 
 use crate::compared::{is_uuid, written};
 
@@ -59,10 +60,10 @@ pub(super) fn text_of(
     if is_uuid(field) {
         return Ok(column.as_fixed_size_binary().iter().map(|value| value.map(written)).collect());
     }
-    let formatter = ArrayFormatter::try_new(column, options)?;
+    let texts = ValueTexts::of(column, options)?;
     let nothing = column.data_type().is_null();
-    let value = |row| (!nothing && column.is_valid(row)).then(|| formatter.value(row).to_string());
-    Ok((0..column.len()).map(value).collect())
+    let value = |row| (!nothing && column.is_valid(row)).then(|| texts.text(row)).transpose();
+    (0..column.len()).map(value).collect()
 }
 
 fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray, ArrowError> {
@@ -79,7 +80,7 @@ fn json_of(field: &FieldRef, column: &ArrayRef) -> Result<StringArray, ArrowErro
     (0..column.len()).map(&mut value).collect()
 }
 
-/// Writes as texts in JSON what has no value there: UUIDs, decimals, which most readers of numbers would round, and keys of maps, whatever they are.
+/// Writes as texts in JSON what has no value there: UUIDs, times, decimals, which most readers of numbers would round, and keys of maps, whatever they are.
 #[derive(Debug)]
 pub struct Texts;
 
@@ -92,8 +93,14 @@ impl EncoderFactory for Texts {
     ) -> std::result::Result<Option<NullableEncoder<'a>>, ArrowError> {
         let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
             _ if is_uuid(field) => Box::new(Uuids(array.as_fixed_size_binary())),
-            ty if ty.is_decimal() => {
-                Box::new(Quoted(ArrayFormatter::try_new(array, &FormatOptions::default())?))
+            ty if ty.is_decimal() || ty.is_temporal() => {
+                Box::new(Quoted(ValueTexts::of(array, &FormatOptions::default())?))
+            }
+            // Arrow would ask for the elements by the field of the list.
+            DataType::List(element) => Box::new(Lists::of(array.as_list::<i32>(), element, options)?),
+            DataType::LargeList(element) => Box::new(Lists::of(array.as_list::<i64>(), element, options)?),
+            DataType::FixedSizeList(element, _) => {
+                Box::new(Lists::of(array.as_fixed_size_list(), element, options)?)
             }
             DataType::Map(entries, _) => match entries.data_type() {
                 DataType::Struct(fields) => match fields.as_ref() {
@@ -113,6 +120,43 @@ struct Uuids<'a>(&'a FixedSizeBinaryArray);
 impl Encoder for Uuids<'_> {
     fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("\"{}\"", written(self.0.value(row))).as_bytes());
+    }
+}
+
+/// Lists whose elements are told by a field of their own.
+struct Lists<'a, L> {
+    lists: &'a L,
+    elements: NullableEncoder<'a>,
+}
+
+impl<'a, L: ListLikeArray> Lists<'a, L> {
+    fn of(
+        lists: &'a L,
+        element: &'a FieldRef,
+        options: &'a EncoderOptions,
+    ) -> std::result::Result<Self, ArrowError> {
+        Ok(Self { lists, elements: make_encoder(element, lists.values().as_ref(), options)? })
+    }
+}
+
+impl<L: ListLikeArray> Encoder for Lists<'_, L> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        let places = self.lists.element_range(row);
+        out.push(b'[');
+        for at in places.clone() {
+            if at > places.start {
+                out.push(b',');
+            }
+            encode_or_null(&mut self.elements, at, out);
+        }
+        out.push(b']');
+    }
+}
+
+fn encode_or_null(values: &mut NullableEncoder<'_>, at: usize, out: &mut Vec<u8>) {
+    match values.is_null(at) {
+        true => out.extend_from_slice(b"null"),
+        false => values.encode(at, out),
     }
 }
 
@@ -147,22 +191,18 @@ impl Encoder for Maps<'_> {
             }
             out.extend_from_slice(serde_json::Value::from(self.keys.value(at)).to_string().as_bytes());
             out.push(b':');
-            if self.values.is_null(at) {
-                out.extend_from_slice(b"null");
-            } else {
-                self.values.encode(at, out);
-            }
+            encode_or_null(&mut self.values, at, out);
         }
         out.push(b'}');
     }
 }
 
-/// What has nothing in it that JSON would escape.
-struct Quoted<'a>(ArrayFormatter<'a>);
+/// What has nothing in it that JSON would escape, in forms that all values have.
+struct Quoted<'a>(ValueTexts<'a>);
 
 impl Encoder for Quoted<'_> {
     fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("\"{}\"", self.0.value(row)).as_bytes());
+        out.extend_from_slice(format!("\"{}\"", self.0.text(row).unwrap_or_default()).as_bytes());
     }
 }
 
@@ -170,7 +210,10 @@ impl Encoder for Quoted<'_> {
 mod tests {
     use super::*;
     use strandline::arrow::array::builder::{Int64Builder, MapBuilder, StringBuilder};
-    use strandline::arrow::array::{Decimal128Array, Int64Array, ListArray, StructArray};
+    use strandline::arrow::array::{
+        Date32Array, Decimal128Array, Int64Array, ListArray, StructArray, TimestampMicrosecondArray,
+    };
+    use strandline::arrow::buffer::OffsetBuffer;
     use strandline::arrow::datatypes::{Field, Int64Type, Schema};
 
     #[test]
@@ -208,6 +251,41 @@ mod tests {
         let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(bytes)]).unwrap();
         let cells = Cells::of(&batch).unwrap();
         assert_eq!(cells.row(0), [Some("abababab-abab-abab-abab-abababababab".to_owned())]);
+    }
+
+    fn lists_of(element: FieldRef, values: ArrayRef) -> ArrayRef {
+        let offsets = OffsetBuffer::from_lengths([values.len()]);
+        Arc::new(ListArray::new(element, offsets, values, None))
+    }
+
+    #[test]
+    fn elements_of_lists_are_what_their_own_field_says() {
+        let bytes = FixedSizeBinaryArray::try_from_iter([[0xab; 16]].into_iter()).unwrap();
+        let id = Field::new("element", DataType::FixedSizeBinary(16), true);
+        let id =
+            Arc::new(id.with_metadata([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())].into()));
+        let list = lists_of(id, Arc::new(bytes));
+        let of_lists = Arc::new(Field::new_list_field(list.data_type().clone(), true));
+        let lists = lists_of(of_lists, Arc::clone(&list));
+        let cells = Cells::of(&RecordBatch::try_from_iter([("l", list), ("ll", lists)]).unwrap()).unwrap();
+        let one = "[\"abababab-abab-abab-abab-abababababab\"]";
+        assert_eq!(cells.row(0), [Some(one.to_owned()), Some(format!("[{one}]"))]);
+    }
+
+    #[test]
+    fn the_last_times_that_there_are_have_texts_at_any_depth() {
+        let day: ArrayRef = Arc::new(Date32Array::from(vec![i32::MAX]));
+        let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![i64::MAX]).with_timezone("UTC"));
+        let of = |array: &ArrayRef| {
+            let element = Field::new_list_field(array.data_type().clone(), true);
+            lists_of(Arc::new(element), Arc::clone(array))
+        };
+        let columns =
+            [("d", Arc::clone(&day)), ("t", Arc::clone(&time)), ("ld", of(&day)), ("lt", of(&time))];
+        let cells = Cells::of(&RecordBatch::try_from_iter(columns).unwrap()).unwrap();
+        let (day, time) = ("+5881580-07-11", "+294247-01-10T04:00:54.775807Z");
+        let expected = [day.to_owned(), time.to_owned(), format!("[\"{day}\"]"), format!("[\"{time}\"]")];
+        assert_eq!(cells.row(0), expected.map(Some));
     }
 
     #[test]

@@ -30,8 +30,6 @@ pub enum About {
         /// Whether it is a name within a value.
         within: bool,
     },
-    /// A column of a type for which CSV has no form.
-    Nested,
     /// Text in UTF-16 or 32.
     Wide,
     /// One array of JSON where objects should stand on lines of their own.

@@ -2,13 +2,14 @@
 //!
 //! Invariant: what is written is read back the same (`csv`), by whoever is told the same letters.
 
-use std::io::Write;
+use std::fmt;
 use std::sync::Arc;
 
 use strandline::arrow::array::{Array, ArrayRef, RecordBatch};
 use strandline::arrow::datatypes::DataType;
 use strandline::arrow::error::ArrowError;
-use strandline::arrow::util::display::{ArrayFormatter, FormatOptions};
+use strandline::arrow::util::display::FormatOptions;
+use strandline::columns::ValueTexts;
 
 use super::cells::text_of;
 
@@ -53,9 +54,19 @@ impl Default for Sheet<'_> {
     }
 }
 
+/// Bytes that take texts.
+struct Bytes<'o>(&'o mut Vec<u8>);
+
+impl fmt::Write for Bytes<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// A column as it is written.
 struct Column<'a> {
-    values: ArrayFormatter<'a>,
+    values: ValueTexts<'a>,
     array: &'a ArrayRef,
     is_text: bool,
     is_number: bool,
@@ -95,7 +106,7 @@ impl Sheet<'_> {
             let is_text =
                 matches!(original.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
             let is_number = original.data_type().is_numeric();
-            let values = ArrayFormatter::try_new(array as &ArrayRef, &self.formats)?;
+            let values = ValueTexts::of(array as &ArrayRef, &self.formats)?;
             Ok(Column { values, array, is_text, is_number })
         };
         let columns = arrays.iter().zip(batch.columns()).map(column);
@@ -117,7 +128,7 @@ impl Sheet<'_> {
             return Ok(());
         }
         let from = out.len();
-        write!(out, "{}", column.values.value(row))?;
+        column.values.write(row, &mut Bytes(out))?;
         if column.is_text {
             self.trim(out, from);
         }

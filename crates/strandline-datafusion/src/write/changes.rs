@@ -10,10 +10,10 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBat
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Int32Type, SchemaRef, UInt64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
-use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt};
+use strandline::columns::value_text;
 use strandline::format::{FileId, Hash};
 use strandline::transaction::Rows;
 use strandline::{Error, ErrorKind, RowChanges, RowSet, Transaction};
@@ -148,7 +148,7 @@ impl Changes {
     /// The error of a row that two rows of the source want to change.
     fn twice(&self, batch: &RecordBatch, row: usize, kind: Kind) -> DataFusionError {
         let value = |(at, key): (usize, &String)| {
-            let value = array_value_to_string(batch.column(self.columns + 4 + at), row).unwrap_or_default();
+            let value = value_text(batch.column(self.columns + 4 + at), row).unwrap_or_default();
             format!("{key} = {value}")
         };
         let key: Vec<String> = self.keys.iter().enumerate().map(value).collect();
@@ -190,9 +190,8 @@ impl InsertedKeys {
             let mut half = [0; 16];
             half.copy_from_slice(&Hash::of(key.as_ref()).as_bytes()[..16]);
             if !self.seen.insert(half) {
-                let value = |(name, array): (&String, &ArrayRef)| {
-                    Ok(format!("{name} = {}", array_value_to_string(array, row)?))
-                };
+                let value =
+                    |(name, array): (&String, &ArrayRef)| Ok(format!("{name} = {}", value_text(array, row)?));
                 let named = self.columns.iter().map(|(name, _)| name).zip(&arrays);
                 let key = named.map(value).collect::<Result<Vec<_>>>()?.join(", ");
                 let message = format!("two of the rows to insert have the key ({key})");

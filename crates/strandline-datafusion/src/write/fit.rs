@@ -8,13 +8,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
-use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use strandline::ErrorKind;
+use strandline::columns::value_text;
 
 use crate::error::refused;
 
@@ -104,7 +104,7 @@ fn overflowing(value: &ColumnarValue, fitted: &ColumnarValue) -> Result<Option<S
     let fitted = fitted.as_primitive::<Float64Type>();
     let infinite = (0..fitted.len()).filter(|at| fitted.is_valid(*at) && fitted.value(*at).is_infinite());
     for at in infinite {
-        let written = array_value_to_string(&values, at)?;
+        let written = value_text(&values, at)?;
         if written.contains(|letter: char| letter.is_ascii_digit()) {
             return Ok(Some(written));
         }
@@ -125,7 +125,7 @@ impl Fit {
             let fitting = CastOptions { safe: true, ..CastOptions::default() };
             let fitted = cast_with_options(&values, &self.ty, &fitting).ok()?;
             let at = (0..values.len()).find(|at| values.is_valid(*at) && fitted.is_null(*at))?;
-            array_value_to_string(&values, at).ok()
+            value_text(&values, at).ok()
         });
         let (column, ty) = (&self.column, &self.ty);
         let message = match found {

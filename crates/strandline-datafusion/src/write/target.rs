@@ -129,7 +129,7 @@ impl Writing {
         }
     }
 
-    /// Ends the statement: its own transaction commits if all went well, and is given up if not.
+    /// Ends the statement: its own transaction commits if all went well and something was done, and is given up if not.
     ///
     /// # Errors
     /// That of the statement; else those of the commit as `wrap` gives them, `Conflict` and `CommitUnknown` among them.
@@ -152,9 +152,13 @@ impl Writing {
     ) -> std::result::Result<(T, Option<Report>), E> {
         let mut report = None;
         if let Some(statement) = self.own {
+            // As one IF NOT EXISTS of what is there.
+            let is_untouched = matches!(self.transaction.is_untouched().await, Ok(true));
             match &outcome {
-                Ok(_) => report = Some(self.transaction.commit().message(statement).await.map_err(wrap)?),
-                Err(_) => self.transaction.abandon().await,
+                Ok(_) if !is_untouched => {
+                    report = Some(self.transaction.commit().message(statement).await.map_err(wrap)?);
+                }
+                _ => self.transaction.abandon().await,
             }
         }
         if let Some(undo) = self.undo {

@@ -47,6 +47,7 @@ mod from_arrow;
 mod literal;
 mod parquet_schema;
 mod rows;
+mod text;
 mod types;
 
 pub use conform::Conform;
@@ -54,4 +55,6 @@ pub use from_arrow::fields_from_arrow;
 pub use literal::{constant, value_at};
 pub use parquet_schema::parquet_schema;
 pub use rows::{batch_of_rows, schema_of_rows};
+#[doc(hidden)]
+pub use text::{ValueTexts, value_text};
 pub use types::{arrow_field, arrow_schema, arrow_type};

@@ -41,7 +41,7 @@ fn two_digits(text: &str) -> Option<i64> {
     (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-pub(super) fn format_date(days: i64) -> String {
+pub(crate) fn format_date(days: i64) -> String {
     let (year, month, day) = civil(days);
     format!("{}-{month:02}-{day:02}", format_year(year))
 }

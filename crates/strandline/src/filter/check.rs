@@ -4,12 +4,11 @@
 //! rows are checked, and NOT NULL, which is the schema's.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use strandline_format::{ColumnName, Constraint, FieldId, Filter, Schema, SqlText};
 
 use super::literal::clip;
 use super::{Predicate, column, evaluate::evaluate};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, columns};
 
 /// The constraints of a table, ready to be held against rows.
 #[derive(Clone, Debug)]
@@ -133,7 +132,5 @@ fn value_text(batch: &RecordBatch, id: FieldId, row: usize) -> String {
     if found.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
         return "null".to_owned();
     }
-    let options = FormatOptions::default();
-    let text = ArrayFormatter::try_new(&found.array, &options).map(|format| format.value(row).to_string());
-    text.map_or_else(|_| "?".to_owned(), |text| clip(&text))
+    columns::value_text(&found.array, row).map_or_else(|_| "?".to_owned(), |text| clip(&text))
 }

@@ -29,6 +29,7 @@ mod simplify;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use calendar::format_date;
 pub(crate) use check::{Checks, declare, tightened, unheld};
 pub(crate) use column::find as find_column;
 pub(crate) use evaluate::passes;

@@ -45,12 +45,30 @@ pub struct StoreAnswer {
     text: String,
     /// It was at another request for the same object.
     met: bool,
+    /// There is no such bucket or container.
+    no_bucket: bool,
 }
 
 impl StoreAnswer {
     fn of(error: &object_store::Error) -> Self {
         let met = matches!(error, object_store::Error::AlreadyExists { .. });
-        Self { text: redact(&error.to_string()), met }
+        Self { text: redact(&error.to_string()), met, no_bucket: bucket_is_missing(error) }
+    }
+
+    /// Whether the bucket or container itself is not there, rather than an object in it.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use strandline::storage::{StoreAnswer, store_error};
+    ///
+    /// let gone = object_store::Error::NotFound { path: "meta/3f".into(), source: "404".into() };
+    /// let error = store_error(&gone, "s3://bucket/lake/meta/3f");
+    /// let answer = error.source().and_then(|source| source.downcast_ref::<StoreAnswer>());
+    /// assert!(answer.is_some_and(|answer| !answer.is_of_missing_bucket()));
+    /// ```
+    #[must_use]
+    pub fn is_of_missing_bucket(&self) -> bool {
+        self.no_bucket
     }
 }
 
@@ -461,6 +479,8 @@ mod tests {
         assert!(!key_is_missing(&bare) && store_error(&bare, "here").kind() == ErrorKind::Unavailable);
         let error = store_error(&answer("NoSuchBucket"), "s3://lost/lake");
         assert_eq!(error.to_string(), "not found: s3://lost/lake: the bucket or container is not there");
+        let answer = error.source().and_then(|source| source.downcast_ref::<StoreAnswer>());
+        assert!(answer.is_some_and(StoreAnswer::is_of_missing_bucket));
     }
 
     #[test]

@@ -268,7 +268,9 @@ fn refuse_options(options: &StorageOptions, location: &StoreLocation) -> Result<
     if options.store.is_empty() {
         return Ok(());
     }
-    let text = format!("store options are for buckets, this place takes none: {:?}", options.store);
+    let given = format!("{:?}", options.store);
+    let given = given.trim_matches(['{', '}']);
+    let text = format!("store options are for buckets, and this place takes none, so not {given}");
     Err(Error::new(ErrorKind::InvalidInput, text).at(location))
 }
 

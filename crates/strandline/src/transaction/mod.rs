@@ -343,6 +343,25 @@ impl Transaction {
         state.phase = Phase::Ended;
     }
 
+    /// Whether nothing was done in it, so that committing it would make a version without a change.
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// let transaction = lake.begin().await?;
+    /// assert!(transaction.is_untouched().await?);
+    /// transaction.append("orders", orders(&[(4, 99)])).await?;
+    /// assert!(!transaction.is_untouched().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` if it has ended, or was cut off in the middle of an operation.
+    pub async fn is_untouched(&self) -> Result<bool> {
+        let state = self.open().await?;
+        Ok(state.open.is_empty() && state.work.is_untouched())
+    }
+
     /// Commits; `.await` carries it out. See [`CommitTransaction`].
     pub fn commit(&self) -> CommitTransaction {
         CommitTransaction {

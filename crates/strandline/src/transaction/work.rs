@@ -125,6 +125,11 @@ impl Work {
         Ok(true)
     }
 
+    /// Whether nothing was done.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.touched().is_empty()
+    }
+
     /// Nothing done yet.
     pub(crate) fn on(base: Snapshot, era: Era) -> Self {
         Self { base, era, touched: BTreeMap::new(), names: BTreeMap::new() }

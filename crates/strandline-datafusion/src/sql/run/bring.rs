@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Field, UInt64Type};
-use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::dataframe::DataFrame;
 use futures::FutureExt;
+use strandline::columns::value_text;
 use strandline::format::{EntryType, RefName, Seq, TableName};
 use strandline::merge::Side;
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview, Single};
@@ -289,7 +289,7 @@ fn shown(side: &RecordBatch, row: Option<usize>) -> String {
     let cell = |(at, field): (usize, &Arc<Field>)| {
         let value = match side.column(at).is_null(row) {
             true => "null".to_owned(),
-            false => array_value_to_string(side.column(at), row).unwrap_or_default(),
+            false => value_text(side.column(at), row).unwrap_or_default(),
         };
         format!("{} = {value}", field.name())
     };

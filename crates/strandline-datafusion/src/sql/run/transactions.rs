@@ -41,6 +41,10 @@ impl Run<'_> {
 
     pub(super) async fn commit(&mut self, message: Option<String>) -> Result<()> {
         let transaction = self.ended("COMMIT")?;
+        if message.is_none() && transaction.is_untouched().await? {
+            transaction.abandon().await;
+            return Ok(());
+        }
         let commit = transaction.commit();
         let commit = match message {
             Some(message) => commit.message(message),

@@ -6,13 +6,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 
-use strandline::arrow::array::{RecordBatch, RecordBatchOptions};
-use strandline::arrow::datatypes::{Field, Schema, SchemaRef};
+use strandline::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use strandline::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use strandline::arrow::error::ArrowError;
 
 use self::records::{Record, Records};
 use super::infer::Inferred;
 use super::leaf::{Form, Leaf, refused};
 use super::misread::missing;
+use super::ndjson::Value;
 use super::{About, BATCH_BYTES, BATCH_ROWS, Columns, Misread, feed};
 
 /// How CSV is written: the letters are of ASCII.
@@ -147,7 +149,7 @@ impl Rows {
 /// Values on their way into batches.
 struct Values {
     columns: Columns,
-    leaves: Vec<Leaf>,
+    fills: Vec<Fill>,
     rows: usize,
     bytes: usize,
     batches: VecDeque<RecordBatch>,
@@ -155,26 +157,21 @@ struct Values {
 
 impl Values {
     fn of(columns: Columns) -> Result<Self, Misread> {
-        check_types(&columns.schema)?;
-        let leaves = columns.schema.fields().iter().map(Leaf::of).collect::<Result<_, _>>()?;
-        Ok(Self { columns, leaves, rows: 0, bytes: 0, batches: VecDeque::new() })
+        let fills = columns.schema.fields().iter().map(Fill::of).collect::<Result<_, _>>()?;
+        Ok(Self { columns, fills, rows: 0, bytes: 0, batches: VecDeque::new() })
     }
 
     fn push(&mut self, record: &Record) -> Result<(), Misread> {
-        if record.len() != self.leaves.len() {
-            return Err(unequal(record, self.leaves.len()));
+        if record.len() != self.fills.len() {
+            return Err(unequal(record, self.fills.len()));
         }
         let values = record.values().map_err(|place| self.not_utf8(record.line, place))?;
-        for ((leaf, required), value) in self.leaves.iter_mut().zip(&self.columns.required).zip(values) {
+        for ((fill, required), value) in self.fills.iter_mut().zip(&self.columns.required).zip(values) {
             // What no column but one of texts has in its quotes is nothing.
-            match value.filter(|text| !text.is_empty() || leaf.has_empty()) {
-                Some(text) => leaf.push(text, Form::Text).map_err(|why| {
-                    let field = leaf.field();
-                    let text = format!("column {:?}: {}", field.name(), refused(field, text, why));
-                    Misread::new(text).about(About::Value(why)).on(record.line)
-                })?,
-                None if *required => return Err(missing(leaf.field().name()).on(record.line)),
-                None => leaf.null(),
+            match value.filter(|text| !text.is_empty() || fill.has_empty()) {
+                Some(text) => fill.push(text, record.line)?,
+                None if *required => return Err(missing(fill.field().name()).on(record.line)),
+                None => fill.null(),
             }
         }
         self.rows += 1;
@@ -186,7 +183,7 @@ impl Values {
     }
 
     fn not_utf8(&self, line: u64, place: usize) -> Misread {
-        let name = self.leaves.get(place).map(|leaf| leaf.field().name().as_str()).unwrap_or_default();
+        let name = self.fills.get(place).map(|fill| fill.field().name().as_str()).unwrap_or_default();
         Misread::new(format!("column {name:?}: it is not text in UTF-8")).on(line)
     }
 
@@ -197,7 +194,7 @@ impl Values {
         if rows == 0 {
             return Ok(());
         }
-        let arrays = self.leaves.iter_mut().map(Leaf::finish).collect::<Result<_, _>>()?;
+        let arrays = self.fills.iter_mut().map(Fill::finish).collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = SchemaRef::clone(&self.columns.schema);
         self.batches.push_back(RecordBatch::try_new_with_options(schema, arrays, &options)?);
@@ -205,21 +202,60 @@ impl Values {
     }
 }
 
+/// The values of a column: single ones, or those that have others in them, which are JSON.
+enum Fill {
+    Leaf(Leaf),
+    Json(Value),
+}
+
+impl Fill {
+    fn of(field: &FieldRef) -> Result<Self, Misread> {
+        Ok(match field.data_type().is_nested() {
+            true => Self::Json(Value::of(field)?),
+            false => Self::Leaf(Leaf::of(field)?),
+        })
+    }
+
+    fn field(&self) -> &FieldRef {
+        match self {
+            Self::Leaf(leaf) => leaf.field(),
+            Self::Json(value) => value.field(),
+        }
+    }
+
+    fn has_empty(&self) -> bool {
+        matches!(self, Self::Leaf(leaf) if leaf.has_empty())
+    }
+
+    fn push(&mut self, text: &str, line: u64) -> Result<(), Misread> {
+        match self {
+            Self::Json(value) => value.push(text, line),
+            Self::Leaf(leaf) => leaf.push(text, Form::Text).map_err(|why| {
+                let field = leaf.field();
+                let text = format!("column {:?}: {}", field.name(), refused(field, text, why));
+                Misread::new(text).about(About::Value(why)).on(line)
+            }),
+        }
+    }
+
+    fn null(&mut self) {
+        match self {
+            Self::Leaf(leaf) => leaf.null(),
+            Self::Json(value) => value.null(),
+        }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Leaf(leaf) => leaf.finish(),
+            Self::Json(value) => value.finish(),
+        }
+    }
+}
+
 fn unequal(record: &Record, expected: usize) -> Misread {
     let text = "the number of values is not that of the columns: expected";
     Misread::new(format!("{text} {expected}, found {}", record.len())).on(record.line)
-}
-
-/// Some types have no form in CSV.
-fn check_types(schema: &Schema) -> Result<(), Misread> {
-    match schema.fields().iter().find(|field| field.data_type().is_nested()) {
-        None => Ok(()),
-        Some(field) => {
-            let (name, ty) = (field.name(), field.data_type());
-            let text = format!("column {name:?} is of type {ty}, which CSV cannot hold");
-            Err(Misread::new(text).about(About::Nested))
-        }
-    }
 }
 
 /// The columns of a file, each of the narrowest type that all of its values have; `Null` where there are none.

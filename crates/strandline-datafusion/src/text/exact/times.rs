@@ -143,12 +143,12 @@ fn offset(text: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(if text.starts_with('-') { -east } else { east })
 }
 
-/// The bytes of the year: four digits, or a sign and four to six.
+/// The bytes of the year: four digits, or a sign and four to seven.
 fn year_length(text: &str) -> Option<usize> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     match text.strip_prefix(['-', '+']) {
         None => (digits(text) == 4).then_some(4),
-        Some(year) => Some(digits(year)).filter(|count| (4..=6).contains(count)).map(|count| count + 1),
+        Some(year) => Some(digits(year)).filter(|count| (4..=7).contains(count)).map(|count| count + 1),
     }
 }
 
@@ -243,6 +243,8 @@ mod tests {
             ("0000-02-29", -719_469),
             ("-0001-12-31", -719_529),
             ("+12026-01-01", 3_672_879),
+            ("+5881580-07-11", i32::MAX),
+            ("-5877641-06-23", i32::MIN),
             ("2026-01-31T00:00:00", 20_484),
             ("2026-01-31 00:00:00.000", 20_484),
         ] {
@@ -260,6 +262,8 @@ mod tests {
             "2026/01/01",
             "01.02.2026",
             "12026-01-01",
+            "+5881580-07-12",
+            "+99999999-01-01",
             "2026-01-01 ",
             " 2026-01-01",
             "20454",
@@ -295,6 +299,9 @@ mod tests {
         assert_eq!(micros("1970-01-01T00:00:01.5", false), Ok(1_500_000));
         assert_eq!(micros("1969-12-31 23:59:59.999999", false), Ok(-1));
         assert_eq!(micros("1970-01-02", false), Ok(86_400_000_000));
+        assert_eq!(micros("+294247-01-10T04:00:54.775807Z", true), Ok(i64::MAX));
+        assert_eq!(micros("-290308-12-21T19:59:05.224192", false), Ok(i64::MIN));
+        assert_eq!(micros("+294247-01-10T04:00:54.775808Z", true), Err(Why::Other));
         for text in [
             "1970-01-01T02:00:00+02:00",
             "1970-01-01 02:00:00 +0200",

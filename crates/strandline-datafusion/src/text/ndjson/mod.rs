@@ -20,6 +20,7 @@ use self::json::Json;
 use self::lines::Lines;
 use self::names::Names;
 use self::rows::Rows;
+pub(in crate::text) use self::rows::Value;
 use self::shape::Shape;
 use super::{About, BATCH_BYTES, BATCH_ROWS, CHUNK, Columns, Misread, feed};
 
@@ -223,6 +224,14 @@ impl Wrong {
             self.path.push(name.to_owned());
         }
         self
+    }
+
+    /// The same, of a value that is all that stands in a column of something else.
+    fn in_column(mut self, name: &str) -> Self {
+        if std::mem::take(&mut self.of_line) {
+            self.text = self.text.replacen("no JSON object", "no JSON", 1);
+        }
+        self.within(name)
     }
 
     fn on(self, line: u64) -> Misread {

@@ -59,6 +59,37 @@ impl Rows {
     }
 }
 
+/// The values of one column, each a text of JSON by itself.
+pub(in crate::text) struct Value(Node);
+
+impl Value {
+    /// None yet. What has no form in JSON is an error.
+    pub(in crate::text) fn of(field: &FieldRef) -> Result<Self, Misread> {
+        // Whether a value may be missing is known to who knows where one is missing.
+        Node::of(field).map(|node| Self(Node { required: false, ..node }))
+    }
+
+    pub(in crate::text) fn field(&self) -> &FieldRef {
+        &self.0.field
+    }
+
+    /// Takes in a value that stands on this line of something else.
+    pub(in crate::text) fn push(&mut self, text: &str, line: u64) -> Result<(), Misread> {
+        let mut json = Json::of(text);
+        let read = self.0.read(&mut json).and_then(|()| json.end());
+        read.map_err(|wrong| wrong.in_column(self.0.field.name()).on(line))
+    }
+
+    pub(in crate::text) fn null(&mut self) {
+        self.0.null();
+    }
+
+    /// What came since the last time.
+    pub(in crate::text) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.0.finish()
+    }
+}
+
 /// A column, or a part of one.
 struct Node {
     field: FieldRef,

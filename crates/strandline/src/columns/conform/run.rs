@@ -10,14 +10,13 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
-use arrow::util::display::array_value_to_string;
 
 use super::elements::Elements;
 use super::exact;
 use super::leaf::{self, Wrong};
 use super::plan::{Part, Plan, Slot};
 use crate::columns::from_arrow::{describe, plain};
-use crate::columns::literal;
+use crate::columns::{literal, value_text};
 use crate::error::{Error, ErrorKind};
 
 /// What is wrong with a column. The row is counted in the array that is being converted, until it has become one of the batch.
@@ -165,8 +164,8 @@ fn map(
 fn fault(part: &Part, array: &ArrayRef, wrong: Wrong) -> Fault {
     match wrong {
         Wrong::Row(row) => {
-            // Arrow has no text for what is out of range, nor for a time in a named zone.
-            let value = array_value_to_string(array, row).unwrap_or_else(|_| "the value".to_owned());
+            // There is no text for a time in a named zone.
+            let value = value_text(array, row).unwrap_or_else(|_| "the value".to_owned());
             let to = match &part.plan {
                 Plan::Leaf { to, .. } | Plan::Exact(to) => to.to_string(),
                 _ => "of the table".to_owned(),

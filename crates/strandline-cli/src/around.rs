@@ -1,0 +1,79 @@
+//! Whether a place lies within a lake: what is made there would be among the objects of that one, and go with them.
+//!
+//! Invariant: who may not read, or does not get an answer soon, is not kept from what he is at. What does not belong here: whether the place
+//! itself has a lake.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::future::join_all;
+use strandline::format::{Lake, ObjectPath};
+use strandline::storage::StoreLocation;
+
+use crate::context::{Context, Place};
+use crate::failure::{Failure, Result};
+
+/// So long is waited for answers.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Refuses a place for a lake that is within another one, or is a file. Requests: one for each folder of a bucket above the place.
+pub(crate) async fn check_outside(context: &Context, place: &Place, location: &StoreLocation) -> Result<()> {
+    let location = location.to_string();
+    let found = match location.contains("://") {
+        true => in_bucket(context, place, &location).await,
+        false => in_folders(Path::new(&location))?,
+    };
+    match found {
+        None => Ok(()),
+        Some(around) => {
+            let text = format!("{location} is within a lake, that in {around}");
+            Err(Failure::usage(text).hint("a lake has its folder to itself: choose one beside it"))
+        }
+    }
+}
+
+async fn in_bucket(context: &Context, place: &Place, location: &str) -> Option<String> {
+    let above: Vec<Place> = above(location).map(|location| place.at(location)).collect();
+    let lakes = join_all(above.iter().map(|place| has_lake(context, place)));
+    let lakes = tokio::time::timeout(SOON, lakes).await.ok()?;
+    above.into_iter().zip(lakes).find(|(_, has_lake)| *has_lake).map(|(place, _)| place.location)
+}
+
+async fn has_lake(context: &Context, place: &Place) -> bool {
+    let Ok(storage) = context.storage(place).await else { return false };
+    let loaded = storage.refs().load(&ObjectPath::lake()).await;
+    matches!(loaded, Ok(Some(loaded)) if Lake::parse(&loaded.bytes).is_ok())
+}
+
+/// The locations around one in a bucket, the innermost first.
+fn above(location: &str) -> impl Iterator<Item = String> {
+    let (scheme, path) = location.split_once("://").unwrap_or(("", location));
+    let (scheme, path) = (scheme.to_owned(), path.trim_end_matches('/').to_owned());
+    let ends: Vec<usize> = path.rmatch_indices('/').map(|(at, _)| at).collect();
+    ends.into_iter().map(move |end| format!("{scheme}://{}", &path[..end]))
+}
+
+fn in_folders(place: &Path) -> Result<Option<String>> {
+    if let Some(file) = place.ancestors().find(|folder| folder.is_file()) {
+        return Err(Failure::usage(format!("{} is a file, and a lake is in a folder", file.display())));
+    }
+    let has_lake = |folder: &&Path| {
+        let file = std::fs::read(folder.join(ObjectPath::lake().as_str()));
+        file.is_ok_and(|bytes| Lake::parse(&bytes).is_ok())
+    };
+    Ok(place.ancestors().skip(1).find(has_lake).map(|folder| folder.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_above_a_place_ends_with_its_bucket() {
+        let check = |location: &str, expected: &[&str]| {
+            assert_eq!(above(location).collect::<Vec<_>>(), expected, "{location}");
+        };
+        check("s3://bucket/a/b/c/", &["s3://bucket/a/b", "s3://bucket/a", "s3://bucket"]);
+        check("gs://bucket", &[]);
+    }
+}

@@ -16,6 +16,7 @@ use strandline_datafusion::OnlyRead;
 use crate::contested::{ContestedRow, lines};
 use crate::exit::Exit;
 use crate::output::Style;
+use crate::wording::plain;
 
 /// A result of a verb.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -349,7 +350,7 @@ impl Failure {
             Some(io) if matches!(io.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::StorageFull) => {
                 io::Error::from(io.kind()).into()
             }
-            _ => Self::input(error.to_string()),
+            _ => Self::input(plain(&error.to_string())),
         }
     }
 }

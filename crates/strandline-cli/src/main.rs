@@ -24,6 +24,7 @@ mod sink;
 mod source;
 mod statements;
 mod version;
+mod wording;
 
 use std::io;
 use std::process::ExitCode;

@@ -19,18 +19,6 @@ use crate::progress::{Progress, Sample, Shown, since};
 use crate::running::Running;
 use crate::statements::{Located, split};
 
-/// How errors of libraries begin that say where in them, and not what is wrong.
-const LAYERS: [&str; 8] = [
-    "Error during planning: ",
-    "Execution error: ",
-    "Arrow error: ",
-    "Cast error: ",
-    "Compute error: ",
-    "Invalid argument error: ",
-    "Optimizer rule 'simplify_expressions' failed ",
-    "SQL error: ",
-];
-
 /// Statements on a lake.
 pub(crate) struct Queries<'c> {
     context: &'c Context,
@@ -234,19 +222,9 @@ impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
         match strandline_datafusion::lake_error(&error) {
             Some(ours) => Self::from(ours),
-            None => missing_column(&error)
-                .or_else(|| not_planned(&error))
-                .unwrap_or_else(|| Self::of_any(&error).reworded(plain)),
+            None => {
+                missing_column(&error).or_else(|| not_planned(&error)).unwrap_or_else(|| Self::of_any(&error))
+            }
         }
     }
-}
-
-/// What a library says of a statement, without the layers that it came through and in one line.
-fn plain(message: &str) -> String {
-    let cause = message.rsplit("caused by\n").next().unwrap_or(message);
-    let mut text = cause.split_whitespace().collect::<Vec<_>>().join(" ");
-    while let Some(rest) = LAYERS.iter().find_map(|layer| text.strip_prefix(layer)) {
-        text = rest.to_owned();
-    }
-    text
 }

@@ -37,10 +37,6 @@ impl Input {
             return Ok(Self { name: "standard input".to_owned(), bytes: Bytes::Stdin, folder });
         }
         let file = File::open(name).map_err(|error| Failure::io(name, &error))?;
-        let is_folder = file.metadata().is_ok_and(|metadata| metadata.is_dir());
-        if is_folder {
-            return Err(Failure::input(format!("{name}: this is a folder; name the files in it")));
-        }
         Ok(Self { name: name.to_owned(), bytes: Bytes::File(file), folder })
     }
 

@@ -32,6 +32,7 @@ pub(crate) use types::{Override, check_given};
 
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
+use crate::wording::plain;
 
 /// How many rows a batch has.
 const BATCH_ROWS: usize = 8192;
@@ -159,5 +160,5 @@ fn misfit(error: strandline::Error) -> Failure {
 
 /// What a library says of what it reads.
 fn unreadable(error: impl std::fmt::Display) -> Failure {
-    Failure::input(error.to_string())
+    Failure::input(plain(&error.to_string()))
 }

@@ -129,7 +129,10 @@ fn beyond<T: ArrowPrimitiveType<Native: Into<i64>>>(
     near: RangeInclusive<i64>,
 ) -> Vec<(usize, i64)> {
     let values = array.as_primitive::<T>().iter().enumerate();
-    let values = values.filter_map(|(row, value)| Some((row, value?.into())));
+    let values = values.filter_map(|(row, value)| {
+        let value: i64 = value?.into();
+        Some((row, value))
+    });
     values.filter(|(_, value)| !near.contains(value)).collect()
 }
 

@@ -23,6 +23,9 @@ fn the_last_times_that_there_are_have_the_same_text_in_every_form_and_come_back(
         ok(at, &["import", "back", file, "--mode", "overwrite"]);
         assert_eq!(ok(at, &["head", "back", "-o", "ndjson"]), row, "{file}");
     }
+    ok(at, &["sql", "COPY x TO 'copy.json' STORED AS JSON; COPY x TO 'copy.csv' STORED AS CSV"]);
+    assert_eq!(std::fs::read_to_string(at.join("copy.json")).unwrap(), row);
+    assert_eq!(std::fs::read_to_string(at.join("copy.csv")).unwrap(), csv);
     let said = errors(&run(at, &["sql", "ALTER TABLE x ADD CHECK (t < TIMESTAMP '2026-01-01 00:00:00')"]));
     assert!(said.contains(time), "{said}");
 }

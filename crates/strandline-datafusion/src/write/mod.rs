@@ -17,7 +17,6 @@
 mod assign;
 mod changes;
 mod copy;
-mod csv_sink;
 mod fit;
 mod forms;
 mod given;
@@ -32,13 +31,14 @@ mod source;
 mod spill;
 mod target;
 mod text_files;
+mod text_sink;
 mod values;
 
 pub(crate) use assign::refusal;
 pub(crate) use copy::copy_from;
-pub(crate) use csv_sink::as_read;
 pub(crate) use forms::rewrite;
 pub(crate) use prepare::{aliased_delete, as_delete, mark_stars, prepare};
 pub(crate) use rule::WriteRule;
 pub(crate) use separate::{separate, with_source};
 pub(crate) use target::{Undo, Writing};
+pub(crate) use text_sink::as_read;

@@ -1,6 +1,6 @@
-//! `COPY … TO` CSV that tells NULL from a text of no characters, as what reads it does.
+//! `COPY … TO` CSV that tells NULL from a text of no characters, as what reads it does, and JSON whose values are those that `strand export` writes.
 //!
-//! DataFusion plans the statement and its options; only what writes rows as text is ours, and it is the one of `strand export`.
+//! DataFusion plans the statement and its options; only what writes rows as text is ours.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,12 @@ use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::csv::{QuoteStyle, WriterBuilder};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
 use datafusion::arrow::util::display::FormatOptions;
-use datafusion::common::file_options::csv_writer::CsvWriterOptions;
+use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::file_format::csv::CsvSink;
+use datafusion::datasource::file_format::json::JsonSink;
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
@@ -24,30 +26,50 @@ use datafusion_datasource::write::demux::DemuxedStreamReceiver;
 use datafusion_datasource::write::orchestration::spawn_writer_tasks_and_join;
 use object_store::ObjectStore;
 
+use crate::text::cells::Texts;
 use crate::text::{Quotes, Sheet};
 
-/// The same plan, of which what writes CSV writes it as we read it.
+/// The same plan, of which what writes text writes it as we read it.
 pub(crate) fn as_read(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let Some(exec) = plan.downcast_ref::<DataSinkExec>() else { return plan };
-    let Some(sink) = (exec.sink() as &dyn std::any::Any).downcast_ref::<CsvSink>() else { return plan };
-    let ours = Sink { config: sink.config().clone(), options: sink.writer_options().clone() };
-    Arc::new(DataSinkExec::new(Arc::clone(exec.input()), Arc::new(ours), exec.sort_order().clone()))
+    let Some(sink) = Sink::of(exec.sink()) else { return plan };
+    Arc::new(DataSinkExec::new(Arc::clone(exec.input()), Arc::new(sink), exec.sort_order().clone()))
 }
 
 struct Sink {
+    /// What plans call it.
+    name: &'static str,
     config: FileSinkConfig,
-    options: CsvWriterOptions,
+    rows: Arc<dyn BatchSerializer>,
+    compression: (CompressionTypeVariant, Option<u32>),
+}
+
+impl Sink {
+    /// Ours for one of DataFusion's, if it writes text.
+    fn of(sink: &dyn DataSink) -> Option<Self> {
+        let sink = sink as &dyn std::any::Any;
+        if let Some(csv) = sink.downcast_ref::<CsvSink>() {
+            let options = csv.writer_options().clone();
+            let compression = (options.compression, options.compression_level);
+            let rows = Arc::new(Rows(options.writer_options));
+            return Some(Self { name: "CsvSink", config: csv.config().clone(), rows, compression });
+        }
+        let json = sink.downcast_ref::<JsonSink>()?;
+        let options = json.writer_options();
+        let compression = (options.compression, options.compression_level);
+        Some(Self { name: "JsonSink", config: json.config().clone(), rows: Arc::new(Objects), compression })
+    }
 }
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CsvSink")
+        f.write_str(self.name)
     }
 }
 
 impl DisplayAs for Sink {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CsvSink(file={})", self.config.original_url)
+        write!(f, "{}(file={})", self.name, self.config.original_url)
     }
 }
 
@@ -64,11 +86,9 @@ impl FileSink for Sink {
         files: DemuxedStreamReceiver,
         store: Arc<dyn ObjectStore>,
     ) -> Result<u64> {
-        let CsvWriterOptions { writer_options, compression, compression_level } = self.options.clone();
-        let rows = Arc::new(Rows(writer_options));
-        let compression = compression.into();
-        spawn_writer_tasks_and_join(context, rows, compression, compression_level, store, demux_task, files)
-            .await
+        let (compression, level) = self.compression;
+        let rows = Arc::clone(&self.rows);
+        spawn_writer_tasks_and_join(context, rows, compression.into(), level, store, demux_task, files).await
     }
 }
 
@@ -121,5 +141,18 @@ impl BatchSerializer for Rows {
         }
         sheet.rows(&batch, &mut out)?;
         Ok(out.into())
+    }
+}
+
+/// Writes batches as objects, each on a line.
+struct Objects;
+
+impl BatchSerializer for Objects {
+    fn serialize(&self, batch: RecordBatch, _: bool) -> Result<Bytes> {
+        let mut writer =
+            JsonBuilder::new().with_encoder_factory(Arc::new(Texts)).build::<_, LineDelimited>(Vec::new());
+        writer.write(&batch)?;
+        writer.finish()?;
+        Ok(writer.into_inner().into())
     }
 }

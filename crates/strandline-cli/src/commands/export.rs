@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let shown = (!mixes).then(|| progress.show());
     let batches = args.which.scan(&table)?.await.map_err(|error| Failure::from(error).of_arguments())?;
     let sink = Sink::open(&args.file, kind, batches.schema(), args.force, &progress)?;
-    let place = if args.file == "-" { "standard output" } else { &args.file };
+    let place = if args.file == "-" { "standard output" } else { args.file.as_str() };
     let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(place))?;
     drop(shown);
     // What is on standard output is the rows, so nothing else is.

@@ -123,7 +123,8 @@ impl Source {
         let (place, mut before) = (self.place.clone(), 0);
         let batches = self.batches.map(move |batch| {
             let batch = batch?;
-            let behind = std::mem::replace(&mut before, before + batch.num_rows());
+            let behind = before;
+            before += batch.num_rows();
             conform.apply(&batch).map_err(|error| match behind {
                 0 => misfit(error).at(&place),
                 rows => misfit(error).at(format_args!("{place}: behind the first {rows} rows")),

@@ -153,7 +153,7 @@ pub(crate) fn lake_refs(catalog: &LakeCatalog, which: Refs) -> Result<Listing> {
 /// A value as SQL shows it.
 pub(crate) fn value_text(value: &Value) -> String {
     let shown = constant(Some(value), &Type::Primitive(value.natural_type()), 1);
-    let shown = shown.ok().and_then(|array| columns::value_text(&array, 0).ok());
+    let shown = shown.ok().and_then(|array| strandline::columns::value_text(&array, 0).ok());
     // What no array can hold is shown as the metadata has it.
     shown.unwrap_or_else(|| value.to_string())
 }

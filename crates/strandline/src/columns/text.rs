@@ -77,14 +77,16 @@ pub fn value_text(array: &dyn Array, row: usize) -> Result<String, ArrowError> {
     ValueTexts::of(&*array.slice(row, 1), &FormatOptions::default())?.text(0)
 }
 
+/// What finds values by their rows.
+type Beyond = fn(&dyn Array, RangeInclusive<i64>) -> Vec<(usize, i64)>;
+
 /// The texts of what Arrow has none for.
 fn others(array: &dyn Array) -> HashMap<usize, String> {
-    let times =
-        |per_second: i64, of: fn(&dyn Array, RangeInclusive<i64>) -> Vec<(usize, i64)>, zone: &str| {
-            let near = NEAR * SECONDS_PER_DAY * per_second;
-            spelled(of(array, -near..=near), |time| timestamp(time, per_second) + zone)
-        };
-    let clocks = |per_second: i64, of: fn(&dyn Array, RangeInclusive<i64>) -> Vec<(usize, i64)>| {
+    let times = |per_second: i64, of: Beyond, zone: &str| {
+        let near = NEAR * SECONDS_PER_DAY * per_second;
+        spelled(of(array, -near..=near), |time| timestamp(time, per_second) + zone)
+    };
+    let clocks = |per_second: i64, of: Beyond| {
         spelled(of(array, 0..=SECONDS_PER_DAY * per_second - 1), |time| clock(time.into(), per_second))
     };
     let zone = match array.data_type() {

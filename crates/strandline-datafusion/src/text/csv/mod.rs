@@ -205,13 +205,13 @@ impl Values {
 /// The values of a column: single ones, or those that have others in them, which are JSON.
 enum Fill {
     Leaf(Leaf),
-    Json(Value),
+    Json(Box<Value>),
 }
 
 impl Fill {
     fn of(field: &FieldRef) -> Result<Self, Misread> {
         Ok(match field.data_type().is_nested() {
-            true => Self::Json(Value::of(field)?),
+            true => Self::Json(Box::new(Value::of(field)?)),
             false => Self::Leaf(Leaf::of(field)?),
         })
     }

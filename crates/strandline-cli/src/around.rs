@@ -3,7 +3,7 @@
 //! Invariant: who may not read, or does not get an answer soon, is not kept from what he is at. What does not belong here: whether the place
 //! itself has a lake.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -54,6 +54,7 @@ fn above(location: &str) -> impl Iterator<Item = String> {
 }
 
 fn in_folders(place: &Path) -> Result<Option<String>> {
+    let place = std::fs::canonicalize(".").unwrap_or_default().join(place);
     if let Some(file) = place.ancestors().find(|folder| folder.is_file()) {
         return Err(Failure::usage(format!("{} is a file, and a lake is in a folder", file.display())));
     }
@@ -61,7 +62,17 @@ fn in_folders(place: &Path) -> Result<Option<String>> {
         let file = std::fs::read(folder.join(ObjectPath::lake().as_str()));
         file.is_ok_and(|bytes| Lake::parse(&bytes).is_ok())
     };
-    Ok(place.ancestors().skip(1).find(has_lake).map(|folder| folder.display().to_string()))
+    let (around, itself) = really(&place);
+    Ok(around.ancestors().skip(itself).find(has_lake).map(|folder| folder.display().to_string()))
+}
+
+/// What is there of a place, without links and steps back, and how much of its end is the place itself.
+fn really(place: &Path) -> (PathBuf, usize) {
+    if let Ok(found) = std::fs::canonicalize(place) {
+        return (found, 1);
+    }
+    let around = place.ancestors().skip(1).find_map(|folder| std::fs::canonicalize(folder).ok());
+    (around.unwrap_or_default(), 0)
 }
 
 #[cfg(test)]

@@ -174,7 +174,8 @@ impl Context {
             Ok(at) => return Ok(at),
             Err(error) => Failure::from(error).of_arguments(),
         };
-        let like = "a reference is like main, v1, main~3, v12 or main@{2026-01-02}";
+        let like =
+            "a reference is like main, v1, main~3, v12, main@{2026-01-02} or main@{2026-01-02T03:04:05Z}";
         let parsed = reference.map(str::parse::<Reference>);
         let failure = if let Some(Err(_)) = parsed { failure.hint(like) } else { failure };
         Err(match reference {

@@ -1,7 +1,7 @@
 //! What libraries say, as people are told it: what is wrong, without the layers that it came through.
 
 /// How errors of libraries begin that say where in them, and not what is wrong.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "Error during planning: ",
     "Execution error: ",
     "Arrow error: ",
@@ -11,6 +11,7 @@ const LAYERS: [&str; 15] = [
     "Invalid argument error: ",
     "Optimizer rule 'simplify_expressions' failed ",
     "SQL error: ",
+    "Ipc error: ",
     "Io error: ",
     "IO error: ",
     "Parquet argument error: ",

@@ -81,11 +81,12 @@ pub(super) fn type_of(text: &str) -> Result<PrimitiveType, String> {
 
 fn unknown(text: &str, word: &str) -> String {
     let words = TYPES.into_iter().chain(WORDS.iter().map(|(sql, _)| *sql));
-    format!(
-        "no type is called {text:?}{}; there are {} and fixed(N)",
-        offer_of(word, words),
-        TYPES.join(", ")
-    )
+    let offer = offer_of(word, words);
+    let types = format!("there are {} and fixed(N)", TYPES.join(", "));
+    match offer.is_empty() {
+        true => format!("no type is called {text:?}: {types}"),
+        false => format!("no type is called {text:?}{offer} ({types})"),
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +118,7 @@ mod tests {
     fn another_word_is_told_the_types_and_the_nearest() {
         let said = type_of("strng").unwrap_err();
         assert!(said.starts_with("no type is called \"strng\", did you mean \"string\""), "{said}");
-        assert!(said.ends_with(" timestamptz_ns, string, uuid, binary and fixed(N)"), "{said}");
+        assert!(said.ends_with(" timestamptz_ns, string, uuid, binary and fixed(N))"), "{said}");
         for text in ["decimal", "varchar(", "decimal(50,2)", "decimal(2,5)", "list(int)", ""] {
             assert!(type_of(text).is_err(), "{text}");
         }

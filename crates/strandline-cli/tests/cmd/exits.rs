@@ -53,7 +53,7 @@ fn what_goes_well_ends_with_0_and_what_does_not_with_1_or_2() {
     assert_eq!(ok(folder.path(), &[&twice[..], &["csv"]].concat()), "id,id\n1,2\n");
     check(&run(folder.path(), &["lst"]), 2, "error: unrecognized subcommand 'lst'");
     check(&run(folder.path(), &["ls", "--option", "regoin"]), 2, "error: ");
-    check(&run(folder.path(), &[]), 2, "error: 'strand' requires a subcommand");
+    check(&run(folder.path(), &[]), 2, "A lake in a bucket or folder: ");
 }
 
 #[test]

@@ -124,6 +124,9 @@ fn no_lake_is_made_within_another_one_or_in_a_file() {
         assert!(!folder.path().join(place).join("lake.json").exists());
     }
     ok(folder.path(), &["init", "other"]);
+    ok(folder.path(), &["init", "lake/../third"]);
+    std::fs::create_dir(folder.path().join("lake/here")).unwrap();
+    assert_eq!(code(&run(&folder.path().join("lake/here"), &["init", "deep"])), 2);
     let output = run(folder.path(), &["init", "t.csv"]);
     assert_eq!(code(&output), 2);
     assert!(errors(&output).contains("is a file"), "{}", errors(&output));

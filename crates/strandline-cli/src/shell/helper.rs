@@ -123,7 +123,7 @@ mod tests {
         let mut helper = ShellHelper::default();
         let tables = [
             ("sales.orders", &["amount", "day"][..]),
-            ("Mixed Case", &["select"]),
+            ("Mixed Case", &["group"]),
             ("view", &["amount", "dear"]),
         ];
         let tables = tables.map(|(name, columns)| (name.to_owned(), owned(columns)));
@@ -144,7 +144,7 @@ mod tests {
         check("SELECT * FROM Mi", 14, &["\"Mixed Case\""]);
         check("SELECT * FROM \"Mixed C", 14, &["\"Mixed Case\""]);
         check("SELECT * FROM \"sales.o", 14, &["\"sales\".\"orders\""]);
-        check("SELECT sele", 7, &["\"select\"", "select"]);
+        check("SELECT gro", 7, &["\"group\"", "group"]);
         check("sel", 0, &["select"]);
         check("SEL", 0, &["SELECT"]);
         check("USE BRANCH d", 11, &["dev"]);

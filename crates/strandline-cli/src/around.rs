@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::join_all;
+use strandline::ErrorKind;
 use strandline::format::{Lake, ObjectPath};
 use strandline::storage::StoreLocation;
 
@@ -42,7 +43,15 @@ async fn in_bucket(context: &Context, place: &Place, location: &str) -> Option<S
 async fn has_lake(context: &Context, place: &Place) -> bool {
     let Ok(storage) = context.storage(place).await else { return false };
     let loaded = storage.refs().load(&ObjectPath::lake()).await;
-    matches!(loaded, Ok(Some(loaded)) if Lake::parse(&loaded.bytes).is_ok())
+    matches!(loaded, Ok(Some(loaded)) if is_of_lake(&loaded.bytes))
+}
+
+/// Whether it is what a lake begins with, of a newer format too.
+fn is_of_lake(bytes: &[u8]) -> bool {
+    match Lake::parse(bytes) {
+        Ok(_) => true,
+        Err(error) => strandline::Error::from(error).kind() == ErrorKind::Unsupported,
+    }
 }
 
 /// The locations around one in a bucket, the innermost first.
@@ -60,7 +69,7 @@ fn in_folders(place: &Path) -> Result<Option<String>> {
     }
     let has_lake = |folder: &&Path| {
         let file = std::fs::read(folder.join(ObjectPath::lake().as_str()));
-        file.is_ok_and(|bytes| Lake::parse(&bytes).is_ok())
+        file.is_ok_and(|bytes| is_of_lake(&bytes))
     };
     let (around, itself) = really(&place);
     Ok(around.ancestors().skip(itself).find(has_lake).map(|folder| folder.display().to_string()))

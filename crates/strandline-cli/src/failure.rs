@@ -227,7 +227,8 @@ impl Failure {
         if self.0.unheard {
             return String::new();
         }
-        let said = self.0.exit == Exit::Usage || self.0.message.starts_with(&self.0.kind);
+        let said = matches!(self.0.exit, Exit::Usage | Exit::Interrupted)
+            || self.0.message.starts_with(&self.0.kind);
         let kind = if said { String::new() } else { format!("{}: ", self.0.kind) };
         let mut text = format!("{} {kind}{}\n", style.error("error:"), self.0.message);
         text.push_str(&lines(&self.0.rows));

@@ -14,7 +14,7 @@ use crate::apart::{apart, apart_stream};
 use crate::context::{Context, is_branch};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
-use crate::output::{Format, counted};
+use crate::output::{DONE, Format, counted};
 use crate::progress::{Progress, Sample, Shown, since};
 use crate::running::Running;
 use crate::statements::{Located, split};
@@ -146,7 +146,11 @@ impl<'c> Queries<'c> {
         // What is asked next is the answer, which has a plan of its own.
         let wrote = self.running.wrote();
         // What writes has done so before it answers. An answer that nobody reads to its end keeps nothing that follows from being done.
-        interrupt::run(Box::pin(self.print(answer, shown))).await.or_else(Failure::heard)?;
+        let printed = interrupt::run(Box::pin(self.print(answer, shown))).await.or_else(Failure::heard);
+        printed.map_err(|failure| match wrote {
+            Some(_) => failure.at("standard output").hint(DONE),
+            None => failure,
+        })?;
         // The answer is a number alone, as DataFusion has it; a person may want to know more.
         if let Some(wrote) = wrote.filter(|_| self.context.out.is_watched()) {
             self.context.out.note(wrote.to_string());

@@ -116,7 +116,8 @@ impl Output {
             self.note(sentence);
             return Ok(());
         }
-        self.one(record, |_| Ok(()))
+        let answered = self.one(record, |_| Ok(()));
+        answered.map_err(|failure| failure.at("standard output").hint(DONE))
     }
 
     /// Prints rows while they come, and tells how many there were. Rows that are always there must not keep Ctrl-C from being heard.
@@ -186,6 +187,9 @@ impl Output {
         Sheet::new(self.format, columns, self.screen())
     }
 }
+
+/// What is said where what was asked for is done, and its answer could not be written.
+pub(crate) const DONE: &str = "it is done; only its answer could not be written";
 
 /// The columns of things of a kind.
 fn columns<R: Record>() -> Vec<Column> {

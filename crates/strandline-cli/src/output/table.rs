@@ -64,14 +64,15 @@ impl Table {
         table.set_header(names.iter());
         let page = std::mem::take(&mut self.page);
         let width = table.width().filter(|width| self.terminal && *width >= NARROW);
-        if self.is_under_each_other(&page, &names, width) {
+        let is_squeezed = self.is_under_each_other(&page, &names, width);
+        if is_squeezed && !page.is_empty() {
             let before = self.records.unwrap_or_default();
             self.records = Some(before + page.len());
             return Ok(records::print(&mut self.out, &names, page.into_iter(), before)?);
         }
         if !self.terminal {
             table.force_no_tty();
-        } else if width.is_some() {
+        } else if width.is_some() && !is_squeezed {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
         table.add_rows(page);
@@ -92,7 +93,7 @@ impl Table {
     fn is_under_each_other(&self, page: &[Vec<String>], names: &[String], width: Option<u16>) -> bool {
         match (width, self.widths.is_some()) {
             _ if self.records.is_some() => true,
-            (Some(width), false) if !page.is_empty() => {
+            (Some(width), false) => {
                 let widest = |at: usize, name: &String| {
                     let cells = page.iter().filter_map(|row| row.get(at)).chain([name]);
                     let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();

@@ -125,6 +125,9 @@ fn no_lake_is_made_within_another_one_or_in_a_file() {
     }
     ok(folder.path(), &["init", "other"]);
     ok(folder.path(), &["init", "lake/../third"]);
+    let other = folder.path().join("other");
+    ok(&other, &["init", ".", "--if-absent"]);
+    ok(&other, &["init", "../fourth"]);
     std::fs::create_dir(folder.path().join("lake/here")).unwrap();
     assert_eq!(code(&run(&folder.path().join("lake/here"), &["init", "deep"])), 2);
     let output = run(folder.path(), &["init", "t.csv"]);

@@ -31,6 +31,25 @@ fn the_last_times_that_there_are_have_the_same_text_in_every_form_and_come_back(
 }
 
 #[test]
+fn a_null_stays_one_where_the_column_has_a_default() {
+    let folder = lake();
+    let at = folder.path();
+    ok(at, &["sql", "CREATE TABLE t (id INT, a INT DEFAULT 7); CREATE TABLE back (id INT, a INT DEFAULT 7)"]);
+    ok(at, &["sql", "INSERT INTO t VALUES (1, NULL); COPY t TO 'copy.json' STORED AS JSON"]);
+    ok(at, &["export", "t", "out.ndjson"]);
+    let row = "{\"id\":1,\"a\":null}\n";
+    for (file, format) in [("copy.json", "ndjson"), ("out.ndjson", "ndjson")] {
+        assert_eq!(std::fs::read_to_string(at.join(file)).unwrap(), row, "{file}");
+        ok(at, &["import", "back", file, "--format", format, "--mode", "overwrite"]);
+        assert_eq!(ok(at, &["head", "back", "-o", "ndjson"]), row, "{file}");
+    }
+    ok(at, &["sql", "CREATE TABLE l (id INT, l INT[] NOT NULL)"]);
+    std::fs::write(at.join("l.csv"), "id,l\n1,null\n").unwrap();
+    let said = errors(&run(at, &["import", "l", "l.csv"]));
+    assert!(said.contains("l.csv: line 2: column \"l\" is required"), "{said}");
+}
+
+#[test]
 fn what_does_not_fit_is_said_of_its_file() {
     let folder = lake();
     let at = folder.path();

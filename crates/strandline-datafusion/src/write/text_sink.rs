@@ -149,8 +149,9 @@ struct Objects;
 
 impl BatchSerializer for Objects {
     fn serialize(&self, batch: RecordBatch, _: bool) -> Result<Bytes> {
-        let mut writer =
-            JsonBuilder::new().with_encoder_factory(Arc::new(Texts)).build::<_, LineDelimited>(Vec::new());
+        // What is left out would be a default for who reads it.
+        let builder = JsonBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(Texts));
+        let mut writer = builder.build::<_, LineDelimited>(Vec::new());
         writer.write(&batch)?;
         writer.finish()?;
         Ok(writer.into_inner().into())

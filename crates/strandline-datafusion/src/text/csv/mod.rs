@@ -169,6 +169,9 @@ impl Values {
         for ((fill, required), value) in self.fills.iter_mut().zip(&self.columns.required).zip(values) {
             // What no column but one of texts has in its quotes is nothing.
             match value.filter(|text| !text.is_empty() || fill.has_empty()) {
+                Some(text) if *required && fill.is_null(text) => {
+                    return Err(missing(fill.field().name()).on(record.line));
+                }
                 Some(text) => fill.push(text, record.line)?,
                 None if *required => return Err(missing(fill.field().name()).on(record.line)),
                 None => fill.null(),
@@ -225,6 +228,11 @@ impl Fill {
 
     fn has_empty(&self) -> bool {
         matches!(self, Self::Leaf(leaf) if leaf.has_empty())
+    }
+
+    /// Whether a text says that there is no value.
+    fn is_null(&self, text: &str) -> bool {
+        matches!(self, Self::Json(_)) && text.trim_ascii() == "null"
     }
 
     fn push(&mut self, text: &str, line: u64) -> Result<(), Misread> {

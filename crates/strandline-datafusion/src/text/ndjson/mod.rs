@@ -230,6 +230,9 @@ impl Wrong {
     fn in_column(mut self, name: &str) -> Self {
         if std::mem::take(&mut self.of_line) {
             self.text = self.text.replacen("no JSON object", "no JSON", 1);
+            // Such a value may go over several lines.
+            self.text = self.text.replacen("does not end on its line", "does not end", 1);
+            self.about = About::Other;
         }
         self.within(name)
     }

@@ -17,16 +17,24 @@ mod world;
 use std::cell::RefCell;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 /// How many cases proptest runs of itself.
 const UNASKED: u32 = 256;
+/// The seed of cases that are the same in each run.
+const SEED: u64 = 1;
 
 /// So many cases, unless the environment asks for more.
 pub(crate) fn cases(usual: u32) -> Config {
     let asked = Config::default();
     let cases = if asked.cases == UNASKED { usual } else { asked.cases };
     Config { cases, max_shrink_iters: 2_000, ..asked }
+}
+
+/// So many cases in two halves. The first is the same in each run, so that what cases must meet now and then is met.
+pub(crate) fn halves(usual: u32) -> [Config; 2] {
+    let half = cases(usual.div_ceil(2));
+    [Config { rng_seed: RngSeed::Fixed(SEED), ..half.clone() }, half]
 }
 
 /// Runs a test over random values; what it answers is added up.

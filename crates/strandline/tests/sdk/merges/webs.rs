@@ -8,7 +8,7 @@ use strandline_format::Hash;
 use super::picked::append;
 use super::random::{Disputed, done, expected, expected_beside, told};
 use super::*;
-use crate::histories::cases;
+use crate::histories::halves;
 
 /// A step of a random history of several branches.
 #[derive(Clone, Debug)]
@@ -356,18 +356,21 @@ impl Web {
 #[test]
 fn random_webs_of_branches_come_to_what_their_last_common_commits_say() {
     let merges = std::cell::Cell::new((0, 0, 0));
-    proptest!(cases(30), |(history in prop::collection::vec(steps(), 5..40))| {
-        let (done, disagreeing, picks) = paused(async {
-            let mut web = Web::new().await;
-            for step in history.iter().flat_map(Step::parts) {
-                web.step(&step).await;
-            }
-            check_whole(&web.lake, "after the history").await;
-            (web.merges.0, web.merges.1, web.picks)
+    for half in halves(30) {
+        proptest!(half, |(history in prop::collection::vec(steps(), 5..40))| {
+            let (done, disagreeing, picks) = paused(async {
+                let mut web = Web::new().await;
+                for step in history.iter().flat_map(Step::parts) {
+                    web.step(&step).await;
+                }
+                check_whole(&web.lake, "after the history").await;
+                (web.merges.0, web.merges.1, web.picks)
+            });
+            let (all_done, all_disagreeing, all_picks) = merges.get();
+            merges.set((all_done + done, all_disagreeing + disagreeing, all_picks + picks));
         });
-        let (all_done, all_disagreeing, all_picks) = merges.get();
-        merges.set((all_done + done, all_disagreeing + disagreeing, all_picks + picks));
-    });
+        println!("merges, those of bases that disagree, and of bases with picks: {:?}", merges.get());
+    }
     let (done, disagreeing, picks) = merges.get();
     assert!(done > 30 && disagreeing > 0, "{done} merges, {disagreeing} of bases that disagree");
     assert!(picks > 3, "{picks} of their bases have what was picked");

@@ -15,7 +15,7 @@ use strandline_datafusion::OnlyRead;
 
 use crate::contested::{ContestedRow, lines};
 use crate::exit::Exit;
-use crate::output::Style;
+use crate::output::{Style, harmless};
 use crate::wording::plain;
 
 /// A result of a verb.
@@ -230,10 +230,10 @@ impl Failure {
         let said = matches!(self.0.exit, Exit::Usage | Exit::Interrupted)
             || self.0.message.starts_with(&self.0.kind);
         let kind = if said { String::new() } else { format!("{}: ", self.0.kind) };
-        let mut text = format!("{} {kind}{}\n", style.error("error:"), self.0.message);
+        let mut text = format!("{} {kind}{}\n", style.error("error:"), harmless_lines(&self.0.message));
         text.push_str(&lines(&self.0.rows));
         if let Some(hint) = &self.0.hint {
-            text.push_str(&format!("{} {hint}\n", style.hint("hint:")));
+            text.push_str(&format!("{} {}\n", style.hint("hint:"), harmless_lines(hint)));
         }
         text
     }
@@ -259,6 +259,12 @@ fn moved(message: &str, line: usize, column: usize) -> Option<String> {
     let (found, at): (usize, usize) = (found.parse().ok()?, at.parse().ok()?);
     let at = if found == 1 { at + column - 1 } else { at };
     Some(format!("{before} at Line: {}, Column: {at}{rest}", found + line - 1))
+}
+
+/// A message with values and names of others in it, none of which commands the terminal.
+fn harmless_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| harmless(line.to_owned())).collect();
+    lines.join("\n")
 }
 
 /// What to do about an error of this kind, where nothing more is known.
@@ -379,6 +385,14 @@ impl StdError for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_commands_no_terminal() {
+        let failure = Failure::input("s = x\u{1b}[31m:\nno number").hint("not \u{1b}");
+        let text = failure.text(Style::PLAIN);
+        assert_eq!(text.matches('\u{1b}').count(), 0, "{text}");
+        assert!(text.contains("x\\u{1b}[31m:\nno number\nhint: not \\u{1b}\n"), "{text}");
+    }
 
     #[test]
     fn places_are_those_of_the_whole_text() {

@@ -11,6 +11,10 @@ pub(crate) struct Style {
 }
 
 impl Style {
+    /// For what nobody looks on.
+    #[cfg(test)]
+    pub(crate) const PLAIN: Self = Self { coloured: false };
+
     /// For what goes to this stream: see <https://no-color.org>.
     pub(crate) fn of(stream: &impl IsTerminal, environment: &dyn Environment) -> Self {
         let asked_not = environment.variable("NO_COLOR").is_some_and(|value| !value.is_empty());

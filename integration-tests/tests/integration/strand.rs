@@ -357,7 +357,7 @@ fn full_disk(strand: &Strand) -> Outcome {
         disk.fill(256 << 10);
         let output = strand.feed(&["import", made, "-", "-f", "csv", "--mode", mode], &rows, 1);
         let said = errors(&output);
-        assert!(said.starts_with("error: store full: ") && said.contains("nothing was committed"), "{said}");
+        assert!(said.starts_with("error: store full: ") && said.contains("nothing of it was done"), "{said}");
         disk.free();
         let log = strand.run(&["sql", "-o", "csv", "SELECT count(*) AS n, max(id) AS id FROM t"], 0).stdout;
         assert_eq!(String::from_utf8(log).unwrap(), "n,id\n1,1\n");

@@ -7,6 +7,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use futures::{StreamExt, stream};
+use strandline::format::{Base, Reference, Seq};
 use strandline::{Error, ErrorKind, Ref, Transaction};
 use strandline_datafusion::{At, Session};
 
@@ -51,15 +52,38 @@ impl<'c> Queries<'c> {
         Ok(Self { context, running: Running::of(&session), session, goes_on: false })
     }
 
-    /// Goes to a branch, or to a version that is only read.
+    /// Goes to a branch, or to a version that is only read: to what `--ref` means by this, wherever it stands before.
     pub(crate) async fn stand_at(&self, reference: &str) -> Result<()> {
-        let at = self.context.at_reference(self.session.lake(), Some(reference)).await?;
-        let statement = match is_branch(reference, &at) {
-            true => format!("USE BRANCH {}", identifier(at.branch().as_str())),
-            false => format!("USE VERSION '{}'", reference.replace('\'', "''")),
+        let found = self.context.at_reference(self.session.lake(), Some(reference)).await;
+        let at = match found {
+            Ok(at) => at,
+            Err(failure) => return Err(self.of_another_branch(reference, failure).await),
+        };
+        // Statements read a version that names no branch as one of where they stand.
+        let statement = match at.tag() {
+            _ if is_branch(reference, &at) => format!("USE BRANCH {}", identifier(at.branch().as_str())),
+            Some(tag) => format!("USE TAG {}", identifier(tag.as_str())),
+            None => format!("USE VERSION 'branch:{}@{{{}}}'", at.branch(), at.version()),
         };
         Box::pin(self.session.sql(&statement)).await?;
         Ok(())
+    }
+
+    /// The same failure, with how a version is written of the branch where it stands.
+    async fn of_another_branch(&self, reference: &str, failure: Failure) -> Failure {
+        let here = match self.session.at().await {
+            At::Branch(branch) => branch,
+            At::Ref(at) => at.branch().clone(),
+            At::Transaction(transaction) => transaction.branch().clone(),
+        };
+        match version_in(reference) {
+            Some(version)
+                if failure.is(ErrorKind::NotFound) && here != *self.session.lake().default_branch() =>
+            {
+                failure.hint(format!("version {version} of {here} is {here}@{{{version}}}"))
+            }
+            _ => failure,
+        }
     }
 
     /// Where it stands, for a person.
@@ -138,15 +162,20 @@ impl<'c> Queries<'c> {
 
     async fn statement(&self, statement: String) -> Result<()> {
         let (session, running) = (self.session.clone(), self.running.clone());
-        let traffic = since(session.lake().storage().objects());
+        let objects = session.lake().storage().objects();
+        let (traffic, written) = (since(objects), since(objects));
+        let changes_names = changes_names(&statement);
         let sample = move || Sample { rows: running.rows(), traffic: traffic(), ..Sample::default() };
         self.running.forget();
         let shown = Progress::asked(self.context, "running", sample).show();
         let answer = apart(async move { Box::pin(session.sql(&statement)).await }).await?;
         // What is asked next is the answer, which has a plan of its own.
         let wrote = self.running.wrote();
+        // A commit writes at the least itself.
+        let is_idle = changes_names && written().bytes_written == 0 && !self.in_transaction().await;
+        let done = if is_idle { "ok: nothing had to be changed" } else { "ok" };
         // What writes has done so before it answers. An answer that nobody reads to its end keeps nothing that follows from being done.
-        let printed = interrupt::run(Box::pin(self.print(answer, shown))).await.or_else(Failure::heard);
+        let printed = interrupt::run(Box::pin(self.print(answer, shown, done))).await.or_else(Failure::heard);
         printed.map_err(|failure| match wrote {
             Some(_) => failure.at("standard output").hint(DONE),
             None => failure,
@@ -167,7 +196,7 @@ impl<'c> Queries<'c> {
         Ok(())
     }
 
-    async fn print(&self, answer: DataFrame, shown: Shown) -> Result<()> {
+    async fn print(&self, answer: DataFrame, shown: Shown, done: &str) -> Result<()> {
         let plan = matches!(answer.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
         let rows = Box::pin(answer.execute_stream()).await?;
         let schema = rows.schema();
@@ -183,7 +212,7 @@ impl<'c> Queries<'c> {
         let rows = self.context.out.rows(&schema, stream).await?;
         drop(shown);
         if !has_columns && rows == 0 {
-            self.context.out.note("ok");
+            self.context.out.note(done);
         }
         Ok(())
     }
@@ -192,6 +221,26 @@ impl<'c> Queries<'c> {
 /// Whether a statement takes back those before it.
 fn takes_back(statement: &str) -> bool {
     statement.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("rollback"))
+}
+
+/// Whether a statement makes, drops or alters what stands in a lake, each time in a commit of its own or not at all.
+fn changes_names(statement: &str) -> bool {
+    let mut words = statement.split_whitespace().map(str::to_ascii_uppercase);
+    let (act, of) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    matches!(act.as_str(), "CREATE" | "DROP" | "ALTER") && matches!(of.as_str(), "TABLE" | "VIEW" | "SCHEMA")
+}
+
+/// The version that a reference begins with, if it may be one.
+fn version_in(reference: &str) -> Option<Seq> {
+    let reference: Reference = reference.parse().ok()?;
+    let readings = match reference.base() {
+        Base::Word(word) => word.readings(),
+        base => vec![base.clone()],
+    };
+    readings.into_iter().find_map(|base| match base {
+        Base::Version(version) => Some(version),
+        _ => None,
+    })
 }
 
 /// A name in quotes, as SQL has it.

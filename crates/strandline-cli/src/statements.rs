@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::str::CharIndices;
 
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
 use strandline_datafusion::LakeDialect;
 
 /// A text as statements, and what follows the last semicolon.
@@ -77,6 +77,37 @@ pub(crate) fn split(text: &str) -> Split {
     split
 }
 
+/// What a text ends within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// Nothing that has to be closed.
+    Nothing,
+    /// A name in double quotes, the first of which stands here.
+    Name(usize),
+    /// A text or a comment.
+    Text,
+}
+
+/// What a text ends within.
+pub(crate) fn ends_within(text: &str) -> Within {
+    let mut tokens = Vec::new();
+    let read = Tokenizer::new(&LakeDialect, text).tokenize_with_location_into_buf(&mut tokens);
+    let last = tokens.last();
+    if read.is_ok() {
+        let comment = |last: &TokenWithSpan| match &last.token {
+            Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => !comment.ends_with('\n'),
+            _ => false,
+        };
+        return if last.is_some_and(comment) { Within::Text } else { Within::Nothing };
+    }
+    // What nothing closes is in no token, and begins behind the last one.
+    let begin = last.map_or(0, |last| Places::of(text).byte(last.span.end));
+    match text.get(begin..).is_some_and(|rest| rest.starts_with('"')) {
+        true => Within::Name(begin),
+        false => Within::Text,
+    }
+}
+
 /// Where lines and columns, asked for one behind the other, stand in a text.
 struct Places<'t> {
     letters: CharIndices<'t>,
@@ -142,6 +173,21 @@ mod tests {
         check("-- one; two\nSELECT 1; -- end", &["-- one; two\nSELECT 1"], "");
         check("/* a; /* b; */ c; */;;", &[], "");
         check("SELECT /* ; */ 1;", &["SELECT /* ; */ 1"], "");
+    }
+
+    #[test]
+    fn what_a_text_ends_within_is_known() {
+        let check = |text: &str, expected: Within| assert_eq!(ends_within(text), expected, "{text}");
+        check("", Within::Nothing);
+        check("SELECT 'it''s' x", Within::Nothing);
+        check("SELECT '\"', a FROM a", Within::Nothing);
+        check("-- \"\nSELECT a", Within::Nothing);
+        check("SELECT \"a\"\"b", Within::Name(7));
+        check("SELECT 'ä',\n\"a", Within::Name(13));
+        check("\"", Within::Name(0));
+        check("SELECT 'x \"", Within::Text);
+        check("SELECT 1 -- \"a", Within::Text);
+        check("SELECT /* \"a", Within::Text);
     }
 
     #[test]

@@ -38,8 +38,18 @@ fn similarity(name: &str, wanted: &str) -> f64 {
 
 /// The end of a message: `, did you mean "a" or "b"?`, or nothing.
 pub fn offer(near: &[String]) -> String {
-    let quoted: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+    let quoted: Vec<String> = near.iter().map(|name| quoted(name)).collect();
     if quoted.is_empty() { String::new() } else { format!(", did you mean {}?", quoted.join(" or ")) }
+}
+
+/// A name in quotes as SQL has it, so that it can be copied; what is no letter at all is shown.
+fn quoted(name: &str) -> String {
+    let shown = |letter: char| match letter {
+        '"' => "\"\"".to_owned(),
+        control if control.is_control() => control.escape_default().to_string(),
+        letter => letter.to_string(),
+    };
+    format!("\"{}\"", name.chars().map(shown).collect::<String>())
 }
 
 /// The end of a message that offers the nearest of these names for one that does not exist.
@@ -66,6 +76,8 @@ mod tests {
         assert_eq!(nearest("sales.ordres", names), ["sales.orders", "sales.order_items"]);
         assert_eq!(offer(&nearest("Orders", ["orders"])), ", did you mean \"orders\"?");
         assert_eq!(offer(&nearest("zzz", names)), "");
+        assert_eq!(offer_of("\\timng", ["\\timing"]), ", did you mean \"\\timing\"?");
+        assert_eq!(offer_of("a\"bc\n", ["a\"bcd\n"]), ", did you mean \"a\"\"bcd\\n\"?");
         assert_eq!(nearest("dve", ["dev", "main"]), ["dev"]);
         assert_eq!(nearest("de", ["dev", "main"]), ["dev"]);
         for (wanted, names) in [("x", ["dev", "v1"]), ("nosuch", ["o", "s"]), ("sch", ["s", "h"])] {

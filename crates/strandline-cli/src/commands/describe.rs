@@ -41,6 +41,9 @@ struct Described {
     constraints: Vec<Constraint>,
     properties: Vec<Property>,
     sql: Option<String>,
+    /// Whether it is as a transaction that began on the version has it.
+    #[serde(skip)]
+    within: bool,
 }
 
 /// A column.
@@ -117,7 +120,7 @@ pub(crate) async fn show_within(context: &Context, transaction: &Transaction, na
             None => return Err(error.into()),
         },
     };
-    print(context, &described)
+    print(context, &Described { within: true, ..described })
 }
 
 fn print(context: &Context, described: &Described) -> Result<()> {
@@ -167,6 +170,7 @@ fn of_table(version: Seq, table: &Table) -> Described {
             .collect(),
         properties: properties(table.properties()),
         sql: None,
+        within: false,
     }
 }
 
@@ -197,6 +201,7 @@ fn of_view(version: Seq, name: &str, view: &View) -> Described {
         constraints: Vec::new(),
         properties: properties(&view.properties),
         sql: Some(view.sql.as_str().to_owned()),
+        within: false,
     }
 }
 
@@ -241,7 +246,8 @@ fn type_text(ty: &Type) -> String {
 
 /// All but the columns, for people.
 fn head(described: &Described, out: &mut Screen) -> io::Result<()> {
-    writeln!(out, "{} {} at version {}", described.kind, described.name, described.version)?;
+    let at = if described.within { "in the transaction that began at" } else { "at" };
+    writeln!(out, "{} {} {at} version {}", described.kind, described.name, described.version)?;
     if let (Some(rows), Some(files), Some(bytes)) = (described.rows, described.files, described.bytes) {
         writeln!(out, "{} in {}, {}", counted(rows, "row"), counted(files, "file"), size(bytes))?;
     }

@@ -3,9 +3,9 @@
 use clap::Args as ClapArgs;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
-use strandline::Ref;
-use strandline::format::EntryType;
+use strandline::format::{EntryType, NameKey};
 use strandline::history::Listed;
+use strandline::{Ref, Transaction};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -58,6 +58,42 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let entries = stream::iter(names).map(|listed| entry(&at, listed)).buffered(TABLES);
     let entries: Vec<Entry> = entries.try_collect().await?;
     context.out.list(&entries)
+}
+
+/// The names alone, of which no table is read.
+#[derive(Serialize)]
+struct Standing {
+    name: String,
+    kind: &'static str,
+}
+
+impl Record for Standing {
+    const COLUMNS: &'static [(&'static str, Kind)] = &[text("name"), text("kind")];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(&self.name), Cell::text(self.kind)]
+    }
+}
+
+/// Shows the names of what stands in a version.
+pub(crate) async fn show(context: &Context, at: &Ref) -> Result<()> {
+    let mut names = Vec::new();
+    for kind in [at.tables(), at.views(), at.namespaces()] {
+        names.extend(kind.await?.into_iter().map(|listed| (listed.name.as_str().to_owned(), listed.kind)));
+    }
+    list(context, names)
+}
+
+/// Shows the names of what stands in a transaction, its own included.
+pub(crate) async fn show_within(context: &Context, transaction: &Transaction) -> Result<()> {
+    list(context, transaction.list(None).await?)
+}
+
+fn list(context: &Context, names: Vec<(String, EntryType)>) -> Result<()> {
+    let standing = |(name, kind): (String, EntryType)| Standing { name, kind: kind.as_str() };
+    let mut names: Vec<Standing> = names.into_iter().map(standing).collect();
+    names.sort_by_cached_key(|standing| NameKey::of(&standing.name).as_str().to_owned());
+    context.out.list(&names)
 }
 
 async fn entry(at: &Ref, listed: Listed) -> Result<Entry> {

@@ -13,7 +13,7 @@ mod head;
 mod import;
 mod init;
 mod log;
-mod ls;
+pub(crate) mod ls;
 mod merge;
 mod show;
 mod sql;

@@ -7,7 +7,7 @@ use rustyline::{Context, Helper, Highlighter, Hinter, Result};
 use super::names::Names;
 use super::quoted::in_statement;
 use super::word::{WORDS, is_plain};
-use crate::statements::split;
+use crate::statements::{Within, ends_within, split};
 
 /// What SQL has words for, as far as people complete them.
 const KEYWORDS: [&str; 41] = [
@@ -35,13 +35,16 @@ impl ShellHelper {
     /// What may stand at the end of a line.
     fn candidates(&self, line: &str) -> (usize, Vec<String>) {
         let is_part = |letter: char| letter.is_alphanumeric() || "_.-\\".contains(letter);
-        let begin = line.char_indices().rev().take_while(|(_, letter)| is_part(*letter)).last();
-        let begin = begin.map_or(line.len(), |(at, _)| at);
-        // Of a name in quotes, all that is in them.
-        let opened = line.rfind('"').filter(|_| line.matches('"').count() % 2 == 1);
-        let begin = opened.unwrap_or(begin);
+        let word = line.char_indices().rev().take_while(|(_, letter)| is_part(*letter)).last();
+        let word = word.map_or(line.len(), |(at, _)| at);
+        let (begin, quoted) = match ends_within(line) {
+            Within::Nothing => (word, false),
+            // Of a name in quotes, all that is in them.
+            Within::Name(opened) => (opened, true),
+            Within::Text => return (line.len(), Vec::new()),
+        };
         let (before, word) = line.split_at(begin);
-        let (word, quoted) = (word.strip_prefix('"').unwrap_or(word), opened.is_some());
+        let word = word.strip_prefix('"').unwrap_or(word);
         let tables = || self.names.tables.keys().map(String::as_str);
         let found = match before.split_whitespace().last() {
             Some("\\d") => named(tables(), word, quoted),
@@ -152,5 +155,8 @@ mod tests {
         check("\\ref m", 5, &["main"]);
         check("\\ti", 0, &["\\timing"]);
         check("SELECT ", 7, &[]);
+        check("SELECT 'x Mi", 12, &[]);
+        check("SELECT '\"', am", 12, &["amount"]);
+        check("SELECT 1; -- \"Mi", 16, &[]);
     }
 }

@@ -16,7 +16,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
 use tokio::time::Instant;
 
-use crate::commands::describe;
+use crate::commands::{describe, ls};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -33,10 +33,13 @@ Statements end with a semicolon and may go over several lines.
 \\d            what stands in the lake
 \\d TABLE      what a table is like
 \\ref          where this session stands
-\\ref REF      goes to a branch, tag, version or time
+\\ref REF      goes to a branch, tag, version or time, as --ref does
 \\timing       shows how long statements take, or no longer
 \\q            ends the shell, as do exit, quit and Ctrl-D
 \\?            this, as does help";
+
+/// The schema of what stands in no namespace.
+const PUBLIC: &str = "public";
 
 type Line = Editor<ShellHelper, DefaultHistory>;
 
@@ -148,9 +151,13 @@ impl Shell<'_> {
     async fn obey(&self, word: &Word) -> Result<()> {
         match word {
             Word::Help => self.context.out.answer(HELP),
-            Word::List => drop(self.queries.run("SHOW TABLES", 0).await?),
+            Word::List => match self.queries.transaction().await {
+                Some(transaction) => ls::show_within(self.context, &transaction).await?,
+                None => ls::show(self.context, &self.queries.version().await?).await?,
+            },
             Word::Describe(table) => {
-                let table = &names_of::table(table).map_err(Failure::usage)?;
+                let table = names_of::table(table).map_err(Failure::usage)?;
+                let table = without_public(&table);
                 match self.queries.transaction().await {
                     Some(transaction) => {
                         Box::pin(describe::show_within(self.context, &transaction, table)).await?;
@@ -181,6 +188,14 @@ impl Shell<'_> {
         if let Some(helper) = line.helper_mut() {
             helper.know(names);
         }
+    }
+}
+
+/// The name in the lake: what stands in no namespace is in the schema `public` of SQL.
+fn without_public(name: &str) -> &str {
+    match name.split_once('.') {
+        Some((schema, rest)) if schema.eq_ignore_ascii_case(PUBLIC) => rest,
+        _ => name,
     }
 }
 

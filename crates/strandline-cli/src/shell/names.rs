@@ -17,7 +17,7 @@ const AT_ONCE: usize = 16;
 /// Names, without doubles, in their order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    /// Branches and tags.
+    /// Of branches and tags.
     pub(super) refs: Vec<String>,
     /// Tables and views, and the columns of each.
     pub(super) tables: BTreeMap<String, Vec<String>>,
@@ -41,6 +41,8 @@ impl Names {
         let mut refs: Vec<String> =
             at.lake().branches().await?.into_iter().map(|branch| branch.name.as_str().to_owned()).collect();
         refs.extend(at.lake().tags().await?.into_iter().map(|tag| tag.name.as_str().to_owned()));
+        refs.sort_unstable();
+        refs.dedup();
         Ok(Self { refs, tables })
     }
 

@@ -7,10 +7,12 @@ use crate::failure::{Failure, Result};
 /// What all of them are, for completion and for offering the nearest.
 pub(super) const WORDS: [&str; 6] = ["\\d", "\\timing", "\\ref", "\\q", "\\quit", "\\?"];
 
-/// Whether it is a word of the shell without a backslash.
+/// Whether it is a word of the shell without a backslash, in letters of any case, as those of SQL are.
 pub(super) fn is_plain(line: &str) -> bool {
-    matches!(line, "exit" | "quit" | "help")
+    ["exit", "quit", HELP].iter().any(|word| line.eq_ignore_ascii_case(word))
 }
+
+const HELP: &str = "help";
 
 /// A word of the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl Word {
     pub(super) fn of(line: &str) -> Option<Result<Self>> {
         let line = line.trim().trim_end_matches(';').trim_end();
         if !line.starts_with('\\') {
-            let word = if line == "help" { Self::Help } else { Self::Quit };
+            let word = if line.eq_ignore_ascii_case(HELP) { Self::Help } else { Self::Quit };
             return is_plain(line).then_some(Ok(word));
         }
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -65,11 +67,13 @@ mod tests {
         check("\\timing", Some(Word::Timing));
         check("exit", Some(Word::Quit));
         check("help", Some(Word::Help));
+        check("HELP", Some(Word::Help));
+        check("Quit;", Some(Word::Quit));
     }
 
     #[test]
     fn a_mistyped_word_is_offered_the_nearest() {
         let failure = Word::of("\\timng").unwrap().unwrap_err();
-        assert!(failure.message().contains("\\\\timing"), "{failure}");
+        assert!(failure.message().contains("did you mean \"\\timing\"?"), "{failure}");
     }
 }

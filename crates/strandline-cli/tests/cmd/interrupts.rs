@@ -54,6 +54,22 @@ fn rows_that_never_end_are_interrupted_while_they_are_printed() {
 }
 
 #[test]
+fn what_is_interrupted_within_a_transaction_is_said_once() {
+    let folder = lake();
+    let mut command = strand(folder.path());
+    command.args(["sql", "-o", "csv", "BEGIN; SELECT value FROM generate_series(1, 1000000000000)"]);
+    let mut child = spawn(command);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.nth(1).unwrap().unwrap(), "1");
+    interrupt(&child);
+    lines.for_each(drop);
+    let output = child.wait_with_output().unwrap();
+    let said =
+        "ok\nerror: statement 2, line 1: interrupted\nhint: nothing of the transaction was committed\n";
+    assert_eq!((code(&output), errors(&output).as_str()), (130, said));
+}
+
+#[test]
 fn an_interrupted_statement_leaves_nothing() {
     let folder = lake();
     fed(folder.path(), &["import", "t", "-", "-f", "csv"], "id\n0\n");

@@ -36,19 +36,64 @@ fn statements_words_and_mistakes() {
             (r"customer +\| string.*main> ", "\\timing\r"),
             ("timing is on.*main> ", "SELECT 40 + 2 AS answer; SELECT 6 AS other;\r"),
             (r"42 \|.*other.*time: .*main> ", "\\timing\r"),
-            ("timing is off.*main> ", "help\r"),
+            ("timing is off.*main> ", "Help\r"),
             (r"\\timing .*main> ", "SELECT 1 AS one;\r"),
             (r"1 \|.*main> ", "CREATE BRANCH dev;\r"),
             ("main> ", "\\ref dev\r"),
-            ("dev> ", "\\ref v1\r"),
-            ("dev@1> ", "\\ref nobody\r"),
-            ("nothing is named \"nobody\".*dev@1> ", "\\timng\r"),
-            (r"did you mean .*\\timing.*dev@1> ", "\\?\r"),
-            (r"\\timing .*dev@1> ", "\\q\r"),
+            ("dev> ", "\\ref nobody\r"),
+            ("nothing is named \"nobody\".*dev> ", "\\timng\r"),
+            (r"did you mean .*\\timing.*dev> ", "\\?\r"),
+            (r"\\timing .*dev> ", "\\q\r"),
         ],
     );
     assert_eq!(seen.code, 0);
     assert_eq!(seen.text.matches("time: ").count(), 1, "timing is off again");
+}
+
+#[test]
+fn a_reference_means_the_same_wherever_one_stands() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", TABLE),
+            ("ok.*main> ", "CREATE BRANCH dev; CREATE TAG one;\r"),
+            ("main> ", "\\ref dev\r"),
+            ("dev> ", ROWS),
+            (r"2 \|.*dev> ", "\\ref v1\r"),
+            ("main@1> ", "\\ref v0\r"),
+            // What is above the version at which it stands.
+            ("main@0> ", "\\ref v1\r"),
+            ("main@1> ", "\\ref dev@{2}\r"),
+            ("dev@2> ", "\\ref main~1\r"),
+            ("main@0> ", "\\ref one\r"),
+            ("main@1> ", "SELECT count(*) AS many FROM orders;\r"),
+            (r"many.* 0 \|.*main@1> ", "\\ref dev\r"),
+            ("dev> ", "\\ref v2\r"),
+            ("nothing is named \"v2\".*hint: version 2 of dev is dev@.2..*dev> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
+fn tables_views_and_namespaces_are_listed_and_shown_as_sql_names_them() {
+    let folder = lake();
+    let seen = shell(
+        folder.path(),
+        &[
+            ("main> ", TABLE),
+            ("ok.*main> ", "CREATE SCHEMA sales; CREATE VIEW seen AS SELECT 42 AS dear;\r"),
+            ("ok.*ok.*main> ", "\\d\r"),
+            (r"orders +\| table +\|.*sales +\| namespace \|.*seen +\| view +\|.*main> ", "\\d public.seen\r"),
+            (r"view seen at version 3.*dear +\| .*main> ", "BEGIN; CREATE VIEW other AS SELECT 1 AS one;\r"),
+            (r"main\*> ", "\\d\r"),
+            (r"orders +\| table +\|.*other +\| view +\|.*seen +\| view .*main\*> ", "\\d public.other\r"),
+            (r"view other in the transaction that began at version 3.*one +\| .*main\*> ", "ROLLBACK;\r"),
+            ("main> ", "\\q\r"),
+        ],
+    );
+    assert_eq!(seen.code, 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use clap::Args as ClapArgs;
 use futures::TryStreamExt;
 use serde::Serialize;
+use strandline::scan::Batches;
 use tokio::task::yield_now;
 
 use super::head::Which;
@@ -53,11 +54,21 @@ impl Record for Exported {
     }
 }
 
+/// What standard output is called.
+const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+impl Args {
+    /// Whether rows go to standard output. What that leads to may be a file, which is written on and never replaced.
+    fn goes_out(&self) -> bool {
+        STANDARD_OUTPUT.contains(&self.file.as_str())
+    }
+}
+
 /// What is said of an export that is interrupted.
 pub(crate) fn interrupted(args: &Args) -> String {
-    match args.file.as_str() {
-        "-" => "interrupted".to_owned(),
-        file => format!("interrupted; {file} was not written"),
+    match args.goes_out() {
+        true => "interrupted".to_owned(),
+        false => format!("interrupted; {} was not written", args.file),
     }
 }
 
@@ -70,16 +81,20 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let table = context.table(&at, &args.table).await?;
     let progress = Progress::of_rows(context, "exporting", table.rows());
     // Rows that come to the same terminal would run into it.
-    let mixes = args.file == "-" && io::stdout().is_terminal();
+    let goes_out = args.goes_out();
+    let mixes = goes_out && io::stdout().is_terminal();
     let shown = (!mixes).then(|| progress.show());
     let batches = args.which.scan(&table)?.await.map_err(|error| Failure::from(error).of_arguments())?;
-    let sink = Sink::open(&args.file, kind, batches.schema(), args.force, &progress)?;
-    let place = if args.file == "-" { "standard output" } else { args.file.as_str() };
-    let rows = write(sink, batches, &progress).await.map_err(|failure| failure.at(place))?;
+    let place = if goes_out { "standard output" } else { args.file.as_str() };
+    let sink = match goes_out {
+        true => Sink::standard_output(kind, batches.schema(), &progress)?,
+        false => Sink::open(&args.file, kind, batches.schema(), args.force, &progress)?,
+    };
+    let rows = write(sink, batches, &progress, place).await?;
     drop(shown);
     // What is on standard output is the rows, so nothing else is.
     let sentence = format!("exported {} of version {}", counted(rows, "row"), at.version());
-    if args.file == "-" {
+    if goes_out {
         context.out.note(sentence);
         return Ok(());
     }
@@ -87,16 +102,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context.out.done(&done, sentence)
 }
 
-async fn write(mut sink: Sink, batches: strandline::scan::Batches, progress: &Progress) -> Result<u64> {
+/// Writes the rows. What goes wrong with writing is of this place; what goes wrong with reading says its own.
+async fn write(mut sink: Sink, batches: Batches, progress: &Progress, place: &str) -> Result<u64> {
     let mut batches = std::pin::pin!(batches);
     let mut rows = 0;
     while let Some(batch) = batches.try_next().await? {
-        sink.write(&batch)?;
+        sink.write(&batch).map_err(|failure| failure.at(place))?;
         progress.wrote(batch.num_rows());
         rows += batch.num_rows() as u64;
         // Rows that are always there must not keep Ctrl-C from being heard.
         yield_now().await;
     }
-    sink.finish()?;
+    sink.finish().map_err(|failure| failure.at(place))?;
     Ok(rows)
 }

@@ -54,7 +54,16 @@ impl Drop for Part {
 }
 
 impl Sink {
-    /// Begins to write; `-` is standard output. A file that is there stays as it is unless it may be replaced; pipes and devices are written to.
+    /// Begins to write to standard output.
+    pub(crate) fn standard_output(kind: Kind, schema: &SchemaRef, progress: &Progress) -> Result<Self> {
+        Self::as_it_comes(Box::new(BufWriter::new(progress.writing(io::stdout()))), kind, schema)
+    }
+
+    fn as_it_comes(bytes: Bytes, kind: Kind, schema: &SchemaRef) -> Result<Self> {
+        Ok(Self { rows: Writer::open(bytes, kind, schema, false)?, target: Target::AsItComes })
+    }
+
+    /// Begins to write. A file that is there stays as it is unless it may be replaced; pipes and devices are written to.
     pub(crate) fn open(
         name: &str,
         kind: Kind,
@@ -62,15 +71,7 @@ impl Sink {
         replace: bool,
         progress: &Progress,
     ) -> Result<Self> {
-        let as_it_comes = |bytes: Bytes| {
-            let rows = Writer::open(bytes, kind, schema, false)?;
-            Ok(Self { rows, target: Target::AsItComes })
-        };
-        if name == "-" {
-            return as_it_comes(Box::new(BufWriter::new(progress.writing(io::stdout()))));
-        }
-        // Of a link, what it leads to is meant.
-        let path = fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
+        let path = led_to(name).map_err(|error| Failure::io(name, &error))?;
         let there = fs::metadata(&path).ok();
         if there.as_ref().is_some_and(|there| there.is_dir()) {
             return Err(Failure::io(name, &io::Error::from(io::ErrorKind::IsADirectory)));
@@ -78,7 +79,7 @@ impl Sink {
         if there.as_ref().is_some_and(|there| !there.is_file()) {
             let opened = OpenOptions::new().write(true).open(&path);
             let opened = opened.map_err(|error| Failure::io(name, &error))?;
-            return as_it_comes(Box::new(BufWriter::new(progress.writing(opened))));
+            return Self::as_it_comes(Box::new(BufWriter::new(progress.writing(opened))), kind, schema);
         }
         if there.is_some() && !replace {
             let failure = Failure::io(name, &io::Error::from(io::ErrorKind::AlreadyExists));
@@ -106,9 +107,7 @@ impl Sink {
         self.rows.finish()?;
         match self.target {
             Target::AsItComes => Ok(()),
-            Target::File { path, part } => {
-                fs::rename(&part.0, &path).map_err(|error| Failure::io(path.display(), &error))
-            }
+            Target::File { path, part } => Ok(fs::rename(&part.0, &path)?),
         }
     }
 }
@@ -143,6 +142,25 @@ impl Writer {
             Self::Ndjson(writer) => writer.finish(),
         }
     }
+}
+
+/// So many links lead on to each other at most.
+const LINKS: usize = 40;
+
+/// What a name leads to: of a link that is meant, also where nothing stands there yet.
+fn led_to(name: &str) -> io::Result<PathBuf> {
+    let mut path = PathBuf::from(name);
+    for _ in 0..LINKS {
+        if fs::metadata(&path).is_ok() {
+            // What `/dev/fd` leads to may have no name of its own.
+            return Ok(fs::canonicalize(&path).unwrap_or(path));
+        }
+        match fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(path),
+        }
+    }
+    fs::canonicalize(name)
 }
 
 /// What a file is called until it is whole.

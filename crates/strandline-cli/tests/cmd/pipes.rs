@@ -55,12 +55,43 @@ fn pipes_and_links_are_exported_to() {
     let (reading, of) = (std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap()), folder.path());
     ok(of, &["export", "t", "pipe", "--format", "csv"]);
     assert_eq!(reading.join().unwrap(), "a\n1\n");
+    // One that has no name, as `>(command)` of a shell.
+    let script = "\"$0\" export t /dev/fd/3 -f csv 3>&1 >/dev/null | cat";
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(of).env("STRANDLINE_LAKE", "./lake").args(["-c", script, env!("CARGO_BIN_EXE_strand")]);
+    assert_eq!(shell.output().unwrap().stdout, b"a\n1\n");
     std::fs::write(of.join("real.csv"), "old").unwrap();
     std::os::unix::fs::symlink("real.csv", of.join("link.csv")).unwrap();
     assert_eq!(code(&run(of, &["export", "t", "link.csv"])), 1);
     ok(of, &["export", "t", "link.csv", "--force"]);
     assert!(of.join("link.csv").is_symlink());
     assert_eq!(std::fs::read_to_string(of.join("real.csv")).unwrap(), "a\n1\n");
+    // Where nothing stands yet at the end of two links.
+    std::fs::create_dir(of.join("far")).unwrap();
+    std::os::unix::fs::symlink("../last.csv", of.join("far/next.csv")).unwrap();
+    std::os::unix::fs::symlink("far/next.csv", of.join("first.csv")).unwrap();
+    ok(of, &["export", "t", "first.csv"]);
+    assert!(of.join("first.csv").is_symlink() && of.join("far/next.csv").is_symlink());
+    assert_eq!(std::fs::read_to_string(of.join("last.csv")).unwrap(), "a\n1\n");
+    std::os::unix::fs::symlink("round.csv", of.join("round.csv")).unwrap();
+    assert_eq!(code(&run(of, &["export", "t", "round.csv", "--force"])), 1);
+    assert!(of.join("round.csv").is_symlink());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_behind_standard_output_is_written_on() {
+    let folder = lake();
+    ok(folder.path(), &["sql", "CREATE TABLE t AS SELECT 1 AS a"]);
+    let out = folder.path().join("out.txt");
+    std::fs::write(&out, "before\n").unwrap();
+    for name in ["/dev/stdout", "-"] {
+        let file = std::fs::OpenOptions::new().append(true).open(&out).unwrap();
+        let mut command = strand(folder.path());
+        command.args(["export", "t", name, "-f", "csv", "--force", "-o", "json"]).stdout(file);
+        assert!(command.status().unwrap().success(), "{name}");
+    }
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "before\na\n1\na\n1\n");
 }
 
 #[test]
@@ -115,6 +146,12 @@ fn what_text_formats_have_no_values_for_survives_them() {
     assert!(errors(&output).contains("line 2: column \"n.u\": \"zz\" is not a UUID"), "{}", errors(&output));
     let output = fed(folder.path(), &["import", "nested", "-", "-f", "csv"], "id,l\n3,[1 2]\n");
     assert!(errors(&output).contains("line 2: column \"l\": it is no JSON: "), "{}", errors(&output));
+    let output = fed(folder.path(), &["import", "nested", "-", "-f", "csv"], "id,l\n3,[1\n");
+    assert!(
+        errors(&output).contains("a list does not end\nhint: nothing was committed\n"),
+        "{}",
+        errors(&output)
+    );
 }
 
 #[test]

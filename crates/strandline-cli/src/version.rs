@@ -4,7 +4,7 @@ use serde::Serialize;
 use strandline::Commit;
 use strandline::format::{Hash, TableChange, Timestamp};
 
-use crate::output::{Cell, Kind, Record, number, said, text};
+use crate::output::{Cell, Kind, Record, number, said, text, word};
 
 /// A commit, as programs read it.
 #[derive(Serialize)]
@@ -21,9 +21,6 @@ pub(crate) struct Version {
     /// The branches and tags that stand on it, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     refs: Option<Vec<String>>,
-    /// Where a watch goes on from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
     #[serde(skip)]
     hash: Hash,
     #[serde(skip)]
@@ -71,7 +68,6 @@ impl From<&Commit> for Version {
             properties: properties.collect(),
             changes,
             refs: None,
-            cursor: None,
             hash: commit.hash(),
             at: commit.time(),
         }
@@ -99,12 +95,6 @@ impl Version {
     /// The same, with the branches and tags that stand on it.
     pub(crate) fn named(mut self, refs: Vec<String>) -> Self {
         self.refs = Some(refs);
-        self
-    }
-
-    /// The same, with the place after it.
-    pub(crate) fn seen(mut self, cursor: String) -> Self {
-        self.cursor = Some(cursor);
         self
     }
 
@@ -172,7 +162,7 @@ impl Change {
 
 impl Record for Version {
     const COLUMNS: &'static [(&'static str, Kind)] =
-        &[number("version"), text("commit"), text("time"), text("author"), text("message"), text("changes")];
+        &[number("version"), word("commit"), word("time"), text("author"), text("message"), text("changes")];
 
     fn cells(&self) -> Vec<Cell> {
         vec![

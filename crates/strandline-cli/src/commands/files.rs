@@ -7,7 +7,7 @@ use strandline::format::{FileEntry, Hash, ObjectPath, TableId};
 use crate::context::Context;
 use crate::failure::Result;
 use crate::names;
-use crate::output::{Cell, Kind, Record, number, text};
+use crate::output::{Cell, Kind, Record, number, word};
 
 /// Lists a table's data files
 #[derive(Debug, ClapArgs)]
@@ -35,7 +35,7 @@ struct File {
 impl Record for File {
     const COLUMNS: &'static [(&'static str, Kind)] = &[
         number("id"),
-        text("hash"),
+        word("hash"),
         number("bytes"),
         number("rows"),
         number("deleted"),

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use futures::TryStreamExt;
+use serde::Serialize;
 use strandline::changes::Cursor;
 use strandline::{Lake, Ref};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::names;
-use crate::output::{Format, Screen, harmless};
+use crate::output::{Cell, Format, Kind, Record, Screen, harmless, number, text, word};
 use crate::version::Version;
 
 /// Shows versions as they come to be, until Ctrl-C
@@ -31,6 +32,32 @@ pub(crate) struct Args {
     every: Duration,
 }
 
+/// A version that came to be, and the place after it, where a watch goes on.
+#[derive(Serialize)]
+struct Seen {
+    #[serde(flatten)]
+    version: Version,
+    cursor: String,
+}
+
+impl Record for Seen {
+    const COLUMNS: &'static [(&'static str, Kind)] = &[
+        number("version"),
+        word("commit"),
+        word("time"),
+        text("author"),
+        text("message"),
+        text("changes"),
+        word("cursor"),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = self.version.cells();
+        cells.push(Cell::text(&self.cursor));
+        cells
+    }
+}
+
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let lake = context.lake().await?;
     let at = context.at_reference(&lake, context.reference()).await?;
@@ -46,13 +73,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let subscription = lake.subscribe(since, &args.tables).every(args.every);
     let mut events = subscription.stream();
-    let mut lines = (context.out.format() != Format::Table).then(|| context.out.lines::<Version>());
+    let mut lines = (context.out.format() != Format::Table).then(|| context.out.lines::<Seen>());
     let mut seen = 0;
     while args.limit.is_none_or(|limit| seen < limit) {
         let Some(event) = events.try_next().await? else { break };
-        let version = Version::from(event.commit()).seen(event.cursor().to_string());
+        let (version, cursor) = (Version::from(event.commit()), event.cursor().to_string());
         match &mut lines {
-            Some(lines) => lines.print(&version)?,
+            Some(lines) => lines.print(&Seen { version, cursor })?,
             None => print(&version)?,
         }
         seen += 1;

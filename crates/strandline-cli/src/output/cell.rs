@@ -21,13 +21,9 @@ pub(crate) enum Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
+    /// Texts that stay in one piece.
+    Word,
     Number,
-}
-
-impl Kind {
-    pub(crate) fn is_numeric(self) -> bool {
-        self == Self::Number
-    }
 }
 
 impl Cell {

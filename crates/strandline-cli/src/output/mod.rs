@@ -26,7 +26,7 @@ use tokio::task::yield_now;
 pub(crate) use cell::{Cell, Kind, short_hash, size};
 pub(crate) use delimited::Delimited;
 pub(crate) use json::{Json, objects};
-pub(crate) use record::{Record, number, said, text};
+pub(crate) use record::{Record, number, said, text, word};
 pub(crate) use screen::{Pager, Screen};
 use sheet::Column;
 pub(crate) use sheet::Sheet;
@@ -193,7 +193,7 @@ pub(crate) const DONE: &str = "it is done; only its answer could not be written"
 
 /// The columns of things of a kind.
 fn columns<R: Record>() -> Vec<Column> {
-    R::COLUMNS.iter().map(|(name, kind)| Column::new(*name, kind.is_numeric())).collect()
+    R::COLUMNS.iter().map(|(name, kind)| Column::new(*name, *kind)).collect()
 }
 
 /// Things that are printed as they come.

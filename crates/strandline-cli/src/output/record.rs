@@ -23,6 +23,11 @@ pub(crate) const fn text(name: &'static str) -> (&'static str, Kind) {
     (name, Kind::Text)
 }
 
+/// A column of texts that are copied, as times and hashes are: none is broken into lines.
+pub(crate) const fn word(name: &'static str) -> (&'static str, Kind) {
+    (name, Kind::Word)
+}
+
 /// A column of numbers.
 pub(crate) const fn number(name: &'static str) -> (&'static str, Kind) {
     (name, Kind::Number)

@@ -1,31 +1,36 @@
 //! A sheet of rows in one of the forms, written while the rows come.
 
 use strandline::arrow::array::RecordBatch;
-use strandline::arrow::datatypes::Schema;
+use strandline::arrow::datatypes::{DataType, Schema};
 
 use super::delimited::Delimited;
 use super::json::Json;
 use super::table::Table;
-use super::{Format, Record, Screen};
+use super::{Format, Kind, Record, Screen};
 use crate::failure::Result;
 
 /// A column of a sheet.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// Whether it stands at the right.
-    pub(crate) numeric: bool,
+    /// What stands in it.
+    pub(crate) kind: Kind,
 }
 
 impl Column {
-    pub(crate) fn new(name: impl Into<String>, numeric: bool) -> Self {
-        Self { name: name.into(), numeric }
+    pub(crate) fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Self { name: name.into(), kind }
     }
 }
 
 /// The columns of batches.
 pub(super) fn columns_of(schema: &Schema) -> Vec<Column> {
-    schema.fields().iter().map(|field| Column::new(field.name(), field.data_type().is_numeric())).collect()
+    let kind = |ty: &DataType| match ty {
+        ty if ty.is_numeric() => Kind::Number,
+        ty if ty.is_temporal() => Kind::Word,
+        _ => Kind::Text,
+    };
+    schema.fields().iter().map(|field| Column::new(field.name(), kind(field.data_type()))).collect()
 }
 
 /// Rows that are being printed.

@@ -18,18 +18,54 @@ use crate::failure::{Failure, Result};
 const SOON: Duration = Duration::from_secs(5);
 
 /// Refuses a place for a lake that is within another one, or is a file. Requests: one for each folder of a bucket above the place.
-pub(crate) async fn check_outside(context: &Context, place: &Place, location: &StoreLocation) -> Result<()> {
-    let location = location.to_string();
-    let found = match location.contains("://") {
-        true => in_bucket(context, place, &location).await,
-        false => in_folders(Path::new(&location))?,
-    };
-    match found {
+pub(crate) async fn check_outside(context: &Context, place: &Place) -> Result<()> {
+    match around(context, place).await? {
         None => Ok(()),
         Some(around) => {
-            let text = format!("{location} is within a lake, that in {around}");
+            let text = format!("{} is within a lake, that in {around}", location_of(place)?);
             Err(Failure::usage(text).hint("a lake has its folder to itself: choose one beside it"))
         }
+    }
+}
+
+/// The lake that a place is within, if it is. Requests: one for each folder of a bucket above the place.
+///
+/// # Errors
+/// It is in a file, or no place at all.
+pub(crate) async fn around(context: &Context, place: &Place) -> Result<Option<String>> {
+    let location = location_of(place)?;
+    match is_in_bucket(&location) {
+        true => Ok(in_bucket(context, place, &location).await),
+        false => in_folders(Path::new(&location)),
+    }
+}
+
+/// Refuses a place that is a file, or is in one.
+pub(crate) fn check_folder(place: &Place) -> Result<()> {
+    match location_of(place) {
+        Ok(location) if !is_in_bucket(&location) => no_file(&absolute(Path::new(&location))),
+        _ => Ok(()),
+    }
+}
+
+fn location_of(place: &Place) -> Result<String> {
+    Ok(StoreLocation::parse(&place.location)
+        .map_err(|error| Failure::from(error).of_arguments())?
+        .to_string())
+}
+
+fn is_in_bucket(location: &str) -> bool {
+    location.contains("://")
+}
+
+fn absolute(place: &Path) -> PathBuf {
+    std::fs::canonicalize(".").unwrap_or_default().join(place)
+}
+
+fn no_file(place: &Path) -> Result<()> {
+    match place.ancestors().find(|folder| folder.is_file()) {
+        Some(file) => Err(Failure::usage(format!("{} is a file, and a lake is in a folder", file.display()))),
+        None => Ok(()),
     }
 }
 
@@ -63,10 +99,8 @@ fn above(location: &str) -> impl Iterator<Item = String> {
 }
 
 fn in_folders(place: &Path) -> Result<Option<String>> {
-    let place = std::fs::canonicalize(".").unwrap_or_default().join(place);
-    if let Some(file) = place.ancestors().find(|folder| folder.is_file()) {
-        return Err(Failure::usage(format!("{} is a file, and a lake is in a folder", file.display())));
-    }
+    let place = absolute(place);
+    no_file(&place)?;
     let has_lake = |folder: &&Path| {
         let file = std::fs::read(folder.join(ObjectPath::lake().as_str()));
         file.is_ok_and(|bytes| is_of_lake(&bytes))

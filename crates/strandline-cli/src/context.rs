@@ -5,14 +5,15 @@
 
 use std::cell::OnceCell;
 
-use strandline::format::Reference;
+use strandline::format::{ObjectPath, Reference};
 use strandline::lake::Open;
 use strandline::near::nearest;
 use strandline::storage::{Storage, StorageOptions, StoreLocation, StoreOptions};
 use strandline::transaction::Begin;
-use strandline::{ErrorKind, Lake, Ref, Runtime, Table};
+use strandline::{Error, ErrorKind, Lake, Ref, Runtime, Table};
 
 use crate::args::Global;
+use crate::around::{around, check_folder};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::names;
@@ -118,19 +119,37 @@ impl Context {
         match opening.await {
             Ok(lake) => Ok(lake),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let failure = Failure::from(error);
-                let others = self.opening(&place).or_another().await.is_ok();
-                let hint = if others {
-                    "`strand branch list` shows the branches that there are, --ref names one".to_owned()
-                } else if failure.lacks_bucket() {
-                    "make the bucket first, then `strand init` makes a lake in it".to_owned()
-                } else {
-                    self.no_lake(&place)
-                };
-                Err(failure.hint(hint))
+                Err(self.unopened(&place, error.into()).await)
             }
-            Err(error) => Err(Failure::from(error).of_arguments()),
+            Err(error) => {
+                check_folder(&place)?;
+                Err(Failure::from(error).of_arguments())
+            }
         }
+    }
+
+    /// Why the default branch of a lake is not there, with what to do about it.
+    async fn unopened(&self, place: &Place, failure: Failure) -> Failure {
+        let has_others = self.opening(place).or_another().await.is_ok();
+        if has_others && self.lacks_file(place).await {
+            let text = format!("{}: lake.json is missing, though there are branches", place.location);
+            let failure = Failure::from(Error::new(ErrorKind::Corrupt, text));
+            return failure.hint("restore it from any copy of the lake; --ref names a branch that is there");
+        }
+        let hint = if has_others {
+            "`strand branch list` shows the branches that there are, --ref names one".to_owned()
+        } else if failure.lacks_bucket() {
+            "make the bucket first, then `strand init` makes a lake in it".to_owned()
+        } else {
+            self.no_lake(place).await
+        };
+        failure.hint(hint)
+    }
+
+    /// Whether a place has not got what a lake begins with.
+    async fn lacks_file(&self, place: &Place) -> bool {
+        let Ok(storage) = self.storage(place).await else { return false };
+        matches!(storage.refs().load(&ObjectPath::lake()).await, Ok(None))
     }
 
     /// The same at whichever branch there is, for what is done to branches and tags.
@@ -146,12 +165,16 @@ impl Context {
         Lake::open(&place.location).options(place.options.clone()).runtime(self.runtime.clone())
     }
 
-    /// What to do where there is no lake.
-    pub(crate) fn no_lake(&self, place: &Place) -> String {
+    /// What to do where there is no lake. Requests: one for each folder of a bucket above the place.
+    pub(crate) async fn no_lake(&self, place: &Place) -> String {
         let lakes = self.config().into_iter().flat_map(|config| config.lakes.keys());
-        match nearest(&place.location, lakes.map(String::as_str)).first() {
-            Some(name) => format!("the config file has a lake {name:?}"),
-            None => format!("`strand init {}` makes a lake there", place.name),
+        if let Some(name) = nearest(&place.location, lakes.map(String::as_str)).first() {
+            return format!("the config file has a lake {name:?}");
+        }
+        match around(self, place).await {
+            Ok(Some(around)) => format!("it is within a lake: `strand ls -l {around}` looks at that"),
+            Ok(None) => format!("`strand init {}` makes a lake there", place.name),
+            Err(failure) => failure.message().to_owned(),
         }
     }
 

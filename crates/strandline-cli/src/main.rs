@@ -14,6 +14,7 @@ mod exit;
 mod failure;
 mod graph;
 mod interrupt;
+mod meanings;
 mod names;
 mod output;
 mod progress;

@@ -9,7 +9,8 @@ use strandline::{ErrorKind, Lake, Ref};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{Cell, Kind, Record, number, text};
+use crate::meanings;
+use crate::output::{Cell, Kind, Record, number, text, word};
 
 /// Lists, makes, renames and deletes branches
 #[derive(Debug, ClapArgs)]
@@ -67,7 +68,7 @@ struct Branch {
 
 impl Record for Branch {
     const COLUMNS: &'static [(&'static str, Kind)] =
-        &[text("branch"), number("version"), text("commit"), text("time"), number("oldest")];
+        &[text("branch"), number("version"), word("commit"), word("time"), number("oldest")];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -121,16 +122,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         Act::Create { name, from, without_history } => {
             let from = context.one_reference(from.as_deref(), "--from")?;
             let made = create(context, &lake, &name, from, without_history).await?;
-            context
-                .out
-                .done(&Branch::from(&made), format!("branch {name} begins at version {}", made.version()))
+            let sentence = format!("branch {name} begins at version {}", made.version());
+            context.out.done(&Branch::from(&made), sentence)?;
+            meanings::tell(context, &lake, &name).await;
+            Ok(())
         }
         Act::Rename { old, new } => {
             let renamed = match lake.rename_branch(&old, &new).await {
                 Ok(renamed) => renamed,
                 Err(error) => return Err(unknown(&lake, &old, error.into()).await),
             };
-            context.out.done(&Branch::from(&renamed), format!("branch {old} is called {new}"))
+            context.out.done(&Branch::from(&renamed), format!("branch {old} is called {new}"))?;
+            meanings::tell(context, &lake, &new).await;
+            Ok(())
         }
         Act::Delete { name, force } => delete(context, &lake, &name, force).await,
     }

@@ -136,7 +136,7 @@ async fn examine(storage: &Storage, place: &Place, context: &Context, findings: 
     let (absent, refused) = (matches!(found, Ok(None)), is_refused(&found));
     let read = findings.note("read", found.as_ref().map(|_| "allowed".to_owned()).map_err(Failure::clone));
     if absent && !exists(place) {
-        let text = format!("there is nothing there: {}", context.no_lake(place));
+        let text = format!("there is nothing there: {}", context.no_lake(place).await);
         findings.note("lake", Err(Failure::not_found(text)));
     } else if read || refused {
         store(storage, context, read, findings).await;
@@ -253,7 +253,7 @@ fn clock(here: i64, there: i64, findings: &mut Findings) {
 async fn without_lake_file(storage: &Storage, place: &Place, context: &Context, findings: &mut Findings) {
     let branches = storage.refs().list(RefKind::Branch).await.unwrap_or_default().len();
     if branches == 0 {
-        let text = format!("there is no lake here: {}", context.no_lake(place));
+        let text = format!("there is no lake here: {}", context.no_lake(place).await);
         findings.note("lake", Err(Failure::not_found(text)));
         return;
     }

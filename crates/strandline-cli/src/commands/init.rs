@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context.no_reference("init")?;
     let place = context.place(args.location.as_deref())?;
     let storage = context.storage(&place).await?;
-    check_outside(context, &place, storage.location()).await?;
+    check_outside(context, &place).await?;
     let (lake, made) = match Lake::create_in(storage).await {
         Ok(lake) => (lake, true),
         Err(error) if args.if_absent && error.kind() == ErrorKind::AlreadyExists => {

@@ -7,7 +7,8 @@ use strandline::{ErrorKind, Lake, refs};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{Cell, Kind, Record, number, said, text};
+use crate::meanings;
+use crate::output::{Cell, Kind, Record, number, said, text, word};
 
 /// Lists, sets and deletes tags
 #[derive(Debug, ClapArgs)]
@@ -65,8 +66,8 @@ impl Record for Tag {
         text("tag"),
         number("version"),
         text("branch"),
-        text("commit"),
-        text("time"),
+        word("commit"),
+        word("time"),
         text("author"),
         text("message"),
     ];
@@ -117,7 +118,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             let set = if moving { setting.moving().await } else { setting.await };
             let tag = Tag::from(set.map_err(taken)?);
             let sentence = format!("tag {name} names version {} of {}", tag.version, tag.branch);
-            context.out.done(&tag, sentence)
+            context.out.done(&tag, sentence)?;
+            meanings::tell(context, &lake, &name).await;
+            Ok(())
         }
         Act::Delete { name } => {
             let tag = lake.tags().await?.into_iter().find(|tag| tag.name.as_str() == name).map(Tag::from);

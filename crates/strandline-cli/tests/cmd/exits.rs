@@ -133,6 +133,9 @@ fn a_wrong_byte_ends_with_6() {
         assert!(output.stdout.is_empty(), "{args:?}");
     }
     assert!(!folder.path().join("out.csv").exists());
+    // What is wrong with what is read is not said of what is written.
+    let said = errors(&run(folder.path(), &["export", "t", "out.csv"]));
+    assert!(!said.contains("out.csv") && said.contains(".parquet"), "{said}");
 }
 
 #[test]
@@ -148,6 +151,19 @@ fn a_lake_that_lost_its_file_is_told_from_a_place_without_one() {
     let output = run(folder.path(), &["doctor", "-o", "csv"]);
     check(&output, 4, "");
     assert!(String::from_utf8_lossy(&output.stdout).contains("\nlake,failed,there is no lake here: "));
+}
+
+#[test]
+fn a_lake_that_lost_its_file_and_its_branch_is_no_place_without_one() {
+    let folder = lake();
+    ok(folder.path(), &["branch", "create", "dev"]);
+    for lost in ["lake/lake.json", "lake/refs/branches/main.json"] {
+        std::fs::remove_file(folder.path().join(lost)).unwrap();
+    }
+    let output = run(folder.path(), &["ls"]);
+    check(&output, 6, "error: corrupt: ./lake: lake.json is missing, though there are branches");
+    assert!(errors(&output).contains("hint: restore it from any copy of the lake; "), "{}", errors(&output));
+    ok(folder.path(), &["ls", "--ref", "dev"]);
 }
 
 /// The only data file of a lake.

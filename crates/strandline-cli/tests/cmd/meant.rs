@@ -107,9 +107,13 @@ fn what_changes_nothing_makes_no_version() {
         "CREATE VIEW IF NOT EXISTS v AS SELECT 2 AS two",
         "DROP TABLE IF EXISTS nothing",
     ] {
-        ok(folder.path(), &["sql", statement]);
+        let said = errors(&run(folder.path(), &["sql", statement]));
+        let is_told = said == "ok: nothing had to be changed\n";
+        assert_eq!(is_told, !statement.starts_with("BEGIN"), "{statement}: {said}");
         assert_eq!(all(), before, "{statement}");
     }
+    assert_eq!(errors(&run(folder.path(), &["sql", "CREATE SCHEMA IF NOT EXISTS other"])), "ok\n");
+    let before = before + 1;
     ok(folder.path(), &["sql", "BEGIN; INSERT INTO t VALUES (2); COMMIT"]);
     assert_eq!(all(), before + 1);
 }
@@ -133,6 +137,43 @@ fn no_lake_is_made_within_another_one_or_in_a_file() {
     let output = run(folder.path(), &["init", "t.csv"]);
     assert_eq!(code(&output), 2);
     assert!(errors(&output).contains("is a file"), "{}", errors(&output));
+}
+
+#[test]
+fn what_is_no_lake_is_told_by_what_it_is() {
+    let folder = one_row();
+    let said = |args: &[&str], expected: i32, part: &str| {
+        let output = run(folder.path(), args);
+        assert_eq!(code(&output), expected, "{args:?}: {}", errors(&output));
+        let said = errors(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(part) && !said.contains("init lake/data"), "{args:?}: {said}");
+    };
+    said(&["ls", "-l", "lake/data"], 4, "hint: it is within a lake: `strand ls -l /");
+    said(&["doctor", "lake/data"], 4, "it is within a lake: ");
+    for file in ["t.csv", "t.csv/x"] {
+        said(&["ls", "-l", file], 2, "t.csv is a file, and a lake is in a folder");
+    }
+    said(&["ls", "-l", "other"], 4, "hint: `strand init other` makes a lake there");
+}
+
+#[test]
+fn who_gives_a_name_hears_what_else_it_means() {
+    let folder = one_row();
+    let notes = |args: &[&str], expected: &[&str]| {
+        let output = run(folder.path(), args);
+        let said = errors(&output);
+        assert_eq!(code(&output), 0, "{said}");
+        assert_eq!(said.lines().skip(1).collect::<Vec<_>>(), expected, "{args:?}");
+    };
+    notes(&["branch", "create", "dev"], &[]);
+    notes(&["tag", "create", "main"], &["main means the branch; the tag is tag:main"]);
+    // It is that version.
+    notes(&["tag", "create", "v1"], &[]);
+    notes(&["tag", "create", "v0", "v1"], &["v0 means the tag; the version is version:0"]);
+    let hidden = ["v1 means the branch; the tag is tag:v1", "v1 means the branch; the version is version:1"];
+    notes(&["branch", "create", "v1", "--from", "main"], &hidden);
+    notes(&["branch", "rename", "dev", "0"], &["0 means the branch; the version is version:0"]);
+    notes(&["-q", "branch", "create", "1", "--from", "main"], &[]);
 }
 
 #[test]
@@ -164,6 +205,10 @@ fn a_watch_names_its_columns_once() {
     let seen = ok(folder.path(), &["watch", "-n", "2", "--since", "0", "-o", "csv"]);
     assert_eq!(seen.lines().filter(|line| line.starts_with("version,")).count(), 1, "{seen}");
     assert_eq!(seen.lines().count(), 3, "{seen}");
+    assert!(seen.starts_with("version,commit,time,author,message,changes,cursor\n"), "{seen}");
+    let cursor = seen.lines().nth(1).and_then(|line| line.rsplit(',').next()).unwrap();
+    let seen = ok(folder.path(), &["watch", "-n", "1", "--since", cursor, "-o", "csv"]);
+    assert!(seen.lines().nth(1).unwrap().starts_with("2,"), "{seen}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Progress {
         let sample = Arc::new(sample);
         let asked = Arc::clone(&sample);
         Self::new(
-            context,
+            context.out.is_watched(),
             name,
             WITHOUT,
             move |work| sampled(work.name(), work.with(asked())),
@@ -118,7 +118,7 @@ impl Progress {
         let length = if all.rows > 0 { all.rows } else { all.bytes };
         let template = if length > 0 { WITH_BAR } else { WITHOUT };
         let progress = Self::new(
-            context,
+            context.out.is_watched(),
             name,
             template,
             move |work| {
@@ -137,7 +137,7 @@ impl Progress {
     }
 
     fn new(
-        context: &Context,
+        watched: bool,
         name: &'static str,
         template: &str,
         told: impl Fn(&Work) -> String + Send + Sync + 'static,
@@ -155,7 +155,7 @@ impl Progress {
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.with_key("told", told).with_key("pace", pace));
-        Self { bar, work, watched: context.out.is_watched() }
+        Self { bar, work, watched }
     }
 
     /// Shows it until what is given back is dropped.
@@ -231,8 +231,11 @@ impl Progress {
         Watched { reader, progress: self.clone(), first: Some(name) }
     }
 
-    /// Counts anew.
+    /// Counts anew, unless it was given up: whoever reads for it may hear of that later.
     fn begin_anew(&self, name: &'static str) {
+        if self.bar.is_finished() {
+            return;
+        }
         self.names(name);
         self.work.bytes.store(0, Ordering::Relaxed);
         self.bar.reset();
@@ -281,7 +284,11 @@ impl Work {
         let (rows, all) = asked.rows;
         Sample {
             rows: if rows == 0 { (of(&self.rows), all) } else { (rows, all) },
-            tables: (of(&self.tables_done), of(&self.tables)),
+            tables: if asked.tables.1 == 0 {
+                (of(&self.tables_done), of(&self.tables))
+            } else {
+                asked.tables
+            },
             ..asked
         }
     }
@@ -307,6 +314,8 @@ impl Drop for Shown {
         if let Some(begun) = &self.begun {
             begun.abort();
             self.bar.finish_and_clear();
+            // Threads that have not heard of it yet still count.
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
         }
     }
 }
@@ -442,6 +451,15 @@ mod tests {
         check((0, None), 0, 2048, 2, "at it 2.0 KiB in 2 files written");
         let tables = Sample { rows: (7, None), tables: (1, 3), ..Sample::default() };
         assert_eq!(sampled("at it", tables), "at it table 2 of 3, 7 rows");
+    }
+
+    #[test]
+    fn what_was_given_up_does_not_begin_anew() {
+        let progress = Progress::new(true, "at it", WITHOUT, |_| String::new(), |_, _| String::new());
+        let looking = progress.looking(io::empty());
+        progress.bar.finish_and_clear();
+        drop(looking);
+        assert!(progress.bar.is_finished());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `strand import`: rows of files become rows of a table, in one commit.
+//! `strand import`: rows of files become rows of a table, in one commit; what changes nothing makes none, unless it was given words or a key.
 
 use std::path::Path;
 use std::time::Duration;
@@ -76,7 +76,8 @@ enum Mode {
 #[derive(Serialize)]
 struct Imported {
     table: String,
-    version: u64,
+    /// `None`: nothing was committed, since nothing would have changed.
+    version: Option<u64>,
     rows_added: u64,
     rows_removed: u64,
     files_added: u64,
@@ -99,7 +100,7 @@ impl Record for Imported {
     fn cells(&self) -> Vec<Cell> {
         vec![
             Cell::text(&self.table),
-            Cell::Number(self.version),
+            self.version.map_or(Cell::None, Cell::Number),
             Cell::Number(self.rows_added),
             Cell::Number(self.rows_removed),
             Cell::Number(self.files_added),
@@ -136,6 +137,12 @@ async fn import(context: &Context, args: &Args) -> Result<()> {
     let shown = progress.show();
     let work = interrupt::before_commit(Box::pin(transact(context, args, &progress))).await;
     let (transaction, made) = work.map_err(uncommitted)?;
+    let came = Came { made, rows: progress.rows() };
+    if !is_to_be_seen(args) && transaction.changes_nothing().await? {
+        transaction.abandon().await;
+        drop(shown);
+        return say_nothing(context, &args.table, &transaction, came);
+    }
     progress.names("committing");
     let mut commit = transaction.commit().message(message(args));
     if let Some(author) = &args.log.author {
@@ -143,7 +150,12 @@ async fn import(context: &Context, args: &Args) -> Result<()> {
     }
     let report = interrupt::commit(context, &transaction, commit).await?;
     drop(shown);
-    say(context, &args.table, &report, Came { made, rows: progress.rows() })
+    say(context, &args.table, &report, came)
+}
+
+/// Whether there is to be a version whatever comes of it: one that is found by its key, or says what it was told to say.
+fn is_to_be_seen(args: &Args) -> bool {
+    args.once.is_some() || args.log.message.is_some()
 }
 
 /// What is said of a failure before the commit.
@@ -320,7 +332,7 @@ fn say(context: &Context, table: &str, report: &Report, came: Came) -> Result<()
     let (rows, files) = of_table.map(|found| (found.rows, found.files)).unwrap_or_default();
     let imported = Imported {
         table: table.to_owned(),
-        version: report.commit.version().0,
+        version: Some(report.commit.version().0),
         rows_added: rows.0,
         rows_removed: rows.1,
         files_added: files.0,
@@ -345,6 +357,22 @@ fn say(context: &Context, table: &str, report: &Report, came: Came) -> Result<()
         ),
     };
     context.out.done(&imported, sentence)
+}
+
+/// What is said where nothing was committed.
+fn say_nothing(context: &Context, table: &str, transaction: &Transaction, came: Came) -> Result<()> {
+    let imported = Imported {
+        table: table.to_owned(),
+        version: None,
+        rows_added: 0,
+        rows_removed: 0,
+        files_added: 0,
+        bytes_uploaded: 0,
+        already: false,
+    };
+    let why = if came.rows == 0 { "no rows came" } else { "nothing to do" };
+    let version = transaction.start().version();
+    context.out.done(&imported, format!("{why}: {table} has the rows that it had in version {version}"))
 }
 
 fn delimiter(text: &str) -> std::result::Result<u8, String> {

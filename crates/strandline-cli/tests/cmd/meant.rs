@@ -106,6 +106,8 @@ fn what_changes_nothing_makes_no_version() {
         "CREATE SCHEMA IF NOT EXISTS s",
         "CREATE VIEW IF NOT EXISTS v AS SELECT 2 AS two",
         "DROP TABLE IF EXISTS nothing",
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS id BIGINT",
+        "ALTER TABLE t RENAME TO t",
     ] {
         let said = errors(&run(folder.path(), &["sql", statement]));
         let is_told = said == "ok: nothing had to be changed\n";
@@ -116,6 +118,31 @@ fn what_changes_nothing_makes_no_version() {
     let before = before + 1;
     ok(folder.path(), &["sql", "BEGIN; INSERT INTO t VALUES (2); COMMIT"]);
     assert_eq!(all(), before + 1);
+}
+
+#[test]
+fn imports_of_no_rows_make_a_version_only_with_words_or_a_key() {
+    let folder = one_row();
+    std::fs::write(folder.path().join("none.csv"), "id\n").unwrap();
+    ok(folder.path(), &["sql", "CREATE TABLE k (id BIGINT, PRIMARY KEY (id))"]);
+    let all = || ok(folder.path(), &["log", "-o", "csv"]).lines().count();
+    let before = all();
+    for mode in ["append", "overwrite", "upsert"] {
+        let told = errors(&run(folder.path(), &["import", "k", "none.csv", "--mode", mode]));
+        assert_eq!(all(), before, "{mode}: {told}");
+        assert!(told.contains("no rows came: k has the rows that it had in version 2"), "{told}");
+    }
+    let told = ok(folder.path(), &["import", "k", "none.csv", "-o", "json"]);
+    assert!(told.contains("\"version\":null"), "{told}");
+    ok(folder.path(), &["import", "k", "none.csv", "--message", "nothing today"]);
+    ok(folder.path(), &["import", "k", "none.csv", "--once", "monday"]);
+    assert_eq!(all(), before + 2);
+    let told = errors(&run(folder.path(), &["import", "k", "none.csv", "--once", "monday"]));
+    assert!(told.contains("this was imported as version 4"), "{told}");
+    assert_eq!(all(), before + 2);
+    // What takes the place of rows changes something.
+    ok(folder.path(), &["import", "t", "none.csv", "--mode", "overwrite"]);
+    assert_eq!(all(), before + 3);
 }
 
 #[test]

@@ -152,10 +152,10 @@ impl Writing {
     ) -> std::result::Result<(T, Option<Report>), E> {
         let mut report = None;
         if let Some(statement) = self.own {
-            // As one IF NOT EXISTS of what is there.
-            let is_untouched = matches!(self.transaction.is_untouched().await, Ok(true));
+            // As one IF NOT EXISTS of what is there, or a comment that is given again.
+            let changes_nothing = matches!(self.transaction.changes_nothing().await, Ok(true));
             match &outcome {
-                Ok(_) if !is_untouched => {
+                Ok(_) if !changes_nothing => {
                     report = Some(self.transaction.commit().message(statement).await.map_err(wrap)?);
                 }
                 _ => self.transaction.abandon().await,

@@ -110,11 +110,15 @@ impl Draft {
         }
     }
 
-    /// Whether it comes to this state, but for numbers that were handed out.
-    pub(crate) fn is_as(&self, state: &TableState) -> bool {
+    /// Whether it comes to this state, but for numbers that were handed out. Names are equal in any letters, so what is stored is compared.
+    pub(crate) fn is_as(&self, state: &TableState) -> Result<bool> {
+        if self.schema.to_json()? != state.schema.to_json()? {
+            return Ok(false);
+        }
         let TableNode { next_file, next_row, restored, .. } = *state.table;
-        let table = TableNode { next_file, next_row, restored, ..self.table.clone() };
-        table == *state.table && *self.schema == *state.schema
+        let schema = state.table.schema.clone();
+        let table = TableNode { next_file, next_row, restored, schema, ..self.table.clone() };
+        Ok(table == *state.table && table.to_json()? == state.table.to_json()?)
     }
 
     /// Whether a file was added by this work.

@@ -343,23 +343,31 @@ impl Transaction {
         state.phase = Phase::Ended;
     }
 
-    /// Whether nothing was done in it, so that committing it would make a version without a change.
+    /// Whether committing it would make a version without a change: nothing was done in it, or what was done comes to what had been there.
     ///
     /// ```
     #[doc = include_str!("../orders.example")]
     /// let transaction = lake.begin().await?;
-    /// assert!(transaction.is_untouched().await?);
-    /// transaction.append("orders", orders(&[(4, 99)])).await?;
-    /// assert!(!transaction.is_untouched().await?);
+    /// transaction.alter_table("orders").comment("what was sold").await?;
+    /// assert!(!transaction.changes_nothing().await?);
+    /// transaction.alter_table("orders").comment("").await?;
+    /// assert!(transaction.changes_nothing().await?);
     /// # Ok(())
     /// # }
     /// ```
     ///
+    /// Requests: those of reading what it touched as it was, where that is not known any more.
+    ///
     /// # Errors
-    /// `InvalidInput` if it has ended, or was cut off in the middle of an operation.
-    pub async fn is_untouched(&self) -> Result<bool> {
+    /// `InvalidInput` if it has ended, or was cut off in the middle of an operation; the store's errors.
+    pub async fn changes_nothing(&self) -> Result<bool> {
         let state = self.open().await?;
-        Ok(state.open.is_empty() && state.work.is_untouched())
+        for slot in state.open.values() {
+            if slot.lock().await.has_rows() {
+                return Ok(false);
+            }
+        }
+        state.work.changes_nothing().await
     }
 
     /// Commits; `.await` carries it out. See [`CommitTransaction`].

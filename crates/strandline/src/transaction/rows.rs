@@ -449,8 +449,16 @@ pub(super) fn after(error: Error, rows: u64) -> Error {
 }
 
 impl Slot {
+    /// Whether rows may have come into it.
+    pub(super) fn has_rows(&self) -> bool {
+        self.writer.is_some()
+    }
+
     async fn take(&mut self, batches: Vec<RecordBatch>, objects: &crate::storage::Objects) -> Result<()> {
         self.check_whole()?;
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Ok(());
+        }
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => self.writer.insert(TableWriter::new(objects.clone(), self.intake.spec.clone())?),

@@ -109,25 +109,27 @@ impl Work {
         })
     }
 
-    /// Whether all that it touched is as it was, but for numbers that were handed out. Requests: those of finding the tables.
+    /// Whether all that it touched is as it was, but for numbers that were handed out. Requests: those of finding the tables, unless files came.
     pub(crate) async fn changes_nothing(&self) -> Result<bool> {
         for touched in self.touched().values() {
             let (Some(before), Some(after)) = (&touched.before, &touched.after) else { return Ok(false) };
-            let is_same = match &after.node {
-                Node::Kept(_, node) => node.hash == before.node.hash,
-                Node::Table(draft) => draft.is_as(&self.base.table_of(before).await?),
-                _ => false,
-            };
-            if !is_same || before.name != after.name {
+            // Names are equal in any letters.
+            if before.name.as_str() != after.name.as_str() || !self.is_as_before(before, &after.node).await? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Whether nothing was done.
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.touched().is_empty()
+    async fn is_as_before(&self, before: &CatalogEntry, node: &Node) -> Result<bool> {
+        Ok(match node {
+            Node::Kept(_, node) => node.hash == before.node.hash,
+            Node::Table(draft) if draft.new_files().next().is_some() => false,
+            Node::Table(draft) => draft.is_as(&self.base.table_of(before).await?)?,
+            Node::View(view) => **view == self.base.view_of(before).await?,
+            Node::Namespace(namespace) => **namespace == self.base.namespace_of(before).await?,
+            Node::Theirs(_) => false,
+        })
     }
 
     /// Nothing done yet.

@@ -77,6 +77,60 @@ fn two_tables_in_one_commit_are_read_back() {
 }
 
 #[test]
+fn what_comes_to_what_was_there_changes_nothing() {
+    paused(async {
+        let (_, lake) = lake_with_table().await;
+        lake.append("orders", orders(0..3)).await.unwrap();
+        let transaction = lake.begin().await.unwrap();
+        let mut changes = Vec::new();
+        transaction.append("orders", orders(0..0)).await.unwrap();
+        changes.push(transaction.changes_nothing().await.unwrap());
+        transaction.rename("orders", "Orders").await.unwrap();
+        changes.push(transaction.changes_nothing().await.unwrap());
+        transaction.rename("Orders", "orders").await.unwrap();
+        changes.push(transaction.changes_nothing().await.unwrap());
+        transaction.alter_table("orders").comment("what was sold").await.unwrap();
+        changes.push(transaction.changes_nothing().await.unwrap());
+        transaction.alter_table("orders").comment("").await.unwrap();
+        transaction.overwrite("orders", orders(0..3)).await.unwrap();
+        changes.push(transaction.changes_nothing().await.unwrap());
+        assert_eq!(changes, [true, false, true, false, true]);
+        // Whoever commits it all the same gets a version that tells of no change.
+        let report = transaction.commit().await.unwrap();
+        assert_eq!((report.commit.version().0, report.tables.len()), (3, 0));
+        let transaction = lake.begin().await.unwrap();
+        transaction.alter_table("orders").rename_column("name", "Name").await.unwrap();
+        assert!(!transaction.changes_nothing().await.unwrap());
+        let transaction = lake.begin().await.unwrap();
+        transaction.append("orders", orders(3..4)).await.unwrap();
+        assert!(!transaction.changes_nothing().await.unwrap());
+        transaction.delete("orders", col("id").gt(-1)).await.unwrap();
+        assert!(!transaction.changes_nothing().await.unwrap());
+        transaction.abandon().await;
+        assert_eq!(transaction.changes_nothing().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn what_is_told_of_namespaces_and_views_again_changes_nothing() {
+    paused(async {
+        let (_, lake) = lake_with_table().await;
+        let transaction = lake.begin().await.unwrap();
+        transaction.create_namespace("sales").await.unwrap();
+        transaction.alter_namespace("sales").comment("what we sell").await.unwrap();
+        transaction.create_view("v", "SELECT 1 AS one", "test", &orders(0..0).schema()).await.unwrap();
+        assert!(!transaction.changes_nothing().await.unwrap());
+        transaction.commit().await.unwrap();
+        let transaction = lake.begin().await.unwrap();
+        transaction.alter_namespace("sales").comment("what we sell").await.unwrap();
+        transaction.alter_view("v").unset_property("owner").await.unwrap();
+        assert!(transaction.changes_nothing().await.unwrap());
+        transaction.alter_view("v").set_property("owner", "ada").await.unwrap();
+        assert!(!transaction.changes_nothing().await.unwrap());
+    });
+}
+
+#[test]
 fn an_append_costs_what_it_must() {
     paused(async {
         let (counted, lake) = lake_with_table().await;

@@ -41,7 +41,7 @@ impl Run<'_> {
 
     pub(super) async fn commit(&mut self, message: Option<String>) -> Result<()> {
         let transaction = self.ended("COMMIT")?;
-        if message.is_none() && transaction.is_untouched().await? {
+        if message.is_none() && transaction.changes_nothing().await? {
             transaction.abandon().await;
             return Ok(());
         }

@@ -4,9 +4,10 @@
 //! DataFusion has wrapped around it. What does not belong here: making errors, which is for whoever knows what is wrong.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, io};
 
 use datafusion::error::DataFusionError;
+use strandline::storage::store_error;
 use strandline::{Error, ErrorKind};
 
 /// The SDK's error, for DataFusion.
@@ -99,6 +100,35 @@ fn inner<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 
     }
 }
 
+/// What a store, or the system, said within an error of DataFusion, told of a place; `None` if neither did.
+pub(crate) fn store_told(error: &DataFusionError, place: &str) -> Option<Error> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(said) = error.downcast_ref::<object_store::Error>() {
+            return Some(store_error(said, place));
+        }
+        if let Some(said) = error.downcast_ref::<io::Error>() {
+            match said.get_ref() {
+                // Its `source` passes over what it holds.
+                Some(held) => next = Some(held),
+                None => return Some(store_error(&of_system(said), place)),
+            }
+            continue;
+        }
+        next = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::ObjectStore(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::IoError(inner)) => Some(inner),
+            _ => inner(error),
+        };
+    }
+    None
+}
+
+fn of_system(said: &io::Error) -> object_store::Error {
+    let source = io::Error::new(said.kind(), said.to_string());
+    object_store::Error::Generic { store: "file", source: source.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -125,5 +155,25 @@ mod tests {
             assert_eq!(lake_error(&error).map(Error::kind), Some(ErrorKind::Corrupt), "{error:?}");
         }
         assert!(lake_error(&DataFusionError::Plan("no such function".to_owned())).is_none());
+    }
+
+    #[test]
+    fn a_full_disk_is_found_however_deep_it_stands() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let stored = || object_store::Error::Generic { store: "LocalFileSystem", source: full().into() };
+        let all = [
+            DataFusionError::IoError(full()),
+            DataFusionError::IoError(io::Error::other(stored())),
+            DataFusionError::ObjectStore(Box::new(stored())),
+            DataFusionError::from(ParquetError::External(Box::new(stored()))).context("while writing"),
+            DataFusionError::from(ArrowError::IoError(String::new(), full())),
+        ];
+        for error in all {
+            let told = store_told(&error, "/place/x.csv").map(|told| (told.kind(), told.to_string()));
+            let Some((kind, text)) = told else { panic!("{error:?}") };
+            assert_eq!(kind, ErrorKind::StoreFull, "{error:?}");
+            assert!(text.contains("/place/x.csv"), "{text}");
+        }
+        assert!(store_told(&DataFusionError::Plan("no such function".to_owned()), "/").is_none());
     }
 }

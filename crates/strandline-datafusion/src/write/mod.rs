@@ -41,4 +41,4 @@ pub(crate) use prepare::{aliased_delete, as_delete, mark_stars, prepare};
 pub(crate) use rule::WriteRule;
 pub(crate) use separate::{separate, with_source};
 pub(crate) use target::{Undo, Writing};
-pub(crate) use text_sink::as_read;
+pub(crate) use text_sink::{as_read, check_copy, full};

@@ -18,7 +18,8 @@ use datafusion::physical_plan::collect;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{
-    Insert, Statement as SqlStatement, TableObject, Truncate, TruncateTableTarget,
+    Expr, Ident, Insert, ObjectName, ObjectNamePart, Set, Statement as SqlStatement, TableObject, Truncate,
+    TruncateTableTarget,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -34,6 +35,9 @@ use crate::sql::names::Asked;
 use crate::sql::{lookup, travel};
 use crate::table::LakeTable;
 use crate::write;
+
+/// What DataFusion calls the zone of a session.
+const TIME_ZONE: &str = "timezone";
 
 /// How often a statement is run again, and for how long: as a commit is tried.
 const PATIENCE: (u32, Duration) = (100, Duration::from_secs(60));
@@ -81,7 +85,11 @@ impl Run<'_> {
                 self.check_within(dml)?;
                 self.at_once(frame).await
             }
-            LogicalPlan::Copy(_) => self.copied_out(frame).await,
+            LogicalPlan::Copy(copy) => {
+                let place = copy.output_url.clone();
+                write::check_copy(copy)?;
+                self.copied_out(frame, &place).await
+            }
             _ => Ok(frame),
         }
     }
@@ -102,6 +110,7 @@ impl Run<'_> {
     /// The plan of a statement as it was written.
     pub(super) async fn planned_once(&self, mut statement: DfStatement) -> Result<LogicalPlan> {
         refuse_external(&statement, self)?;
+        set(&mut statement)?;
         let fold = self.ctx.state().config_options().sql_parser.enable_ident_normalization;
         write::rewrite(&mut statement, fold)?;
         if let Some(table) = inserted_into(&statement, fold)? {
@@ -137,10 +146,11 @@ impl Run<'_> {
     }
 
     /// The same of `COPY … TO`.
-    async fn copied_out(&self, frame: DataFrame) -> Result<DataFrame> {
+    async fn copied_out(&self, frame: DataFrame, place: &str) -> Result<DataFrame> {
         let (context, schema) = (Arc::new(frame.task_ctx()), Arc::clone(frame.schema().inner()));
         let plan = write::as_read(frame.create_physical_plan().await?);
-        self.answered(schema, collect(plan, context).await?)
+        let copied = collect(plan, context).await.map_err(|error| write::full(error, place))?;
+        self.answered(schema, copied)
     }
 
     fn answered(&self, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<DataFrame> {
@@ -277,6 +287,25 @@ fn refuse_lost_nulls(plan: &LogicalPlan) -> Result<()> {
             Err(refused(ErrorKind::Unsupported, message))
         }
         None => Ok(()),
+    }
+}
+
+/// Writes `SET TIME ZONE 'name'` as the setting that it is of, and refuses what SET has no setting for.
+fn set(statement: &mut DfStatement) -> Result<()> {
+    let DfStatement::Statement(statement) = statement else { return Ok(()) };
+    let SqlStatement::Set(set) = statement.as_mut() else { return Ok(()) };
+    match set {
+        Set::SingleAssignment { .. } => Ok(()),
+        Set::SetTimeZone { local: false, value: value @ Expr::Value(_) } => {
+            let values = vec![value.clone()];
+            let variable = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(TIME_ZONE))]);
+            *set = Set::SingleAssignment { scope: None, hivevar: false, variable, values };
+            Ok(())
+        }
+        other => {
+            let message = format!("{other} is not supported: SET name = value, or SET TIME ZONE 'name'");
+            Err(refused(ErrorKind::Unsupported, message))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStoreExt, PutPayload};
 use strandline::{ErrorKind, Lake};
 use strandline_datafusion::Session;
+use strandline_testkit::{Answer, Effect, FaultyStore, RequestKind, Script, Status, Target};
 
 use super::assert_kind;
 use super::statements::{check_refused, shown};
@@ -293,6 +294,55 @@ async fn files_come_from_the_stores_of_the_session() {
     assert_eq!(rows(place.session.context(), all).await, ["1 false", "2 true"]);
     let missing = "COPY t FROM 'mem://bucket/none/' WITH (FORMAT csv)";
     check_refused(&place.session, missing, ErrorKind::NotFound, "no files").await;
+}
+
+#[tokio::test]
+async fn what_a_store_says_of_a_file_is_told_of_it() {
+    let place = Place::with("CREATE TABLE t (id BIGINT, s VARCHAR); INSERT INTO t VALUES (1, 'a')").await;
+    for name in ["out.csv", "out.json"] {
+        let script = Script::empty().and(
+            Target::any().kind(RequestKind::Put).always(),
+            Effect::fail(Answer::Status(Status::Forbidden)),
+        );
+        let store = FaultyStore::new(Arc::new(InMemory::new()), script);
+        place.session.context().register_object_store(&"mem://bucket".try_into().unwrap(), Arc::new(store));
+        let error =
+            place.session.sql(&format!("COPY t TO 'mem://bucket/{name}'")).await.map(drop).unwrap_err();
+        assert_kind(&error, ErrorKind::PermissionDenied, &format!("mem://bucket/{name}"));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_whose_rows_fail_leaves_no_file() {
+    let place = Place::with("CREATE TABLE t (id BIGINT, s VARCHAR)").await;
+    place.sql("INSERT INTO t SELECT value, 'a' FROM generate_series(1, 20000)").await;
+    place.sql("INSERT INTO t VALUES (20001, 'x')").await;
+    for name in ["out.csv", "out.json"] {
+        let file = place.file(name);
+        let copy =
+            format!("COPY (SELECT id, CASE WHEN id > 20000 THEN s::BIGINT END AS n FROM t) TO '{file}'");
+        place.session.sql(&copy).await.map(drop).unwrap_err();
+        assert!(!Path::new(&file).exists(), "{name}");
+        place.sql(&format!("COPY (SELECT * FROM t ORDER BY id) TO '{file}'")).await;
+        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+        assert_eq!(lines, 20_001 + usize::from(name == "out.csv"));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_puts_no_file_where_none_can_be() {
+    let place = Place::with("CREATE TABLE t (id BIGINT)").await;
+    let refused = async |to: &str, says: &str| {
+        let copy = format!("COPY t TO '{to}' {}", if to.contains('.') { "" } else { "STORED AS CSV" });
+        check_refused(&place.session, &copy, ErrorKind::InvalidInput, says).await;
+    };
+    refused("/dev/null", "/dev/null is no file").await;
+    refused("file:///dev/null", "/dev/null is no file").await;
+    if Path::new("/proc/self").exists() {
+        refused("/proc/x.csv", "no file can be made in /proc").await;
+    }
+    let array = format!("COPY t TO '{}' OPTIONS ('format.newline_delimited' 'false')", place.file("a.json"));
+    check_refused(&place.session, &array, ErrorKind::Unsupported, "an object on each line").await;
 }
 
 /// More than one batch, in a file that is read in many pieces.

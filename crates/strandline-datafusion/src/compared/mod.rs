@@ -35,6 +35,9 @@ use crate::error::refused;
 /// How many bytes a UUID has.
 const BYTES: i32 = 16;
 
+/// Functions that give one of their values.
+const EITHER: [&str; 4] = ["coalesce", "greatest", "least", "nvl"];
+
 /// The UUID that a text is: five groups of hexadecimal digits.
 pub(crate) fn parse(text: &str) -> Option<[u8; 16]> {
     let groups: Vec<&str> = text.split('-').collect();
@@ -139,6 +142,7 @@ impl AnalyzerRule for AsCompared {
             return Ok(plan);
         }
         plan.transform_up_with_subqueries(|plan| {
+            let (plan, is_united) = times::united(plan)?;
             let (plan, is_joined) = joined(plan)?;
             let own = Kinds::in_expressions(&plan)?;
             let is_concerned = |schema: &DFSchema| own.and(schema).are_compared();
@@ -166,7 +170,7 @@ impl AnalyzerRule for AsCompared {
                 Ok(if read.transformed { read.update_data(|expr| name.restore(expr)) } else { read })
             })?;
             let read = if read.transformed { read.map_data(LogicalPlan::recompute_schema)? } else { read };
-            Ok(Transformed::new_transformed(read.data, read.transformed || is_joined))
+            Ok(Transformed::new_transformed(read.data, read.transformed || is_joined || is_united))
         })
         .map(|done| done.data)
     }
@@ -358,7 +362,14 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let changed = read_together(&mut function.args.iter_mut().collect::<Vec<_>>(), schema)?;
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
         }
+        Expr::ScalarFunction(mut function) if EITHER.contains(&function.func.name()) => {
+            let changed = times::read_either(&mut function.args.iter_mut().collect::<Vec<_>>(), schema)?;
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
+        }
         Expr::Case(mut case) => {
+            let thens = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
+            let mut results: Vec<&mut Expr> = thens.chain(case.else_expr.as_deref_mut()).collect();
+            let is_either = times::read_either(&mut results, schema)?;
             let whens = case.when_then_expr.iter_mut().map(|(when, _)| when.as_mut());
             let changed = match case.expr.as_deref_mut() {
                 Some(expr) => {
@@ -366,7 +377,7 @@ fn read_in(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 }
                 None => false,
             };
-            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+            Ok(Transformed::new_transformed(Expr::Case(case), changed || is_either))
         }
         Expr::Cast(Cast { expr, field })
             if field.data_type().is_string()

@@ -3,12 +3,15 @@
 //! DataFusion compares a date with a time as of nanoseconds, which end in 2262. Invariants: a date of any year is compared with any time, as the
 //! midnight that it begins with; a time that is written out keeps all of its digits. What does not belong here: other texts (`compared`).
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{DFSchema, ScalarValue};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, cast, when};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, Projection, Union, cast, when};
 
 use super::text;
+use crate::text::far_time;
 
 /// The last day whose midnight nanoseconds hold wherever that is; the first one is as far on the other side of 1970.
 const LAST_DAY: i32 = 106_750;
@@ -17,10 +20,14 @@ const LAST_DAY: i32 = 106_750;
 pub(super) fn beyond(expr: &Expr, ty: &DataType) -> Option<Expr> {
     let (DataType::Timestamp(_, zone), Some(text)) = (ty, text(expr)) else { return None };
     let of = |unit| text.cast_to(&DataType::Timestamp(unit, zone.clone())).ok();
-    match of(TimeUnit::Nanosecond) {
-        Some(_) => None,
-        None => of(TimeUnit::Microsecond).map(|time| Expr::Literal(time, None)),
+    if of(TimeUnit::Nanosecond).is_some() {
+        return None;
     }
+    let far = || {
+        let micros = text.try_as_str().flatten().and_then(far_time)?;
+        Some(ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()))
+    };
+    of(TimeUnit::Microsecond).or_else(far).map(|time| Expr::Literal(time, None))
 }
 
 /// Reads texts beside a column of microseconds as times, if one of them is beyond nanoseconds; whether it did.
@@ -29,7 +36,7 @@ pub(super) fn read_texts(ty: &DataType, others: &mut [&mut Expr]) -> bool {
         return false;
     }
     for other in others.iter_mut().filter(|other| text(other).is_some()) {
-        **other = cast(other.clone(), ty.clone());
+        **other = beyond(other, ty).unwrap_or_else(|| cast(other.clone(), ty.clone()));
     }
     true
 }
@@ -103,6 +110,60 @@ pub(super) fn read_written(sides: &mut [&mut Expr], schema: &DFSchema) -> Result
         }
     }
     Ok(changed)
+}
+
+/// Reads dates of which and of times one value comes, as of COALESCE, as times of microseconds, which all years have; whether there were both.
+pub(super) fn read_either(sides: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let types = types_of(sides, schema)?;
+    let Some(time) = micros_of(&types) else { return Ok(false) };
+    for (side, ty) in sides.iter_mut().zip(&types) {
+        if *ty == DataType::Date32 {
+            **side = cast(std::mem::take(*side), time.clone());
+        }
+    }
+    Ok(true)
+}
+
+/// A union that has dates and times in one column, with dates as times of microseconds; whether it is one.
+pub(super) fn united(plan: LogicalPlan) -> Result<(LogicalPlan, bool)> {
+    let LogicalPlan::Union(union) = &plan else { return Ok((plan, false)) };
+    let width = union.schema.fields().len();
+    if union.inputs.iter().any(|input| input.schema().fields().len() != width) {
+        return Ok((plan, false));
+    }
+    let types_at = |at: usize| -> Vec<DataType> {
+        union.inputs.iter().map(|input| input.schema().field(at).data_type().clone()).collect()
+    };
+    let times: Vec<Option<DataType>> = (0..width).map(|at| micros_of(&types_at(at))).collect();
+    if times.iter().all(Option::is_none) {
+        return Ok((plan, false));
+    }
+    let column = |(place, time): ((Option<&TableReference>, &FieldRef), &Option<DataType>)| {
+        let (qualifier, field) = place;
+        let column = Expr::Column(Column::from(place));
+        match time {
+            Some(time) if *field.data_type() == DataType::Date32 => {
+                cast(column, time.clone()).alias_qualified(qualifier.cloned(), field.name())
+            }
+            _ => column,
+        }
+    };
+    let input = |input: &Arc<LogicalPlan>| {
+        let columns = input.schema().iter().zip(&times).map(column).collect();
+        Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, Arc::clone(input))?)))
+    };
+    let inputs = union.inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
+    Ok((LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?), true))
+}
+
+/// The type of the times, if all is dates and times of microseconds of one kind, and both are there.
+fn micros_of(types: &[DataType]) -> Option<DataType> {
+    let is_other = |ty: &&DataType| !matches!(ty, DataType::Date32 | DataType::Null);
+    let time = types.iter().find(is_other)?;
+    let is_one = types.iter().filter(is_other).all(|ty| ty == time);
+    let has_dates = types.contains(&DataType::Date32);
+    (is_one && has_dates && matches!(time, DataType::Timestamp(TimeUnit::Microsecond, _)))
+        .then(|| time.clone())
 }
 
 fn types_of(sides: &[&mut Expr], schema: &DFSchema) -> Result<Vec<DataType>> {

@@ -4,6 +4,7 @@
 //! before rows are asked for. What does not belong here: what their columns are (`inspect`).
 
 mod as_written;
+mod far_times;
 mod over_dates;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) fn register(ctx: &SessionContext) {
     ctx.register_udtf(CHANGES, Arc::new(TableChanges));
     ctx.register_udf(ScalarUDF::new_from_impl(AsWritten::default()));
     ctx.register_udf(over_dates::function());
+    far_times::functions().into_iter().for_each(|function| ctx.register_udf(function));
 }
 
 #[derive(Debug)]

@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use strandline::{Error, ErrorKind, Result};
 
+use crate::text::far_time;
+
 /// How many digits every DOUBLE keeps.
 const DOUBLE: usize = 15;
 
@@ -50,6 +52,15 @@ impl VisitorMut for Exact {
             *expr = call("to_uuid", vec![Expr::clone(text)]);
             return ControlFlow::Continue(());
         }
+        // The planner would take DataFusion's function, whatever the session has under its name.
+        if let Expr::Extract { field, expr: time, .. } = expr {
+            *expr = call("date_part", vec![quoted(field.to_string()), Expr::clone(time)]);
+            return ControlFlow::Continue(());
+        }
+        if let Some(time) = far(expr) {
+            *expr = call("arrow_cast", vec![number(time), quoted("Timestamp(Microsecond, None)")]);
+            return ControlFlow::Continue(());
+        }
         match expr {
             Expr::Cast { expr, data_type, .. } => precise(data_type, text(expr)),
             Expr::TypedString(TypedString { data_type, value, .. }) => precise(data_type, text_of(value)),
@@ -80,6 +91,19 @@ fn precise(ty: &mut DataType, text: Option<&str>) {
         let written = fraction.bytes().take_while(u8::is_ascii_digit).count();
         *digits = Some(if written > 6 { 9 } else { 6 });
     }
+}
+
+/// A time that is written out and has a year of more than four digits, or before the first.
+fn far(expr: &Expr) -> Option<i64> {
+    let (ty, text) = match expr {
+        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
+            (data_type, text(expr)?)
+        }
+        Expr::TypedString(TypedString { data_type, value, .. }) => (data_type, text_of(value)?),
+        _ => return None,
+    };
+    let keeps = matches!(ty, DataType::Timestamp(None | Some(6), _));
+    keeps.then(|| far_time(text)).flatten()
 }
 
 fn text(expr: &Expr) -> Option<&str> {
@@ -142,12 +166,19 @@ fn decimal(digits: &str) -> Option<(usize, usize)> {
 
 /// A cast that is none of the statement's, and is taken for one by nobody.
 fn cast(digits: String, ty: String) -> Expr {
-    let text = |text| Expr::value(Value::SingleQuotedString(text));
-    call("arrow_cast", vec![text(digits), text(ty)])
+    call("arrow_cast", vec![quoted(digits), quoted(ty)])
+}
+
+fn quoted(text: impl Into<String>) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.into()))
+}
+
+fn number(number: i64) -> Expr {
+    cast(number.to_string(), "Int64".to_owned())
 }
 
 /// A call of a function.
-pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
     let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),

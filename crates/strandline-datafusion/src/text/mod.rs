@@ -23,7 +23,7 @@ mod sheet;
 use std::io::Read;
 
 use strandline::arrow::array::RecordBatch;
-use strandline::arrow::datatypes::SchemaRef;
+use strandline::arrow::datatypes::{SchemaRef, TimeUnit};
 
 pub use self::csv::Csv;
 pub use exact::Why;
@@ -83,6 +83,13 @@ impl Columns {
     pub fn passing_over_others(self) -> Self {
         Self { passes_over: true, ..self }
     }
+}
+
+/// The microseconds since 1970 of a time whose year has a sign, which DataFusion reads no texts of; without an offset it is in UTC.
+pub(crate) fn far_time(text: &str) -> Option<i64> {
+    let is_far = text.starts_with(['+', '-']);
+    let time = |zoned| exact::times::timestamp(text, TimeUnit::Microsecond, zoned);
+    is_far.then(|| time(false).or_else(|_| time(true)).ok()).flatten()
 }
 
 /// Hands on all bytes of a reader.

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -17,6 +17,7 @@ use strandline::ErrorKind;
 use strandline::columns::value_text;
 
 use crate::error::refused;
+use crate::text::far_time;
 
 /// The same value; of a cast, one whose error names the column and the value. Nested ones are cast as they were.
 pub(super) fn named(column: &str, value: Expr) -> Expr {
@@ -60,7 +61,10 @@ impl ScalarUDFImpl for Fit {
         };
         let texts = written(value, &self.ty)?;
         let given = texts.as_ref().unwrap_or(value);
-        let fitted = given.cast_to(&self.ty, None).map_err(|error| self.refusal(given, &error))?;
+        let fitted = match given.cast_to(&self.ty, None) {
+            Ok(fitted) => fitted,
+            Err(error) => far_times(given, &self.ty)?.ok_or_else(|| self.refusal(given, &error))?,
+        };
         match overflowing(value, &fitted)? {
             Some(value) => Err(self.no_such(&value)),
             None => Ok(fitted),
@@ -90,6 +94,28 @@ fn written(value: &ColumnarValue, to: &DataType) -> Result<Option<ColumnarValue>
     Ok(Some(match value {
         ColumnarValue::Array(_) => ColumnarValue::Array(texts),
         ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
+    }))
+}
+
+/// Texts as times, if those that the cast cannot read are so far away that it never does.
+fn far_times(value: &ColumnarValue, to: &DataType) -> Result<Option<ColumnarValue>> {
+    let DataType::Timestamp(TimeUnit::Microsecond, zone) = to else { return Ok(None) };
+    if !value.data_type().is_string() {
+        return Ok(None);
+    }
+    let values = value.to_array(1)?;
+    let near = cast_with_options(&values, to, &CastOptions { safe: true, ..CastOptions::default() })?;
+    let texts = cast_with_options(&values, &DataType::Utf8, &CastOptions::default())?;
+    let near = near.as_primitive::<TimestampMicrosecondType>();
+    let times = texts.as_string::<i32>().iter().zip(near).map(|(text, near)| match (text, near) {
+        (Some(text), None) => far_time(text).map(Some),
+        (_, near) => Some(near),
+    });
+    let Some(times) = times.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone_opt(zone.clone()));
+    Ok(Some(match value {
+        ColumnarValue::Array(_) => ColumnarValue::Array(times),
+        ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?),
     }))
 }
 

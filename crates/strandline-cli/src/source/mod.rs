@@ -91,6 +91,8 @@ pub(crate) struct Source {
     /// What messages call the input.
     pub(crate) place: String,
     pub(crate) schema: SchemaRef,
+    /// Whether the input itself says the types of its columns.
+    is_typed: bool,
     batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
 }
 
@@ -110,27 +112,27 @@ impl Source {
         let source = opened.map_err(|failure| failure.at(&place))?;
         let name = place.clone();
         let batches = source.batches.map(move |batch| batch.map_err(|failure| failure.at(&name)));
-        Ok(Self { place, schema: source.schema, batches: Box::new(batches) })
+        let is_typed = matches!(kind, Kind::Parquet | Kind::Arrow);
+        Ok(Self { place, schema: source.schema, is_typed, batches: Box::new(batches) })
     }
 
     fn new(schema: SchemaRef, batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static) -> Self {
-        Self { place: String::new(), schema, batches: Box::new(batches) }
+        Self { place: String::new(), schema, is_typed: false, batches: Box::new(batches) }
     }
 
     /// The same rows as a table has them: of what does not fit, no one but who reads a file knows in which it is.
     pub(crate) fn fitting(self, table: &TableSchema) -> Result<Self> {
-        let conform = Conform::new(table, &self.schema).map_err(|error| misfit(error).at(&self.place))?;
+        let is_typed = self.is_typed;
+        let conform = Conform::new(table, &self.schema);
+        let conform = conform.map_err(|error| misfit(error, is_typed).at(&self.place))?;
         let (place, mut before) = (self.place.clone(), 0);
         let batches = self.batches.map(move |batch| {
             let batch = batch?;
-            let behind = before;
+            let first = before;
             before += batch.num_rows();
-            conform.apply(&batch).map_err(|error| match behind {
-                0 => misfit(error).at(&place),
-                rows => misfit(error).at(format_args!("{place}: behind the first {rows} rows")),
-            })
+            conform.apply_from(&batch, first).map_err(|error| misfit(error, is_typed).at(&place))
         });
-        Ok(Self { place: self.place, schema: arrow_schema(table), batches: Box::new(batches) })
+        Ok(Self { place: self.place, schema: arrow_schema(table), is_typed, batches: Box::new(batches) })
     }
 
     /// The batches, read on a thread that may block. It ends with the stream.
@@ -154,9 +156,12 @@ impl Source {
     }
 }
 
-/// What is said of batches, of which nobody knows who has a file.
-fn misfit(error: strandline::Error) -> Failure {
-    Failure::from(error).reworded(|text| text.replace("the batch", "the file"))
+/// What is said of batches, of which nobody knows who has a file. What text was read as, where the table has no such column, is no type of the file's.
+fn misfit(error: strandline::Error, is_typed: bool) -> Failure {
+    Failure::from(error).reworded(|text| {
+        let text = text.replace("the batch", "the file");
+        if is_typed { text } else { text.replace("no such column, the file has Utf8", "no such column") }
+    })
 }
 
 /// What a library says of what it reads.

@@ -56,7 +56,9 @@ fn what_does_not_fit_is_said_of_its_file() {
     ok(at, &["sql", "CREATE TABLE t (a BIGINT NOT NULL, b VARCHAR); CREATE TABLE u (a BIGINT, c VARCHAR)"]);
     ok(at, &["sql", "CREATE TABLE n (a BIGINT, b VARCHAR); INSERT INTO n VALUES (1, 'x'), (NULL, 'y')"]);
     ok(at, &["sql", "INSERT INTO t VALUES (1, 'x'); INSERT INTO u VALUES (1, 'x')"]);
-    for table in ["t", "u", "n"] {
+    let many = "SELECT value AS a, CAST(NULL AS VARCHAR) AS b FROM generate_series(1, 19999)";
+    ok(at, &["sql", &format!("CREATE TABLE m AS {many}; INSERT INTO m VALUES (NULL, 'y')")]);
+    for table in ["t", "u", "n", "m"] {
         ok(at, &["export", table, &format!("{table}.parquet")]);
         ok(at, &["export", table, &format!("{table}.csv")]);
     }
@@ -70,7 +72,8 @@ fn what_does_not_fit_is_said_of_its_file() {
         &["t.parquet", "u.parquet"],
         "u.parquet: the file does not fit the table: c: the table has no such",
     );
-    check(&["t.csv", "u.csv"], "u.csv: the file does not fit the table: c: ");
+    check(&["t.csv", "u.csv"], "u.csv: the file does not fit the table: c: the table has no such column\n");
+    check(&["m.parquet"], "m.parquet: column a, row 19999: null, but the column is required");
     check(&["t.parquet", "n.parquet"], "n.parquet: column a, row 1: null, but the column is required");
     for (name, text) in
         [("twice.csv", "a,a\n1,2\n"), ("own.csv", "_row_id\n1\n"), ("nameless.csv", "a,\n1,2\n")]

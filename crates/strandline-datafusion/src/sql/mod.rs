@@ -29,6 +29,7 @@ mod using;
 pub(crate) mod view;
 mod written;
 
+pub(crate) use exact::call;
 pub(crate) use parse::{query, statements};
 pub(crate) use sets::Numbered;
 pub(crate) use travel::{CHANGES, Guard};

@@ -15,11 +15,12 @@ use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Merge, MergeAction, MergeClause, MergeClauseKind, MergeUpdateExpr, Query, SetExpr,
-    Statement as SqlStatement, TableAlias, TableFactor, Update, UpdateTableFromKind, VisitMut, VisitorMut,
-    With,
+    Expr, Merge, MergeAction, MergeClause, MergeClauseKind, MergeUpdateExpr, Query, SetExpr,
+    Statement as SqlStatement, TableAlias, TableFactor, Update, UpdateTableFromKind, Value, VisitMut,
+    VisitorMut, With,
 };
 
+use super::merge::UPDATE;
 use super::prepare::has_query;
 use crate::error::external;
 use crate::sql::{self, folded};
@@ -171,7 +172,8 @@ fn as_merge(update: &Update) -> Option<Merge> {
     let clause = MergeClause {
         when_token: AttachedToken::empty(),
         clause_kind: MergeClauseKind::Matched,
-        predicate: None,
+        // The log tells what it was.
+        predicate: Some(Expr::IsNotNull(Box::new(Expr::value(Value::SingleQuotedString(UPDATE.to_owned()))))),
         action: MergeAction::Update(update),
     };
     Some(Merge {

@@ -17,7 +17,7 @@ use strandline::format::{Field, PrimitiveType, Type, Value};
 
 use crate::compared;
 use crate::inspect::value_text;
-use crate::sql::{folded, query_of};
+use crate::sql::{call, folded, query_of};
 use crate::table::LakeTable;
 
 /// Fills the rows of an INSERT.
@@ -152,7 +152,21 @@ fn fill_assignments(assignments: &mut [Assignment], fields: &[Field], fold: bool
 }
 
 fn is_to_be_filled(value: &Expr) -> bool {
-    is_default(value) || uuid(value).is_some()
+    is_default(value) || uuid(value).is_some() || has_uuid(value)
+}
+
+/// Whether a list that is written out has a text of a UUID, at any depth.
+fn has_uuid(value: &Expr) -> bool {
+    elements(value)
+        .is_some_and(|elements| elements.iter().any(|element| uuid(element).is_some() || has_uuid(element)))
+}
+
+/// The elements of a list that is written out.
+fn elements(value: &Expr) -> Option<&[Expr]> {
+    match value {
+        Expr::Array(list) => Some(&list.elem),
+        _ => None,
+    }
 }
 
 fn is_default(value: &Expr) -> bool {
@@ -177,6 +191,27 @@ fn fill(value: &mut Expr, field: &Field) {
         && let Some(bytes) = uuid(value)
     {
         *value = hex(&bytes);
+    } else if let (Type::List(element), Expr::Array(list)) = (&field.ty, value) {
+        list.elem.iter_mut().for_each(|value| fill_element(value, &element[0].ty));
+    }
+}
+
+/// Fills an element of a list.
+fn fill_element(value: &mut Expr, ty: &Type) {
+    match (ty, &mut *value) {
+        (Type::Primitive(PrimitiveType::Uuid), text) => {
+            if let Some(bytes) = uuid(text) {
+                *text = hex(&bytes);
+            } else if matches!(text, Expr::Value(value) if value.value == SqlValue::Null) {
+                // The planner finds no type that bytes and NULL have in common.
+                let bytes = Expr::value(SqlValue::SingleQuotedString("Binary".to_owned()));
+                *text = call("arrow_cast", vec![Expr::value(SqlValue::Null), bytes]);
+            }
+        }
+        (Type::List(element), Expr::Array(list)) => {
+            list.elem.iter_mut().for_each(|value| fill_element(value, &element[0].ty));
+        }
+        _ => {}
     }
 }
 

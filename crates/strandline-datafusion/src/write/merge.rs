@@ -42,6 +42,9 @@ const SOURCE: &str = "\u{0}source";
 /// The number of the clause that is carried out.
 const CLAUSE: &str = "\u{0}clause";
 
+/// Stands in a condition, which is true, of what was written as an UPDATE.
+pub(super) const UPDATE: &str = "\u{0}update";
+
 /// The rows that a MERGE changes, and how.
 ///
 /// # Errors
@@ -61,6 +64,12 @@ pub(super) fn merging(
     let changes =
         Changes { columns: dml.target.schema().fields().len(), kinds, keys: names(&keys), by, by_key };
     Ok((changes, merge.plan(keys)?))
+}
+
+/// Whether it was written as an UPDATE (`forms`).
+pub(super) fn is_update(op: &MergeIntoOp) -> bool {
+    let mark = Expr::IsNotNull(Box::new(lit(UPDATE)));
+    op.clauses.iter().any(|clause| clause.predicate.as_ref() == Some(&mark))
 }
 
 /// A clause for rows that only one side has names columns of that side alone: those of the other would be null.

@@ -24,7 +24,7 @@ use crate::table::LakeTable;
 use crate::table::predicate::Asked;
 use crate::write::assign::{check_assigned, inserted, named_cast};
 use crate::write::changes::Changes;
-use crate::write::merge::merging;
+use crate::write::merge::{is_update, merging};
 use crate::write::positions::{position_columns, with_positions};
 use crate::write::sink::{Act, SinkTable};
 use crate::write::target::Target;
@@ -73,7 +73,8 @@ fn replaced(dml: &DmlStatement, table: &LakeTable) -> Result<LogicalPlan> {
         }
         WriteOp::MergeInto(op) => {
             let (changes, rows) = merging(dml, table, op)?;
-            (Act::Merge(Arc::new(changes)), rows)
+            let changes = Arc::new(changes);
+            (if is_update(op) { Act::UpdateFrom(changes) } else { Act::Merge(changes) }, rows)
         }
         other => {
             let message = format!("{} into a table of a lake", other.name());

@@ -47,6 +47,8 @@ pub(crate) enum Act {
     Update(Arc<Changes>),
     /// They are rows of either kind.
     Merge(Arc<Changes>),
+    /// They are those of an UPDATE by another table.
+    UpdateFrom(Arc<Changes>),
 }
 
 impl Act {
@@ -58,7 +60,7 @@ impl Act {
             Self::Replace => "REPLACE INTO",
             Self::Truncate => "TRUNCATE",
             Self::DeleteAll | Self::DeleteWhere(_) | Self::Delete => "DELETE FROM",
-            Self::Update(_) => "UPDATE",
+            Self::Update(_) | Self::UpdateFrom(_) => "UPDATE",
             Self::Merge(_) => "MERGE INTO",
         };
         format!("{verb} {table}")
@@ -120,7 +122,7 @@ impl TableProvider for SinkTable {
         _: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = match self.0.act {
-            Act::Merge(_) => spill::bounded(session, input)?,
+            Act::Merge(_) | Act::UpdateFrom(_) => spill::bounded(session, input)?,
             _ => input,
         };
         Ok(Arc::new(DataSinkExec::new(input, Arc::new(self.0.clone()), None)))
@@ -215,7 +217,7 @@ impl LakeSink {
             Act::DeleteAll => transaction.delete(name, Predicate::all()).await.map(went),
             Act::DeleteWhere(condition) => self.delete_where(transaction, condition).await.map(went),
             Act::Delete => transaction.delete_rows(name, changes::positions(batches).await?).await.map(went),
-            Act::Update(changes) | Act::Merge(changes) => {
+            Act::Update(changes) | Act::Merge(changes) | Act::UpdateFrom(changes) => {
                 Arc::clone(changes).carry_out(transaction, name, batches, &failure).await
             }
             Act::Replace => {

@@ -94,6 +94,8 @@ fn what_is_deeper_is_refused() {
         format!("SELECT id{} FROM t", "[1]".repeat(1500)),
         format!("SELECT id FROM t{}", " EXCEPT SELECT 9".repeat(800)),
         format!("SELECT {}1{}", "(".repeat(3000), ")".repeat(3000)),
+        format!("SELECT {}true", "NOT ".repeat(48)),
+        format!("SELECT {}true", "NOT ".repeat(3000)),
         format!("CREATE TABLE d (x {})", types(3000)),
         format!("CREATE TABLE d (x INT{})", "[]".repeat(3000)),
         format!("SELECT CAST(1 AS {})", types(3000)),

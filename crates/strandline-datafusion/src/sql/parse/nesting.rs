@@ -37,10 +37,13 @@ const LONG: usize = 32;
 /// How deep types may stand in each other.
 const TYPES: usize = 50;
 
+/// How many NOT may follow each other: where the parser would go too deep for them, it takes the last one for a name.
+const NOTS: usize = 40;
+
 /// Refuses tokens that the parser itself would go too deep for: types in types, which it does not count, and more parentheses than it
-/// takes.
+/// takes; and a chain of NOT.
 pub(super) fn check_tokens(tokens: &[TokenWithSpan], recursion_limit: usize) -> Parsed<()> {
-    let (mut types, mut parens, mut brackets) = (0_usize, 0_usize, 0_usize);
+    let (mut types, mut parens, mut brackets, mut nots) = (0_usize, 0_usize, 0_usize, 0_usize);
     let mut before = &Token::EOF;
     for token in tokens.iter().map(|token| &token.token) {
         match token {
@@ -53,10 +56,11 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan], recursion_limit: usize) -> 
             Token::LBracket => brackets += 1,
             _ => {}
         }
+        nots = if is_word(token, "NOT") { nots + 1 } else { 0 };
         if !matches!(token, Token::LBracket | Token::RBracket | Token::Number(..)) {
             brackets = 0;
         }
-        if types > TYPES || brackets > TYPES || parens > recursion_limit.max(TYPES) {
+        if types > TYPES || brackets > TYPES || nots > NOTS || parens > recursion_limit.max(TYPES) {
             return Err(ParserError::RecursionLimitExceeded);
         }
         before = token;

@@ -85,9 +85,18 @@ impl Conform {
     /// stands in is null, and a value that has no exact image in the table's type. Also a batch of another schema than that
     /// which this was made for, and one with more than 2 GiB of text, bytes or elements in a column.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.apply_from(batch, 0)
+    }
+
+    /// The same of a batch of several, before which so many rows came: errors count rows from the first of all.
+    ///
+    /// # Errors
+    /// As [`Conform::apply`].
+    pub fn apply_from(&self, batch: &RecordBatch, first: usize) -> Result<RecordBatch> {
         self.check_schema(batch.schema_ref())?;
         let rows = batch.num_rows();
-        let columns = run::slots(&self.slots, batch.columns(), rows, None)?;
+        let columns = run::slots(&self.slots, batch.columns(), rows, None);
+        let columns = columns.map_err(|fault| fault.behind(first))?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))

@@ -39,6 +39,11 @@ impl Fault {
     fn of_list(self, elements: &Elements) -> Self {
         Self { row: self.row.map(|at| elements.row_of(at)), ..self }
     }
+
+    /// The same fault of a batch before which so many rows came.
+    pub(super) fn behind(self, rows: usize) -> Self {
+        Self { row: self.row.map(|at| at + rows), ..self }
+    }
 }
 
 impl From<Fault> for Error {

@@ -162,13 +162,12 @@ fn beyond(range: &Range<u64>) -> io::Error {
 }
 
 fn read_range(file: &mut fs::File, range: &Range<u64>) -> io::Result<Bytes> {
-    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(|_| beyond(range))?];
+    let length = usize::try_from(range.end - range.start).map_err(|_| beyond(range))?;
+    // Not filled with zeros first, which takes as long as reading what is in memory.
+    let mut bytes = Vec::with_capacity(length);
     file.seek(SeekFrom::Start(range.start))?;
-    file.read_exact(&mut bytes).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => beyond(range),
-        _ => error,
-    })?;
-    Ok(bytes.into())
+    Read::by_ref(file).take(range.end - range.start).read_to_end(&mut bytes)?;
+    if bytes.len() < length { Err(beyond(range)) } else { Ok(bytes.into()) }
 }
 
 fn done() -> PutResult {

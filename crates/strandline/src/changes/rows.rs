@@ -17,7 +17,7 @@ use arrow::compute::{filter_record_batch, interleave_record_batch, take_record_b
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use strandline_format::tree::Root;
-use strandline_format::{FieldSet, FileEntry, Files, Pieces, Schema, Table as TableNode};
+use strandline_format::{FileEntry, Files, Pieces, Schema, Table as TableNode};
 
 use crate::changes::files::{Part, Parts};
 use crate::changes::ranges::{ROWS, ranges};
@@ -197,16 +197,13 @@ impl Reading {
     }
 }
 
-/// The rows of some entries of a table, in these columns and with their ids. Columns that the state has not are as if no file
-/// had them: one that was dropped still stands in old files, and by now a state may have it back, in another type.
+/// The rows of some entries of a table, in these columns and with their ids. Columns that the state has not are as if no file had them.
 pub(crate) async fn read(state: TableState, schema: Arc<Schema>, entries: Vec<FileEntry>) -> Result<Batches> {
     let mut files: Root<Files> = Root::default();
     files.edit(entries.into_iter().map(|entry| (entry.id, Some(entry))));
-    let leaves = state.schema.leaves();
-    let seen = |set: &FieldSet| FieldSet::of(leaves.iter().map(|(id, _)| *id).filter(|id| set.contains(*id)));
-    let field_sets = state.table.field_sets.iter().map(seen).collect();
-    let table = TableNode { files, field_sets, ..(*state.table).clone() };
-    Scan::of(TableState { table: Arc::new(table), schema, ..state }).row_ids(true).await
+    let table = TableNode { files, ..(*state.table).clone() };
+    let own = Arc::clone(&state.schema);
+    Scan::of(TableState { table: Arc::new(table), schema, ..state }).as_of(own).row_ids(true).await
 }
 
 /// A batch of a scan without the column of last updates, which is of one branch only [READ-5].

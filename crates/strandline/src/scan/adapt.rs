@@ -19,7 +19,7 @@ use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field as ArrowField, Fields};
 use arrow::error::ArrowError;
 use parquet::file::metadata::ParquetMetaData;
-use strandline_format::{Field, FieldId, FieldSet, Type, Value};
+use strandline_format::{Field, FieldId, FieldSet, Schema, Type, Value};
 
 use super::footer::corrupt;
 use super::leaf;
@@ -36,6 +36,8 @@ pub(super) struct FileFields<'f> {
     pub(super) columns: &'f [Node],
     /// What it was written with.
     pub(super) set: &'f FieldSet,
+    /// What it is read as a file of: fields that this schema lacks are as if no file had them. They still say where what is around them is null.
+    pub(super) known: Option<&'f Schema>,
     pub(super) footer: &'f ParquetMetaData,
 }
 
@@ -162,6 +164,7 @@ impl Search<'_> {
         let written = |id| self.file.set.contains(id);
         let found = at.filter(|at| siblings[*at].any_leaf(&written));
         match found {
+            _ if self.file.known.is_some_and(|known| known.field(field.id).is_none()) => Ok(initial(field)),
             _ if field.ty.primitive().is_some() && !written(field.id) => Ok(initial(field)),
             Some(at) => self.stored(field, at, &siblings[at]),
             None if any_leaf(field, self.file.set) => {

@@ -366,7 +366,7 @@ impl FileShape {
     }
 
     fn find(&self, column: FieldId) -> Result<ColumnSource> {
-        let file = FileFields { columns: &self.columns, set: &self.set, footer: &self.footer };
+        let file = FileFields { columns: &self.columns, set: &self.set, known: None, footer: &self.footer };
         let own = self.schema.fields().iter().find(|field| field.id == column);
         // Nearly all columns are such, and a query asks for each of its own.
         if let Some(plain) = own.filter(|field| field.ty.primitive().is_some()) {

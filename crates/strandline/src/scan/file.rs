@@ -43,6 +43,8 @@ pub(super) struct Task {
     pub(super) objects: Objects,
     pub(super) table: Arc<TableNode>,
     pub(super) schema: Arc<Schema>,
+    /// Fields that this one lacks are as if no file had them.
+    pub(super) known: Option<Arc<Schema>>,
     pub(super) wanted: Arc<Wanted>,
     /// Which rows pass, and the columns that it takes to say so.
     pub(super) filter: Option<(Filter, Arc<Wanted>)>,
@@ -136,7 +138,8 @@ impl Opening {
         let schema = self.reader()?;
         let own = schema.schema().fields().len() - if self.task.row_ids { 1 } else { 0 };
         let columns = shape::columns(&schema.schema().fields().iter().take(own).cloned().collect())?;
-        let fields = FileFields { columns: &columns, set: self.field_set()?, footer: &self.footer };
+        let (set, known) = (self.field_set()?, self.task.known.as_deref());
+        let fields = FileFields { columns: &columns, set, known, footer: &self.footer };
         let (mut leaves, mut asked) = (Leaves::new(), Leaves::new());
         let mut output = Adapter::new(&self.task.wanted, &fields, &mut leaves)?;
         let filter = self.task.filter.as_ref();

@@ -61,7 +61,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt};
-use strandline_format::{FieldId, FileEntry, Filter};
+use strandline_format::{FieldId, FileEntry, Filter, Schema};
 
 pub use batches::Batches;
 pub(crate) use deletes::deletion_vector;
@@ -126,6 +126,8 @@ pub struct Scan {
     pruning: bool,
     /// The fields of which a plan tells the statistics; `None`: all.
     statistics_of: Option<BTreeSet<FieldId>>,
+    /// Fields that this schema lacks are as if no file had them.
+    known: Option<Arc<Schema>>,
     /// Files of at most this size are read whole.
     small_file: u64,
     /// Where a transaction notes what it reads.
@@ -147,6 +149,7 @@ impl Scan {
             ids: None,
             pruning: true,
             statistics_of: None,
+            known: None,
             small_file: file::SMALL_FILE,
             reads: None,
         }
@@ -162,6 +165,13 @@ impl Scan {
     /// Only the rows that pass this as well.
     pub(crate) fn having(mut self, filter: Filter) -> Self {
         self.having = Some(filter);
+        self
+    }
+
+    /// Fields that this schema lacks as if no file had them: one that was dropped still stands in old files, and by now the table may have it back, in
+    /// another type.
+    pub(crate) fn as_of(mut self, schema: Arc<Schema>) -> Self {
+        self.known = Some(schema);
         self
     }
 
@@ -366,6 +376,7 @@ impl Scan {
             objects: self.state.objects.clone(),
             table: Arc::clone(&self.state.table),
             schema: Arc::clone(schema),
+            known: self.known.clone(),
             wanted: Arc::new(wanted),
             filter: filter.map(asked).transpose()?,
             output,

@@ -127,9 +127,11 @@ async fn changed(
         Some(to) => catalog.find(to).await?,
         None => lookup::present(catalog).await?,
     };
-    let table = match lookup::present(catalog).await?.table(name).await {
-        // It may have gone since, or be on another branch.
-        Err(error) if error.kind() == ErrorKind::NotFound => to.table(name).await?,
+    let table = match to.table(name).await {
+        // It may have another name by now, and be meant by that.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            lookup::present(catalog).await?.table(name).await?
+        }
         found => found?,
     };
     let of = changes::Of { table, from, to, net };

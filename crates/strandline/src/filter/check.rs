@@ -93,6 +93,16 @@ impl Checks {
     pub(crate) fn verify(&self, batch: &RecordBatch) -> Result<()> {
         self.0.iter().try_for_each(|check| check.verify(batch))
     }
+
+    /// Of each row of a batch, whether no check is false.
+    pub(crate) fn hold(&self, batch: &RecordBatch) -> Result<Vec<bool>> {
+        let mut hold = vec![true; batch.num_rows()];
+        for check in &self.0 {
+            let truth = evaluate(&check.filter, batch)?;
+            hold.iter_mut().zip(&truth).for_each(|(holds, truth)| *holds &= truth != Some(false));
+        }
+        Ok(hold)
+    }
 }
 
 impl Check {

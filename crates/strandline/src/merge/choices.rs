@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
+use strandline_format::merge::RowFate;
 use strandline_format::{DeletionVector, FileId, NameKey, TableId, TableName};
 
 use crate::changes::broken;
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Checks;
+use crate::merge::conflict::RowConflict;
 use crate::near::{nearest, offer};
 use crate::snapshot::Snapshot;
 
@@ -124,6 +127,11 @@ impl Choices {
         chosen.decided_once(name, false, whole)
     }
 
+    /// Whether something is to stay as our side has it, whatever theirs did to it.
+    pub(crate) fn keeps_any(&self) -> bool {
+        self.whole.values().any(|side| *side == Side::Ours)
+    }
+
     /// Refuses a name that is to be of both sides, or whole and row by row.
     fn decided_once(
         self,
@@ -225,6 +233,8 @@ pub(crate) struct RowChoices {
     pub(crate) others: Option<Side>,
     /// Places of ours, and of theirs under the ids that theirs has, that lose their row because another one has its key [REB-17].
     pub(crate) lost: [BTreeMap<FileId, DeletionVector>; 2],
+    /// Whether a row is kept that one side has deleted.
+    pub(crate) keeps_deleted: bool,
     /// Rows of theirs that are left out, with those of ours that have their key and stand for them [MRG-4].
     pub(crate) same: BTreeMap<u64, u64>,
 }
@@ -239,6 +249,18 @@ pub(crate) enum RowChoice {
 }
 
 impl RowChoices {
+    /// Leaves it open what becomes of rows that the cells gave and that break a check: neither side has made them so.
+    pub(super) fn open_broken(&mut self, checks: &Checks) -> Result<()> {
+        let mut broken = BTreeSet::new();
+        for batch in &self.given {
+            let hold = checks.hold(batch)?;
+            let ids = crate::changes::ids(batch)?;
+            broken.extend(ids.values().iter().zip(hold).filter(|(_, holds)| !holds).map(|(id, _)| *id));
+        }
+        self.rows.retain(|id, _| !broken.contains(id));
+        self.without_given(&broken)
+    }
+
     /// Forgets the rows that the cells gave for these.
     pub(super) fn without_given(&mut self, ids: &BTreeSet<u64>) -> Result<()> {
         for batch in &mut self.given {
@@ -248,6 +270,20 @@ impl RowChoices {
         }
         self.given.retain(|batch| batch.num_rows() > 0);
         Ok(())
+    }
+
+    /// Whether this keeps a row that one of the sides has deleted.
+    pub(super) fn keeps_deleted(&self, row: &RowConflict) -> bool {
+        let is_gone = |side| match side {
+            Side::Ours => row.ours == RowFate::Deleted,
+            Side::Theirs => row.theirs == RowFate::Deleted,
+        };
+        let is_kept = match self.of(row.row.0) {
+            Some(RowChoice::Side(side)) => !is_gone(side),
+            Some(RowChoice::Given) => true,
+            None => false,
+        };
+        is_kept && (is_gone(Side::Ours) || is_gone(Side::Theirs))
     }
 
     pub(crate) fn of(&self, row: u64) -> Option<RowChoice> {

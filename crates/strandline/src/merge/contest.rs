@@ -9,20 +9,21 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use strandline_format::merge::TableConflict;
+use strandline_format::merge::{TableConflict, TableMerge, TableSide, merge_tables};
 use strandline_format::{
-    FieldId, FileEntry, FileId, Pieces, Renumbering, RowId, RowIds, Schema, SchemaMerge, Seq,
-    Table as TableNode, TableName,
+    FileEntry, FileId, Pieces, Renumbering, RowId, RowIds, Schema, SchemaMerge, Seq, Table as TableNode,
+    TableName,
 };
 
 use crate::changes::{broken, ids, side_by_side};
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Checks;
 use crate::merge::cells::{Cells, Places};
 use crate::merge::choices::{RowChoice, RowChoices, Side};
 use crate::merge::conflict::{Conflict, ConflictKind, Contested};
 use crate::merge::keys::Twins;
 use crate::merge::table::{Brought, TableRebase};
-use crate::merge::theirs::{Theirs, Translated};
+use crate::merge::theirs::{BaseNumbers, Theirs, Translated};
 use crate::merge::twins::{Reading, Said};
 use crate::merge::{Disagreements, Rebase};
 use crate::table::TableState;
@@ -48,6 +49,8 @@ struct Sides<'a> {
     told: Seq,
     theirs: &'a Theirs,
     translated: &'a Translated,
+    /// The table that they come to, but for its files.
+    agreed: &'a TableMerge,
 }
 
 impl TableBringing<'_> {
@@ -59,15 +62,18 @@ impl TableBringing<'_> {
             found.conflicts.push(Conflict::of_table(self.ours.table.id, &self.ours.name, kind));
             return Ok(None);
         }
-        // A row that theirs has back may stand in a place of ours that the base has not, whatever ours took from elsewhere.
-        let seeks = translated.seeks || translated.restores && !translated.places.is_empty();
+        // A row that theirs has back may stand in a place of ours that the base has not, whatever ours took from elsewhere; and both may have kept one
+        // against a base that each of them has merged.
+        let is_back = translated.restores || matches!(theirs.numbers, BaseNumbers::Own(_));
+        let seeks = translated.seeks || is_back && !translated.places.is_empty();
         let our_places = theirs.our_places(self.ours, self.trees, seeks).await?;
-        let our_came = match translated.came.is_empty() || self.key(theirs).is_empty() {
+        let agreed = self.agreed(&translated)?;
+        let our_came = match translated.came.is_empty() || agreed.table.key.is_empty() {
             true => Vec::new(),
             false => theirs.our_came(self.ours, self.trees).await?,
         };
-        let sides =
-            Sides { our_places, our_came, told: theirs.told(self.ours), theirs, translated: &translated };
+        let (told, translated) = (theirs.told(self.ours), &translated);
+        let sides = Sides { our_places, our_came, told, theirs, translated, agreed: &agreed };
         let mut choices = RowChoices::default();
         let mut conflicts = Vec::new();
         let mut merged = self.merge(&sides, &choices, &mut conflicts).await?;
@@ -75,13 +81,14 @@ impl TableBringing<'_> {
         let mut cells = None;
         if let (Some(rows), _) = of_rows(&conflicts) {
             contested.extend(rows.iter().map(|row| row.row.row.0));
-            (choices, cells) = self.decided(theirs, &translated, rows).await?;
+            (choices, cells) = self.decided(&sides, rows).await?;
+            choices.keeps_deleted = rows.iter().any(|row| choices.keeps_deleted(&row.row));
             conflicts.clear();
             merged = self.merge(&sides, &choices, &mut conflicts).await?;
         }
         let are_read = !contested.is_empty();
         while let (_, Some(twins)) = of_rows(&conflicts) {
-            let reading = self.reading(theirs, &translated)?;
+            let reading = self.reading(theirs, translated)?;
             contested.extend(twins.iter().flat_map(Twins::named));
             let given: Vec<RecordBatch> = self.given_rows().cloned().collect();
             let said = Said { given: &given, side: choices.others.or(self.side()) };
@@ -95,7 +102,7 @@ impl TableBringing<'_> {
         let read = are_read.then_some(cells.as_ref());
         self.tell(&conflicts, read, (&sides, &choices), found).await?;
         found.conflicts.extend(conflicts);
-        self.finish(merged, sides.theirs, &translated, &choices).await
+        self.finish(merged, sides.theirs, translated, &choices).await
     }
 
     /// The values of all rows that are still contested, if rows were read at all: beside anything else they are not.
@@ -116,7 +123,7 @@ impl TableBringing<'_> {
                         Some(cells) => cells.told(table, &rows)?,
                         // They were more than are kept.
                         None => {
-                            let cells = self.cells(sides.theirs, sides.translated, contested).await?;
+                            let cells = self.cells(sides, contested).await?;
                             cells.told(table, &rows)?
                         }
                     };
@@ -145,10 +152,14 @@ impl TableBringing<'_> {
         sides.into_iter().try_fold(merged, |merged, side| side_by_side(side, &merged))
     }
 
-    /// The fields of the key that ours has, or else theirs.
-    fn key(&self, theirs: &Theirs) -> Vec<FieldId> {
-        let (ours, theirs) = (&self.ours.table.key, &theirs.theirs.table.key);
-        if ours.is_empty() { theirs.clone() } else { ours.clone() }
+    /// The table that both sides come to, but for its files.
+    fn agreed(&self, translated: &Translated) -> Result<TableMerge> {
+        let (base, theirs) = (&translated.base, &translated.draft);
+        Ok(merge_tables(
+            TableSide { table: &base.table, schema: &base.schema },
+            TableSide { table: &self.ours.table, schema: &self.ours.schema },
+            TableSide { table: &theirs.table, schema: &theirs.schema },
+        )?)
     }
 
     fn side(&self) -> Option<Side> {
@@ -197,12 +208,21 @@ impl TableBringing<'_> {
     ) -> Result<Option<Draft>> {
         let Some(mut draft) = draft else { return Ok(None) };
         if !choices.given.is_empty() {
-            let into = (&draft.table, &draft.schema);
+            let mut into = draft.table.clone();
+            if self.rebase.choices.of_base {
+                // It may have rows that stand nowhere, and promises nothing.
+                into.constraints.clear();
+            }
+            let into = (&into, &draft.schema);
             let files = write_rows(into, &self.ours.objects, self.rebase.era, &choices.given).await?;
             files.into_iter().try_for_each(|file| draft.add(file, RowIds::Stored))?;
         }
         let same = Pieces::of_pairs(&choices.same)?.or(&translated.numbers.same);
         let numbers = Renumbering { same, ..translated.numbers.clone() };
+        if choices.keeps_deleted && !self.rebase.choices.of_base {
+            // Whoever merges the side that deleted it has a base without it [TBL-12].
+            draft.table.restored = self.rebase.version;
+        }
         theirs.note(&mut draft, numbers, Some(&translated.back))?;
         Ok(Some(draft))
     }
@@ -210,16 +230,18 @@ impl TableBringing<'_> {
     /// What the caller decided, what the cells say of the others, and whose rows count otherwise; with the cells, if they are few.
     async fn decided(
         &self,
-        theirs: &Theirs,
-        translated: &Translated,
+        sides: &Sides<'_>,
         contested: &[Contested],
     ) -> Result<(RowChoices, Option<Cells>)> {
         let (mut choices, mut kept) = (RowChoices::default(), None);
         let of_base = self.rebase.choices.of_base;
         for portion in contested.chunks(PORTION) {
-            let cells = self.cells(theirs, translated, portion).await?;
+            let cells = self.cells(sides, portion).await?;
             cells.decide(portion, of_base, &mut choices)?;
             kept = (portion.len() == contested.len()).then_some(cells);
+        }
+        if !of_base {
+            choices.open_broken(&Checks::new(&sides.agreed.table.constraints, &sides.agreed.schema)?)?;
         }
         let contested: BTreeSet<u64> = contested.iter().map(|row| row.row.row.0).collect();
         let given: BTreeSet<u64> = self.given()?.intersection(&contested).copied().collect();
@@ -264,12 +286,8 @@ impl TableBringing<'_> {
     }
 
     /// The values of contested rows on all sides, in the merged columns.
-    async fn cells(
-        &self,
-        theirs: &Theirs,
-        translated: &Translated,
-        contested: &[Contested],
-    ) -> Result<Cells> {
+    async fn cells(&self, sides: &Sides<'_>, contested: &[Contested]) -> Result<Cells> {
+        let (theirs, translated) = (sides.theirs, sides.translated);
         let schema = self.columns(theirs, translated)?;
         let by_id = |entries: Vec<FileEntry>| entries.into_iter().map(|entry| (entry.id, entry)).collect();
         let listed = |table: &TableNode| table.files.edits().values().flatten().cloned().collect::<Vec<_>>();
@@ -284,7 +302,7 @@ impl TableBringing<'_> {
             ours: (self.ours, by_id(ours.into_iter().flatten().collect())),
             theirs: (&their_state, by_id(listed(&translated.draft.table))),
             schema: Arc::new(schema),
-            key: self.key(theirs),
+            key: sides.agreed.table.key.clone(),
             same: &translated.same,
             disputed: &translated.disputed,
         };

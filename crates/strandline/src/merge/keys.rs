@@ -189,7 +189,9 @@ impl KeysMerge<'_> {
 
     /// The rows that are given in the place of others, as the table has them.
     fn given(&self) -> Result<Vec<RecordBatch>> {
-        let into = (&self.merged.table, &Arc::new(self.merged.schema.clone()));
+        // Whether they hold is asked where they are written, if it is.
+        let table = TableNode { constraints: Vec::new(), ..self.merged.table.clone() };
+        let into = (&table, &Arc::new(self.merged.schema.clone()));
         fit_rows(into, self.table.era, &self.table.choices.given)
     }
 

@@ -19,8 +19,8 @@ use crate::refs::carry::{Carrying, Merged, Preview};
 ///
 /// All tables, views and namespaces, their schemas and their rows come together in one commit, or nothing does. Rows are told
 /// apart by their ids: what only one side did stands, a row that both changed is merged column by column, and what cannot be
-/// merged comes back as [`Merged::Conflicts`] with the values of all sides; so do rows of both sides that have one key, unless they are equal. Where the branch has nothing of its own it is moved forward
-/// instead.
+/// merged comes back as [`Merged::Conflicts`] with the values of all sides; so do rows of both sides that have one key, unless they are equal, and rows of both sides'
+/// cells that break a check. Where the branch has nothing of its own it is moved forward instead, unless something of it is to stay as it is.
 ///
 /// Requests: those of the differences between the common ancestor and both sides; of data files only those that hold rows which
 /// both sides changed; the pin of what is merged and its release; the commit. A dropped future leaves the outcome unknown.
@@ -145,7 +145,7 @@ impl Merge {
         let ours = Ref::of_head(ready.lake.clone(), head);
         match ready.relation(&ours).await? {
             Relation::Behind => return Ok(Preview::UpToDate),
-            Relation::Ahead if !ready.commit_always => return Ok(Preview::Forward),
+            Relation::Ahead if !ready.is_commit => return Ok(Preview::Forward),
             Relation::Ahead | Relation::Parted => {}
         }
         ready.carrying().preview(&ours).await
@@ -156,7 +156,7 @@ impl Merge {
         let ours = Ref::of_head(ready.lake.clone(), Arc::clone(&head));
         match ready.relation(&ours).await? {
             Relation::Behind => Ok(Merged::UpToDate(ours)),
-            Relation::Ahead if !ready.commit_always => {
+            Relation::Ahead if !ready.is_commit => {
                 let moved = ready.lake.fast_forward(ready.branch.as_str()).to(&ready.theirs).await?;
                 Ok(Merged::Forwarded(moved))
             }
@@ -180,9 +180,10 @@ impl Merge {
             true => Label { message: Message::new(merge_message(&theirs, &branch))?, ..label },
             false => label,
         };
+        // Their commit itself has nothing as ours has it [MRG-5].
+        let is_commit = self.commit_always || choices.keeps_any();
         let bringing = Arc::new(Bringing { act: Act::Merge(theirs.clone()), choices });
-        let (lake, commit_always) = (self.lake, self.commit_always);
-        Ok((Ready { lake, branch, theirs, bringing, label, commit_always }, head))
+        Ok((Ready { lake: self.lake, branch, theirs, bringing, label, is_commit }, head))
     }
 }
 
@@ -207,7 +208,8 @@ struct Ready {
     theirs: Ref,
     bringing: Arc<Bringing>,
     label: Label,
-    commit_always: bool,
+    /// Whether the branch is not to be moved to their commit itself.
+    is_commit: bool,
 }
 
 impl Ready {

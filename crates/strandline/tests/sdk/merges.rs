@@ -1,6 +1,9 @@
 //! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
 
+mod checked;
 mod disagreeing;
+mod kept;
+mod nested;
 mod picked;
 mod put_back;
 mod random;

@@ -13,7 +13,7 @@ use strandline::arrow::datatypes::{
     DataType, Field, FieldRef, Float32Type, Float64Type, Schema, SchemaRef, UInt64Type,
 };
 use strandline::arrow::error::ArrowError;
-use strandline::merge::Side;
+use strandline::merge::{MergeProgress, Side};
 use strandline::refs::{Merge, MergeConflicts, Merged, Preview};
 
 use super::branch::unknown;
@@ -24,7 +24,7 @@ use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::names;
 use crate::output::{Cell, Kind, Record, number, objects, text};
-use crate::progress::Progress;
+use crate::progress::{Progress, Sample, since};
 
 /// Merges a branch, tag or version into a branch, in one commit
 #[derive(Debug, ClapArgs)]
@@ -127,9 +127,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     context.no_reference("merge")?;
     let lake = context.lake_of_refs().await?;
     let from = context.at_reference(&lake, Some(&args.from)).await?;
-    let merge = chosen(lake.merge(from).into(&args.into), &args);
+    let progress = MergeProgress::default();
+    let merge = chosen(lake.merge(from).into(&args.into).watched_by(&progress), &args);
     const INTERRUPTED: &str = "interrupted; the merge has happened whole or not at all";
-    let shown = Progress::of_traffic(context, "merging", lake.storage().objects()).show();
+    let traffic = since(lake.storage().objects());
+    let sample = move || {
+        let (done, all) = progress.rows();
+        let rows = (done, Some(all).filter(|all| *all > 0));
+        Sample { rows, tables: progress.tables(), traffic: traffic() }
+    };
+    let shown = Progress::asked(context, "merging", sample).show();
     let merged = interrupt::statements(Box::pin(outcome(merge, &args)), INTERRUPTED).await;
     drop(shown);
     let outcome = match merged {

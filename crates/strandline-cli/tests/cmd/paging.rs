@@ -97,6 +97,11 @@ fn what_takes_long_says_how_far_it_is_at_a_terminal_and_nowhere_else() {
     seen(&import, &["importing ", " rows, ", " MiB of "]);
     let query = "SELECT max(md5(s || CAST(id AS VARCHAR))) FROM t";
     seen(&["sql", "-o", "csv", query], &["running ", " of 250,000 rows, ", " read"]);
+    ok(folder.path(), &["branch", "create", "dev"]);
+    for (branch, set) in [("main", "n = 0"), ("dev", "s = 'other'")] {
+        ok(folder.path(), &["sql", "--ref", branch, &format!("UPDATE t SET {set} WHERE id < 100000")]);
+    }
+    seen(&["merge", "dev"], &["merging ", " of 100,000 rows, ", " read"]);
     let silent = [&import[..], &["-q"]].concat();
     let quiet = terminal(folder.path(), &[]).run(&silent, &[]);
     assert_eq!((quiet.code, quiet.text.as_str()), (0, ""));

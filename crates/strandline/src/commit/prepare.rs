@@ -16,7 +16,7 @@ use crate::commit::{Brings, Member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Commit, Ref};
 use crate::lake::{Head, KNOWN_FEATURES, Lake};
-use crate::merge::{Brought, Conflict, Decided, Rebase, Rebased, Upon, came_since};
+use crate::merge::{Brought, Conflict, Decided, MergeProgress, Rebase, Rebased, Upon, came_since};
 use crate::refs::Source;
 use crate::runtime::Deadline;
 
@@ -105,6 +105,7 @@ impl Onto<'_> {
             txn: member.txn,
             choices: &Decided::default(),
             since: &since,
+            progress: &MergeProgress::default(),
         };
         Box::pin(rebase.run()).await
     }

@@ -126,7 +126,7 @@ impl Making<'_> {
         let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
         let mut choices = Choices::default();
         let work = loop {
-            let bringing = Bringing { act: Act::Merge(other.clone()), choices: choices.clone() };
+            let bringing = Bringing::new(Act::Merge(other.clone()), choices.clone());
             let found = match Box::pin(bringing.upon(&upon)).await? {
                 Brought::Done(work) => break work,
                 Brought::Nothing => return Ok(()),
@@ -190,7 +190,7 @@ impl Making<'_> {
             let choices = Choices { of_base: Some(of_base), ..Choices::default() };
             let act = Act::Pick { commit: commit.clone(), before: before.clone() };
             let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
-            let found = match Box::pin(Bringing { act, choices }.upon(&upon)).await? {
+            let found = match Box::pin(Bringing::new(act, choices).upon(&upon)).await? {
                 Brought::Done(work) => break work,
                 Brought::Nothing => return Ok(()),
                 Brought::Disagreed(found) => found,

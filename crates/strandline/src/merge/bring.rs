@@ -20,7 +20,7 @@ use crate::merge::kin::Kin;
 use crate::merge::known::Known;
 use crate::merge::theirs::{BaseNumbers, Own, Theirs};
 use crate::merge::whole::{unlisted, upon_schema};
-use crate::merge::{Came, Disagreements, Rebase};
+use crate::merge::{Came, Disagreements, MergeProgress, Rebase};
 use crate::snapshot::Snapshot;
 use crate::table::TableState;
 use crate::transaction::draft::Draft;
@@ -45,6 +45,8 @@ pub(crate) enum Act {
 pub(crate) struct Bringing {
     pub(crate) act: Act,
     pub(crate) choices: Choices,
+    /// Who is told how far it is.
+    pub(crate) progress: MergeProgress,
 }
 
 /// The state of the branch that it goes upon.
@@ -85,6 +87,11 @@ struct Ends {
 }
 
 impl Bringing {
+    /// One that nobody looks on at.
+    pub(crate) fn new(act: Act, choices: Choices) -> Self {
+        Self { act, choices, progress: MergeProgress::default() }
+    }
+
     /// What a commit of it names as its second parent.
     pub(crate) fn merged(&self) -> Option<MergedCommit> {
         match &self.act {
@@ -115,6 +122,7 @@ impl Bringing {
             txn: upon.txn,
             choices: &decided,
             since: &Came::NOTHING,
+            progress: &self.progress,
         };
         let conflicts = ends.doubts.conflicts(&open, &decided);
         let mut found = Disagreements { since: ends.shared, conflicts, ..Disagreements::default() };

@@ -235,9 +235,11 @@ impl TableBringing<'_> {
     ) -> Result<(RowChoices, Option<Cells>)> {
         let (mut choices, mut kept) = (RowChoices::default(), None);
         let of_base = self.rebase.choices.of_base;
+        self.rebase.progress.found_rows(contested.len());
         for portion in contested.chunks(PORTION) {
             let cells = self.cells(sides, portion).await?;
             cells.decide(portion, of_base, &mut choices)?;
+            self.rebase.progress.did_rows(portion.len());
             kept = (portion.len() == contested.len()).then_some(cells);
         }
         if !of_base {

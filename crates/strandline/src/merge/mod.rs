@@ -23,6 +23,7 @@ mod moves;
 mod numbers;
 mod owners;
 mod places;
+mod progress;
 mod rows;
 mod table;
 mod theirs;
@@ -51,6 +52,7 @@ pub(crate) use kin::Kin;
 pub(crate) use known::Known;
 pub(crate) use lines::came_since;
 pub(crate) use moves::Moves;
+pub use progress::MergeProgress;
 pub(crate) use theirs::Theirs;
 pub use twins::ContestedKeys;
 
@@ -88,6 +90,8 @@ pub(crate) struct Rebase<'a> {
     pub(crate) choices: &'a Decided,
     /// What came into our line from others since.
     pub(crate) since: &'a Came,
+    /// Who is told how far it is.
+    pub(crate) progress: &'a MergeProgress,
 }
 
 /// What came into a line from others between two of its versions: rows may stand there that store versions of those lines [REB-7].
@@ -260,7 +264,10 @@ impl Rebase<'_> {
             let dropped = Touched { before: Some(entry.clone()), after: None, operation: Operation::Drop };
             work.touch(entry.id, dropped);
         }
+        let is_table = |entry: &MergedEntry| entry.entry_type == EntryType::Table;
+        self.progress.begin(merge.puts.iter().filter(|entry| is_table(entry)).count());
         for entry in merge.puts {
+            let of_table = is_table(&entry);
             let before = ours.get(&entry.id).map(|entry| (*entry).clone());
             let operation =
                 self.work.touched().get(&entry.id).map_or(Operation::Merge, |touched| touched.operation);
@@ -273,6 +280,9 @@ impl Rebase<'_> {
             if let Some(node) = node {
                 let after = After { name: entry.name, node };
                 work.touch(entry.id, Touched { before, after: Some(after), operation });
+            }
+            if of_table {
+                self.progress.did_table();
             }
         }
         Ok(work)

@@ -12,7 +12,7 @@ use crate::commit::build::Label;
 use crate::error::Result;
 use crate::history::{Ref, Revision};
 use crate::lake::{Head, Lake};
-use crate::merge::{Act, Bringing, Choices, Kin, Side};
+use crate::merge::{Act, Bringing, Choices, Kin, MergeProgress, Side};
 use crate::refs::carry::{Carrying, Merged, Preview};
 
 /// A version that is about to be merged into a branch: `.await` it for what became of it.
@@ -67,6 +67,7 @@ pub struct Merge {
     choices: std::result::Result<Choices, strandline_format::Error>,
     label: std::result::Result<Label, strandline_format::Error>,
     commit_always: bool,
+    progress: MergeProgress,
 }
 
 impl Lake {
@@ -79,6 +80,7 @@ impl Lake {
             choices: Ok(Choices::default()),
             label: Ok(Label::default()),
             commit_always: false,
+            progress: MergeProgress::default(),
         }
     }
 }
@@ -113,6 +115,30 @@ impl Merge {
     /// parent: by that a later merge knows what the branch has, and which of its rows are which.
     pub fn squash(mut self) -> Self {
         self.commit_always = true;
+        self
+    }
+
+    /// Tells this how far it is, so that whoever waits can see it.
+    ///
+    /// ```
+    #[doc = include_str!("../orders.example")]
+    /// use strandline::filter::col;
+    /// use strandline::merge::MergeProgress;
+    ///
+    /// lake.create_branch("dev").await?;
+    /// for (branch, column) in [("main", "id"), ("dev", "amount")] {
+    ///     let change = lake.begin().branch(branch).await?;
+    ///     change.update("orders", col("id").eq(1)).set(column, 7).await?;
+    ///     change.commit().await?;
+    /// }
+    /// let progress = MergeProgress::default();
+    /// lake.merge("dev").into("main").watched_by(&progress).await?.committed()?;
+    /// assert_eq!((progress.tables(), progress.rows()), ((1, 1), (1, 1)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watched_by(mut self, progress: &MergeProgress) -> Self {
+        self.progress = progress.clone();
         self
     }
 
@@ -182,7 +208,9 @@ impl Merge {
         };
         // Their commit itself has nothing as ours has it [MRG-5].
         let is_commit = self.commit_always || choices.keeps_any();
-        let bringing = Arc::new(Bringing { act: Act::Merge(theirs.clone()), choices });
+        let bringing =
+            Bringing { progress: self.progress, ..Bringing::new(Act::Merge(theirs.clone()), choices) };
+        let bringing = Arc::new(bringing);
         Ok((Ready { lake: self.lake, branch, theirs, bringing, label, is_commit }, head))
     }
 }

@@ -210,7 +210,7 @@ impl Single {
         };
         let label = self.label(&of, picked)?;
         let exact = self.what == What::Reset || self.expecting.is_some();
-        let bringing = Arc::new(Bringing { act, choices });
+        let bringing = Arc::new(Bringing::new(act, choices));
         Ok((Ready { lake: self.lake, branch, of, bringing, label, picked, exact }, head))
     }
 

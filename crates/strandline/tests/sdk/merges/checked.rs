@@ -1,5 +1,5 @@
 //! What a merge puts together is held to what the merged table promises: its checks and its key [MRG-8]; and what was decided beforehand counts
-//! wherever the branch stands [MRG-5].
+//! wherever the branch stands [MRG-5]. What is not merged, and what a branch leaves that is gone.
 
 use super::random::told;
 use super::*;
@@ -146,5 +146,38 @@ fn what_is_to_stay_stays_where_the_branch_has_nothing_of_its_own() {
             assert_eq!(lake.table("s").await.unwrap().rows(), 0);
             assert!(matches!(lake.merge("dev").into("main").await.unwrap(), Merged::UpToDate(_)));
         }
+    });
+}
+
+#[test]
+fn what_is_of_another_lake_is_not_merged() {
+    paused(async {
+        let ((_, lake), (_, other)) = (tens().await, tens().await);
+        let theirs = other.at("dev").await.unwrap();
+        for refused in [
+            lake.merge(&theirs).into("main").await.unwrap_err(),
+            lake.cherry_pick(&theirs).on("main").await.unwrap_err(),
+            lake.diff("main", &theirs).await.map(drop).unwrap_err(),
+        ] {
+            assert!(
+                refused.kind() == ErrorKind::InvalidInput && refused.message().contains("another lake"),
+                "{refused}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_branch_that_is_deleted_is_read_to_its_end() {
+    paused(async {
+        let (_, lake) = tens().await;
+        set(&lake, "dev", 1, "a", 11).await;
+        let table = lake.at("dev").await.unwrap().table("t").await.unwrap();
+        let open = table.scan().await.unwrap();
+        lake.delete_branch("dev").await.unwrap();
+        let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        assert_eq!(rows(open.collect().await.unwrap()), 10);
+        assert_eq!(rows(table.scan().collect().await.unwrap()), 10);
+        assert_eq!(lake.at("dev").await.unwrap_err().kind(), ErrorKind::NotFound);
     });
 }

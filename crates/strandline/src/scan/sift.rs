@@ -31,9 +31,9 @@ pub(super) fn sift(batch: RecordBatch, wanted: BooleanBuffer) -> Result<RecordBa
     let kept = Kept { runs: &runs, filter: &filter };
     let column = |column: ArrayRef| -> Result<ArrayRef, ArrowError> {
         Ok(match column.data_type() {
-            _ if has_long_runs && rows > of / 2 => kept.of(column)?,
             DataType::Utf8 if has_long_runs => Arc::new(joined(column.as_bytes::<Utf8Type>(), &runs)?),
             DataType::Binary if has_long_runs => Arc::new(joined(column.as_bytes::<BinaryType>(), &runs)?),
+            _ if has_long_runs && rows > of / 2 => kept.of(column)?,
             _ => filter.filter(&column)?,
         })
     };

@@ -6,7 +6,8 @@ use super::*;
 
 /// `dev` gets what `main` has.
 async fn forward(lake: &Lake) {
-    lake.merge("main").into("dev").await.unwrap();
+    let merged = lake.merge("main").into("dev").await.unwrap();
+    assert!(matches!(merged, Merged::Forwarded(_)), "{merged:?}");
 }
 
 /// A lake whose rows promise something, from the beginning or by the branch `dev`, and of which the two branches set one cell of row 3 each: together they

@@ -203,7 +203,7 @@ pub(crate) async fn read(state: TableState, schema: Arc<Schema>, entries: Vec<Fi
     files.edit(entries.into_iter().map(|entry| (entry.id, Some(entry))));
     let table = TableNode { files, ..(*state.table).clone() };
     let own = Arc::clone(&state.schema);
-    Scan::of(TableState { table: Arc::new(table), schema, ..state }).as_of(own).row_ids(true).await
+    Scan::of(TableState { table: Arc::new(table), schema, ..state }).known_by(own).row_ids(true).await
 }
 
 /// A batch of a scan without the column of last updates, which is of one branch only [READ-5].

@@ -170,7 +170,7 @@ impl Scan {
 
     /// Fields that this schema lacks as if no file had them: one that was dropped still stands in old files, and by now the table may have it back, in
     /// another type.
-    pub(crate) fn as_of(mut self, schema: Arc<Schema>) -> Self {
+    pub(crate) fn known_by(mut self, schema: Arc<Schema>) -> Self {
         self.known = Some(schema);
         self
     }

@@ -6,7 +6,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
@@ -45,6 +45,8 @@ impl<F: Future> Future for Cut<F> {
 #[derive(Debug)]
 pub(crate) struct Fuse {
     left: AtomicU64,
+    /// Whether something was cut off, which never goes on.
+    is_blown: AtomicBool,
     blown: Notify,
 }
 
@@ -53,7 +55,7 @@ const ENDLESS: u64 = u64::MAX;
 
 impl Default for Fuse {
     fn default() -> Self {
-        Self { left: AtomicU64::new(ENDLESS), blown: Notify::new() }
+        Self { left: AtomicU64::new(ENDLESS), is_blown: AtomicBool::new(false), blown: Notify::new() }
     }
 }
 
@@ -63,9 +65,10 @@ impl Fuse {
         self.left.store(points, Ordering::SeqCst);
     }
 
-    /// Lets everything pass again.
-    pub(crate) fn reset(&self) {
+    /// Lets everything pass again; whether nothing has been cut off by then, which work that goes on beside a call may have been.
+    pub(crate) fn reset(&self) -> bool {
         self.set(ENDLESS);
+        !self.is_blown.load(Ordering::SeqCst)
     }
 
     /// Ends when nothing passes any more.
@@ -77,6 +80,7 @@ impl Fuse {
         tokio::task::yield_now().await;
         let passes = |left: u64| if left == ENDLESS { Some(left) } else { left.checked_sub(1) };
         if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, passes).is_err() {
+            self.is_blown.store(true, Ordering::SeqCst);
             self.blown.notify_one();
             std::future::pending::<()>().await;
         }

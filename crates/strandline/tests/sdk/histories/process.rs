@@ -100,10 +100,8 @@ impl Process {
                 let blown = std::pin::pin!(fuse.blown());
                 let ended = self.run(futures::future::select(future, blown));
                 match ended {
-                    Either::Left((output, _)) => {
-                        fuse.reset();
-                        Some(output)
-                    }
+                    // Who has an answer as the process ends does not live to tell.
+                    Either::Left((output, _)) => fuse.reset().then_some(output),
                     Either::Right(_) => None,
                 }
             }

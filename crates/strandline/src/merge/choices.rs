@@ -257,6 +257,9 @@ impl RowChoices {
             let ids = crate::changes::ids(batch)?;
             broken.extend(ids.values().iter().zip(hold).filter(|(_, holds)| !holds).map(|(id, _)| *id));
         }
+        if broken.is_empty() {
+            return Ok(());
+        }
         self.rows.retain(|id, _| !broken.contains(id));
         self.without_given(&broken)
     }

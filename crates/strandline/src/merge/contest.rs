@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use strandline_format::merge::{TableConflict, TableMerge, TableSide, merge_tables};
+use strandline_format::merge::{TableMerge, TableSide, merge_tables};
 use strandline_format::{
-    FileEntry, FileId, Pieces, Renumbering, RowId, RowIds, Schema, SchemaMerge, Seq, Table as TableNode,
-    TableName,
+    FileEntry, FileId, Pieces, Renumbering, RowId, RowIds, Schema, Seq, Table as TableNode, TableName,
 };
 
 use crate::changes::{broken, ids, side_by_side};
@@ -88,7 +87,7 @@ impl TableBringing<'_> {
         }
         let are_read = !contested.is_empty();
         while let (_, Some(twins)) = of_rows(&conflicts) {
-            let reading = self.reading(theirs, translated)?;
+            let reading = self.reading(&sides)?;
             contested.extend(twins.iter().flat_map(Twins::named));
             let given: Vec<RecordBatch> = self.given_rows().cloned().collect();
             let said = Said { given: &given, side: choices.others.or(self.side()) };
@@ -130,7 +129,7 @@ impl TableBringing<'_> {
                     found.contested.push(told);
                 }
                 (ConflictKind::Keys(keys), _) => {
-                    let reading = self.reading(sides.theirs, sides.translated)?;
+                    let reading = self.reading(sides)?;
                     found.keys.push(reading.told(table, keys.twins(), choices).await?);
                 }
                 _ => {}
@@ -139,17 +138,17 @@ impl TableBringing<'_> {
         Ok(())
     }
 
-    fn reading<'r>(&'r self, theirs: &'r Theirs, translated: &'r Translated) -> Result<Reading<'r>> {
-        let schema = self.columns(theirs, translated)?;
-        let (trees, ours) = (self.trees, self.ours);
+    fn reading<'r>(&'r self, sides: &Sides<'r>) -> Result<Reading<'r>> {
+        let schema = self.columns(sides)?;
+        let (trees, ours, theirs, translated) = (self.trees, self.ours, sides.theirs, sides.translated);
         Ok(Reading { trees, ours, theirs, translated, schema: Arc::new(schema) })
     }
 
     /// The merged columns, such that rows of all sides can be told in them.
-    fn columns(&self, theirs: &Theirs, translated: &Translated) -> Result<Schema> {
-        let sides = [&translated.base.schema, &self.ours.schema, &theirs.theirs.schema];
-        let merged = merged_schema(sides[0], sides[1], sides[2])?;
-        sides.into_iter().try_fold(merged, |merged, side| side_by_side(side, &merged))
+    fn columns(&self, sides: &Sides<'_>) -> Result<Schema> {
+        let states = [&sides.translated.base.schema, &self.ours.schema, &sides.theirs.theirs.schema];
+        let merged = sides.agreed.schema.clone();
+        states.into_iter().try_fold(merged, |merged, state| side_by_side(state, &merged))
     }
 
     /// The table that both sides come to, but for its files.
@@ -290,7 +289,7 @@ impl TableBringing<'_> {
     /// The values of contested rows on all sides, in the merged columns.
     async fn cells(&self, sides: &Sides<'_>, contested: &[Contested]) -> Result<Cells> {
         let (theirs, translated) = (sides.theirs, sides.translated);
-        let schema = self.columns(theirs, translated)?;
+        let schema = self.columns(sides)?;
         let by_id = |entries: Vec<FileEntry>| entries.into_iter().map(|entry| (entry.id, entry)).collect();
         let listed = |table: &TableNode| table.files.edits().values().flatten().cloned().collect::<Vec<_>>();
         let wanted: BTreeSet<FileId> =
@@ -329,16 +328,4 @@ fn of_rows(conflicts: &[Conflict]) -> (Option<&[Contested]>, Option<&[Twins]>) {
         }
     }
     (rows, keys)
-}
-
-/// The columns that both sides come to, which agreed when the tables were merged.
-fn merged_schema(base: &Schema, ours: &Schema, theirs: &Schema) -> Result<Schema> {
-    match Schema::merge(base, ours, theirs)? {
-        SchemaMerge::Merged(schema) => Ok(schema),
-        SchemaMerge::Conflicts(found) => {
-            let first = found.into_iter().next().map(TableConflict::Schema);
-            let message = format!("the schemas do not merge: {first:?}");
-            Err(Error::new(ErrorKind::Conflict, message))
-        }
-    }
 }

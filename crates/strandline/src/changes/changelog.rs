@@ -386,7 +386,7 @@ impl Reader {
         let sides = Sides { trees, before: &before.table, after: &after.table, known: &known };
         let of_one_side = of_one_side(&schema, (&before.schema, &after.schema));
         let parts = sides.parts((&before, &after), &of_one_side).await?;
-        Ok(Reading::new(before, after, schema, known.rows).changes(parts))
+        Ok(Reading::new(before, after, schema, known).changes(parts))
     }
 }
 

@@ -447,7 +447,7 @@ impl TableDiff {
             Ok(parts) => parts,
             Err(error) => return Err(explain(&self.from, &self.to, error).await),
         };
-        Ok(Some((Reading::new(before, after, schema, self.known.rows.clone()), parts)))
+        Ok(Some((Reading::new(before, after, schema, self.known.clone()), parts)))
     }
 
     /// Both states; one that is not there is the other one without rows.

@@ -5,10 +5,11 @@
 //! about two bytes for each row that went, and as many for each that came and may be one of these. What does not belong here: comparing
 //! them (`rows`).
 
-use strandline_format::{DeletionVector, FileEntry, Pieces};
+use strandline_format::{DeletionVector, FileEntry};
 
 use crate::changes::files::only;
 use crate::error::Result;
+use crate::merge::Known;
 use crate::scan::{deletion_vector, identify};
 use crate::table::TableState;
 
@@ -35,31 +36,34 @@ impl Ranged {
     }
 }
 
-/// Rows that went, of a state, and those that came, of another one, whose ids are known in the first by these pieces. Requests: the ids of files
+/// Rows that went, of a state, and those that came, of another one, whose ids are known so in the first. Requests: the ids of files
 /// that store them, twice for those that went.
 pub(super) async fn ranges(
     (before, gone): (&TableState, Vec<FileEntry>),
     (after, came): (&TableState, Vec<FileEntry>),
-    known: &Pieces,
+    known: &Known,
     rows: u64,
 ) -> Result<[Ranged; 2]> {
-    let ends = ends(before, &gone, rows).await?;
+    let went = row_ids(before, &gone).await?;
+    // The first ids of all ranges but the first, each of which has so many rows.
+    let step = usize::try_from(rows.max(1)).unwrap_or(usize::MAX);
+    let ends: Vec<u64> = went.positions().step_by(step).skip(1).collect();
     let range = |id: u64| ends.partition_point(|end| *end <= id);
     let count = ends.len() + 1;
     let gone = ranged(before, gone, count, range).await?;
-    let came = ranged(after, came, count, |id| known.get(id).map_or(0, range)).await?;
+    let of_came = |id| known.rows_of(id).find(|id| went.contains(*id)).map_or(0, range);
+    let came = ranged(after, came, count, of_came).await?;
     Ok([gone, came])
 }
 
-/// The first ids of all ranges but the first, each of which has so many rows.
-async fn ends(state: &TableState, entries: &[FileEntry], rows: u64) -> Result<Vec<u64>> {
+/// The ids of all rows of some entries.
+async fn row_ids(state: &TableState, entries: &[FileEntry]) -> Result<DeletionVector> {
     let mut ids = DeletionVector::new();
     for entry in entries {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |row| ids.insert(row.id).map(drop).map_err(Into::into)).await?;
     }
-    let step = usize::try_from(rows.max(1)).unwrap_or(usize::MAX);
-    Ok(ids.positions().step_by(step).skip(1).collect())
+    Ok(ids)
 }
 
 async fn ranged(
@@ -167,6 +171,37 @@ mod tests {
         assert!(count('+') > 5 && count('-') > 5 && count('<') > 5, "{expected:?}");
         for rows_at_once in [1, 7, 59] {
             assert_eq!(told(&diff, rows_at_once).await, expected, "{rows_at_once}");
+        }
+    }
+
+    /// Rows that each of two branches has put in by itself, under one key, so that one of two stands for both.
+    #[tokio::test]
+    async fn rows_that_stand_for_others_are_in_their_range() {
+        let lake = Lake::create("memory://stand-for").await.unwrap();
+        let make = lake.begin().await.unwrap();
+        make.create_table("t").like(&batch([]).schema()).key(["id"]).await.unwrap();
+        make.commit().await.unwrap();
+        lake.create_branch("dev").await.unwrap();
+        for (branch, first) in [("main", [100..110, 0..40]), ("dev", [0..40, 200..205])] {
+            for rows in first {
+                let change = lake.begin().branch(branch).await.unwrap();
+                change.append("t", batch(rows)).await.unwrap();
+                change.commit().await.unwrap();
+            }
+        }
+        lake.merge("dev").into("main").await.unwrap().committed().unwrap();
+        let change = lake.begin().branch("dev").await.unwrap();
+        change.update("t", col("id").lt(7)).set("a", -1).await.unwrap();
+        change.commit().await.unwrap();
+        for (from, to) in [("main", "dev"), ("dev", "main")] {
+            let diff = lake.diff(from, to).await.unwrap().table("t").await.unwrap();
+            let expected = told(&diff, u64::MAX).await;
+            let count = |kind: char| expected.iter().filter(|line| line.starts_with(kind)).count();
+            let of_one = if to == "main" { (10, 0) } else { (0, 10) };
+            assert_eq!((count('+'), count('-'), count('<')), (of_one.0, of_one.1, 7), "{expected:?}");
+            for rows_at_once in [1, 7, 19] {
+                assert_eq!(told(&diff, rows_at_once).await, expected, "{rows_at_once}");
+            }
         }
     }
 

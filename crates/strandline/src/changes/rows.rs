@@ -1,7 +1,7 @@
 //! What became of rows between two states of a table: inserted, deleted, or changed.
 //!
-//! Rows are matched by their ids, and one that stands in another file with the same values has not changed: compaction,
-//! reordering and an update that sets what was there already are no changes. A column that was dropped and came back has changed where
+//! Rows are matched by their ids, or by what stands for them where a merge made one of two, and one that stands in another file with the same
+//! values has not changed: compaction, reordering and an update that sets what was there already are no changes. A column that was dropped and came back has changed where
 //! it has values.
 //!
 //! Invariants: only files that differ are read, and of those that both states list only the rows that differ. Memory: a few batches; if rows that
@@ -17,11 +17,12 @@ use arrow::compute::{filter_record_batch, interleave_record_batch, take_record_b
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use strandline_format::tree::Root;
-use strandline_format::{FileEntry, Files, Pieces, Schema, Table as TableNode};
+use strandline_format::{FileEntry, Files, Schema, Table as TableNode};
 
 use crate::changes::files::{Part, Parts};
 use crate::changes::ranges::{ROWS, ranges};
 use crate::error::{Error, ErrorKind, Result};
+use crate::merge::Known;
 use crate::scan::{Batches, LAST_UPDATED, ROW_ID, Scan};
 use crate::table::TableState;
 
@@ -115,14 +116,14 @@ pub(crate) struct Reading {
     pub(super) before: TableState,
     pub(super) after: TableState,
     schema: Arc<Schema>,
-    /// The row ids of the state after in those of the state before.
-    pub(super) known: Pieces,
+    /// The numbers of the state after in those of the state before.
+    pub(super) known: Known,
     /// How many of the rows that went are in memory at once.
     pub(super) rows_at_once: u64,
 }
 
 impl Reading {
-    pub(crate) fn new(before: TableState, after: TableState, schema: Arc<Schema>, known: Pieces) -> Self {
+    pub(crate) fn new(before: TableState, after: TableState, schema: Arc<Schema>, known: Known) -> Self {
         Self { before, after, schema, known, rows_at_once: ROWS }
     }
 
@@ -185,7 +186,7 @@ impl Reading {
         let went = Went::new(gone)?;
         let batches = self.rows(&self.after, came);
         let state = (Some(went), batches, self.known);
-        let step = |(went, mut batches, known): (Option<Went>, BoxStream<'static, _>, Pieces)| async move {
+        let step = |(went, mut batches, known): (Option<Went>, BoxStream<'static, _>, Known)| async move {
             let Some(mut went) = went else { return Ok(None) };
             let (found, went) = match batches.try_next().await? {
                 Some(batch) => (went.meet(&batch, &known)?, Some(went)),
@@ -242,10 +243,10 @@ impl Went {
     }
 
     /// What rows that came are: rows that went and have other values, or new ones. Those that are as they were are nothing.
-    fn meet(&mut self, batch: &RecordBatch, known: &Pieces) -> Result<Vec<RowChange>> {
+    fn meet(&mut self, batch: &RecordBatch, known: &Known) -> Result<Vec<RowChange>> {
         let (mut again, mut places, mut inserted) = (Vec::new(), Vec::new(), Vec::new());
         for (row, id) in (0_u64..).zip(ids(batch)?.values()) {
-            match known.get(*id).and_then(|id| self.places.remove(&id)) {
+            match known.rows_of(*id).find_map(|id| self.places.remove(&id)) {
                 Some(place) => {
                     again.push(row);
                     places.push(place);

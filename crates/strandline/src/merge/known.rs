@@ -33,6 +33,11 @@ impl Known {
         Ok(Self { files, rows, same: self.same.backwards()?, ..self.clone() })
     }
 
+    /// The ids that a row of theirs may have here: its number, or that of a row which stands for it. One of them has a row at most [MRG-4].
+    pub(crate) fn rows_of(&self, id: u64) -> impl Iterator<Item = u64> {
+        [self.rows.get(id), self.same.get(id)].into_iter().flatten()
+    }
+
     /// What a pick has recorded [MRG-11].
     pub(super) fn of_picked(PickedNumbers { files, rows, same }: PickedNumbers) -> Self {
         Self { files, rows, same, shared: TableEnds::default(), met: true }

@@ -1,5 +1,7 @@
 //! Rows of one key that two sides add: upserts and branches that meet, what is read to find them, and what is decided [REB-17].
 
+mod told;
+
 use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, RecordBatch};

@@ -49,11 +49,29 @@ def merge_copies(value):
         if all(alone) and not commits & ours & theirs:
             found.append((origin, alone[0][0], alone[1][0]))
 
-    def behind(one):
-        return sum((other[side] in ancestors(parents, one[side])) for other in found for side in (1, 2))
+    def follows(one, other):
+        return [one is not other and other[side] in ancestors(parents, one[side]) for side in (1, 2)]
 
-    order = sorted(found, key=lambda one: (behind(one), hash_of(one[0])))
-    return [[*one, one[0] if one[0] in one[1:] else min(one[1:], key=hash_of)] for one in order]
+    def is_after(one, other):
+        after, before = follows(one, other), follows(other, one)
+        for side in (1, 2):
+            if one[side] == one[0] and other[side] == other[0]:
+                return after[side - 1]
+        return any(after) and not any(before)
+
+    order, groups = sorted(found, key=lambda one: (sum(is_after(one, other) for other in found), hash_of(one[0]))), []
+    for at, one in enumerate(order):
+        if all(is_after(later, earlier) for later in order[at:] for earlier in order[:at]):
+            groups.append([])
+        line = next((line for line in groups[-1] if all(is_after(one, earlier) for earlier in line)), None)
+        if line is None:
+            groups[-1].append(line := [])
+        line.append(one)
+
+    def told(one):
+        return [*one, one[0] if one[0] in one[1:] else min(one[1:], key=hash_of)]
+
+    return [[[told(one) for one in line] for line in lines] for lines in groups]
 
 
 def merged(base, ours, theirs, key=(), disputed=()):

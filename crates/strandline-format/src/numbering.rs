@@ -376,6 +376,15 @@ impl Pieces {
         Self::of(all.into_iter())
     }
 
+    /// Both translations together; where both tell an id on either side, this one's word counts [MRG-3].
+    ///
+    /// # Errors
+    /// `Malformed` if a piece has no numbers on the other branch, or two pieces of this one have the same ones.
+    pub fn beside(&self, other: &Self) -> Result<Self> {
+        let free = self.reversed()?.gaps(u64::MAX);
+        Ok(self.or(&other.then(&free)?))
+    }
+
     /// The whole translation of the ids below `their_end`: those that no piece tells are additions and get the numbers from
     /// `our_end` on, in ascending order [REB-3, MRG-3]. Returns the first number that is then left as well.
     ///

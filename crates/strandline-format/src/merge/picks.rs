@@ -68,8 +68,8 @@ impl TableChange {
 /// graph.add(head, [commit]);
 /// graph.add(pick, [root]);
 /// let found = graph.copied_twice([(commit, vec![commit, pick])], [pick, head]);
-/// assert_eq!(found, [CopiedTwice { origin: commit, ours: pick, theirs: commit }]);
-/// assert_eq!(found[0].source(), commit);
+/// assert_eq!(found, [[[CopiedTwice { origin: commit, ours: pick, theirs: commit }]]]);
+/// assert_eq!(found[0][0][0].source(), commit);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopiedTwice {
@@ -91,16 +91,19 @@ impl CopiedTwice {
 }
 
 impl Ancestry {
-    /// The commits of which each head has a copy among its ancestors that is none of the other one's, and both have none, in the order in which
-    /// they are picked into a base. Given are commits, each with all that may be copies of it.
+    /// The commits of which each head has a copy among its ancestors that is none of the other one's, and both have none. Given are commits, each
+    /// with all that may be copies of it.
+    ///
+    /// They are what is picked into a base, in groups of lines: one group upon the other, and of each group every line upon what was there before it.
+    /// Beside each other is what comes in no order on either side, or in another one on each, so that no order tells which of them a row is of.
     #[must_use]
     pub fn copied_twice(
         &self,
         copies: impl IntoIterator<Item = (Hash, Vec<Hash>)>,
         [ours, theirs]: [Hash; 2],
-    ) -> Vec<CopiedTwice> {
+    ) -> Vec<Vec<Vec<CopiedTwice>>> {
         let (ours, theirs) = (self.of(ours), self.of(theirs));
-        let mut found: Vec<CopiedTwice> = Vec::new();
+        let mut found: Vec<Dated> = Vec::new();
         for (origin, mut commits) in copies {
             // The first of several on one side is the one that counts.
             commits.sort_unstable_by_key(|commit| (*commit != origin, *commit));
@@ -113,24 +116,72 @@ impl Ancestry {
             if let (Some(ours), Some(theirs), None) =
                 (first(true, false), first(false, true), first(true, true))
             {
-                found.push(CopiedTwice { origin, ours, theirs });
+                found.push(Dated {
+                    one: CopiedTwice { origin, ours, theirs },
+                    pasts: [self.of(ours), self.of(theirs)],
+                });
             }
         }
-        // Whatever comes before another one on both sides has fewer of them behind it, on each.
         let behind: BTreeMap<Hash, usize> =
-            found.iter().map(|one| (one.origin, self.behind(one, &found))).collect();
-        found.sort_by_key(|one| (behind.get(&one.origin).copied(), one.origin));
-        found
+            found.iter().map(|dated| (dated.one.origin, dated.behind(&found))).collect();
+        found.sort_by_key(|dated| (behind.get(&dated.one.origin).copied(), dated.one.origin));
+        in_groups(&found)
+    }
+}
+
+/// A commit with all that each of its copies comes from.
+struct Dated {
+    one: CopiedTwice,
+    pasts: [BTreeSet<Hash>; 2],
+}
+
+impl Dated {
+    /// The copies of both sides.
+    fn copies(&self) -> [Hash; 2] {
+        [self.one.ours, self.one.theirs]
     }
 
-    /// How many of these the copies of one of them have among their ancestors, on both sides together.
-    fn behind(&self, one: &CopiedTwice, all: &[CopiedTwice]) -> usize {
-        let (of_ours, of_theirs) = (self.of(one.ours), self.of(one.theirs));
-        let here = |other: &CopiedTwice| {
-            usize::from(of_ours.contains(&other.ours)) + usize::from(of_theirs.contains(&other.theirs))
-        };
-        all.iter().map(here).sum()
+    /// On which sides this one comes after another one.
+    fn follows(&self, other: &Self) -> [bool; 2] {
+        let [ours, theirs] = other.copies();
+        [self.pasts[0].contains(&ours), self.pasts[1].contains(&theirs)]
     }
+
+    /// Whether this one comes after another one: as on the side that has the commits themselves, which nobody put in that order by picking them; else
+    /// on one side, and before it on none.
+    fn is_after(&self, other: &Self) -> bool {
+        let (after, before) = (self.follows(other), other.follows(self));
+        let is_itself =
+            |side: usize| self.copies()[side] == self.one.origin && other.copies()[side] == other.one.origin;
+        match [0, 1].into_iter().find(|side| is_itself(*side)) {
+            Some(side) => after[side],
+            None => after != [false; 2] && before == [false; 2],
+        }
+    }
+
+    /// How many of these it comes after.
+    fn behind(&self, all: &[Self]) -> usize {
+        all.iter().filter(|other| other.one.origin != self.one.origin && self.is_after(other)).count()
+    }
+}
+
+/// The most groups of which each comes after all of those before it, and the lines of each.
+fn in_groups(found: &[Dated]) -> Vec<Vec<Vec<CopiedTwice>>> {
+    let mut groups: Vec<Vec<Vec<&Dated>>> = Vec::new();
+    for (at, dated) in found.iter().enumerate() {
+        let (before, rest) = found.split_at(at);
+        let begins = rest.iter().all(|later| before.iter().all(|earlier| later.is_after(earlier)));
+        let goes_on = |line: &&mut Vec<&Dated>| line.iter().all(|earlier| dated.is_after(earlier));
+        match groups.last_mut().filter(|_| !begins) {
+            None => groups.push(vec![vec![dated]]),
+            Some(lines) => match lines.iter_mut().find(goes_on) {
+                Some(line) => line.push(dated),
+                None => lines.push(vec![dated]),
+            },
+        }
+    }
+    let line = |line: Vec<&Dated>| line.into_iter().map(|dated| dated.one).collect();
+    groups.into_iter().map(|lines| lines.into_iter().map(line).collect()).collect()
 }
 
 /// A number of a file and one of a row, below which all that matter are, or from which on.

@@ -23,7 +23,7 @@ use crate::merge::choices::{Choices, OfBase};
 use crate::merge::conflict::{BaseConflict, ConflictKind};
 use crate::merge::copies::{Copies, OnBoth};
 use crate::merge::doubt::{Doubts, disputed, taken_whole};
-use crate::merge::kin::{Kin, Stands};
+use crate::merge::kin::{Kin, MadeLine, Stands};
 use crate::merge::lines::own_entry;
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
@@ -48,12 +48,14 @@ pub(super) struct Based {
 }
 
 /// A base in the making: the versions that were made of it, upon a commit that stands somewhere.
+#[derive(Clone)]
 struct Making<'a> {
     kin: &'a Kin,
     ours: &'a Ref,
     era: Era,
-    on: HistoryEntry,
-    made: Vec<HistoryEntry>,
+    line: MadeLine,
+    /// Lines that were put together with it.
+    others: Vec<MadeLine>,
     tip: Tip,
     doubts: Doubts,
 }
@@ -63,7 +65,7 @@ struct Making<'a> {
 pub(super) async fn base_of(kin: Kin, ours: &Ref, era: Era) -> Result<Based> {
     let bases = last_common(&kin).await?;
     let copies = kin.on_both().await?;
-    let doubts = Doubts { tables: picked_untold(&copies), ..Doubts::default() };
+    let doubts = Doubts { tables: picked_untold(copies.iter().flatten().flatten()), ..Doubts::default() };
     if let ([base], []) = (&bases[..], &copies[..]) {
         let commit = kin.commit(base).await?;
         let stands = match kin.stands(base) {
@@ -73,9 +75,9 @@ pub(super) async fn base_of(kin: Kin, ours: &Ref, era: Era) -> Result<Based> {
         };
         return Based { kin, commit, stands, trees: None, doubts }.with_taken().await;
     }
-    let Making { on, made, tip, doubts, .. } = made(&kin, ours, (&bases, &copies, doubts), era).await?;
+    let Making { line, others, tip, doubts, .. } = made(&kin, ours, (&bases, &copies, doubts), era).await?;
     let trees = tip.snapshot.trees;
-    let kin = kin.beside(&trees, &on, made);
+    let kin = kin.beside(&trees, others.into_iter().chain([line]).collect());
     let stands = Base::Elsewhere(tip.commit.clone());
     Based { kin, commit: tip.commit, stands, trees: Some(trees), doubts }.with_taken().await
 }
@@ -95,7 +97,7 @@ impl Based {
 fn made<'a>(
     kin: &'a Kin,
     ours: &'a Ref,
-    (bases, copies, doubts): (&'a [HistoryEntry], &'a [OnBoth], Doubts),
+    (bases, copies, doubts): (&'a [HistoryEntry], &'a [Vec<Vec<OnBoth>>], Doubts),
     era: Era,
 ) -> BoxFuture<'a, Result<Making<'a>>> {
     async move {
@@ -105,13 +107,14 @@ fn made<'a>(
         let on = bases.next().ok_or_else(unrelated)?;
         let at = Ref::on(Arc::clone(ours.line()), kin.commit(on).await?);
         let tip = Tip { commit: at.commit().clone(), snapshot: at.snapshot().clone() };
-        let mut making = Making { kin, ours, era, on: on.clone(), made: Vec::new(), tip, doubts };
+        let line = MadeLine { on: on.clone(), made: Vec::new() };
+        let mut making = Making { kin, ours, era, line, others: Vec::new(), tip, doubts };
         for base in bases {
             let at = Ref::on(Arc::clone(ours.line()), kin.commit(base).await?);
             Box::pin(making.join(&at)).await?;
         }
-        for copy in copies {
-            Box::pin(making.pick(copy)).await?;
+        for lines in copies {
+            making.pick_beside(lines).await?;
         }
         Ok(making)
     }
@@ -174,6 +177,32 @@ impl Making<'_> {
         Ok(decided)
     }
 
+    /// What both sides have picked, line by line upon what there is, and put together: what the lines disagree on no order tells.
+    async fn pick_beside(&mut self, lines: &[Vec<OnBoth>]) -> Result<()> {
+        let start = self.clone();
+        for (at, line) in lines.iter().enumerate() {
+            if at == 0 {
+                self.pick_all(line).await?;
+                continue;
+            }
+            let own = MadeLine { on: own_entry(&start.tip.commit), made: Vec::new() };
+            let mut other = Making { line: own, others: Vec::new(), ..start.clone() };
+            other.pick_all(line).await?;
+            let trees = self.tip.snapshot.trees.beside(&other.tip.snapshot.trees);
+            self.tip.snapshot.trees = Arc::new(trees);
+            Box::pin(self.join(&other.at(&other.tip.commit))).await?;
+            self.others.push(other.line);
+        }
+        Ok(())
+    }
+
+    async fn pick_all(&mut self, copies: &[OnBoth]) -> Result<()> {
+        for copy in copies {
+            Box::pin(self.pick(copy)).await?;
+        }
+        Ok(())
+    }
+
     /// What both sides have picked, picked. A cell that it changed is as it made it, whatever stood there before; of a table that disagrees in
     /// more than its rows nothing is taken, and neither of one that only one of the sides got something of.
     async fn pick(&mut self, copy: &OnBoth) -> Result<()> {
@@ -217,7 +246,7 @@ impl Making<'_> {
     ) -> Result<()> {
         let runtime = self.ours.lake().storage().runtime();
         self.tip = build(work, &self.tip, identity, label, runtime).await?.tip;
-        self.made.push(own_entry(&self.tip.commit));
+        self.line.made.push(own_entry(&self.tip.commit));
         Ok(())
     }
 
@@ -243,7 +272,7 @@ impl OnBoth {
 }
 
 /// The tables that were picked into either side without a record of their numbers, where both have what was picked [MRG-11].
-fn picked_untold(copies: &[OnBoth]) -> BTreeMap<TableId, BaseConflict> {
+fn picked_untold<'a>(copies: impl Iterator<Item = &'a OnBoth>) -> BTreeMap<TableId, BaseConflict> {
     let mut tables = BTreeMap::new();
     for copy in copies {
         let both = Copies::changed_by_both(&copy.ours, &copy.theirs);

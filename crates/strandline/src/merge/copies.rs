@@ -76,6 +76,7 @@ impl AllCopies {
                 all.found.push(Copies { origin, commits });
             }
         }
+        all.found.sort_by_key(|copies| copies.origin);
         Ok(all)
     }
 }
@@ -139,15 +140,16 @@ pub(super) struct OnBoth {
     pub(super) source: Commit,
 }
 
-/// The copies that both sides have and what they both come from has not, in the order in which they came.
-pub(super) fn on_both(all: &AllCopies, graph: &Ancestry, heads: [Hash; 2]) -> Vec<OnBoth> {
+/// The copies that both sides have and what they both come from has not, in groups of lines as they are picked into a base.
+pub(super) fn on_both(all: &AllCopies, graph: &Ancestry, heads: [Hash; 2]) -> Vec<Vec<Vec<OnBoth>>> {
     let of = |copies: &Copies| (copies.origin, copies.commits.iter().map(Commit::hash).collect::<Vec<_>>());
-    let found = graph.copied_twice(all.found.iter().map(of), heads).into_iter();
     let on_both = |twice: CopiedTwice| {
         let copies = all.found.iter().find(|copies| copies.origin == twice.origin)?;
         let commit = |hash| copies.commits.iter().find(|commit| commit.hash() == hash).cloned();
         let (ours, theirs, source) = (commit(twice.ours)?, commit(twice.theirs)?, commit(twice.source())?);
         Some(OnBoth { copies: copies.clone(), ours, theirs, source })
     };
-    found.filter_map(on_both).collect()
+    let line = |line: Vec<CopiedTwice>| line.into_iter().filter_map(on_both).collect();
+    let groups = graph.copied_twice(all.found.iter().map(of), heads).into_iter();
+    groups.map(|lines| lines.into_iter().map(line).collect()).collect()
 }

@@ -39,8 +39,15 @@ pub(crate) struct Kin {
     copies: [Arc<OnceCell<AllCopies>>; 2],
     /// The commits that were read: how numbers are related is asked of the same ones for each table, and again and again.
     read: Arc<Mutex<BTreeMap<Hash, Commit>>>,
-    /// The versions of a base that was made for a merge, which are stored nowhere; with the commit that they stand on.
-    made: Option<(HistoryEntry, Vec<HistoryEntry>)>,
+    /// The lines that were made for the base of a merge, which are stored nowhere.
+    made: Vec<MadeLine>,
+}
+
+/// The versions of a line that was made for a merge; with the commit that they stand on.
+#[derive(Clone, Debug)]
+pub(super) struct MadeLine {
+    pub(super) on: HistoryEntry,
+    pub(super) made: Vec<HistoryEntry>,
 }
 
 impl Kin {
@@ -73,7 +80,7 @@ impl Kin {
             whole: Arc::default(),
             copies: Default::default(),
             read: Arc::default(),
-            made: None,
+            made: Vec::new(),
         })
     }
 
@@ -85,10 +92,7 @@ impl Kin {
     async fn find(&self, whole: bool) -> Result<Ancestors> {
         let lines = Lines { shared: &self.shared, pasts: [&self.our_past, &self.their_past], whole };
         let found = Ancestors::of(&self.trees, self.ours.commit(), self.theirs.commit(), lines).await?;
-        Ok(match &self.made {
-            Some((on, made)) => found.with(on, made),
-            None => found,
-        })
+        Ok(self.made.iter().fold(found, |found, line| found.with(&line.on, &line.made)))
     }
 
     pub(super) async fn whole(&self) -> Result<&Ancestors> {
@@ -110,7 +114,7 @@ impl Kin {
     }
 
     /// The commits that both sides have picked, or one from the other, since they parted.
-    pub(super) async fn on_both(&self) -> Result<Vec<OnBoth>> {
+    pub(super) async fn on_both(&self) -> Result<Vec<Vec<Vec<OnBoth>>>> {
         let heads = [self.ours.commit().hash(), self.theirs.commit().hash()];
         Ok(on_both(self.copies(false).await?, self.ancestors().await?.graph(), heads))
     }
@@ -131,7 +135,7 @@ impl Kin {
     /// Whether commits of other lines may have come since they parted.
     fn may_have_copies(&self) -> bool {
         let past = self.our_past.iter().chain(&self.their_past);
-        self.made.is_some() || past.into_iter().any(|entry| entry.keyed || entry.merged.is_some())
+        !self.made.is_empty() || past.into_iter().any(|entry| entry.keyed || entry.merged.is_some())
     }
 
     /// The last version that two commits count alike. Requests: the nodes in which their histories differ.
@@ -139,14 +143,14 @@ impl Kin {
         Ok(parted(&self.trees, one, other).await?.ok_or_else(unrelated)?.shared.seq)
     }
 
-    /// The same beside a line that was made for a merge, upon one of these commits, and is at hand and stored nowhere.
-    pub(super) fn beside(self, trees: &Trees, on: &HistoryEntry, made: Vec<HistoryEntry>) -> Self {
+    /// The same beside lines that were made for a merge, upon these commits and each other, and are at hand and stored nowhere.
+    pub(super) fn beside(self, trees: &Trees, made: Vec<MadeLine>) -> Self {
         Self {
             trees: self.trees.beside(trees),
             ancestors: Arc::default(),
             whole: Arc::default(),
             copies: Default::default(),
-            made: Some((on.clone(), made)),
+            made,
             ..self
         }
     }
@@ -213,9 +217,8 @@ impl Kin {
     async fn read_of(&self, entry: &HistoryEntry) -> Result<Commit> {
         let line = |at: &Ref| at.line().clone();
         // A base that was made for a merge is stored nowhere, and so may a head be.
-        let is_made =
-            |(_, made): &(HistoryEntry, Vec<HistoryEntry>)| made.iter().any(|one| one.commit == entry.commit);
-        if self.trees.has_at_hand(&entry.commit) || self.made.as_ref().is_some_and(is_made) {
+        let is_made = |line: &MadeLine| line.made.iter().any(|one| one.commit == entry.commit);
+        if self.trees.has_at_hand(&entry.commit) || self.made.iter().any(is_made) {
             return read_commit(&self.trees, &entry.commit).await;
         }
         if let Some(head) =

@@ -59,11 +59,12 @@ impl Known {
         Ok(Self { files, rows, same, ..next.clone() })
     }
 
-    /// What is told elsewhere of numbers that are not told here.
-    pub(super) fn add(&mut self, other: &Self) {
-        (self.files, self.rows) = (self.files.or(&other.files), self.rows.or(&other.rows));
+    /// What is told elsewhere of numbers that are not told here, of either side.
+    pub(super) fn add(&mut self, other: &Self) -> Result<()> {
+        (self.files, self.rows) = (self.files.beside(&other.files)?, self.rows.beside(&other.rows)?);
         self.same = self.same.or(&other.same);
         self.met = true;
+        Ok(())
     }
 
     pub(super) fn below(shared: TableEnds) -> Self {

@@ -79,7 +79,7 @@ impl<'a> Numbers<'a> {
                 since[at] = since[at].max(met);
             }
             if let Some((pieces, met)) = self.latest(by, of).await? {
-                known.add(&if at == 0 { pieces } else { pieces.reversed()? });
+                known.add(&if at == 0 { pieces } else { pieces.reversed()? })?;
                 // What the one has merged of others until then the other one need not have.
                 told[1 - at] = told[1 - at].max(met);
             }
@@ -109,7 +109,7 @@ impl<'a> Numbers<'a> {
                 };
                 for entry in elsewhere(by, of).rev().filter(counts) {
                     let Some(pieces) = self.by_way_of(entry, other).await? else { continue };
-                    known.add(&if at == 0 { pieces } else { pieces.reversed()? });
+                    known.add(&if at == 0 { pieces } else { pieces.reversed()? })?;
                 }
             }
         }
@@ -135,13 +135,13 @@ impl<'a> Numbers<'a> {
         // What one has from the other it has by way of merges alone: the numbers are those of the first one that brought it.
         if of_to.contains(&from.hash()) {
             if let Some(before) = self.before_it_came(from, graph, (&lines.ours, &lines.shared)).await? {
-                known.add(&self.between(&before, from).await?);
+                known.add(&self.between(&before, from).await?)?;
             }
             return Ok(());
         }
         if of_from.contains(&to.hash()) {
             if let Some(before) = self.before_it_came(to, graph, (&lines.theirs, &lines.shared)).await? {
-                known.add(&self.between(to, &before).await?);
+                known.add(&self.between(to, &before).await?)?;
             }
             return Ok(());
         }
@@ -159,13 +159,13 @@ impl<'a> Numbers<'a> {
             if let ([here], [there]) = (&of(&on_ours)[..], &of(&on_theirs)[..])
                 && let Some(numbers) = copies.between(here, there, self.table)?
             {
-                known.add(&numbers);
+                known.add(&numbers)?;
                 continue;
             }
             for here in of(&of_to) {
                 for there in of(&of_from).into_iter().filter(|there| there.hash() != here.hash()) {
                     if let Some(numbers) = copies.between(here, there, self.table)? {
-                        known.add(&self.by_way_of_copies(&numbers, (to, here), (from, there)).await?);
+                        known.add(&self.by_way_of_copies(&numbers, (to, here), (from, there)).await?)?;
                     }
                 }
             }

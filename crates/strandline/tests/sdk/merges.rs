@@ -1,6 +1,7 @@
 //! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
 
 mod checked;
+mod crossed;
 mod disagreeing;
 mod kept;
 mod nested;

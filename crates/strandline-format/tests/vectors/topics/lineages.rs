@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use strandline_format::Hash;
-use strandline_format::merge::Ancestry;
+use strandline_format::merge::{Ancestry, CopiedTwice};
 
 use super::merges::object_of;
 use crate::outcome::{Outcome, json as outcome, read};
@@ -68,14 +68,17 @@ pub(crate) fn ancestor(input: &RawValue) -> Outcome {
     outcome(json!({ "bases": bases }))
 }
 
-/// The same to the commits that each side has a copy of by itself, as they are picked into the base: what was picked, both copies, and the one whose
-/// change it is.
+/// The same to the commits that each side has a copy of by itself, as they are picked into the base, in groups of lines: what was picked, both copies,
+/// and the one whose change it is.
 pub(crate) fn copies(input: &RawValue) -> Outcome {
     let input: LinesInput = read(input)?;
     let graph = Graph::of(&input.lines);
     let heads = [&input.ours, &input.theirs].map(|head| object_of(head).hash);
     let found = graph.ancestry.copied_twice(graph.copies.clone(), heads);
     let told = |hash: Hash| graph.word(hash).map(str::to_owned);
-    let rows = found.iter().map(|twice| [twice.origin, twice.ours, twice.theirs, twice.source()].map(told));
-    outcome(rows.collect::<Vec<_>>())
+    let row = |twice: &CopiedTwice| [twice.origin, twice.ours, twice.theirs, twice.source()].map(told);
+    let lines = |lines: &Vec<Vec<CopiedTwice>>| -> Vec<Vec<_>> {
+        lines.iter().map(|line| line.iter().map(row).collect()).collect()
+    };
+    outcome(found.iter().map(lines).collect::<Vec<_>>())
 }

@@ -147,3 +147,39 @@ fn what_their_branch_did_to_rows_that_never_came_is_told_of() {
         }
     });
 }
+
+/// Nothing relates the row that comes then to the one that is there, so that there are two of them, of one key or not. Branches that have both go on.
+#[test]
+fn the_commit_that_put_a_row_in_is_picked_after_the_one_that_put_it_back() {
+    paused(async {
+        for (keyed, at) in [true, false].into_iter().flat_map(|keyed| (0..3).map(move |at| (keyed, at))) {
+            let (_, lake) = tens().await;
+            if keyed {
+                on(&lake, "main", async |on| {
+                    on.alter_table("t").key(["u"]).await.map(drop).unwrap();
+                })
+                .await;
+                assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+            }
+            append(&lake, "main", 20).await;
+            let appended = lake.at("main").await.unwrap();
+            set(&lake, "main", 20, "a", 5 + at).await;
+            delete(&lake, "main", 20).await;
+            lake.revert("main").on("main").await.unwrap().committed().unwrap();
+            pick(&lake, "main", "dev").await;
+            let appended = lake.cherry_pick(&appended).on("dev").rows("t", Side::Theirs);
+            appended.await.unwrap().committed().unwrap();
+            lake.reset("main~").on("main").await.unwrap().committed().unwrap();
+            for (from, into) in [("main", "dev"), ("dev", "main")] {
+                let copy = format!("copy-{into}");
+                lake.create_branch(copy.as_str()).from(into).await.unwrap();
+                let merge = lake.merge(from).into(copy.as_str()).take("t", Side::Ours);
+                assert!(!matches!(merge.await.unwrap(), Merged::Conflicts(_)));
+                if keyed {
+                    assert_eq!(state(&lake, &copy).await, state(&lake, into).await);
+                }
+                check_whole(&lake, &copy).await;
+            }
+        }
+    });
+}

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use strandline_format::Hash;
 
 use super::picked::append;
-use super::random::{Disputed, done, expected, expected_beside, told};
+use super::random::{Disputed, done, expected, expected_beside, in_groups, joined, told};
 use super::*;
 use crate::histories::halves;
 
@@ -116,18 +116,7 @@ impl Web {
         for other in others {
             let (below, beside) = self.base(base, *other);
             let of = |node: usize| &self.nodes[node].state;
-            let (mut state, contested) = expected_beside(of(below), &beside, of(base), of(*other));
-            for u in contested {
-                let rows = (of(below).get(&u), of(base).get(&u), of(*other).get(&u));
-                // Whether the row is there is open where one of them has not got it, and then all of it.
-                let (row, open) = match rows {
-                    (Some(_), Some(one), Some(other)) => (*other, [one.0 != other.0, one.1 != other.1]),
-                    (_, one, other) => (*other.or(one).unwrap(), [true; 2]),
-                };
-                state.insert(u, row);
-                let known = disputed.entry(u).or_insert([false; 2]);
-                *known = [0, 1].map(|at| known[at] || open[at]);
-            }
+            let state = joined((of(below), &beside), of(base), of(*other), &mut disputed);
             self.nodes.push(Node {
                 parents: vec![base, *other],
                 state,
@@ -137,20 +126,41 @@ impl Web {
             });
             base = self.nodes.len() - 1;
         }
-        for source in self.picked_on_both(ours, theirs) {
-            let mut state = self.nodes[base].state.clone();
-            let before = &self.nodes[self.nodes[source].parents[0]].state;
-            done(before, &self.nodes[source].state, &mut state);
-            let origin = Some(self.nodes[source].origin.unwrap_or(source));
-            self.nodes.push(Node { parents: vec![base], state, origin, hash: None, changed: true });
-            base = self.nodes.len() - 1;
-            self.picks += 1;
+        for lines in self.picked_on_both(ours, theirs) {
+            let start = base;
+            for (at, line) in lines.iter().enumerate() {
+                let tip = line.iter().fold(start, |tip, source| self.pick_into(tip, *source));
+                if at == 0 {
+                    base = tip;
+                    continue;
+                }
+                let of = |node: usize| &self.nodes[node].state;
+                let state = joined((of(start), &Disputed::new()), of(base), of(tip), &mut disputed);
+                self.nodes.push(Node {
+                    parents: vec![base, tip],
+                    state,
+                    origin: None,
+                    hash: None,
+                    changed: true,
+                });
+                base = self.nodes.len() - 1;
+            }
         }
         (base, disputed)
     }
 
-    /// Of the commits that each side has a copy of, and both together have not, the ones that are picked into the base, in their order.
-    fn picked_on_both(&self, ours: usize, theirs: usize) -> Vec<usize> {
+    /// What a commit comes to upon a base.
+    fn pick_into(&mut self, base: usize, source: usize) -> usize {
+        let mut state = self.nodes[base].state.clone();
+        done(&self.nodes[self.nodes[source].parents[0]].state, &self.nodes[source].state, &mut state);
+        let origin = Some(self.nodes[source].origin.unwrap_or(source));
+        self.nodes.push(Node { parents: vec![base], state, origin, hash: None, changed: true });
+        self.picks += 1;
+        self.nodes.len() - 1
+    }
+
+    /// Of the commits that each side has a copy of, and both together have not, the ones that are picked into the base, in groups of lines.
+    fn picked_on_both(&self, ours: usize, theirs: usize) -> Vec<Vec<Vec<usize>>> {
         let (ours, theirs) = (self.ancestors(ours), self.ancestors(theirs));
         let all: BTreeSet<usize> = &ours | &theirs;
         let origins: BTreeSet<usize> = all.iter().filter_map(|node| self.nodes[*node].origin).collect();
@@ -168,25 +178,38 @@ impl Web {
                 found.push((origin, one, other));
             }
         }
-        let behind = |(_, one, other): &(usize, usize, usize)| {
-            let (of_one, of_other) = (self.ancestors(*one), self.ancestors(*other));
-            let has = |(_, one, other): &(usize, usize, usize)| {
-                usize::from(of_one.contains(one)) + usize::from(of_other.contains(other))
-            };
-            found.iter().map(has).sum::<usize>()
+        type Pair = (usize, usize, usize);
+        let follows = |one: &Pair, other: &Pair| {
+            [(one.1, other.1), (one.2, other.2)]
+                .map(|(one, other)| one != other && self.ancestors(one).contains(&other))
         };
+        let is_after = |one: &Pair, other: &Pair| {
+            let (after, before) = (follows(one, other), follows(other, one));
+            match () {
+                () if one.0 == one.1 && other.0 == other.1 => after[0],
+                () if one.0 == one.2 && other.0 == other.2 => after[1],
+                () => after != [false; 2] && before == [false; 2],
+            }
+        };
+        let behind = |one: &Pair| found.iter().filter(|other| is_after(one, other)).count();
         let mut order: Vec<_> =
             found.iter().map(|pair| ((behind(pair), self.nodes[pair.0].hash), *pair)).collect();
         order.sort_unstable();
-        let source = |(origin, one, other): (usize, usize, usize)| match (one == origin, other == origin) {
+        let source = |(origin, one, other): Pair| match (one == origin, other == origin) {
             (true, _) => one,
             (_, true) => other,
             _ if self.nodes[one].hash < self.nodes[other].hash => one,
             _ => other,
         };
-        let changed =
-            |(_, one, other): &(usize, usize, usize)| self.nodes[*one].changed && self.nodes[*other].changed;
-        order.into_iter().map(|(_, pair)| pair).filter(changed).map(source).collect()
+        // What was there already is told of no table.
+        let of_pair = |at: usize| {
+            let pair = order[at].1;
+            (self.nodes[pair.1].changed && self.nodes[pair.2].changed).then(|| source(pair))
+        };
+        let line = |line: Vec<usize>| line.into_iter().filter_map(of_pair).collect();
+        let groups =
+            in_groups(order.len(), |one, other| is_after(&order[one].1, &order[other].1)).into_iter();
+        groups.map(|lines| lines.into_iter().map(line).collect()).collect()
     }
 
     /// The common ancestors that no other one has as an ancestor, those on the line of ours first.

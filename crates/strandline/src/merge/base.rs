@@ -28,6 +28,9 @@ use crate::merge::lines::own_entry;
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
 
+/// The property of a table in a base that is made, by which its node is that of no side.
+const DISPUTED: &str = "strandline.disputed";
+
 /// Where the base stands, and in whose numbers it counts.
 #[derive(Clone, Debug)]
 pub(super) enum Base {
@@ -128,7 +131,7 @@ impl Making<'_> {
         let txn = TxnId::of_key(&format!("{} and {}", one.commit().hash(), other.commit().hash()));
         let upon = Upon { ours: &one, version: one.version().next()?, era: self.era, txn };
         let mut choices = Choices::default();
-        let work = loop {
+        let mut work = loop {
             let bringing = Bringing::new(Act::Merge(other.clone()), choices.clone());
             let found = match Box::pin(bringing.upon(&upon)).await? {
                 Brought::Done(work) => break work,
@@ -144,6 +147,10 @@ impl Making<'_> {
         };
         if let Some(OfBase { left, .. }) = &choices.of_base {
             self.doubts.leave(left, BaseConflict::Disagreement);
+        }
+        // A side that has the table just as it stands in the base has decided that as well.
+        for draft in work.drafts_mut().filter(|draft| self.doubts.rows.contains_key(&draft.table.id)) {
+            draft.table.properties.set(PropertyKey::new(DISPUTED)?, PropertyValue::new(txn.to_string())?)?;
         }
         let merged = MergedCommit { seq: other.version(), commit: other.commit().object() };
         let identity = Identity { txn, keyed: false, era: self.era, merged: Some(merged) };

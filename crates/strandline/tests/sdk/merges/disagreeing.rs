@@ -82,6 +82,28 @@ fn what_each_side_has_decided_on_by_itself_is_no_change_of_the_other_one() {
     });
 }
 
+/// The table is as the base of the merge has it, to the last byte.
+#[test]
+fn a_branch_that_takes_the_other_ones_word_and_then_its_own_again_has_decided() {
+    paused(async {
+        for other in ["main", "dev"] {
+            let (_, lake) = tens().await;
+            delete(&lake, other, 2).await;
+            set(&lake, "main", 1, "a", 6).await;
+            set(&lake, "dev", 1, "a", 7).await;
+            let main = lake.at("main").await.unwrap();
+            for merge in [lake.merge("dev").into("main"), lake.merge(&main).into("dev")] {
+                merge.rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            }
+            set(&lake, "main", 1, "a", 6).await;
+            set(&lake, "dev", 1, "a", 7).await;
+            for (from, into) in [("dev", "main"), ("main", "dev")] {
+                assert_eq!(told(&conflicts(&lake, from, into).await), [1], "{other}: {from} into {into}");
+            }
+        }
+    });
+}
+
 #[test]
 fn cells_that_last_common_commits_agree_on_are_merged_beside_those_on_which_they_do_not() {
     paused(async {

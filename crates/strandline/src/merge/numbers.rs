@@ -27,13 +27,23 @@ pub(super) struct Numbers<'a> {
     pub(super) table: TableId,
     /// Its entry in a version that has it, by which it is found in others.
     pub(super) now: (&'a Commit, &'a CatalogEntry),
+    /// Whether what a side had merged before the other one last merged it counts as well, since it is older versions that are related.
+    whole: bool,
     /// What was found, of either commit in the other one: picks lead to the same ones by many ways.
     found: Mutex<BTreeMap<(Hash, Hash), Known>>,
 }
 
 impl<'a> Numbers<'a> {
     pub(super) fn new(kin: &'a Kin, table: TableId, now: (&'a Commit, &'a CatalogEntry)) -> Self {
-        Self { kin, table, now, found: Mutex::default() }
+        Self { kin, table, now, whole: false, found: Mutex::default() }
+    }
+
+    /// The numbers of an older version than those that are merged in those of another one.
+    async fn between_older(&self, to: &Commit, from: &Commit) -> Result<Known> {
+        if self.whole {
+            return self.between(to, from).await;
+        }
+        Numbers { whole: true, found: Mutex::default(), ..*self }.between(to, from).await
     }
 
     fn found(&self) -> MutexGuard<'_, BTreeMap<(Hash, Hash), Known>> {
@@ -93,7 +103,8 @@ impl<'a> Numbers<'a> {
         let earlier = |(by, of, since): (&[HistoryEntry], &[HistoryEntry], Seq), told: Seq| {
             elsewhere(by, of).any(|entry| entry.seq > told && entry.seq <= since)
         };
-        let is_whole = (0..2).any(|at| earlier((sides[at].0, sides[at].1, since[at]), told[at]));
+        let is_whole =
+            self.whole || (0..2).any(|at| earlier((sides[at].0, sides[at].1, since[at]), told[at]));
         if !later.is_empty() {
             let ancestors = match is_whole {
                 true => self.kin.whole().await?,
@@ -135,13 +146,13 @@ impl<'a> Numbers<'a> {
         // What one has from the other it has by way of merges alone: the numbers are those of the first one that brought it.
         if of_to.contains(&from.hash()) {
             if let Some(before) = self.before_it_came(from, graph, (&lines.ours, &lines.shared)).await? {
-                known.add(&self.between(&before, from).await?)?;
+                known.add(&self.between_older(&before, from).await?)?;
             }
             return Ok(());
         }
         if of_from.contains(&to.hash()) {
             if let Some(before) = self.before_it_came(to, graph, (&lines.theirs, &lines.shared)).await? {
-                known.add(&self.between(to, &before).await?)?;
+                known.add(&self.between_older(to, &before).await?)?;
             }
             return Ok(());
         }

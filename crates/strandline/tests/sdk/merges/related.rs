@@ -242,3 +242,42 @@ fn two_jobs_under_one_key_are_no_picks() {
         assert_eq!(keys(&lake, "main").await, [20, 30]);
     });
 }
+
+/// The merge that brings the branch changes another table, and relates nothing.
+#[test]
+fn rows_that_one_has_by_a_merge_and_the_other_by_a_pick_keep_their_ids() {
+    paused(async {
+        for picks in [1, 2] {
+            let (_, lake) = tens().await;
+            on(&lake, "main", async |on| {
+                on.create_table("x").like(&rows(&[]).schema()).await.map(drop).unwrap();
+            })
+            .await;
+            assert!(matches!(lake.merge("main").into("dev").await.unwrap(), Merged::Forwarded(_)));
+            lake.create_branch("third").from("dev").await.unwrap();
+            for u in 0..picks {
+                append(&lake, "third", 20 + u).await;
+            }
+            on(&lake, "dev", async |on| on.append("x", rows(&[(1, 1, 1)])).await.map(drop).unwrap()).await;
+            merge(&lake, "third", "dev").await;
+            let ids = async |branch: &str| {
+                let table = lake.at(branch).await.unwrap().table("t").await.unwrap();
+                table.scan().row_ids(true).collect().await.unwrap()
+            };
+            let before = ids("dev").await;
+            for back in (0..picks).rev() {
+                super::picked::pick(&lake, &format!("third{}", "~".repeat(back as usize)), "main").await;
+            }
+            merge(&lake, "dev", "main").await;
+            let back = lake.merge("main").into("dev").await.unwrap();
+            assert!(!matches!(back, Merged::Conflicts(_)), "{back:?}");
+            assert_eq!(ids("dev").await, before);
+            delete(&lake, "third", 20).await;
+            merge(&lake, "third", "dev").await;
+            assert_eq!(keys(&lake, "dev").await, (21..20 + picks).collect::<Vec<i64>>());
+            merge(&lake, "dev", "main").await;
+            assert_eq!(keys(&lake, "main").await, (21..20 + picks).collect::<Vec<i64>>());
+            check_whole(&lake, "merged").await;
+        }
+    });
+}

@@ -101,8 +101,6 @@ struct Side {
 #[derive(Default)]
 struct Sought {
     rows: HashMap<u64, Row>,
-    /// The least and the greatest id.
-    bounds: (u64, u64),
 }
 
 impl TableRebase<'_> {
@@ -114,8 +112,8 @@ impl TableRebase<'_> {
         let (mut merged, mut all) = (RowsMerged::default(), DeletionVector::new());
         for portion in (Portions { left: twice, first: 0 }) {
             let mut sought = self.sought(&portion?).await?;
-            let bounds = sought.bounds;
-            let may_hold = |entry: &&FileEntry| may_hold(entry, bounds) || self.may_be_told_otherwise(entry);
+            let ids = sorted(&sought.rows);
+            let may_hold = |entry: &&FileEntry| may_hold(entry, &ids) || self.may_be_told_otherwise(entry);
             for entry in our_places.iter().filter(may_hold) {
                 self.look((self.ours, entry), self.told, &mut sought, |row| &mut row.ours).await?;
             }
@@ -176,12 +174,11 @@ impl TableRebase<'_> {
         theirs: &TableState,
         before: &DeletionVector,
     ) -> Result<Sought> {
-        let (mut found, mut bounds) = (HashMap::new(), (u64::MAX, 0));
-        let mut sought = Sought::default();
+        let (mut found, mut sought) = (HashMap::new(), Sought::default());
         let may_meet = |entry: &&FileEntry| {
             self.may_be_told_otherwise(entry)
                 || entry.row_id_bounds().is_some_and(|bounds| {
-                    our_places.iter().any(|ours| may_hold(ours, bounds) || self.may_be_told_otherwise(ours))
+                    our_places.iter().any(|ours| overlaps(ours, bounds) || self.may_be_told_otherwise(ours))
                 })
         };
         for entry in their_places.iter().filter(may_meet) {
@@ -190,13 +187,13 @@ impl TableRebase<'_> {
                 let id = self.told_as(row.id);
                 if !before.contains(id) {
                     found.insert(id, (entry.id, row.position));
-                    bounds = (bounds.0.min(id), bounds.1.max(id));
                 }
                 Ok(())
             })
             .await?;
         }
-        let may_hold = |entry: &&FileEntry| may_hold(entry, bounds) || self.may_be_told_otherwise(entry);
+        let ids = sorted(&found);
+        let may_hold = |entry: &&FileEntry| may_hold(entry, &ids) || self.may_be_told_otherwise(entry);
         for entry in our_places.iter().filter(may_hold) {
             let ours = self.ours;
             let deleted = deletion_vector(&ours.objects, ours.table.id, entry).await?.unwrap_or_default();
@@ -221,7 +218,7 @@ impl TableRebase<'_> {
     }
 
     async fn sought(&self, twice: &[Twice]) -> Result<Sought> {
-        let mut sought = Sought { rows: HashMap::new(), bounds: (u64::MAX, 0) };
+        let mut sought = Sought::default();
         for file in twice {
             let others = DeletionVector::below(file.base.rows)?.added_since(&file.positions);
             let side = |deletes: &Option<DeletionVector>, position: u64| {
@@ -232,7 +229,6 @@ impl TableRebase<'_> {
                 let [ours, theirs] = [&file.ours, &file.theirs].map(|deletes| side(deletes, row.position));
                 let (base, id) = (Some((file.base.id, row.position)), self.told_as(row.id));
                 sought.rows.insert(id, Row { base, version: row.updated, ours, theirs });
-                sought.bounds = (sought.bounds.0.min(id), sought.bounds.1.max(id));
                 Ok(())
             })
             .await?;
@@ -269,9 +265,7 @@ impl Sought {
         is_shared: impl Fn(Place) -> bool,
         merged: &mut RowsMerged,
     ) -> Result<()> {
-        let mut ids: Vec<u64> = self.rows.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in sorted(&self.rows) {
             let Some(row) = self.rows.remove(&id) else { continue };
             if row.ours.place == row.theirs.place && row.ours.place.is_some_and(&is_shared) {
                 // Back in one place on both sides, which has one state of it.
@@ -321,7 +315,22 @@ impl Row {
     }
 }
 
-fn may_hold(entry: &FileEntry, (first, last): (u64, u64)) -> bool {
+/// The ids of rows, ascending.
+fn sorted<T>(rows: &HashMap<u64, T>) -> Vec<u64> {
+    let mut ids: Vec<u64> = rows.keys().copied().collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Whether a file may hold any of these rows, which ascend: many small files lie between the first and the last of them.
+fn may_hold(entry: &FileEntry, ids: &[u64]) -> bool {
+    entry.row_id_bounds().is_some_and(|(min, max)| {
+        let from = ids.partition_point(|id| *id < min);
+        ids.get(from).is_some_and(|id| *id <= max)
+    })
+}
+
+fn overlaps(entry: &FileEntry, (first, last): (u64, u64)) -> bool {
     entry.row_id_bounds().is_some_and(|(min, max)| min <= last && first <= max)
 }
 

@@ -1,11 +1,13 @@
 //! What the tests share: a lake's storage in memory, counted.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use strandline::Runtime;
 use strandline::storage::{ObjectOptions, Storage, StoreLocation};
-use strandline_testkit::CountingStore;
+use strandline_testkit::{CountingStore, Intercepted, Layer, PathClass, Reply, Request, Sending};
 
 /// A storage in memory whose requests are counted. Each takes a tick, so depth is right under paused time.
 pub(crate) struct Counted {
@@ -28,11 +30,46 @@ impl Counted {
         Self::over(self.store.clone(), ObjectOptions { cache_bytes: 0, ..ObjectOptions::default() })
     }
 
+    /// The same as another process would see them, and the names of the data files that it reads.
+    pub(crate) fn watched(&self) -> (Storage, ReadFiles) {
+        let read = ReadFiles::default();
+        let store = Intercepted::layered(Arc::new(self.store.clone()), read.clone());
+        (in_memory(Arc::new(store), ObjectOptions::default()), read)
+    }
+
     fn over(store: CountingStore, options: ObjectOptions) -> Self {
-        let shared: Arc<dyn object_store::ObjectStore> = Arc::new(store.clone());
-        let location = StoreLocation::parse("memory://test").unwrap();
-        let storage = Storage::from_stores(location, shared.clone(), shared, options, Runtime::system());
+        let storage = in_memory(Arc::new(store.clone()), options);
         Self { store, storage }
+    }
+}
+
+fn in_memory(store: Arc<dyn ObjectStore>, options: ObjectOptions) -> Storage {
+    let location = StoreLocation::parse("memory://test").unwrap();
+    Storage::from_stores(location, store.clone(), store, options, Runtime::system())
+}
+
+/// A layer before a store that notes which data files are read, by the names of their objects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadFiles(Arc<Mutex<BTreeSet<String>>>);
+
+impl ReadFiles {
+    /// Those that were read since this was asked last.
+    pub(crate) fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Layer for ReadFiles {
+    const NAME: &'static str = "ReadFiles";
+
+    fn pass<T: Reply>(self: Arc<Self>, request: Request, send: Sending<T>) -> Sending<T> {
+        Box::pin(async move {
+            if request.class == PathClass::Data && request.kind.is_read() {
+                let name = request.path.filename().unwrap_or_default();
+                self.0.lock().unwrap().insert(name.to_owned());
+            }
+            send.await
+        })
     }
 }
 

@@ -33,6 +33,8 @@ mod lake_counts;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod many_files;
+#[cfg(test)]
 mod merges;
 #[cfg(test)]
 mod overwrites;

@@ -1,6 +1,7 @@
 //! Merges of branches: what they come to for names, schemas, rows and cells, what they ask for, and what is refused.
 
 mod checked;
+mod counted;
 mod crossed;
 mod disagreeing;
 mod kept;
@@ -27,9 +28,7 @@ use strandline::format::{Operation, PrimitiveType};
 use strandline::merge::{BaseConflict, ContestedRows, Side};
 use strandline::refs::{MergeConflicts, Merged, Preview};
 use strandline::{ConflictKind, ErrorKind, Lake, Report, Transaction};
-use strandline_format::{Deletes, DeletionVector, FileEntry, RefName, TableName};
-use strandline_testkit::commits::{TableEdit, commit};
-use strandline_testkit::generate::entries;
+use strandline_format::RefName;
 use strandline_testkit::{PathClass, RequestKind, VirtualClock};
 
 use crate::collector::{check_whole, collect};
@@ -513,40 +512,6 @@ fn many_rows_that_both_sides_changed_are_decided_portion_by_portion() {
         let expected: State = (0..=LAST).map(|u| (u, if u < LAST { (2, 3) } else { (5, 1) })).collect();
         assert!(merged == expected, "cells of both sides in each row");
     });
-}
-
-/// The entry of a file of the testkit's table of which one row is deleted.
-fn without(id: u64, position: u64) -> FileEntry {
-    let blob = DeletionVector::from_positions([position]).unwrap().encode().unwrap();
-    FileEntry { deletes: Some(Deletes::Inline { rows: 1, blob }), ..entries::file(id) }
-}
-
-async fn put(lake: &Lake, branch: &str, puts: Vec<FileEntry>) {
-    let head = lake.branch(&RefName::new(branch).unwrap()).await.unwrap();
-    let edit = TableEdit { name: TableName::new("t").unwrap(), puts, removes: Vec::new() };
-    commit(lake, &head, vec![edit]).await.unwrap();
-}
-
-#[test]
-fn a_merge_of_ten_rows_on_each_side_costs_what_they_do_however_many_files_there_are() {
-    for (files, most) in [(100, 12), (10_000, 24)] {
-        paused(async {
-            let counted = Counted::new();
-            let lake = Lake::create_in(counted.storage.clone()).await.unwrap();
-            put(&lake, "main", (0..files).map(entries::file).collect()).await;
-            lake.create_branch("dev").await.unwrap();
-            let spread = |at: u64| at * (files / 10);
-            put(&lake, "main", (0..10).map(|at| without(spread(at), 1)).collect()).await;
-            put(&lake, "dev", (0..10).map(|at| without(spread(at) + at % 2, 2)).collect()).await;
-            let cold = open(counted.cold().storage).await.unwrap();
-            let before = counted.store.snapshot();
-            let report = merge(&cold, "dev", "main").await;
-            let asked = counted.store.since(&before);
-            assert_eq!(report.tables[0].rows, (0, 10));
-            assert_eq!(asked.to(PathClass::Data).requests, 0, "{asked}");
-            assert!(asked.total().requests <= most, "{files} files: {asked}");
-        });
-    }
 }
 
 /// What it came to when it was looked at is what is committed, as long as the branch has not moved.

@@ -63,7 +63,8 @@ pub enum FieldAspect {
     Name,
     /// Its type, from and to.
     Type(String, String),
-    /// Its type, in such a way that no type holds the values of both: rows are compared without it.
+    /// Its type, in such a way that no type holds the values of both: rows are compared without it. A type only ever widens [SCH-10], so it
+    /// takes a writer that does not keep to that: a column that is made anew under its name is another field.
     Incompatible(String, String),
     /// Whether null is refused.
     Required,
@@ -178,4 +179,37 @@ fn common(before: Option<&Field>, after: &Field) -> Option<Field> {
 
 fn widen(value: &Value, ty: Option<PrimitiveType>) -> Option<Value> {
     value.promote(ty?)
+}
+
+#[cfg(test)]
+mod tests {
+    use strandline_format::{ColumnName, SchemaId};
+
+    use super::*;
+
+    fn field(id: i32, name: &str, ty: PrimitiveType) -> Field {
+        Field { id: FieldId(id), ..Field::optional(ColumnName::new(name).unwrap(), ty) }
+    }
+
+    /// Nothing refuses what a writer did that keeps to no rule: it is told, and the other columns are compared.
+    #[test]
+    fn a_type_that_became_an_incompatible_one_is_told_and_left_out() {
+        let schema = |amount, more| {
+            let inner = Field { ty: Type::Struct(vec![field(4, "x", amount)]), ..field(3, "s", more) };
+            let fields = vec![field(1, "id", more), field(2, "amount", amount), inner];
+            Schema::new(SchemaId(0), fields, BTreeSet::new()).unwrap()
+        };
+        let before = schema(PrimitiveType::String, PrimitiveType::Int);
+        let after = schema(PrimitiveType::Long, PrimitiveType::Long);
+        let told: Vec<String> = fields(&before, &after).iter().map(ToString::to_string).collect();
+        let apart = "string -> long, not comparable";
+        assert_eq!(told[..2], ["id: int -> long".to_owned(), format!("amount: {apart}")]);
+        assert!(told[2].ends_with("not comparable") && told[3..] == [format!("s.x: {apart}")], "{told:?}");
+        for (before, after) in [(&before, &after), (&after, &before)] {
+            let columns = side_by_side(before, after).unwrap();
+            let names: Vec<_> = columns.fields().iter().map(|field| field.name.as_str()).collect();
+            assert_eq!(names, ["id"]);
+            assert_eq!(columns.fields()[0].ty, Type::Primitive(PrimitiveType::Long));
+        }
+    }
 }

@@ -16,6 +16,7 @@ use strandline_testkit::generate::entries;
 
 use crate::fixture::{Counted, open, paused};
 use crate::histories::cases;
+use crate::many_files::ManyFiles;
 use crate::work::{batch, change, column, longs, order_fields, orders, shop};
 
 /// A row by the names of its columns.
@@ -262,6 +263,146 @@ fn the_difference_of_a_small_commit_costs_what_it_changed_however_many_files_the
         );
         let asked = counted.store.since(&before);
         assert!(asked.total().requests <= 12, "{asked}");
+    });
+}
+
+/// A row that is deleted or updated is read where it was and where it is, and nothing else is.
+#[test]
+fn the_rows_of_a_small_commit_cost_what_it_changed_however_many_files_there_are() {
+    paused(async {
+        let many = ManyFiles::new(100_000).await;
+        let at = [(7, 3)];
+        let row = many.row(at[0]);
+        let delete = async || {
+            let on = many.lake.begin().await.unwrap();
+            assert_eq!(on.delete("t", col("u").eq(row)).await.unwrap(), 1);
+            on.commit().await.unwrap();
+        };
+        let update = async || many.update("main", &at, "a", -1).await;
+        let told = async |kinds: &[&str]| {
+            let holding = many.holding(&["main~", "main"], &at).await;
+            for what in [Told::Counts, Told::Rows, Told::ByCommit, Told::Net] {
+                let (storage, read) = many.counted.watched();
+                let cold = open(storage).await.unwrap();
+                let (found, asked) = many.counted.store.measure(what.of(&cold)).await;
+                assert_eq!(found, kinds, "{what:?}");
+                assert!(asked.total().requests <= 12, "{kinds:?}, {what:?}: {asked}");
+                let read = read.take();
+                assert!(read.is_subset(&holding), "{kinds:?}, {what:?}: {read:?} of {holding:?}");
+            }
+        };
+        update().await;
+        told(&["update_preimage", "update_postimage"]).await;
+        delete().await;
+        told(&["delete"]).await;
+    });
+}
+
+/// What is told of the newest commit of `t`.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Counts,
+    Rows,
+    ByCommit,
+    Net,
+}
+
+impl Told {
+    /// By the names that changes have.
+    async fn of(self, lake: &Lake) -> Vec<&'static str> {
+        let table = async || lake.diff("main~", "main").await.unwrap().table("t").await.unwrap();
+        let counts = match self {
+            Self::Counts => {
+                let table = table().await;
+                assert!(!table.files().await.unwrap().is_empty());
+                table.counts().await.unwrap()
+            }
+            Self::Rows => summed(&table().await.rows().await.unwrap().try_collect::<Vec<_>>().await.unwrap()),
+            Self::ByCommit => counted(lake.table("t").await.unwrap().changes("main~", "main")).await,
+            Self::Net => counted(lake.table("t").await.unwrap().changes("main~", "main").net()).await,
+        };
+        let kinds = [
+            (counts.inserted, &["insert"][..]),
+            (counts.deleted, &["delete"]),
+            (counts.updated, &["update_preimage", "update_postimage"]),
+        ];
+        kinds.iter().flat_map(|(count, kinds)| kinds.iter().filter(|_| *count == 1).copied()).collect()
+    }
+}
+
+async fn counted(changes: strandline::changes::Changes) -> RowCounts {
+    let batches: Vec<RecordBatch> = changes.await.unwrap().try_collect().await.unwrap();
+    let mut counts = RowCounts::default();
+    for batch in &batches {
+        for kind in batch.column_by_name("_change_type").unwrap().as_string::<i32>() {
+            match kind.unwrap() {
+                "insert" => counts.inserted += 1,
+                "delete" => counts.deleted += 1,
+                "update_postimage" => counts.updated += 1,
+                _ => {}
+            }
+        }
+    }
+    counts
+}
+
+/// Its values are another column's, since no type holds those of before.
+#[test]
+fn a_column_that_is_there_again_with_another_type_is_told_as_another_one() {
+    paused(async {
+        let (_, lake) = shop(3).await;
+        change(&lake, async |on| {
+            on.alter_table("orders").drop_check("positive").drop_column("amount").await.unwrap();
+            on.alter_table("orders").add_column(column("amount", PrimitiveType::String)).await.unwrap();
+            on.update("orders", col("id").eq(1)).set("amount", "much").await.unwrap();
+        })
+        .await;
+        let diff = lake.diff("main~", "main").await.unwrap().table("orders").await.unwrap();
+        let told: Vec<_> =
+            diff.schema().into_iter().map(|field| (field.before, field.after, field.what)).collect();
+        let amount = || Some("amount".to_owned());
+        assert_eq!(
+            told,
+            [(amount(), None, vec![FieldAspect::Dropped]), (None, amount(), vec![FieldAspect::Added]),]
+        );
+        let rows: Vec<RowChange> = diff.rows().await.unwrap().try_collect().await.unwrap();
+        let [RowChange::Updated { before, after }] = &rows[..] else { panic!("{rows:?}") };
+        let amounts = |rows: &RecordBatch| rows.column_by_name("amount").unwrap().as_string::<i32>().clone();
+        assert_eq!((amounts(before).is_null(0), amounts(after).value(0)), (true, "much"));
+        let kinds: Vec<_> = log(&lake.table("orders").await.unwrap(), "main~", "main")
+            .await
+            .into_iter()
+            .map(|told| told.0)
+            .collect();
+        assert_eq!(kinds, ["update_preimage", "update_postimage"]);
+    });
+}
+
+#[test]
+fn a_table_that_is_made_anew_with_other_columns_is_told_as_another_one() {
+    paused(async {
+        let (_, lake) = shop(3).await;
+        let amounts = || batch([("amount", crate::work::texts(&["much", "more"]))]);
+        change(&lake, async |on| {
+            on.drop_table("orders").await.unwrap();
+            on.create_table("orders").like(&amounts().schema()).await.unwrap();
+            on.append("orders", amounts()).await.unwrap();
+        })
+        .await;
+        let diff = lake.diff("main~", "main").await.unwrap();
+        let mut told = Vec::new();
+        for entry in diff.tables() {
+            let table = diff.open(entry).await.unwrap();
+            let rows: Vec<RowChange> = table.rows().await.unwrap().try_collect().await.unwrap();
+            assert_eq!(summed(&rows), table.counts().await.unwrap());
+            told.push((entry.before().is_some(), entry.after().is_some(), summed(&rows)));
+        }
+        told.sort_by_key(|entry| entry.1);
+        let (gone, made) = (
+            RowCounts { deleted: 3, ..RowCounts::default() },
+            RowCounts { inserted: 2, ..RowCounts::default() },
+        );
+        assert_eq!(told, [(true, false, gone), (false, true, made)]);
     });
 }
 

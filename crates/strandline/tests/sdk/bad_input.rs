@@ -401,3 +401,40 @@ fn nothing_is_written_where_there_is_nothing_to_write() {
         assert!(made.is_ok() || made.unwrap_err().kind() == ErrorKind::InvalidInput);
     });
 }
+
+#[test]
+fn a_version_of_another_lake_is_refused_for_whatever_it_is_wanted() {
+    paused(async {
+        let (_, lake) = shop(2).await;
+        let (_, other) = shop(3).await;
+        lake.create_branch("dev").await.unwrap();
+        let theirs = other.at("main").await.unwrap();
+        let head = lake.at("main").await.unwrap().commit().hash();
+        let orders = lake.table("orders").await.unwrap();
+        let hash = format!("commit:{}", theirs.commit().hash());
+        let refused = [
+            ("merge", lake.merge(&theirs).into("main").await.map(drop)),
+            ("dry run", lake.merge(&theirs).into("main").dry_run().await.map(drop)),
+            ("squash", lake.merge(&theirs).into("dev").squash().await.map(drop)),
+            ("pick", lake.cherry_pick(&theirs).on("main").await.map(drop)),
+            ("revert", lake.revert(&theirs).on("main").await.map(drop)),
+            ("reset", lake.reset(&theirs).on("main").await.map(drop)),
+            ("forward", lake.fast_forward("dev").to(&theirs).await.map(drop)),
+            ("branch", lake.create_branch("made").from(&theirs).await.map(drop)),
+            ("tag", lake.create_tag("made").on(&theirs).await.map(drop)),
+            ("diff", lake.diff(&theirs, "main").await.map(drop)),
+            ("changes", orders.changes(&theirs, "main").await.map(drop)),
+            ("net", orders.changes("main", &theirs).net().await.map(drop)),
+        ];
+        for (what, refused) in refused {
+            let error = refused.expect_err(what);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{what}: {error}");
+            assert!(error.message().contains("of another lake"), "{what}: {error}");
+        }
+        // By its hash, it is a commit that nobody here has.
+        let error = lake.merge(hash.as_str()).into("main").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert_eq!(lake.at("main").await.unwrap().commit().hash(), head);
+        assert_eq!((lake.branches().await.unwrap().len(), lake.tags().await.unwrap().len()), (2, 0));
+    });
+}

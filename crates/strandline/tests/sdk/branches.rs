@@ -1,9 +1,13 @@
 //! Branches: made, deleted, renamed, moved forward, and what is refused.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use strandline::changes::Cursor;
 use strandline::{ErrorKind, Lake, Result};
 use strandline_format::{ObjectPath, Pointer, RefState};
 use strandline_testkit::{Answer, Effect, FaultyStore, RequestKind, Script, Status, Target, VirtualClock};
@@ -11,6 +15,7 @@ use strandline_testkit::{Answer, Effect, FaultyStore, RequestKind, Script, Statu
 use crate::collector::{check_whole, collect};
 use crate::fixture::paused;
 use crate::past::{branch, expire, fence, grow, hour, reopen, storage};
+use crate::work::{change, ids, order_fields, orders};
 
 async fn lake_of(commits: u64) -> (Lake, Arc<dyn ObjectStore>) {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -109,6 +114,63 @@ fn a_deleted_branch_is_gone_and_can_be_made_again() {
         assert_eq!((again.branch().as_str(), again.version().0), ("Dev", 2));
         lake.delete_branch("main").await.unwrap();
         assert_eq!(kind(lake.delete_branch("dev").await), ErrorKind::Conflict);
+    });
+}
+
+#[test]
+fn who_reads_a_branch_that_is_deleted_goes_on_and_is_told_when_it_looks_again() {
+    paused(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let lake = Lake::create_in(storage(&store, 1, &VirtualClock::at(hour(1)))).await.unwrap();
+        change(&lake, async |on| drop(on.create_table("orders").fields(order_fields()).await.unwrap())).await;
+        lake.append("orders", orders(0..3)).await.unwrap();
+        lake.create_branch("dev").await.unwrap();
+        for from in [10, 20] {
+            let on = lake.begin().branch("dev").await.unwrap();
+            on.append("orders", orders(from..from + 3)).await.unwrap();
+            on.commit().await.unwrap();
+        }
+        let reader = reopen(&store, 5).await;
+        let dev = reader.at("dev").await.unwrap();
+        let table = dev.table("orders").await.unwrap();
+        let mut scan = table.scan().batch_rows(NonZeroUsize::MIN).await.unwrap();
+        assert_eq!(scan.try_next().await.unwrap().unwrap().num_rows(), 1);
+        let changes = table.changes("dev~2", "dev").await.unwrap();
+        let unfinished = reader.begin().branch("dev").await.unwrap();
+        unfinished.append("orders", orders(30..31)).await.unwrap();
+        let late = reopen(&store, 6).await.at("dev").await.unwrap();
+        let mut events = reader.subscribe(&Cursor::at(&dev), [""; 0]).stream();
+        lake.delete_branch("dev").await.unwrap();
+
+        // Whatever is open goes on from the commit that it has.
+        let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        assert_eq!(rows(scan.try_collect().await.unwrap()), 8);
+        assert_eq!(rows(changes.try_collect().await.unwrap()), 6);
+        assert_eq!(ids(&table).await, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
+        assert_eq!(dev.table("orders").await.unwrap().rows(), 9);
+        assert_eq!(dev.parent().await.unwrap().unwrap().table("orders").await.unwrap().rows(), 6);
+
+        // Whoever looks at the branch again is told.
+        let told = [
+            ("at", reader.at("dev").await.map(drop)),
+            ("begin", reader.begin().branch("dev").await.map(drop)),
+            ("commit", unfinished.commit().await.map(drop)),
+            ("merge", reader.merge("dev").into("main").await.map(drop)),
+            ("subscription", events.try_next().await.map(drop)),
+        ];
+        for (what, told) in told {
+            let error = told.expect_err(what);
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{what}: {error}");
+            assert!(error.message().contains("\"dev\""), "{what}: {error}");
+        }
+
+        // What it alone had is collected in time, and reading on is no defect of the lake.
+        for _ in 0..4 {
+            collect(&lake, &store).await;
+        }
+        let log: Result<Vec<_>> = late.log().stream().try_collect().await;
+        assert_eq!(log.unwrap_err().kind(), ErrorKind::SnapshotExpired);
+        check_whole(&lake, "deleted").await;
     });
 }
 

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use strandline_format::merge::{Dispute, PICKED, pick_key};
 use strandline_format::{
-    CommitProperties, Era, HistoryEntry, MergedCommit, PropertyKey, PropertyValue, TableId, TxnId,
+    CommitProperties, Era, HistoryEntry, MergedCommit, PropertyKey, PropertyValue, TableId, TableName, TxnId,
 };
 
 use crate::commit::build::{Identity, Label, Tip, build};
@@ -139,10 +139,14 @@ impl Making<'_> {
                 Brought::Disagreed(found) => found,
             };
             let before = choices.of_base.replace(self.disputed(&found, choices.of_base.clone())?);
-            if let (Some(before), Some(now)) = (before, &choices.of_base)
+            if let (Some(before), Some(now)) = (before, &mut choices.of_base)
                 && before.left.len() == now.left.len()
             {
-                return Err(disagreeing(&one, other, &found));
+                // One of them may have another table of that name, which cannot come beside it.
+                now.left.extend(named(&found, [&one, other]).await?);
+                if before.left.len() == now.left.len() {
+                    return Err(disagreeing(&one, other, &found));
+                }
             }
         };
         if let Some(OfBase { left, .. }) = &choices.of_base {
@@ -290,6 +294,18 @@ fn picked_untold<'a>(copies: impl Iterator<Item = &'a OnBoth>) -> BTreeMap<Table
         }
     }
     tables
+}
+
+/// The tables, views and namespaces that have the names on which two versions disagree.
+async fn named(found: &Disagreements, versions: [&Ref; 2]) -> Result<Vec<TableId>> {
+    let mut named = Vec::new();
+    for conflict in &found.conflicts {
+        let name = TableName::new(conflict.name.as_str())?;
+        for version in versions {
+            named.extend(version.snapshot().entry(&name).await?.map(|entry| entry.id));
+        }
+    }
+    Ok(named)
 }
 
 /// What two last common commits disagree on that no table is told of.

@@ -181,3 +181,44 @@ fn a_table_on_which_last_common_commits_disagree_is_decided_as_a_whole_and_the_r
 fn s_rows(name: &str, u: i64) -> RecordBatch {
     batch([("u", longs([u])), (name, longs([1])), ("b", longs([1]))])
 }
+
+/// One of the last common commits made a table of that name anew, the other one changed it.
+#[test]
+fn a_name_that_stands_for_another_table_in_one_of_them_is_in_doubt_whichever_comes_first() {
+    paused(async {
+        for takes in [[Side::Ours, Side::Ours], [Side::Ours, Side::Theirs], [Side::Theirs, Side::Ours]] {
+            let (_, lake) = tens().await;
+            lake.create_branch("third").from("dev").await.unwrap();
+            on(&lake, "main", async |on| {
+                on.drop_table("t").await.unwrap();
+                on.create_table("t").like(&rows(&[]).schema()).await.unwrap();
+                on.append("t", rows(&[(2, 2, 2)])).await.map(drop).unwrap();
+            })
+            .await;
+            append(&lake, "dev", 30).await;
+            for (at, branch) in ["main", "dev"].into_iter().enumerate() {
+                lake.create_tag(format!("c{at}").as_str()).on(branch).await.unwrap();
+            }
+            for (branch, [first, second]) in [("third", ["c0", "c1"]), ("dev", ["c0", "c0"])] {
+                for (at, tag) in [first, second].into_iter().enumerate() {
+                    let name = format!("{branch}{at}");
+                    on(&lake, branch, async |on| {
+                        on.create_table(name.as_str()).like(&rows(&[]).schema()).await.map(drop).unwrap();
+                    })
+                    .await;
+                    let _ = lake.merge(tag).into(branch).take("t", takes[at]).await.unwrap();
+                }
+            }
+            for (from, into) in [("third", "dev"), ("dev", "third")] {
+                for side in [Side::Ours, Side::Theirs] {
+                    let copy = format!("{into}-by-{side:?}-{takes:?}").replace(['[', ']', ',', ' '], "");
+                    lake.create_branch(copy.as_str()).from(into).await.unwrap();
+                    let merged = lake.merge(from).into(copy.as_str()).take("t", side).await.unwrap();
+                    assert!(!matches!(merged, Merged::Conflicts(_)), "{merged:?}");
+                    let wanted = if side == Side::Ours { into } else { from };
+                    assert_eq!(state(&lake, &copy).await, state(&lake, wanted).await, "{copy}");
+                }
+            }
+        }
+    });
+}

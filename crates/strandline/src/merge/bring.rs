@@ -136,8 +136,8 @@ impl Bringing {
             Act::Merge(theirs) => Box::pin(merge_ends(ours, theirs, era)).await,
             Act::Pick { commit, before } => {
                 let kin = Kin::of(ours, commit).await?;
-                if kin.has_come(&[Some(commit.commit().hash()), commit.commit().node().picked_from()]).await?
-                {
+                let (hash, origin) = (commit.commit().hash(), commit.commit().node().picked_from());
+                if kin.has_come(&[Some(hash), origin]).await? || kin.has_copy(origin.unwrap_or(hash)).await? {
                     return Ok(None);
                 }
                 Ok(Some(Ends {

@@ -169,6 +169,14 @@ impl Kin {
         Ok(commits.iter().flatten().any(|commit| ancestors.reaches(head, *commit)))
     }
 
+    /// Whether ours comes from a copy of a commit, whichever way it came. Requests: those of [`Kin::copies`].
+    pub(crate) async fn has_copy(&self, origin: Hash) -> Result<bool> {
+        let (copies, head) = (self.copies(false).await?, self.ours.commit().hash());
+        let ancestors = self.ancestors().await?;
+        let mut of_it = copies.found.iter().filter(|copies| copies.origin == origin);
+        Ok(of_it.any(|copies| copies.commits.iter().any(|copy| ancestors.reaches(head, copy.hash()))))
+    }
+
     /// The last version that both have in the same place.
     pub(crate) fn shared(&self) -> &HistoryEntry {
         &self.shared

@@ -478,3 +478,19 @@ fn a_table_that_was_taken_as_a_whole_is_in_doubt_beside_branches_without_the_com
         check_whole(&lake, "merged").await;
     });
 }
+
+#[test]
+fn a_commit_that_came_as_a_pick_of_a_merged_branch_is_not_picked_again() {
+    paused(async {
+        let (_, lake) = tens().await;
+        lake.create_branch("third").from("dev").await.unwrap();
+        delete(&lake, "dev", 1).await;
+        append(&lake, "main", 40).await;
+        pick(&lake, "dev", "third").await;
+        merge(&lake, "third", "main").await;
+        on(&lake, "main", async |on| on.append("t", rows(&[(1, 5, 5)])).await.map(drop).unwrap()).await;
+        let again = lake.cherry_pick("dev").on("main").await.unwrap();
+        assert!(matches!(again, Merged::UpToDate(_)), "{again:?}");
+        assert_eq!(state(&lake, "main").await, tens_with(&[(1, Some((5, 5))), (40, Some((1, 1)))]));
+    });
+}

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use datafusion::prelude::SessionContext;
+use strandline::ErrorKind;
 
-use super::run;
+use super::{assert_kind, refused, run};
 use crate::fixture::{Counted, rows, session};
 
 /// How many tables, and how many statements on each.
@@ -32,7 +33,7 @@ impl Dice {
     }
 }
 
-/// A row of `t` or `s`: `id`, which in `s` is never null nor there twice, and `a`.
+/// A row of `t` or `s`: `id`, by which a MERGE joins them, and `a`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     id: Option<i64>,
@@ -184,14 +185,23 @@ impl Clause {
     }
 }
 
-/// The rows after a MERGE, and how many it changes.
-fn merged(table: &[Row], source: &[Row], clauses: &[Clause]) -> (Vec<Row>, u64) {
-    let (mut after, mut count) = (Vec::new(), 0);
+/// Nothing equals null, not even null.
+fn is_match(row: &Row, other: &Row) -> bool {
+    row.id.is_some() && row.id == other.id
+}
+
+/// The rows after a MERGE, and how many it changes; or the key of a row that several rows of the source would change.
+fn merged(table: &[Row], source: &[Row], clauses: &[Clause]) -> End {
+    let (mut after, mut count, mut twice) = (Vec::new(), 0, Vec::new());
     for row in table {
-        let matched = source.iter().find(|other| other.id == row.id && row.id.is_some());
+        let mut matches = source.iter().filter(|other| is_match(row, other));
+        let matched = matches.next();
         let case = if matched.is_some() { Case::Matched } else { Case::BySource };
         let clause = clauses.iter().find(|clause| clause.applies(case, row.a));
         count += u64::from(clause.is_some());
+        if clause.is_some() && matches.next().is_some() {
+            twice.extend(row.id);
+        }
         match (clause, matched) {
             (None, _) => after.push(*row),
             (Some(clause), _) if clause.deletes => {}
@@ -202,13 +212,13 @@ fn merged(table: &[Row], source: &[Row], clauses: &[Clause]) -> (Vec<Row>, u64) 
         }
     }
     for other in source {
-        let unmatched = table.iter().all(|row| row.id != other.id);
+        let unmatched = !table.iter().any(|row| is_match(row, other));
         if unmatched && clauses.iter().any(|clause| clause.applies(Case::NotMatched, other.a)) {
             after.push(Row { a: other.a.map(|a| a + 1), ..*other });
             count += 1;
         }
     }
-    (after, count)
+    if twice.is_empty() { Ok((after, count)) } else { Err(twice) }
 }
 
 fn values(rows: &[Row]) -> String {
@@ -217,15 +227,18 @@ fn values(rows: &[Row]) -> String {
     rows.iter().map(row).collect::<Vec<_>>().join(", ")
 }
 
+/// The rows after a statement, and how many it changes; or the keys one of which its error names.
+type End = Result<(Vec<Row>, u64), Vec<i64>>;
+
 /// One statement, and what it should come to.
-fn statement(dice: &mut Dice, table: &[Row], source: &[Row]) -> (String, Vec<Row>, u64) {
+fn statement(dice: &mut Dice, table: &[Row], source: &[Row]) -> (String, End) {
     let condition = Condition::random(dice, 2);
     let holds = |row: &Row| condition.holds(*row, source);
     let count = table.iter().filter(|row| holds(row)).count() as u64;
     match dice.below(4) {
         0 => {
             let left = table.iter().filter(|row| !holds(row)).copied().collect();
-            (format!("DELETE FROM lake.public.t WHERE {}", condition.sql()), left, count)
+            (format!("DELETE FROM lake.public.t WHERE {}", condition.sql()), Ok((left, count)))
         }
         1 => {
             let number = dice.number();
@@ -233,15 +246,15 @@ fn statement(dice: &mut Dice, table: &[Row], source: &[Row]) -> (String, Vec<Row
             let after = table.iter().map(|row| if holds(row) { change(row) } else { *row }).collect();
             (
                 format!("UPDATE lake.public.t SET a = id, id = a + {number} WHERE {}", condition.sql()),
-                after,
-                count,
+                Ok((after, count)),
             )
         }
         2 => {
             let new: Vec<Row> =
                 (0..=dice.below(6)).map(|_| Row { id: dice.value(), a: dice.value() }).collect();
             let after = table.iter().chain(&new).copied().collect();
-            (format!("INSERT INTO lake.public.t VALUES {}", values(&new)), after, new.len() as u64)
+            let count = new.len() as u64;
+            (format!("INSERT INTO lake.public.t VALUES {}", values(&new)), Ok((after, count)))
         }
         _ => {
             let clauses: Vec<Clause> = (0..=dice.below(3)).map(|_| Clause::random(dice)).collect();
@@ -249,8 +262,8 @@ fn statement(dice: &mut Dice, table: &[Row], source: &[Row]) -> (String, Vec<Row
             for clause in &clauses {
                 let _ = write!(sql, "{}", clause.sql());
             }
-            let (after, count) = merged(table, source, &clauses);
-            (sql, after, count)
+            let end = merged(table, source, &clauses);
+            (sql, end)
         }
     }
 }
@@ -266,8 +279,27 @@ fn expected(table: &[Row]) -> Vec<String> {
     sorted.iter().map(|row| format!("{} / {}", cell(row.id), cell(row.a)).trim().to_owned()).collect()
 }
 
+/// Rows that a source has: of some tables none that has another one's key, nor none at all.
+fn random_source(dice: &mut Dice, seed: u64) -> Vec<Row> {
+    let mut source: Vec<Row> = Vec::new();
+    for id in 0..12 {
+        if dice.below(3) == 0 {
+            source.push(Row { id: Some(id), a: dice.value() });
+        }
+    }
+    if seed % 2 == 1 && !source.is_empty() {
+        let again = source[usize::try_from(dice.below(source.len() as u64)).unwrap()];
+        source.push(Row { a: dice.value(), ..again });
+    }
+    if seed % 3 > 0 {
+        source.extend((0..seed % 3).map(|_| Row { id: None, a: dice.value() }));
+    }
+    source
+}
+
 #[tokio::test]
 async fn random_statements_do_what_they_say() {
+    let (mut refusals, mut nulls) = (0, 0);
     for seed in 0..TABLES {
         let mut dice = Dice(seed);
         let lake = Counted::new().await.lake;
@@ -276,27 +308,35 @@ async fn random_statements_do_what_they_say() {
             crate::fixture::table(&lake, name, &[("id", empty.clone()), ("a", empty.clone())]).await;
         }
         let ctx = session(&lake);
-        let mut source: Vec<Row> = Vec::new();
-        for id in 0..12 {
-            if dice.below(3) == 0 {
-                source.push(Row { id: Some(id), a: dice.value() });
-            }
-        }
+        let source = random_source(&mut dice, seed);
         if !source.is_empty() {
             run(&ctx, &format!("INSERT INTO lake.public.s VALUES {}", values(&source))).await.unwrap();
         }
         let mut table: Vec<Row> = (0..8).map(|_| Row { id: dice.value(), a: dice.value() }).collect();
         run(&ctx, &format!("INSERT INTO lake.public.t VALUES {}", values(&table))).await.unwrap();
         for _ in 0..STATEMENTS {
-            let (sql, after, count) = statement(&mut dice, &table, &source);
-            let changed = run(&ctx, &sql).await.unwrap_or_else(|error| panic!("seed {seed}: {sql}: {error}"));
-            assert_eq!(
-                found(&ctx).await,
-                expected(&after),
-                "seed {seed}: {sql} on {table:?} with {source:?}"
-            );
-            assert_eq!(changed, count, "seed {seed}: {sql} on {table:?} with {source:?}");
-            table = after;
+            let (sql, end) = statement(&mut dice, &table, &source);
+            let what = format!("seed {seed}: {sql} on {table:?} with {source:?}");
+            match end {
+                Ok((after, count)) => {
+                    let changed = run(&ctx, &sql).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                    assert_eq!(found(&ctx).await, expected(&after), "{what}");
+                    assert_eq!(changed, count, "{what}");
+                    let null_keys = |rows: &[Row]| rows.iter().filter(|row| row.id.is_none()).count();
+                    let joins = sql.starts_with("MERGE") && null_keys(&source) > 0;
+                    nulls += usize::from(joins && null_keys(&after) > null_keys(&table));
+                    table = after;
+                }
+                Err(keys) => {
+                    let error = refused(&lake, &ctx, &sql).await;
+                    let is_named = keys.iter().any(|key| error.to_string().contains(&format!("id = {key},")));
+                    assert!(is_named, "{what}: {error}");
+                    assert_kind(&error, ErrorKind::InvalidInput, "several rows of the source match");
+                    assert_eq!(found(&ctx).await, expected(&table), "{what}");
+                    refusals += 1;
+                }
+            }
         }
     }
+    assert!(refusals > 0 && nulls > 0, "{refusals} refused, {nulls} that put in rows without a key");
 }

@@ -77,6 +77,8 @@ pub(super) struct Places<'a> {
     pub(super) key: Vec<FieldId>,
     /// Rows that others stand for.
     pub(super) same: &'a Pieces,
+    /// Rows that stand for others.
+    pub(super) stand_in: &'a Pieces,
     /// Rows, and columns of them, that neither side has left as the base has them.
     pub(super) disputed: &'a Disputed,
 }
@@ -117,13 +119,8 @@ impl Places<'_> {
         };
         let fields = schema.fields().iter().enumerate();
         let key = fields.filter(|(_, field)| holds(field)).map(|(at, _)| at).collect();
-        let back = self.same.backwards()?;
-        let is_stood_for = |id: &u64| back.get(*id).is_some();
         let all = contested.iter().map(|row| row.row.row.0);
-        let stand_in = match self.same.as_slice() {
-            [] => BTreeSet::new(),
-            _ => all.filter(is_stood_for).collect(),
-        };
+        let stand_in = all.filter(|id| self.stand_in.get(*id).is_some()).collect();
         let of_these = |row: &Contested| self.disputed.get_key_value(&row.row.row.0);
         let disputed =
             contested.iter().filter_map(of_these).map(|(id, dispute)| (*id, dispute.clone())).collect();
@@ -232,6 +229,18 @@ impl Cells {
                     choices.rows.insert(*id, RowChoice::Side(wins));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Rows of theirs that are taken where nothing else is decided: those that ones of ours stand for are written under the ids of these.
+    pub(super) fn take_theirs(&self, contested: &[Contested], choices: &mut RowChoices) -> Result<()> {
+        let is_open = |id: &u64| self.stand_in.contains(id) && !choices.rows.contains_key(id);
+        let open = contested.iter().map(|row| row.row.row.0).filter(is_open);
+        let taken: Vec<u64> = open.filter(|id| self.theirs.has(*id)).collect();
+        if !taken.is_empty() {
+            choices.given.push(self.theirs.rows(&taken, &self.schema)?);
+            choices.rows.extend(taken.iter().map(|id| (*id, RowChoice::Given)));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: what the caller decided comes before what the cells say, and both only count for rows that are contested; rows are read only
 //! if rows are all that the sides disagree on. Memory: the values of [`PORTION`] contested rows on all sides, about 150 bytes for each contested row, and the
-//! rows that are put together of both sides' cells; of those that nobody decides the values, which are told. What does not belong here: how contested rows are found (`rows`).
+//! rows that are put together of both sides' cells, or are theirs under an id of ours; of those that nobody decides the values, which are told. What does not belong here: how contested rows are found (`rows`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -187,6 +187,7 @@ impl TableBringing<'_> {
                 whole: &sides.theirs.theirs,
                 known: &sides.theirs.known,
                 same: &translated.same,
+                stand_in: &translated.stand_in,
                 restores: translated.restores,
                 next: translated.next,
             }),
@@ -238,6 +239,9 @@ impl TableBringing<'_> {
         for portion in contested.chunks(PORTION) {
             let cells = self.cells(sides, portion).await?;
             cells.decide(portion, of_base, &mut choices)?;
+            if self.side() == Some(Side::Theirs) {
+                cells.take_theirs(portion, &mut choices)?;
+            }
             self.rebase.progress.did_rows(portion.len());
             kept = (portion.len() == contested.len()).then_some(cells);
         }
@@ -305,6 +309,7 @@ impl TableBringing<'_> {
             schema: Arc::new(schema),
             key: sides.agreed.table.key.clone(),
             same: &translated.same,
+            stand_in: &translated.stand_in,
             disputed: &translated.disputed,
         };
         let files: &BTreeMap<FileId, FileEntry> = &places.base.1;

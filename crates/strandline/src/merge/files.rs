@@ -241,6 +241,9 @@ impl FilesMerge<'_> {
         let merged = sides.merge();
         let Some(base) = base else { return Ok(merged) };
         let mut positions = unlike(&sides, self.table.has_back())?;
+        if self.table.may_stand_for_others(base) {
+            positions = positions.union(&gone(&sides, sides.theirs)?);
+        }
         match &merged {
             FileMerge::Rows(TouchedTwice::Positions(touched)) => positions = positions.union(touched),
             FileMerge::Rows(TouchedTwice::AllLive) => {
@@ -414,20 +417,23 @@ impl FilesMerge<'_> {
 
 /// Rows that only one side may have written anew, without a field that the other one has back.
 fn unlike(sides: &FileSides<'_>, [by_ours, by_theirs]: [bool; 2]) -> Result<DeletionVector> {
-    let Some(base) = sides.base else { return Ok(DeletionVector::new()) };
-    let live = || Ok::<_, Error>(DeletionVector::below(base.entry.rows)?.added_since(base.deletes));
-    let gone = |side: Option<FileSide<'_>>| match side {
-        Some(side) => Ok(side.deletes.added_since(base.deletes)),
-        None => live(),
-    };
     let mut unlike = DeletionVector::new();
     if by_theirs && sides.ours_moves {
-        unlike = gone(sides.ours)?.added_since(&gone(sides.theirs)?);
+        unlike = gone(sides, sides.ours)?.added_since(&gone(sides, sides.theirs)?);
     }
     if by_ours && sides.theirs_moves {
-        unlike = unlike.union(&gone(sides.theirs)?.added_since(&gone(sides.ours)?));
+        unlike = unlike.union(&gone(sides, sides.theirs)?.added_since(&gone(sides, sides.ours)?));
     }
     Ok(unlike)
+}
+
+/// Rows of the base that are not live on a side in the place that the base has them in.
+fn gone(sides: &FileSides<'_>, side: Option<FileSide<'_>>) -> Result<DeletionVector> {
+    let Some(base) = sides.base else { return Ok(DeletionVector::new()) };
+    match side {
+        Some(side) => Ok(side.deletes.added_since(base.deletes)),
+        None => Ok(DeletionVector::below(base.entry.rows)?.added_since(base.deletes)),
+    }
 }
 
 fn side<'a>(entry: Option<&'a FileEntry>, deletes: &'a DeletionVector) -> Option<FileSide<'a>> {

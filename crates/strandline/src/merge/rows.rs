@@ -95,6 +95,14 @@ struct Side {
     fate: RowFate,
     /// In a place that the base has not got it in.
     place: Option<Place>,
+    /// Whether it has another id there than the one that it is told by.
+    is_other: bool,
+}
+
+impl Side {
+    fn new(fate: RowFate, place: Option<Place>) -> Self {
+        Self { fate, place, is_other: false }
+    }
 }
 
 /// The rows that are looked for, by id.
@@ -200,7 +208,7 @@ impl TableRebase<'_> {
             identify(ours, entry, &deleted, |row| {
                 let id = self.told_as(row.id);
                 if let Some(theirs) = found.remove(&id) {
-                    let back = |place| Side { fate: RowFate::Restored, place: Some(place) };
+                    let back = |place| Side::new(RowFate::Restored, Some(place));
                     let (ours, theirs) = (back((entry.id, row.position)), back(theirs));
                     sought.rows.insert(id, Row { base: None, version: UNSETTLED, ours, theirs });
                 }
@@ -223,7 +231,7 @@ impl TableRebase<'_> {
             let others = DeletionVector::below(file.base.rows)?.added_since(&file.positions);
             let side = |deletes: &Option<DeletionVector>, position: u64| {
                 let live = deletes.as_ref().is_some_and(|deletes| !deletes.contains(position));
-                Side { fate: if live { RowFate::Left } else { RowFate::Deleted }, place: None }
+                Side::new(if live { RowFate::Left } else { RowFate::Deleted }, None)
             };
             identify(self.base, &file.base, &others, |row| {
                 let [ours, theirs] = [&file.ours, &file.theirs].map(|deletes| side(deletes, row.position));
@@ -246,10 +254,12 @@ impl TableRebase<'_> {
     ) -> Result<()> {
         let deleted = deletion_vector(&state.objects, state.table.id, entry).await?.unwrap_or_default();
         identify(state, entry, &deleted, |found| {
-            if let Some(row) = sought.rows.get_mut(&self.told_as(found.id)) {
+            let (id, place) = (self.told_as(found.id), Some((entry.id, found.position)));
+            // A file that may hold rows of the base may be one of the base's own, in which the row is left.
+            if let Some(row) = sought.rows.get_mut(&id).filter(|row| row.base != place) {
                 let moved = row.version <= told && found.updated == row.version;
                 let fate = if moved { RowFate::Moved } else { RowFate::Changed };
-                *side(row) = Side { fate, place: Some((entry.id, found.position)) };
+                *side(row) = Side { fate, place, is_other: id != found.id };
             }
             Ok(())
         })
@@ -271,7 +281,12 @@ impl Sought {
                 // Back in one place on both sides, which has one state of it.
                 continue;
             }
-            match RowMerge::with_fields_back(row.ours.fate, row.theirs.fate, has_back) {
+            let merge = match RowMerge::with_fields_back(row.ours.fate, row.theirs.fate, has_back) {
+                // What has another id there is written with its own [MRG-4].
+                RowMerge::Theirs if row.theirs.is_other => RowMerge::Conflict,
+                merge => merge,
+            };
+            match merge {
                 RowMerge::Ours => lose(&mut merged.theirs_lose, row.theirs)?,
                 RowMerge::Theirs => lose(&mut merged.ours_lose, row.ours)?,
                 RowMerge::Deleted => {

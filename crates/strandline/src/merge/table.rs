@@ -62,6 +62,8 @@ pub(super) struct Brought<'a> {
     pub(super) known: &'a Known,
     /// Rows of theirs and of the base that one of ours stands for, which is the same row under another id.
     pub(super) same: &'a Pieces,
+    /// The same the other way round: rows that stand for others.
+    pub(super) stand_in: &'a Pieces,
     /// Whether rows are among them that came back, from a version that is neither the base nor since.
     pub(super) restores: bool,
     /// The first numbers that are left.
@@ -218,6 +220,11 @@ impl TableRebase<'_> {
     pub(super) fn may_be_told_otherwise(&self, entry: &FileEntry) -> bool {
         let meets = |brought: Brought<'_>| may_meet(brought.same, entry);
         self.brought.is_some_and(meets)
+    }
+
+    /// Whether rows of a file may stand for others, whose ids they are told by on the other side.
+    pub(super) fn may_stand_for_others(&self, entry: &FileEntry) -> bool {
+        self.brought.is_some_and(|brought| may_meet(brought.stand_in, entry))
     }
 
     pub(super) fn conflict(&self, kind: ConflictKind) -> Conflict {

@@ -80,6 +80,8 @@ pub(crate) struct Translated {
     pub(crate) numbers: Renumbering,
     /// Rows of theirs and of the base, in these numbers, that a row of ours stands for.
     pub(crate) same: Pieces,
+    /// Rows that stand for others, each with one of these.
+    pub(crate) stand_in: Pieces,
     /// The first numbers of ours that are left then.
     pub(crate) next: TableEnds,
     /// Files of the base in which theirs changed rows that ours never had: of a commit that is picked alone [MRG-9], or of a table that was
@@ -173,11 +175,13 @@ impl Theirs {
             our_table.next_file,
             era,
         );
+        let stand_in = same.backwards()?;
         Ok(Translated {
             base,
             draft,
             numbers,
             same,
+            stand_in,
             next,
             strangers,
             seeks,

@@ -73,8 +73,12 @@ fn two_rows_that_became_one_do_not_differ() {
         assert_eq!(diff(&lake, "dev", "main").await, [("insert", 8, 8, eight)]);
         assert_eq!(diff(&lake, "main", "dev").await, [("delete", 8, 8, eight)]);
         assert!(changes(&lake, "main~", "main", false).await.iter().all(|row| row.1 == 7));
-        // Nor once the other branch has merged it too.
+        // Nor once the other branch has merged it too, on which the row stays what it was.
+        let own = id_of(&lake, "dev", 9).await;
         merged(&lake, "main", "dev").await;
+        assert_eq!(id_of(&lake, "dev", 9).await, own);
+        let of_merge = changes(&lake, "dev~", "dev", false).await;
+        assert_eq!(of_merge.iter().map(|row| (row.0, row.1)).collect::<Vec<_>>(), [("insert", 8)]);
         assert_eq!(diff(&lake, "dev", "main").await, []);
         assert_eq!(diff(&lake, "main", "dev").await, []);
     });
@@ -110,15 +114,41 @@ fn what_was_done_to_one_of_two_rows_that_became_one_is_told_as_done_to_it() {
             assert_eq!(nines(other, by).await, update(9, (1, 5), ids), "by {by}");
             assert_eq!(changes(&lake, &format!("{by}~"), by, false).await, update(9, (1, 5), [ids[1]; 2]));
             merged(&lake, by, other).await;
-            if other == "main" {
-                let of_merge = changes(&lake, "main~", "main", false).await;
-                assert_eq!(of_merge, update(9, (1, 5), [ids[0]; 2]), "of the row that it knows");
-            }
+            let of_merge = changes(&lake, &format!("{other}~"), other, false).await;
+            let of_merge: Told = of_merge.into_iter().filter(|row| row.1 == 9).collect();
+            assert_eq!(of_merge, update(9, (1, 5), [ids[0]; 2]), "of the row that {other} knows");
             assert_eq!(nines(other, by).await, [], "by {by}");
             delete_nine(&lake, other).await;
             assert_eq!(nines(by, other).await, [("delete", 9, 5, ids[1])], "by {by}");
             assert_eq!(nines(other, by).await, [("insert", 9, 5, ids[1])], "by {by}");
             check_whole(&lake, "told").await;
+        }
+    });
+}
+
+/// Whichever side is taken where both changed it: the row is the one that the branch knows.
+#[test]
+fn a_row_that_is_taken_of_the_other_side_keeps_the_id_that_it_has() {
+    paused(async {
+        for (by, other) in [("main", "dev"), ("dev", "main")] {
+            let (lake, _) = twins(1, 1).await;
+            let ids = [id_of(&lake, other, 9).await, id_of(&lake, by, 9).await];
+            set_nine(&lake, by, 5).await;
+            set_nine(&lake, other, 6).await;
+            let merge = lake.merge(by).into(other).rows("t", Side::Theirs);
+            merge.await.unwrap().committed().unwrap();
+            assert_eq!(id_of(&lake, other, 9).await, ids[0], "by {by}");
+            assert_eq!(nine(&lake, other).await, Some(5), "by {by}");
+            merged(&lake, other, by).await;
+            assert_eq!(id_of(&lake, by, 9).await, ids[1], "by {by}");
+            // Against a delete as well.
+            set_nine(&lake, by, 7).await;
+            delete_nine(&lake, other).await;
+            let merge = lake.merge(by).into(other).rows("t", Side::Theirs);
+            merge.await.unwrap().committed().unwrap();
+            assert_eq!(id_of(&lake, other, 9).await, ids[0], "by {by}");
+            assert_eq!(diff(&lake, by, other).await.iter().filter(|row| row.1 == 9).count(), 0, "by {by}");
+            check_whole(&lake, "taken").await;
         }
     });
 }

@@ -5,6 +5,7 @@ mod counted;
 mod crossed;
 mod disagreeing;
 mod kept;
+mod laws;
 mod nested;
 mod picked;
 mod put_back;
@@ -27,7 +28,7 @@ use strandline::filter::col;
 use strandline::format::{Operation, PrimitiveType};
 use strandline::merge::{BaseConflict, ContestedRows, Side};
 use strandline::refs::{MergeConflicts, Merged, Preview};
-use strandline::{ConflictKind, ErrorKind, Lake, Report, Transaction};
+use strandline::{ConflictKind, ErrorKind, Lake, Ref, Report, Transaction};
 use strandline_format::RefName;
 use strandline_testkit::{PathClass, RequestKind, VirtualClock};
 
@@ -58,6 +59,9 @@ async fn ids_on(lake: &Lake, branch: &str) -> Vec<i64> {
     ids(&lake.at(branch).await.unwrap().table("orders").await.unwrap()).await
 }
 
+/// What stands for no value.
+const NULL: i64 = i64::MIN;
+
 /// A row of the columns `u`, `a` and `b`, the first of which tells rows apart.
 type State = BTreeMap<i64, (i64, i64)>;
 
@@ -71,27 +75,35 @@ fn rows(rows: &[(i64, i64, i64)]) -> RecordBatch {
 
 fn triples(batch: &RecordBatch) -> Vec<(i64, i64, i64)> {
     let column = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>();
-    let (u, a, b) = (column("u"), column("a"), column("b"));
-    (0..batch.num_rows()).map(|at| (u.value(at), a.value(at), b.value(at))).collect()
+    let cells = |name| column(name).iter().map(|cell| cell.unwrap_or(NULL));
+    cells("u").zip(cells("a").zip(cells("b"))).map(|(u, (a, b))| (u, a, b)).collect()
 }
 
+/// The same with the ids of rows.
+type Rows = BTreeMap<i64, (u64, (i64, i64))>;
+
 async fn state(lake: &Lake, at: &str) -> State {
-    let table = lake.at(at).await.unwrap().table("t").await.unwrap();
+    rows_at(&lake.at(at).await.unwrap()).await.into_iter().map(|(u, row)| (u, row.1)).collect()
+}
+
+async fn rows_at(at: &Ref) -> Rows {
+    let table = at.table("t").await.unwrap();
     let batches = table.scan().row_ids(true).collect().await.unwrap();
     let mut ids: Vec<u64> = Vec::new();
-    let mut state = State::new();
+    let mut rows = Rows::new();
     for batch in &batches {
-        ids.extend(batch.column_by_name("_row_id").unwrap().as_primitive::<UInt64Type>().values());
-        for (u, a, b) in triples(batch) {
-            assert!(state.insert(u, (a, b)).is_none(), "row {u} is there twice");
+        let of_batch = batch.column_by_name("_row_id").unwrap().as_primitive::<UInt64Type>().values();
+        ids.extend(of_batch);
+        for ((u, a, b), id) in triples(batch).into_iter().zip(of_batch) {
+            assert!(rows.insert(u, (*id, (a, b))).is_none(), "row {u} is there twice");
         }
     }
-    assert_eq!(state.len() as u64, table.rows(), "what the table says of itself");
+    assert_eq!(rows.len() as u64, table.rows(), "what the table says of itself");
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), count, "two rows have one id");
-    state
+    rows
 }
 
 /// A lake with a table of rows 0 to 9, whose values are ten times and a hundred times as much, and the branch `dev`.
@@ -109,7 +121,9 @@ async fn tens() -> (Counted, Lake) {
 
 async fn set(lake: &Lake, branch: &str, u: i64, column: &str, value: i64) {
     on(lake, branch, async |on| {
-        assert_eq!(on.update("t", col("u").eq(u)).set(column, value).await.unwrap().updated, 1);
+        let update = on.update("t", col("u").eq(u));
+        let update = if value == NULL { update.set_null(column) } else { update.set(column, value) };
+        assert_eq!(update.await.unwrap().updated, 1);
     })
     .await;
 }

@@ -8,7 +8,8 @@ use strandline::refs::{MergeConflicts, Merged};
 use strandline::{ConflictKind, ErrorKind, Lake};
 use strandline_format::{ColumnName, Field, Hash, PrimitiveType, Value};
 
-use super::{State, delete, on, rows, set, state, tens, triples};
+use super::laws::{Ids, Version, check_changes, check_diff};
+use super::{State, delete, on, rows, rows_at, set, state, tens, triples};
 use crate::collector::check_whole;
 use crate::fixture::paused;
 use crate::histories::halves;
@@ -214,6 +215,10 @@ struct Pair {
     /// The commits that each branch descends from.
     have: [BTreeSet<Hash>; 2],
     picked: Vec<Picked>,
+    /// The ids that rows have on each branch.
+    ids: [Ids; 2],
+    /// Of two rows with one key those in whose place the other branch's came by the last step.
+    taken: BTreeSet<i64>,
     /// How many merges had to do with picks.
     related: usize,
 }
@@ -249,6 +254,8 @@ impl Pair {
             merges: 0,
             have: Default::default(),
             picked: Vec::new(),
+            ids: Default::default(),
+            taken: BTreeSet::new(),
             related: 0,
         }
     }
@@ -259,8 +266,12 @@ impl Pair {
 
     /// The head of a branch must be this.
     async fn expect(&mut self, at: usize, expected: State, what: &impl std::fmt::Debug) {
-        assert_eq!(state(&self.lake, BRANCHES[at]).await, expected, "{} after {what:?}", BRANCHES[at]);
         let head = self.lake.at(BRANCHES[at]).await.unwrap();
+        let rows = rows_at(&head).await;
+        let what = format!("{} after {what:?}", BRANCHES[at]);
+        let taken = std::mem::take(&mut self.taken);
+        self.ids[at].keep(&rows, |u| taken.contains(&u), &what);
+        assert_eq!(rows.into_iter().map(|(u, row)| (u, row.1)).collect::<State>(), expected, "{what}");
         self.states[at].insert(head.version().0, expected);
         self.have[at].insert(head.commit().hash());
     }
@@ -451,6 +462,7 @@ impl Pair {
                 return None;
             }
             pick.rows("t", Side::Theirs).await.unwrap().committed().unwrap();
+            self.take(&contested);
             merged.extend(contested.iter().filter_map(|u| Some((*u, *after.get(u)?))));
         } else {
             assert!(contested.is_empty(), "{contested:?}: picking {hash} into {to}");
@@ -469,6 +481,12 @@ impl Pair {
         let put: Vec<i64> = self.put[1 - at].iter().filter(|key| merged.contains_key(key)).copied().collect();
         self.put[at].extend(put);
         Some(merged)
+    }
+
+    /// Of rows that each branch has put in by itself the other one's are taken.
+    fn take(&mut self, contested: &[i64]) {
+        let are_two = |u: &&i64| self.own.iter().all(|own| own.contains(u));
+        self.taken.extend(contested.iter().filter(are_two));
     }
 
     fn has_any(&self, at: usize, picked: &Picked) -> bool {
@@ -525,6 +543,9 @@ impl Pair {
             Merged::Conflicts(found) => {
                 assert_eq!(told(found), contested, "merging {from} into {to}");
                 self.lake.merge(from).into(to).rows("t", side).await.unwrap().committed().unwrap();
+                if wins {
+                    self.take(&contested);
+                }
                 let kept = contested.iter().filter_map(|u| Some((*u, *taken.get(u)?)));
                 merged.into_iter().chain(kept).collect()
             }
@@ -546,6 +567,28 @@ impl Pair {
         merged
     }
 
+    /// The versions of a branch.
+    async fn line(&self, at: usize) -> Vec<Version> {
+        let names = self.states[at].keys().map(|version| format!("{}@{{{version}}}", BRANCHES[at]));
+        futures::future::join_all(names.map(|name| async move { Version::of(&self.lake, &name).await })).await
+    }
+
+    /// What changes tell of all versions, and diffs of some of them against both heads.
+    async fn check_told(&self) {
+        let lines = [self.line(0).await, self.line(1).await];
+        // Put in by each branch, or put back where it never was: before branches meet nothing says that it is one row.
+        let are_two = |u: i64| self.own.iter().all(|own| own.contains(&u)) || self.back.contains(&u);
+        for line in &lines {
+            check_changes(line).await;
+            for version in line.iter().rev().step_by(line.len() / 3 + 1) {
+                for head in lines.iter().filter_map(|line| line.last()) {
+                    check_diff(&self.lake, (version, head), are_two).await;
+                    check_diff(&self.lake, (head, version), are_two).await;
+                }
+            }
+        }
+    }
+
     /// Which side is merged into which makes no difference to the rows.
     async fn check_other_way(&self, into: usize, merged: &State, contested: &[i64]) {
         let copy = format!("copy-{}", self.merges);
@@ -564,6 +607,7 @@ async fn run(history: &[Step], copies: bool) -> [usize; 2] {
     for step in history.iter().flat_map(Step::parts) {
         pair.step(&step).await;
     }
+    pair.check_told().await;
     check_whole(&pair.lake, "after the history").await;
     [pair.merges, pair.related]
 }

@@ -139,7 +139,7 @@ fn who_reads_a_branch_that_is_deleted_goes_on_and_is_told_when_it_looks_again() 
         let unfinished = reader.begin().branch("dev").await.unwrap();
         unfinished.append("orders", orders(30..31)).await.unwrap();
         let late = reopen(&store, 6).await.at("dev").await.unwrap();
-        let mut events = reader.subscribe(&Cursor::at(&dev), [""; 0]).stream();
+        let mut events = reader.subscribe(Cursor::at(&dev), [""; 0]).stream();
         lake.delete_branch("dev").await.unwrap();
 
         // Whatever is open goes on from the commit that it has.

@@ -284,7 +284,7 @@ fn the_rows_of_a_small_commit_cost_what_it_changed_however_many_files_there_are(
             for what in [Told::Counts, Told::Rows, Told::ByCommit, Told::Net] {
                 let (storage, read) = many.counted.watched();
                 let cold = open(storage).await.unwrap();
-                let (found, asked) = many.counted.store.measure(what.of(&cold)).await;
+                let (found, asked) = many.counted.store.measure(Box::pin(what.of(&cold))).await;
                 assert_eq!(found, kinds, "{what:?}");
                 assert!(asked.total().requests <= 12, "{kinds:?}, {what:?}: {asked}");
                 let read = read.take();

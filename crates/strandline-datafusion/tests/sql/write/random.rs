@@ -291,7 +291,7 @@ fn random_source(dice: &mut Dice, seed: u64) -> Vec<Row> {
         let again = source[usize::try_from(dice.below(source.len() as u64)).unwrap()];
         source.push(Row { a: dice.value(), ..again });
     }
-    if seed % 3 > 0 {
+    if !seed.is_multiple_of(3) {
         source.extend((0..seed % 3).map(|_| Row { id: None, a: dice.value() }));
     }
     source

@@ -266,7 +266,8 @@ fn rows_that_one_has_by_a_merge_and_the_other_by_a_pick_keep_their_ids() {
             };
             let before = ids("dev").await;
             for back in (0..picks).rev() {
-                super::picked::pick(&lake, &format!("third{}", "~".repeat(back as usize)), "main").await;
+                let commit = format!("third{}", "~".repeat(usize::try_from(back).unwrap()));
+                super::picked::pick(&lake, &commit, "main").await;
             }
             merge(&lake, "dev", "main").await;
             let back = lake.merge("main").into("dev").await.unwrap();

@@ -122,7 +122,9 @@ impl TableProvider for SinkTable {
         _: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = match self.0.act {
-            Act::Merge(_) | Act::UpdateFrom(_) => spill::bounded(session, input)?,
+            Act::Merge(_) | Act::UpdateFrom(_) | Act::Update(_) | Act::Delete => {
+                spill::bounded(session, input)?
+            }
             _ => input,
         };
         Ok(Arc::new(DataSinkExec::new(input, Arc::new(self.0.clone()), None)))

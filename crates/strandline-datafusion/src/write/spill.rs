@@ -1,8 +1,8 @@
-//! A MERGE of more than fits into memory.
+//! A MERGE of more than fits into memory, and an UPDATE or DELETE of the rows that a query gives.
 //!
 //! DataFusion's hash join holds one side in memory and gives up when there is no room; its sort-merge join spills, but sorts both sides.
-//! Invariant: a MERGE holds a side in memory only if that is known to fit into what its session has, or, where that is not bounded, into
-//! what a MERGE may have at all. What does not belong here: what is joined (`merge`).
+//! Invariant: the join of such a statement holds a side in memory only if that is known to fit into what its session has, or, where that is not
+//! bounded, into what it may have at all. What does not belong here: what is joined (`merge`).
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use crate::write::pool::PoolExec;
 
-/// What a MERGE may have for each partition where its session sets no bound, and at least. It sorts each side of a partition, and to merge what a sort has
+/// What a statement may have for each partition where its session sets no bound, and at least. It sorts each side of a partition, and to merge what a sort has
 /// spilled takes some memory as well.
 const EACH: usize = 64 << 20;
 const LEAST: usize = 1 << 30;
@@ -50,10 +50,11 @@ fn pooled(plan: Arc<dyn ExecutionPlan>, limit: usize) -> Result<Arc<dyn Executio
     Ok(Arc::new(PoolExec::new(spilling, limit)))
 }
 
-/// Replaces the topmost join, which is the one of the MERGE.
+/// Replaces the topmost join, which is the one of a MERGE, and of a condition the one that is evaluated last.
 fn spilling(plan: Arc<dyn ExecutionPlan>, most: usize) -> Result<Arc<dyn ExecutionPlan>> {
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        let fits = fits(join.left(), most)? || fits(join.right(), most)?;
+        // Only a hash join knows that one null among the values of NOT IN lets no row pass.
+        let fits = join.null_aware || fits(join.left(), most)? || fits(join.right(), most)?;
         return if fits { Ok(plan) } else { sorted(join) };
     }
     let child = match plan.children()[..] {

@@ -1,5 +1,6 @@
 //! Statements that write, in a session that knows nothing else of lakes.
 
+mod bounded;
 mod copy;
 mod delete;
 mod insert;

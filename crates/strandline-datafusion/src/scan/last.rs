@@ -8,15 +8,17 @@
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
+use datafusion::datasource::physical_plan::FileSource;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
-use super::pushed::{Step, is_certain, offered};
+use super::pushed::{Step, is_certain, joins_floats, offered};
 use super::together::together;
 use super::with_scans;
 
@@ -91,7 +93,11 @@ fn scan(
     config: &ConfigOptions,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some((scan, source)) = offered(plan) else { return Ok(None) };
-    let taken = source.taking(|filter| is_certain(way, plan, filter), config)?;
+    let asks_bits = source.asks_bits(config);
+    let is_taken = |filter: &Arc<dyn PhysicalExpr>| {
+        is_certain(way, plan, filter) && !(asks_bits && joins_floats(way, source.table_schema(), filter))
+    };
+    let taken = source.taking(is_taken, config)?;
     let is_filtered = taken.is_some();
     let mut scan = scan.clone();
     scan.file_source = taken.unwrap_or(scan.file_source);

@@ -16,10 +16,12 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::JoinType;
 use datafusion::physical_expr::PhysicalExpr;
@@ -199,6 +201,41 @@ pub(super) fn is_certain(
         false => names.iter().all(|column| !twice.contains(column.name())),
     };
     is_meant && below.iter().all(|step| !step.by_name)
+}
+
+/// Whether a filter is of what a join takes for equal, and that has floating-point numbers. Both zeros are one number to the join, and two to its filter,
+/// which finds numbers by their bits. What other nodes make compares as they do.
+pub(super) fn joins_floats(way: &[Step<'_>], table: &TableSchema, filter: &Arc<dyn PhysicalExpr>) -> bool {
+    let ids = ids(filter);
+    let joins = way.iter().filter(|step| step.plan.is::<HashJoinExec>());
+    let mut made = joins.flat_map(|step| &step.named().makes);
+    made.any(|id| ids.contains(id)) && has_floats(filter, table.table_schema())
+}
+
+/// Whether floating-point numbers are among what a filter is of. What cannot be told may be.
+fn has_floats(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
+    let mut found = false;
+    // Nothing in it fails.
+    let _ = filter.apply(|part| {
+        found |= part.data_type(schema).map_or(true, |ty| is_floating(&ty));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    found
+}
+
+/// Whether values of a type are, or have in them, floating-point numbers.
+fn is_floating(ty: &DataType) -> bool {
+    match ty {
+        DataType::Struct(fields) => fields.iter().any(|field| is_floating(field.data_type())),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => is_floating(field.data_type()),
+        DataType::Dictionary(_, values) => is_floating(values),
+        ty => ty.is_floating(),
+    }
 }
 
 /// The filters within an expression that are filled in as the query runs.

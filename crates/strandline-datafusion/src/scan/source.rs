@@ -92,6 +92,13 @@ impl LakeSource {
         }))
     }
 
+    /// Whether filters tell numbers apart by their bits here: where rows are asked one by one, and in Bloom filters. By statistics they do not.
+    pub(super) fn asks_bits(&self, config: &ConfigOptions) -> bool {
+        let parquet = self.parquet.downcast_ref::<ParquetSource>();
+        let by_rows = parquet.is_none_or(|parquet| parquet.table_parquet_options().global.pushdown_filters);
+        by_rows || config.execution.parquet.pushdown_filters || self.scanned.skips.blooms
+    }
+
     /// Whether files may be read together: nothing of where their rows stand is asked, and nothing is skipped within them.
     pub(super) fn reads_together(&self) -> bool {
         let schema = self.parquet.table_schema();

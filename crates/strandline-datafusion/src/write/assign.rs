@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::logical_expr::logical_plan::{Projection, Values};
@@ -164,12 +164,56 @@ fn is_whole(number: &ScalarValue) -> bool {
 }
 
 fn check(column: &str, from: &DataType, to: &DataType) -> Result<()> {
+    if let Some(member) = stranger(from, to) {
+        let message = format!("column {column:?} is {to}, and is given {from}: it has no field {member:?}");
+        return Err(refused(ErrorKind::InvalidInput, message));
+    }
     match refusal(from, to) {
         None => Ok(()),
         Some(why) => {
             let message = format!("column {column:?} is {to}, and is given {from}: {why}");
             Err(refused(ErrorKind::InvalidInput, message))
         }
+    }
+}
+
+/// The first member of a struct that the column's struct has not, by its names from the column on: a cast would drop it. One that is missing
+/// is null, as it is of columns.
+fn stranger(from: &DataType, to: &DataType) -> Option<String> {
+    match (from, to) {
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            from.iter().find_map(|from| match to.iter().find(|to| to.name() == from.name()) {
+                None => Some(from.name().clone()),
+                Some(to) => stranger(from.data_type(), to.data_type())
+                    .map(|within| format!("{}.{within}", from.name())),
+            })
+        }
+        _ => parts(from, to)?.into_iter().find_map(|(from, to)| stranger(from, to)),
+    }
+}
+
+/// What lists or maps have in them, each beside what becomes of it; `None` of other types.
+fn parts<'t>(from: &'t DataType, to: &'t DataType) -> Option<Vec<(&'t DataType, &'t DataType)>> {
+    if let (Some(from), Some(to)) = (element(from), element(to)) {
+        return Some(vec![(from, to)]);
+    }
+    let (DataType::Map(from, _), DataType::Map(to, _)) = (from, to) else { return None };
+    let (DataType::Struct(from), DataType::Struct(to)) = (from.data_type(), to.data_type()) else {
+        return None;
+    };
+    // Keys and values have no names that mean anything.
+    Some(from.iter().zip(to).map(|(from, to)| (from.data_type(), to.data_type())).collect())
+}
+
+/// What a list has in it.
+fn element(ty: &DataType) -> Option<&DataType> {
+    match ty {
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => Some(element.data_type()),
+        _ => None,
     }
 }
 
@@ -212,12 +256,11 @@ pub(crate) fn refusal(from: &DataType, to: &DataType) -> Option<&'static str> {
     if from == to || *from == DataType::Null {
         return None;
     }
-    match (from, to) {
-        (DataType::Struct(_), DataType::Struct(_)) => return of_members(from, to),
-        (DataType::List(from), DataType::List(to)) | (DataType::Map(from, _), DataType::Map(to, _)) => {
-            return refusal(from.data_type(), to.data_type());
-        }
-        _ => {}
+    if let (DataType::Struct(from), DataType::Struct(to)) = (from, to) {
+        return of_members(from, to);
+    }
+    if let Some(parts) = parts(from, to) {
+        return parts.into_iter().find_map(|(from, to)| refusal(from, to));
     }
     match (class(from), class(to)) {
         (one, other) if one == other => None,
@@ -232,12 +275,10 @@ pub(crate) fn refusal(from: &DataType, to: &DataType) -> Option<&'static str> {
     }
 }
 
-/// The same of structs, whose members are found by their names, or else by their places.
-fn of_members(from: &DataType, to: &DataType) -> Option<&'static str> {
-    let (DataType::Struct(from), DataType::Struct(to)) = (from, to) else { return None };
-    to.iter().enumerate().find_map(|(place, to)| {
-        let named = from.iter().find(|from| from.name() == to.name());
-        let from = named.or_else(|| from.get(place))?;
+/// The same of structs, whose members are found by their names.
+fn of_members(from: &Fields, to: &Fields) -> Option<&'static str> {
+    to.iter().find_map(|to| {
+        let from = from.iter().find(|from| from.name() == to.name())?;
         refusal(from.data_type(), to.data_type())
     })
 }
@@ -281,5 +322,49 @@ mod tests {
         for (from, to) in refused {
             assert!(refusal(&from, &to).is_some(), "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn a_member_that_the_column_has_not_is_named() {
+        let field = |name: &str, ty| Field::new(name, ty, true);
+        let structure = |names: &[&str]| {
+            let fields: Vec<_> = names.iter().map(|name| field(name, DataType::Int32)).collect();
+            DataType::Struct(fields.into())
+        };
+        let within = |ty| DataType::Struct(vec![field("x", ty)].into());
+        let list = |ty| DataType::List(Arc::new(field("element", ty)));
+        let large = |ty| DataType::LargeList(Arc::new(field("item", ty)));
+        let map = |names: [&str; 2], ty| {
+            let entries = vec![field(names[0], DataType::Utf8), field(names[1], ty)];
+            DataType::Map(Arc::new(field("entries", DataType::Struct(entries.into()))), false)
+        };
+        let column = structure(&["a", "b"]);
+        for fitting in [&["a", "b"][..], &["b", "a"], &["b"]] {
+            let fitting = structure(fitting);
+            assert_eq!(stranger(&fitting, &column), None, "{fitting}");
+            assert_eq!(stranger(&list(fitting.clone()), &list(column.clone())), None, "{fitting}");
+            let (from, to) = (map(["keys", "values"], fitting), map(["key", "value"], column.clone()));
+            assert_eq!(stranger(&from, &to), None);
+            assert_eq!(refusal(&from, &to), None);
+        }
+        let strange = structure(&["a", "c"]);
+        let cases = [
+            (strange.clone(), column.clone(), "c"),
+            (within(strange.clone()), within(column.clone()), "x.c"),
+            (list(strange.clone()), list(column.clone()), "c"),
+            (large(within(strange.clone())), list(within(column.clone())), "x.c"),
+            (map(["keys", "values"], strange), map(["key", "value"], column), "c"),
+        ];
+        for (from, to, member) in cases {
+            assert_eq!(stranger(&from, &to).as_deref(), Some(member), "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn members_are_not_compared_by_their_places() {
+        let field = |name, ty| Field::new(name, ty, true);
+        let column = vec![field("a", DataType::Int32), field("b", DataType::Boolean)];
+        let given = DataType::Struct(vec![field("b", DataType::Boolean)].into());
+        assert_eq!(refusal(&given, &DataType::Struct(column.into())), None);
     }
 }

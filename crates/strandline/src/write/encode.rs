@@ -164,14 +164,14 @@ fn encode_leaf(column: &PlannedLeaf, arrays: &[ArrayRef], places: Option<&[Place
         Some(places) => vec![gather(&narrowed, places)?],
     };
     let none = || odd("no levels for one of the leaves");
+    let values = narrowed.iter().map(|array| leaf.values(array)).collect::<Result<Vec<_>>>()?;
     let pages = Pages::new(column.zstd);
-    let mut encoder = column.encoder(&pages)?;
+    let mut encoder = column.encoder(&values, &pages)?;
     for array in &narrowed {
         let levels = compute_leaves(&leaf.field, array).map_err(refused)?;
         encoder.write(levels.get(leaf.position).ok_or_else(none)?).map_err(refused)?;
     }
     let mut close = closed(encoder)?;
-    let values = narrowed.iter().map(|array| leaf.values(array)).collect::<Result<Vec<_>>>()?;
     let stats = LeafStats::of(leaf.ty, &values, close.metadata.statistics());
     if stats.has_nans() {
         drop_bounds(&mut close)?;

@@ -28,6 +28,7 @@ mod properties;
 mod size;
 mod sort;
 mod split;
+mod spread;
 mod stats;
 mod transform;
 mod uploads;

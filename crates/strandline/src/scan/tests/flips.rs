@@ -20,14 +20,17 @@ use crate::write::{Compression, FileSpec, TableWriter, WriteOptions};
 use crate::{Error, ErrorKind};
 
 /// More than a dictionary of different longs holds.
-const ROWS: i32 = 140_003;
+const ROWS: i32 = 150_003;
+
+/// Of which rows the writer sees the values when it chooses between a dictionary and packing them.
+const SEEN: i32 = 16;
 
 fn mix(number: i64) -> i64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()).rotate_left(29)
 }
 
-/// A column of two texts by dictionary, one of longs whose dictionary becomes too large before its end, one of few numbers, lists, and the number of each
-/// row, by which single pages are found.
+/// A column of two texts by dictionary, one of longs that seem to be few, whose dictionary becomes too large before its end, one of few numbers, lists,
+/// and the number of each row, packed, by which single pages are found.
 fn table() -> (Schema, RecordBatch) {
     let of = |name: &str, ty: Type| Field::optional(ColumnName::new(name).unwrap(), ty);
     let schema = Schema::numbered(vec![
@@ -45,7 +48,11 @@ fn table() -> (Schema, RecordBatch) {
                 .map(|n| (n % 7 != 0).then_some(if n % 2 == 0 { "a" } else { "b" }))
                 .collect::<StringArray>(),
         ),
-        Arc::new((0..ROWS).map(|n| mix(n.into()) & !0xff).collect::<Int64Array>()),
+        Arc::new(
+            (0..ROWS)
+                .map(|n| mix(if n % SEEN == 0 { n % 3 } else { n }.into()) & !0xff)
+                .collect::<Int64Array>(),
+        ),
         Arc::new((0..ROWS).map(|n| n / 100 % 17).collect::<Int32Array>()),
         Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>((0..ROWS).map(list))),
         Arc::new((0..ROWS).map(i64::from).collect::<Int64Array>()),

@@ -54,7 +54,7 @@ async fn the_same_batches_give_the_same_files() {
 #[tokio::test]
 async fn files_are_about_as_large_as_wanted_and_in_order() {
     let (objects, schema) = (objects(), longs());
-    let written: Vec<RecordBatch> = (0..50).map(|at| noise(&schema, 1000, at * 1000)).collect();
+    let written: Vec<RecordBatch> = (0..70).map(|at| noise(&schema, 1000, at * 1000)).collect();
     let options = WriteOptions { target_file_bytes: 300_000, ..options(2000) };
     let files = write(&objects, spec(&schema, options), &written).await.unwrap();
     let (last, others) = files.split_last().unwrap();

@@ -234,10 +234,11 @@ fn a_branch_that_was_made_anew_cannot_tell_what_became_of_a_commit() {
     });
 }
 
-/// Rows of nearly two megabytes however they are compressed.
+/// Rows of nearly two megabytes however they are compressed: numbers that differ in no pattern either.
 fn heavy() -> RecordBatch {
     let ids = 0..200_000_i64;
     let scattered = ids.map(|id| id.wrapping_mul(0x1E37_79B9_7F4A_7C15));
+    let scattered = scattered.map(|id| (id ^ (id >> 31)).wrapping_mul(0x3F58_476D_1CE4_E5B9));
     let ids = Int64Array::from_iter_values(scattered);
     let names = StringArray::from_iter_values(std::iter::repeat_n("heavy", ids.len()));
     RecordBatch::try_from_iter([("id", Arc::new(ids) as _), ("name", Arc::new(names) as _)]).unwrap()

@@ -12,6 +12,7 @@ import blake3
 
 import merges
 import refs
+import schemas
 import transforms
 import trees
 import wire
@@ -351,4 +352,5 @@ TOPICS = {
     "fingerprints": fingerprint,
     "eras": lambda value: value["upload"] + 1 >= value["pointer"],  # GC-4
     **merges.TOPICS,
+    **schemas.TOPICS,
 }

@@ -108,7 +108,20 @@ impl Schema {
         draft.fields.iter().filter(is_new).try_for_each(check_column_name)?;
         let schema = Self::new(next_id(self.id)?, draft.fields, draft.dropped)?;
         schema.check_key(key)?;
+        self.check_structs_kept(&schema)?;
         Ok(schema)
+    }
+
+    /// Edits leave no struct without a field [SCH-15]; one that has none already is not their doing.
+    fn check_structs_kept(&self, edited: &Self) -> Result<()> {
+        let is_empty = |schema: &Self, id| schema.field(id).is_some_and(|field| field.ty.is_empty_struct());
+        match edited.ids().find(|id| is_empty(edited, *id) && !is_empty(self, *id)) {
+            None => Ok(()),
+            Some(id) => Err(Error::invalid(format!(
+                "field {}: a struct needs a field, and this would be left without one: drop it as a whole, or add another field to it first",
+                edited.describe(id)
+            ))),
+        }
     }
 }
 

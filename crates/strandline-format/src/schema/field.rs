@@ -152,6 +152,11 @@ impl Type {
         }
     }
 
+    /// Whether it is a struct without fields.
+    pub(super) fn is_empty_struct(&self) -> bool {
+        matches!(self, Self::Struct(fields) if fields.is_empty())
+    }
+
     pub(super) fn children_mut(&mut self) -> &mut [Field] {
         match self {
             Self::Primitive(_) => &mut [],

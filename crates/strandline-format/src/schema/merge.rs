@@ -100,6 +100,8 @@ pub enum SchemaConflictKind {
     Added,
     /// Two fields would have the same name.
     SameName,
+    /// Each side dropped some of a struct's fields, and together all of them.
+    Emptied,
 }
 
 impl Schema {
@@ -266,8 +268,15 @@ impl Merge<'_> {
 
     fn types(&mut self, base: &Field, ours: &Field, theirs: &Field) -> Type {
         match (&base.ty, &ours.ty, &theirs.ty) {
-            (Type::Struct(base), Type::Struct(ours), Type::Struct(theirs)) => {
-                Type::Struct(self.siblings(base, ours, theirs))
+            (Type::Struct(b), Type::Struct(o), Type::Struct(t)) => {
+                let before = self.conflicts.len();
+                let fields = self.siblings(b, o, t);
+                let is_emptied = fields.is_empty() && !o.is_empty() && !t.is_empty();
+                // What is in dispute within it may stay.
+                if is_emptied && self.conflicts.len() == before {
+                    self.report(SchemaConflictKind::Emptied, base.id, members(ours, o), members(theirs, t));
+                }
+                Type::Struct(fields)
             }
             (Type::List(b), Type::List(o), Type::List(t)) if b[0].id == o[0].id && b[0].id == t[0].id => {
                 Type::List(Box::new([self.both(&b[0], &o[0], &t[0])]))
@@ -364,6 +373,12 @@ impl Merge<'_> {
         let (ours, theirs) = if is_ours { (first, second) } else { (second, first) };
         self.report(SchemaConflictKind::SameName, ours.id, shown(ours), shown(theirs));
     }
+}
+
+/// A struct with what a side has left of it.
+fn members(field: &Field, left: &[Field]) -> Option<String> {
+    let names: Vec<&str> = left.iter().map(|field| field.name.as_str()).collect();
+    Some(format!("{} with {} left", field.name, names.join(", ")))
 }
 
 /// A field in a word or two: two of one name are told apart by their types.

@@ -139,6 +139,9 @@ fn schema(conflict: &SchemaConflict, f: &mut fmt::Formatter<'_>) -> fmt::Result 
         }
         SchemaConflictKind::Added => "each side added a column of its own under one id",
         SchemaConflictKind::SameName => "each side has a column of its own of this name",
+        SchemaConflictKind::Emptied => {
+            "the sides dropped different fields of it, and together all that it has"
+        }
         _ => "the sides disagree on it",
     };
     write!(f, "column {:?}: {what}: ", conflict.path)?;

@@ -163,6 +163,7 @@ fn word(kind: SchemaConflictKind) -> &'static str {
         SchemaConflictKind::Dropped => "dropped",
         SchemaConflictKind::Added => "added",
         SchemaConflictKind::SameName => "same name",
+        SchemaConflictKind::Emptied => "emptied",
         _ => "other",
     }
 }

@@ -1,4 +1,5 @@
-//! The rule that goes behind all others: scans take the filters that are known to be of their columns, and read small files together.
+//! The rule that goes behind all others: scans take the filters that are known to be of their columns, filters do not ask what only a join can tell, and
+//! small files are read together.
 //!
 //! It is one rule because a scan that is changed finds out anew what is known of it, which takes longer than all else here.
 //!
@@ -11,10 +12,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::physical_plan::FileSource;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::conjunction;
+use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
@@ -71,7 +74,25 @@ fn below<'p>(
         way.pop();
         children.push(child?);
     }
-    with_scans(Arc::clone(plan), children)
+    let plan = asked_of_the_join_alone(plan, way)?;
+    with_scans(plan, children)
+}
+
+/// The same node; of a filter that a sort has put below itself for a join above, without what that join takes for equal and the filter does not: it is
+/// only there to spare the sort some rows.
+fn asked_of_the_join_alone(
+    plan: &Arc<dyn ExecutionPlan>,
+    way: &[Step<'_>],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let Some(filter) = plan.downcast_ref::<FilterExec>() else { return Ok(Arc::clone(plan)) };
+    let schema = filter.input().schema();
+    let parts = split_conjunction(filter.predicate());
+    let is_left = |part: &&Arc<dyn PhysicalExpr>| !joins_floats(way, &schema, part);
+    let left: Vec<_> = parts.iter().copied().filter(is_left).cloned().collect();
+    if left.len() == parts.len() {
+        return Ok(Arc::clone(plan));
+    }
+    Ok(Arc::new(FilterExecBuilder::from(filter).with_predicate(conjunction(left)).build()?))
 }
 
 /// Whether a node may have enough of a child's rows before it has them all, if what is above it may or not.
@@ -95,7 +116,8 @@ fn scan(
     let Some((scan, source)) = offered(plan) else { return Ok(None) };
     let asks_bits = source.asks_bits(config);
     let is_taken = |filter: &Arc<dyn PhysicalExpr>| {
-        is_certain(way, plan, filter) && !(asks_bits && joins_floats(way, source.table_schema(), filter))
+        is_certain(way, plan, filter)
+            && !(asks_bits && joins_floats(way, source.table_schema().table_schema(), filter))
     };
     let taken = source.taking(is_taken, config)?;
     let is_filtered = taken.is_some();

@@ -21,7 +21,6 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::JoinType;
 use datafusion::physical_expr::PhysicalExpr;
@@ -205,11 +204,11 @@ pub(super) fn is_certain(
 
 /// Whether a filter is of what a join takes for equal, and that has floating-point numbers. Both zeros are one number to the join, and two to its filter,
 /// which finds numbers by their bits. What other nodes make compares as they do.
-pub(super) fn joins_floats(way: &[Step<'_>], table: &TableSchema, filter: &Arc<dyn PhysicalExpr>) -> bool {
+pub(super) fn joins_floats(way: &[Step<'_>], schema: &Schema, filter: &Arc<dyn PhysicalExpr>) -> bool {
     let ids = ids(filter);
     let joins = way.iter().filter(|step| step.plan.is::<HashJoinExec>());
     let mut made = joins.flat_map(|step| &step.named().makes);
-    made.any(|id| ids.contains(id)) && has_floats(filter, table.table_schema())
+    made.any(|id| ids.contains(id)) && has_floats(filter, schema)
 }
 
 /// Whether floating-point numbers are among what a filter is of. What cannot be told may be.

@@ -12,7 +12,7 @@ use strandline::transaction::Rows;
 use strandline::{Error, ErrorKind, Lake};
 use strandline_datafusion::Session;
 
-use super::data;
+use super::{claims, data};
 use crate::cost::{Cost, Meter, median, ratio, show};
 use crate::phase::{Failure, Measured};
 use crate::rows;
@@ -104,6 +104,9 @@ pub(super) async fn scan(folder: &Path, by_sql: bool, rounds: usize) -> Result<M
     let copy = "CREATE TABLE compacted WITH ('strandline.compression' = 'zstd(1)') AS SELECT * FROM lineitem";
     session.sql(copy).await?.collect().await?;
     let (meter, lake) = (Meter::start(), open(folder).await?);
+    let bytes = async |name: &str| Ok::<_, Failure>(lake.table(name).await?.totals().bytes);
+    let (old, anew) = (bytes("lineitem").await?, bytes("compacted").await?);
+    claims::scanned(old, anew)?;
     let mut costs: [Vec<Cost>; 2] = Default::default();
     for _ in 0..=rounds {
         for (table, costs) in ["compacted", "lineitem"].into_iter().zip(&mut costs) {
@@ -116,7 +119,7 @@ pub(super) async fn scan(folder: &Path, by_sql: bool, rounds: usize) -> Result<M
     // The first round warms up.
     let [compacted, changed] = costs.map(|costs| median(&costs[1..]));
     let note = format!(
-        "{} against {} of the same rows written anew, {:.3} times, {:.3} by processor time",
+        "{} against {} of the same rows written anew, {:.3} times, {:.3} by processor time, {old} bytes against {anew}",
         show(changed.wall),
         show(compacted.wall),
         ratio(changed.wall, compacted.wall),

@@ -2,19 +2,24 @@
 //! lake's SDK, by `deltalake` and by Lance. Then scans of what is left of the lakes' tables against the same rows written anew.
 //!
 //! Invariants: each change is made by a process of its own, which opens the table first; each round begins with copies of the same
-//! tables; the bench fails if one side does not have the same rows in the end. What does not belong here: how a side makes its changes
-//! (`lakes`, `peers/peer.py`).
+//! tables; the bench fails if one side does not have the same rows in the end, or if one of the figures that are counts is not met (`claims`).
+//! What does not belong here: how a side makes its changes (`lakes`, `peers/peer.py`).
 
+mod claims;
 mod data;
 mod lakes;
 
 use std::path::Path;
 
+use self::claims::{Claims, Took};
 use crate::cost::{Cost, Meter, median, ratio, show, size_of};
 use crate::phase::{Failure, Measured, Task, say};
 
 /// Who changes the rows; the third one is what the others are compared with.
 const SIDES: [&str; 4] = ["sql", "sdk", "delta", "lance"];
+
+/// Those of them that are a lake.
+const LAKES: usize = 2;
 
 /// Where the one stands that the others are compared with.
 const BASELINE: usize = 2;
@@ -68,12 +73,18 @@ fn all(task: &Task) -> Result<(), Failure> {
             check(task, folder)?;
         }
     }
-    ACTS.into_iter().zip(&found).for_each(|(name, found)| tell(name, found));
-    for side in ["sql", "sdk"] {
+    let mut claims = Claims::default();
+    for (name, found) in ACTS.into_iter().zip(&found) {
+        tell(name, found);
+        for (side, of_side) in SIDES.into_iter().zip(found).take(LAKES) {
+            claims.change((name, side), task.scale, &of_side.took(), &found[BASELINE].took());
+        }
+    }
+    for side in &SIDES[..LAKES] {
         let scanned = act(task, folder, "scan", side)?;
         say(&format!("scan after the changes by {side}: {}", scanned.note));
     }
-    Ok(())
+    claims.end()
 }
 
 /// Lets a side do something, in a process of its own.
@@ -101,6 +112,10 @@ impl Found {
         self.bytes = self.bytes.max(bytes);
         self.peak = self.peak.max(measured.peak.unwrap_or(0));
         self.note = measured.note;
+    }
+
+    fn took(&self) -> Took {
+        Took { bytes: self.bytes, peak: self.peak }
     }
 }
 

@@ -72,8 +72,9 @@ fn run(args: Args, runtime: Runtime, say: impl Fn(&Failure) -> Exit) -> Exit {
     match exit {
         // What writes lets go of what it has staged.
         Exit::Interrupted => tokio.shutdown_timeout(LET_GO),
-        // A read of standard input that nobody waits for any more would hold the process up.
-        _ => tokio.shutdown_background(),
+        // A read of standard input that nobody waits for any more would hold the process up. Nor is it let go of: to detach threads that end just
+        // then is a fault in older versions of glibc (its bug 19951), of a process that has done what was asked. They end with it.
+        _ => std::mem::forget(tokio),
     }
     exit
 }

@@ -61,6 +61,15 @@ pub(crate) fn longs(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }
 
+/// As many numbers that take all their room in a file: they differ in no pattern.
+pub(crate) fn noise(count: i64) -> ArrayRef {
+    let scattered = (0..count).map(|at| {
+        let product = at.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed());
+        (product ^ (product >> 31)).wrapping_mul(0x3F58_476D_1CE4_E5B9)
+    });
+    longs(scattered)
+}
+
 pub(crate) fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(
         columns.iter().map(|(name, array)| (*name, Arc::clone(array), true)),

@@ -8,7 +8,7 @@ use strandline::Lake;
 use strandline_datafusion::Session;
 use strandline_testkit::PathClass;
 
-use crate::fixture::{Counted, batch, longs, paused, rows, session, table};
+use crate::fixture::{Counted, batch, longs, noise, paused, rows, session, table};
 
 /// A session with settings of its own.
 fn session_with(lake: &Lake, config: SessionConfig) -> SessionContext {
@@ -121,13 +121,12 @@ async fn pages_that_cannot_matter_are_not_decoded() {
 fn the_index_of_pages_is_read_once() {
     paused(async {
         let counted = Counted::new().await;
-        table(&counted.lake, "t", &[("id", longs(0..400_000)), ("noise", mixed(400_000).column(0).clone())])
-            .await;
+        table(&counted.lake, "t", &[("id", longs(0..400_000)), ("noise", noise(400_000))]).await;
         let lake = counted.cold().await;
         let ctx = session(&lake);
         let mut requests = Vec::new();
         for _ in 0..3 {
-            let query = rows(&ctx, "SELECT sum(noise) FROM lake.public.t WHERE id = 200000");
+            let query = rows(&ctx, "SELECT avg(noise) FROM lake.public.t WHERE id = 200000");
             let (found, counts) = counted.store.measure(query).await;
             assert_eq!(found.len(), 1);
             requests.push(counts.to(PathClass::Data).requests);

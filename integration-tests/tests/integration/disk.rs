@@ -108,7 +108,7 @@ async fn refuses_batches(lake: &Lake) {
 fn too_much() -> impl Iterator<Item = strandline::Result<RecordBatch>> + Send + 'static {
     let part = |number: i64| {
         let first = number * 20_000;
-        let noise = |id: i64| id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15).cast_signed();
+        let noise = |id: i64| tables::scattered(id.cast_unsigned()).cast_signed();
         let rows: Vec<Row> = (first..first + 20_000).map(|id| (noise(id), noise(id + 1))).collect();
         Ok(tables::batch(&rows))
     };

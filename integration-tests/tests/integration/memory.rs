@@ -14,6 +14,7 @@ use strandline::{Lake, WriteOptions};
 use crate::child::{Start, acknowledge};
 use crate::lake;
 use crate::runner::{Case, Outcome};
+use crate::tables::scattered;
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "memory::of_an_append_is_bounded_by_its_formula", run: is_bounded },
@@ -52,7 +53,7 @@ fn allowed() -> u64 {
 fn batch(number: u64) -> RecordBatch {
     let column = |at: usize| {
         let first = number * ROWS as u64;
-        let value = |row: u64| (row + at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).cast_signed();
+        let value = |row: u64| scattered(row * COLUMNS as u64 + at as u64).cast_signed();
         Int64Array::from_iter_values((first..first + ROWS as u64).map(value))
     };
     let columns = (0..COLUMNS).map(|at| (format!("c{at}"), Arc::new(column(at)) as _));

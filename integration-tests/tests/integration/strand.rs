@@ -24,6 +24,7 @@ use crate::lake::{self, Place};
 use crate::refused::{self, IGNORES, NO_CREATION, RACES};
 use crate::runner::{Case, Outcome};
 use crate::servers::{self, Server};
+use crate::tables::scattered;
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "strand::on_a_disk_that_gets_full", run: || with_program(full_disk) },
@@ -377,6 +378,6 @@ fn full_disk(strand: &Strand) -> Outcome {
 
 /// Numbers that take more than there is room, however they are compressed.
 fn noise() -> String {
-    let number = |id: u64| id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1;
-    std::iter::once("id\n".to_owned()).chain((1..100_000).map(|id| format!("{}\n", number(id)))).collect()
+    let number = |id: u64| format!("{}\n", scattered(id) >> 1);
+    std::iter::once("id\n".to_owned()).chain((1..100_000).map(number)).collect()
 }

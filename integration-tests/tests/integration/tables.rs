@@ -14,6 +14,12 @@ use crate::lake::{self, Place};
 /// An id, and who wrote it or whatever else there is to say of it.
 pub(crate) type Row = (i64, i64);
 
+/// A number for each one that differs from the others in no pattern, so that many of them take all their room however they are stored.
+pub(crate) fn scattered(number: u64) -> u64 {
+    let product = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (product ^ (product >> 31)).wrapping_mul(0x3f58_476d_1ce4_e5b9)
+}
+
 /// Rows as a batch.
 pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
     let ids = Int64Array::from_iter_values(rows.iter().map(|row| row.0));

@@ -1,4 +1,5 @@
-//! The baseline of writing: Parquet and nothing else, by the same encoder with the same settings on as many cores.
+//! The baseline of writing: Parquet and nothing else, by the same encoder on as many cores, with the same settings but that it puts all
+//! numbers into dictionaries, as the encoder does by itself.
 //!
 //! One job for each column of each row group, taken in order by one thread for each core, while this thread puts finished row
 //! groups into the file: what the writer of a lake does too, without its statistics, hashes and commits, and without a

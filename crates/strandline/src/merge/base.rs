@@ -28,8 +28,8 @@ use crate::merge::lines::own_entry;
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
 
-/// The property of a table in a base that is made, by which its node is that of no side.
-const DISPUTED: &str = "strandline.disputed";
+/// The property of a table in a base that is made, by which its node is that of no side. It is none of ours, which writers of rows read.
+const DISPUTED: &str = "disputed";
 
 /// Where the base stands, and in whose numbers it counts.
 #[derive(Clone, Debug)]

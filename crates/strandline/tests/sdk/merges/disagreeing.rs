@@ -222,3 +222,18 @@ fn a_name_that_stands_for_another_table_in_one_of_them_is_in_doubt_whichever_com
         }
     });
 }
+
+#[test]
+fn what_both_have_picked_since_is_put_together_beside_rows_in_dispute() {
+    paused(async {
+        let lake = decided_otherwise().await;
+        set(&lake, "dev", 4, "b", 6).await;
+        set(&lake, "dev", 4, "a", 5).await;
+        super::picked::pick(&lake, "dev", "main").await;
+        for (from, into) in [("dev", "main"), ("main", "dev")] {
+            assert_eq!(told(&conflicts(&lake, from, into).await), [1, 2, 3], "{from} into {into}");
+        }
+        lake.merge("dev").into("main").rows("t", Side::Ours).await.unwrap().committed().unwrap();
+        assert_eq!(state(&lake, "main").await[&4], (5, 6));
+    });
+}

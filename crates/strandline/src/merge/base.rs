@@ -28,8 +28,8 @@ use crate::merge::lines::own_entry;
 use crate::snapshot::Snapshot;
 use crate::tree::Trees;
 
-/// The property of a table in a base that is made, by which its node is that of no side. It is none of ours, which writers of rows read.
-const DISPUTED: &str = "disputed";
+/// The property of a table in a base that is made, by which its node is that of no side. It has no prefix of ours, as properties have that say how rows are written.
+const DISPUTED: &str = "strandline-disputed";
 
 /// Where the base stands, and in whose numbers it counts.
 #[derive(Clone, Debug)]

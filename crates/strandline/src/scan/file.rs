@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -22,6 +22,7 @@ use strandline_format::{
 use super::adapt::{Adapter, FileFields, Leaves, place_of};
 use super::deletes::{deletion_vector, left};
 use super::footer::{self, corrupt, guarded};
+use super::narrow::narrow;
 use super::piece::Piece;
 use super::prune::Pruning;
 use super::rows;
@@ -135,7 +136,7 @@ struct Opening {
 
 impl Opening {
     fn pieces(mut self) -> Result<Vec<Piece>> {
-        let schema = self.reader()?;
+        let schema = self.reader(None)?;
         let own = schema.schema().fields().len() - if self.task.row_ids { 1 } else { 0 };
         let columns = shape::columns(&schema.schema().fields().iter().take(own).cloned().collect())?;
         let (set, known) = (self.field_set()?, self.task.known.as_deref());
@@ -158,14 +159,15 @@ impl Opening {
         let kept = self.kept(&columns)?;
         let by_pages = self.reads_pages(&kept, leaves.iter().chain(first.iter().flatten()));
         let groups = self.row_groups(&kept, by_pages.then_some(&*columns))?;
-        let reader = match footer::has_page_index(&self.footer) && !by_pages {
-            // With the index the reader would ask for single pages wherever rows are deleted.
-            true => {
-                self.footer = footer::without_page_index(&self.footer);
-                self.reader()?
-            }
-            false => schema,
-        };
+        // With the index the reader would ask for single pages wherever rows are deleted.
+        let unindexed = footer::has_page_index(&self.footer) && !by_pages;
+        if unindexed {
+            self.footer = footer::without_page_index(&self.footer);
+        }
+        let read: Vec<usize> = groups.iter().map(|group| group.at).collect();
+        let types = || narrow(&schema.schema().fields()[..own], &columns, &self.footer, &read);
+        let types = self.bytes.is_none().then(types);
+        let reader = if unindexed || types.is_some() { self.reader(types)? } else { schema };
         let Self { task, work: Work { entry, .. }, path, place, bytes, .. } = self;
         let file =
             OpenFile { task, entry, path, place, reader, leaves, output, filter, first, stored_rows, bytes };
@@ -192,12 +194,16 @@ impl Opening {
             && kept.ones().filter_map(|at| index.get(at)).all(|group| pages(group) <= MOST_PAGES)
     }
 
-    /// Types come from the Parquet schema alone: what an Arrow writer noted beside it is about its own arrays.
-    fn reader(&self) -> Result<ArrowReaderMetadata> {
+    /// Types come from the Parquet schema alone, if not from here: what an Arrow writer noted beside it is about its own arrays.
+    fn reader(&self, types: Option<ArrowSchema>) -> Result<ArrowReaderMetadata> {
         let positions = if self.task.row_ids { vec![rows::position_field()] } else { Vec::new() };
         guarded(|| {
             let options =
                 ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_virtual_columns(positions)?;
+            let options = match types {
+                Some(types) => options.with_schema(Arc::new(types)),
+                None => options,
+            };
             ArrowReaderMetadata::try_new(Arc::clone(&self.footer), options)
         })
     }

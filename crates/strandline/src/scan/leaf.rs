@@ -12,6 +12,8 @@ use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::schema::types::ColumnDescriptor;
 use strandline_format::{PrimitiveType, Value};
 
+use super::narrow;
+
 /// Whether a stored column has one of the Parquet types that hold values of this type, or of one that widens to it [FILE-13].
 /// `stored` is what the Parquet reader makes of it.
 pub(super) fn fits(stored: &DataType, column: &ColumnDescriptor, wanted: PrimitiveType) -> bool {
@@ -54,10 +56,11 @@ pub(super) fn fits(stored: &DataType, column: &ColumnDescriptor, wanted: Primiti
 
 /// The values of a column that [`fits`], as the table has them.
 pub(super) fn widen(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let array = narrow::widened(array)?;
     if array.data_type() == to {
-        return Ok(array.clone());
+        return Ok(array);
     }
-    cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
+    cast_with_options(&array, to, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 /// A bound as statistics of row groups have it, in the type that the column was written with. `None` if it is none that can be

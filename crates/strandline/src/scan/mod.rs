@@ -41,6 +41,7 @@ mod headers;
 mod identity;
 mod late;
 mod leaf;
+mod narrow;
 mod piece;
 mod plan;
 mod prune;

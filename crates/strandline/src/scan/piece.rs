@@ -269,17 +269,17 @@ impl Reading {
             (Some(passing), Some(left)) => Some(&passing & &left),
             (one, other) => one.or(other),
         };
-        let passed = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
+        let (passed, rows) = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
             Some(wanted) => sift(found, wanted).map_err(|error| corrupt(error.to_string()))?,
-            None => found,
+            None => (found.columns().to_vec(), found.num_rows()),
         };
-        let batch = file.output.adapt(passed.columns(), passed.num_rows())?;
+        let batch = file.output.adapt(&passed, rows)?;
         if !file.task.row_ids {
             return Ok(batch);
         }
         let missing = || corrupt("it has fewer columns than its footer says");
-        let positions = passed.columns().last().ok_or_else(missing)?;
-        let stored = file.stored_rows.map(|places| places.map(|at| passed.column(at)));
+        let positions = passed.last().ok_or_else(missing)?;
+        let stored = file.stored_rows.map(|places| places.map(|at| &passed[at]));
         let ids = rows::columns(&file.entry, positions, stored)?;
         rows::with(&file.task.output, &batch, ids).map_err(|error| corrupt(error.to_string()))
     }

@@ -1,20 +1,14 @@
 //! The rows of a batch that are wanted, without the others.
 //!
-//! Why: where few rows are gone, those that are left come in long runs. Arrow copies numbers run by run; here they stay in the memory that they were
-//! decoded into, and only move together (`gaps`). Of texts Arrow adds up one length after the other; here they are put together of slices, which
-//! takes half as long. Where few rows are left, all are copied out, so that nobody holds the memory of the others. What does not belong here: which
-//! rows are wanted (`cut`).
+//! Why: where few rows are gone, those that are left come in long runs. Arrow copies them run by run; here they stay in the memory that they were
+//! decoded into, and only move together (`gaps`). Where few rows are left, all are copied out, so that nobody holds the memory of the others. What
+//! does not belong here: which rows are wanted (`cut`).
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, GenericByteArray, GenericByteBuilder, RecordBatch,
-    RecordBatchOptions,
-};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::FilterBuilder;
-use arrow::datatypes::{ArrowNativeType, BinaryType, ByteArrayType, DataType, Utf8Type};
 use arrow::error::ArrowError;
 
 use super::gaps::Kept;
@@ -22,52 +16,33 @@ use super::gaps::Kept;
 /// Runs of fewer rows on average are left to Arrow.
 const LONG_RUN: usize = 16;
 
-/// The wanted rows of a batch.
-pub(super) fn sift(batch: RecordBatch, wanted: BooleanBuffer) -> Result<RecordBatch, ArrowError> {
+/// The wanted rows of a batch, as its columns and how many these are.
+pub(super) fn sift(batch: RecordBatch, wanted: BooleanBuffer) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
     let (rows, of) = (wanted.count_set_bits(), wanted.len());
     let runs: Vec<Range<usize>> = wanted.set_slices().map(|(start, end)| start..end).collect();
-    let has_long_runs = runs.len().saturating_mul(LONG_RUN) <= rows;
+    let stay = runs.len().saturating_mul(LONG_RUN) <= rows && rows > of / 2;
     let filter = FilterBuilder::new(&BooleanArray::new(wanted, None)).optimize().build();
     let kept = Kept { runs: &runs, filter: &filter };
-    let column = |column: ArrayRef| -> Result<ArrayRef, ArrowError> {
-        Ok(match column.data_type() {
-            DataType::Utf8 if has_long_runs => Arc::new(joined(column.as_bytes::<Utf8Type>(), &runs)?),
-            DataType::Binary if has_long_runs => Arc::new(joined(column.as_bytes::<BinaryType>(), &runs)?),
-            _ if has_long_runs && rows > of / 2 => kept.of(column)?,
-            _ => filter.filter(&column)?,
-        })
-    };
-    let (schema, columns, _) = batch.into_parts();
-    let columns = columns.into_iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema, columns, &options)
-}
-
-/// Runs of a column, one behind the other.
-fn joined<T: ByteArrayType<Offset = i32>>(
-    column: &GenericByteArray<T>,
-    runs: &[Range<usize>],
-) -> Result<GenericByteArray<T>, ArrowError> {
-    let rows = runs.iter().map(Range::len).sum();
-    // At most what the column has: how much is gone is not worth to be added up.
-    let offsets = column.value_offsets();
-    let bytes = offsets[column.len()].as_usize() - offsets[0].as_usize();
-    let mut out = GenericByteBuilder::<T>::with_capacity(rows, bytes);
-    for run in runs {
-        out.append_array(&column.slice(run.start, run.len()))?;
-    }
-    Ok(out.finish())
+    let (_, columns, _) = batch.into_parts();
+    let columns =
+        columns.into_iter().map(|column| if stay { kept.of(column) } else { filter.filter(&column) });
+    Ok((columns.collect::<Result<_, _>>()?, rows))
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, Decimal128Array, Int64Array, StringArray};
+    use std::sync::Arc;
+
+    use arrow::array::{
+        AsArray, BinaryArray, Decimal128Array, DictionaryArray, Int64Array, RecordBatchOptions, StringArray,
+    };
     use arrow::compute::filter_record_batch;
-    use arrow::datatypes::{Decimal128Type, Int64Type};
+    use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type, Utf8Type};
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+    use super::super::narrow::widened;
     use super::*;
 
     fn batch(rows: usize) -> RecordBatch {
@@ -80,7 +55,10 @@ mod tests {
         let decimals = Decimal128Array::from_iter_values((0..rows).map(|row| row as i128 * 3));
         let decimals = decimals.with_precision_and_scale(15, 2).unwrap();
         let flags: BooleanArray = (0..rows).map(|row| (row % 5 != 2).then_some(row % 3 == 0)).collect();
-        let columns: [(&str, ArrayRef); 6] = [
+        let few = |row: usize| (row % 13 != 5).then(|| ["é", "air", ""][row % 3]);
+        let few: DictionaryArray<Int32Type> = (0..rows).map(few).collect();
+        let columns: [(&str, ArrayRef); 7] = [
+            ("few", Arc::new(few)),
             ("texts", Arc::new(texts)),
             ("plain", Arc::new(plain)),
             ("bytes", Arc::new(bytes)),
@@ -89,6 +67,21 @@ mod tests {
             ("flags", Arc::new(flags)),
         ];
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    }
+
+    /// Columns as a table has them.
+    fn wide(batch: &RecordBatch) -> Vec<ArrayRef> {
+        wide_of(batch.columns())
+    }
+
+    fn wide_of(columns: &[ArrayRef]) -> Vec<ArrayRef> {
+        columns.iter().map(|column| widened(column).unwrap()).collect()
+    }
+
+    fn sifted(batch: RecordBatch, wanted: &BooleanBuffer) -> Vec<ArrayRef> {
+        let (columns, rows) = sift(batch, wanted.clone()).unwrap();
+        assert!(columns.iter().all(|column| column.len() == rows));
+        wide_of(&columns)
     }
 
     #[test]
@@ -107,16 +100,15 @@ mod tests {
                     let by = BooleanArray::new(wanted.clone(), None);
                     for found in found {
                         let expected = filter_record_batch(&found(rows), &by).unwrap();
-                        let sifted = sift(found(rows), wanted.clone()).unwrap();
-                        assert_eq!(sifted, expected, "{rows} rows, every {every}");
+                        assert_eq!(
+                            sifted(found(rows), &wanted),
+                            wide(&expected),
+                            "{rows} rows, every {every}"
+                        );
                     }
                     for shared in [whole.slice(0, rows), whole.slice(3, rows)] {
                         let expected = filter_record_batch(&shared, &by).unwrap();
-                        assert_eq!(
-                            sift(shared, wanted.clone()).unwrap(),
-                            expected,
-                            "{rows} rows, every {every}"
-                        );
+                        assert_eq!(sifted(shared, &wanted), wide(&expected), "{rows} rows, every {every}");
                     }
                 }
                 assert_eq!(whole, batch(rows + 3), "what others hold stays as it is");
@@ -134,23 +126,24 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_in_the_memory_that_they_were_decoded_into_where_most_are_wanted() {
-        let places = |batch: &RecordBatch| {
-            let column = |name| batch.column_by_name(name).unwrap();
-            let numbers = column("numbers").as_primitive::<Int64Type>().values().inner().as_ptr();
-            [numbers, column("decimals").as_primitive::<Decimal128Type>().values().inner().as_ptr()]
+    fn values_stay_in_the_memory_that_they_were_decoded_into_where_most_are_wanted() {
+        let places = |columns: &[ArrayRef]| {
+            let [.., plain, _, numbers, decimals, _] = columns else { panic!("other columns") };
+            let numbers = numbers.as_primitive::<Int64Type>().values().inner().as_ptr();
+            let decimals = decimals.as_primitive::<Decimal128Type>().values().inner().as_ptr();
+            [numbers, decimals, plain.as_bytes::<Utf8Type>().values().as_ptr()]
         };
         let check = |every: usize, stay: bool| {
             let found = decoded(&batch(1000));
-            let before = places(&found);
+            let before = places(found.columns());
             let wanted: BooleanBuffer = (0..1000).map(|row| (row / 40) % every != 0).collect();
             let expected =
                 filter_record_batch(&batch(1000), &BooleanArray::new(wanted.clone(), None)).unwrap();
-            let sifted = sift(found, wanted).unwrap();
-            assert_eq!(sifted.columns(), expected.columns());
+            let (sifted, _) = sift(found, wanted).unwrap();
+            assert_eq!(wide_of(&sifted), wide(&expected));
             let same: Vec<bool> =
                 places(&sifted).iter().zip(&before).map(|(now, then)| now == then).collect();
-            assert_eq!(same, [stay; 2], "without one in {every}");
+            assert_eq!(same, [stay; 3], "without one in {every}");
         };
         check(3, true);
         check(10, true);
@@ -164,6 +157,6 @@ mod tests {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
         let batch = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
         let wanted: BooleanBuffer = (0..40).map(|row| row != 7).collect();
-        assert_eq!(sift(batch, wanted).unwrap().num_rows(), 39);
+        assert_eq!(sift(batch, wanted).unwrap().1, 39);
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::Statistics;
@@ -28,11 +29,10 @@ use datafusion_datasource::PartitionedFile;
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use strandline::format::FileEntry;
-use strandline::scan::FileReader;
+use strandline::scan::{FileReader, LeftRows};
 
 use super::LakeFile;
 use super::adapt::Columns;
-use super::morsels::left;
 use super::pages::{AsRowGroups, Part, Parts};
 use super::reader::{Counts, Opened, Reader, ranges_of};
 use super::together::Together;
@@ -68,7 +68,7 @@ impl fmt::Debug for Common {
 #[derive(Debug)]
 pub(super) struct FileCounts {
     pruned: PruningMetrics,
-    deleted: Count,
+    pub(super) deleted: Count,
 }
 
 impl FileCounts {
@@ -160,7 +160,7 @@ impl Common {
         let (mut files, mut fits) = (Vec::with_capacity(opened.len()), Vec::with_capacity(opened.len()));
         for (reader, footer) in opened {
             let fit = self.fit(reader.entry(), &footer)?;
-            let ranges = self.ranges(reader.entry(), &footer, &fit)?;
+            let ranges = self.ranges(reader.entry(), &footer, 0, &fit)?;
             files.push((reader, footer, ranges));
             fits.push(fit);
         }
@@ -168,8 +168,8 @@ impl Common {
         let this = &self;
         let part = |((reader, footer, _), chunks): ((Reader, Arc<ParquetMetaData>, _), _)| async move {
             let entry = Arc::clone(reader.entry());
-            let left = this.left(&entry).await?;
-            Ok::<_, DataFusionError>(Part { entry, footer, chunks, left })
+            let left = this.left(&entry, &footer).await?.pop().flatten();
+            Ok::<_, DataFusionError>(Part { entry, footer, group: 0, chunks, left })
         };
         let parts = stream::iter(files.into_iter().zip(chunks)).map(part).buffered(FILES);
         let parts: Vec<Part> = parts.try_collect().await?;
@@ -177,15 +177,21 @@ impl Common {
         for (fit, part) in fits.into_iter().zip(parts) {
             match runs.iter_mut().find(|run| Arc::ptr_eq(&run.fit, &fit)) {
                 Some(run) => run.parts.push(part),
-                None => runs.push(Run { fit, parts: vec![part] }),
+                None => runs.push(Run { fit, narrow: None, parts: vec![part] }),
             }
         }
         Ok(runs)
     }
 
-    /// Where the column chunks stand that are read of a file.
-    fn ranges(&self, entry: &FileEntry, footer: &ParquetMetaData, fit: &Fit) -> Result<Vec<Range<u64>>> {
-        let group = footer.row_groups().first();
+    /// Where the column chunks stand that are read of a row group.
+    pub(super) fn ranges(
+        &self,
+        entry: &FileEntry,
+        footer: &ParquetMetaData,
+        group: usize,
+        fit: &Fit,
+    ) -> Result<Vec<Range<u64>>> {
+        let group = footer.row_groups().get(group);
         let columns = group.map(|group| group.columns()).unwrap_or_default();
         let range = |leaf: &usize| {
             let (start, length) = columns.get(*leaf)?.byte_range();
@@ -197,19 +203,20 @@ impl Common {
         })
     }
 
-    /// The rows of a file that are left; `None` if all are.
-    async fn left(&self, entry: &FileEntry) -> Result<Option<RowSelection>> {
-        if entry.deletes.is_none() {
-            return Ok(None);
-        }
-        let deleted = self.reader.deletion_vector(entry).await.map_err(external)?;
-        let gone = entry.rows.saturating_sub(entry.live_rows());
-        self.files.deleted.add(usize::try_from(gone).unwrap_or(usize::MAX));
-        Ok(Some(left(&deleted.unwrap_or_default(), entry.rows)?))
+    /// The rows of each row group of a file that are left; `None` where all are.
+    pub(super) async fn left(
+        &self,
+        entry: &FileEntry,
+        footer: &ParquetMetaData,
+    ) -> Result<Vec<Option<BooleanBuffer>>> {
+        let left = self.reader.rows_left(entry, footer).await.map_err(external)?;
+        let gone = left.iter().flatten().map(|left| left.len() - left.count_set_bits()).sum();
+        self.files.deleted.add(gone);
+        Ok(left)
     }
 
     /// How a file's columns become what is asked for.
-    fn fit(&self, entry: &Arc<FileEntry>, footer: &Arc<ParquetMetaData>) -> Result<Arc<Fit>> {
+    pub(super) fn fit(&self, entry: &Arc<FileEntry>, footer: &Arc<ParquetMetaData>) -> Result<Arc<Fit>> {
         let schema = footer.file_metadata().schema_descr();
         let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
         let known = fits
@@ -245,8 +252,10 @@ pub(super) struct Fit {
     fields: u32,
     stored: SchemaDescriptor,
     /// The leaf columns that are read.
-    leaves: Arc<[usize]>,
+    pub(super) leaves: Arc<[usize]>,
     levels: FieldLevels,
+    /// What these are.
+    read: SchemaRef,
     projector: Projector,
 }
 
@@ -270,7 +279,13 @@ impl Fit {
         let levels = parquet_to_arrow_field_levels(stored, mask, Some(file.fields()))?;
         let fitted = fitted.try_map_exprs(|expr| reassign_expr_columns(expr, &read))?;
         let projector = fitted.make_projector(&read)?;
-        Ok(Self { fields, stored: stored.clone(), leaves, levels, projector })
+        Ok(Self { fields, stored: stored.clone(), leaves, levels, read: Arc::new(read), projector })
+    }
+
+    /// The same columns in other types, which have strings as tables have them.
+    pub(super) fn levels_as(&self, types: &Schema) -> Result<FieldLevels> {
+        let mask = ProjectionMask::leaves(&self.stored, self.leaves.iter().copied());
+        Ok(parquet_to_arrow_field_levels(&self.stored, mask, Some(viewed(types).fields()))?)
     }
 
     fn projected(&self, batch: &RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
@@ -284,11 +299,13 @@ impl Fit {
     }
 }
 
-/// Files with the same fit, one behind the other.
+/// Row groups with the same fit, one behind the other.
 #[derive(Debug)]
-struct Run {
-    fit: Arc<Fit>,
-    parts: Vec<Part>,
+pub(super) struct Run {
+    pub(super) fit: Arc<Fit>,
+    /// How columns are decoded until rows that are gone are left out, if not as what they are.
+    pub(super) narrow: Option<FieldLevels>,
+    pub(super) parts: Vec<Part>,
 }
 
 impl Run {
@@ -296,20 +313,27 @@ impl Run {
         self,
         common: &Arc<Common>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
-        let Self { fit, parts } = self;
+        let Self { fit, narrow, parts } = self;
         let parts = Arc::new(Parts::new(Arc::clone(&fit.leaves), parts, common.reader.clone()));
         let groups = AsRowGroups(Arc::clone(&parts));
+        let mut left = parts.left();
+        let decoded = left.as_ref().and_then(LeftRows::to_decode).cloned();
         let read = ParquetRecordBatchReader::try_new_with_row_groups(
-            &fit.levels,
+            narrow.as_ref().unwrap_or(&fit.levels),
             &groups,
             common.batch_rows,
-            parts.left(),
+            decoded.map(RowSelection::from_boolean_buffer),
         );
         let output = Arc::clone(&common.output);
-        let failed = move |error: DataFusionError| parts.failed().map_or(error, external);
-        let read = read.map_err(|error| failed(error.into()))?;
+        let failed = |parts: &Parts, error: DataFusionError| parts.failed().map_or(error, external);
+        let read = read.map_err(|error| failed(&parts, error.into()))?;
         Ok(read.map(move |batch: std::result::Result<RecordBatch, ArrowError>| {
-            fit.projected(&batch.map_err(|error| failed(error.into()))?, &output)
+            let batch = batch.map_err(|error| failed(&parts, error.into()))?;
+            let kept = match &mut left {
+                Some(left) => left.keep(batch, &fit.read).map_err(|error| external(parts.at(error)))?,
+                None => batch,
+            };
+            fit.projected(&kept, &output)
         }))
     }
 }
@@ -354,31 +378,31 @@ impl MorselPlanner for Bundle {
             let common = Arc::clone(&bundle.common);
             let runs = Arc::clone(&common).load(entries).await?;
             let rest = (bundle.done < bundle.files.len()).then_some(bundle);
+            let rest = rest.map(|rest| Box::new(rest) as Box<dyn MorselPlanner>);
             Ok(Box::new(Loaded { rows: Rows { runs, common }, rest }) as Box<dyn MorselPlanner>)
         })))
     }
 }
 
-/// Files whose needed columns are here, and those that are read when their rows were taken.
+/// Row groups whose needed columns are here, and those that are read when their rows were taken.
 #[derive(Debug)]
-struct Loaded {
-    rows: Rows,
-    rest: Option<Bundle>,
+pub(super) struct Loaded {
+    pub(super) rows: Rows,
+    pub(super) rest: Option<Box<dyn MorselPlanner>>,
 }
 
 impl MorselPlanner for Loaded {
     fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
-        let rest = self.rest.into_iter().map(|rest| Box::new(rest) as Box<dyn MorselPlanner>);
         let plan = MorselPlan::new().with_morsels(vec![Box::new(self.rows)]);
-        Ok(Some(plan.with_planners(rest.collect())))
+        Ok(Some(plan.with_planners(self.rest.into_iter().collect())))
     }
 }
 
-/// The rows of files whose needed columns are here.
+/// The rows of row groups whose needed columns are here.
 #[derive(Debug)]
-struct Rows {
-    runs: Vec<Run>,
-    common: Arc<Common>,
+pub(super) struct Rows {
+    pub(super) runs: Vec<Run>,
+    pub(super) common: Arc<Common>,
 }
 
 impl Morsel for Rows {

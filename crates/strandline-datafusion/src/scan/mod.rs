@@ -7,6 +7,7 @@
 
 mod adapt;
 mod bundle;
+mod holes;
 mod last;
 mod morsels;
 mod order;

@@ -20,6 +20,7 @@ use strandline::format::{DeletionVector, FileEntry};
 
 use super::adapt::FieldIds;
 use super::bundle::{Bundle, Common};
+use super::holes::{Holes, has_holes};
 use super::reader::Opened;
 use super::together::Together;
 use super::{LakeFile, Scanned};
@@ -33,8 +34,10 @@ pub(super) struct Morsels {
     /// The scan's configuration, without its files.
     config: FileScanConfig,
     partition: usize,
-    /// For files that are read together.
+    /// For files that are read together, and those with few rows gone.
     common: Arc<Common>,
+    /// Whether nothing is skipped within files.
+    reads_all: bool,
 }
 
 impl fmt::Debug for Morsels {
@@ -51,12 +54,13 @@ impl Morsels {
         config: &FileScanConfig,
         partition: usize,
         common: Common,
+        reads_all: bool,
     ) -> Self {
         let config = FileScanConfigBuilder::new(config.object_store_url.clone(), Arc::clone(&parquet))
             .with_limit(config.limit)
             .with_preserve_order(config.preserve_order)
             .build();
-        Self { parquet, scanned, store, config, partition, common: Arc::new(common) }
+        Self { parquet, scanned, store, config, partition, common: Arc::new(common), reads_all }
     }
 }
 
@@ -68,6 +72,9 @@ impl Morselizer for Morsels {
         let entry = file.extension::<LakeFile>().map(|file| Arc::clone(&file.0)).ok_or_else(|| {
             DataFusionError::Internal(format!("{} is no file of a lake's table", file.object_meta.location))
         })?;
+        if self.reads_all && has_holes(&entry) {
+            return Ok(Box::new(Holes::new(&file, entry, Arc::clone(&self.common))));
+        }
         let opened = Opened::new(Arc::clone(&entry));
         let adapter = FieldIds {
             reader: self.scanned.reader.clone(),
@@ -113,7 +120,7 @@ impl MorselPlanner for WithDeletes {
 }
 
 /// The rows of a file that are left, of all that it has.
-pub(super) fn left(deleted: &DeletionVector, rows: u64) -> Result<RowSelection> {
+fn left(deleted: &DeletionVector, rows: u64) -> Result<RowSelection> {
     let place = |at: u64| {
         usize::try_from(at).map_err(|_| refused(ErrorKind::Unsupported, "a file has more rows than memory"))
     };

@@ -1,6 +1,6 @@
 //! The pages of several files as if they were the row groups of one, for the Parquet reader.
 //!
-//! Decoders are set up once for all files, and batches go over the borders of files. Invariants: all files have the same Parquet schema;
+//! Decoders are set up once for all files, and batches go over the borders of files. A row group of a large file is one alone. Invariants: all files have the same Parquet schema;
 //! checksums of pages are compared; an error names the file. What does not belong here: which columns are read, and where the bytes come from
 //! (`bundle`).
 //!
@@ -11,7 +11,9 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
-use datafusion::parquet::arrow::arrow_reader::{RowGroups, RowSelection};
+use datafusion::arrow::array::BooleanBufferBuilder;
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::parquet::arrow::arrow_reader::RowGroups;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use datafusion::parquet::errors::{ParquetError, Result};
@@ -20,27 +22,33 @@ use datafusion::parquet::file::reader::{ChunkReader, Length};
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 use strandline::ErrorKind;
 use strandline::format::FileEntry;
-use strandline::scan::FileReader;
+use strandline::scan::{FileReader, LeftRows};
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::get_frame_content_size;
 
 /// A page has at most as many bytes as its header can tell of.
 const PAGE_BYTES: u64 = i32::MAX as u64;
 
-/// A file of one row group whose needed column chunks are here.
+/// A row group whose needed column chunks are here.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) entry: Arc<FileEntry>,
     pub(super) footer: Arc<ParquetMetaData>,
+    /// Which of the file's row groups it is.
+    pub(super) group: usize,
     /// The column chunks, in the order of [`Parts::leaves`].
     pub(super) chunks: Vec<Bytes>,
     /// The rows that are left, unless all are.
-    pub(super) left: Option<RowSelection>,
+    pub(super) left: Option<BooleanBuffer>,
 }
 
 impl Part {
     fn group(&self) -> Result<&RowGroupMetaData> {
-        self.footer.row_groups().first().ok_or_else(|| general("a file has no row group"))
+        self.footer.row_groups().get(self.group).ok_or_else(|| general("a file has no such row group"))
+    }
+
+    fn rows(&self) -> usize {
+        self.group().map_or(0, |group| usize::try_from(group.num_rows()).unwrap_or(0))
     }
 }
 
@@ -67,21 +75,25 @@ impl Parts {
     }
 
     fn rows(&self) -> usize {
-        let rows = |part: &Part| usize::try_from(part.entry.rows).unwrap_or(usize::MAX);
-        self.parts.iter().map(rows).fold(0, usize::saturating_add)
+        self.parts.iter().map(Part::rows).fold(0, usize::saturating_add)
     }
 
     /// Which rows of all files are left; `None` if all are.
-    pub(super) fn left(&self) -> Option<RowSelection> {
+    pub(super) fn left(&self) -> Option<LeftRows> {
         self.parts.iter().find(|part| part.left.is_some())?;
-        let selectors = self.parts.iter().flat_map(|part| match &part.left {
-            Some(left) => left.iter().copied().collect::<Vec<_>>(),
-            None => {
-                let rows = usize::try_from(part.entry.rows).unwrap_or(usize::MAX);
-                vec![datafusion::parquet::arrow::arrow_reader::RowSelector::select(rows)]
+        let mut bits = BooleanBufferBuilder::new(self.rows());
+        for part in &self.parts {
+            match &part.left {
+                Some(left) => bits.append_buffer(left),
+                None => bits.append_n(part.rows(), true),
             }
-        });
-        Some(RowSelection::from(selectors.collect::<Vec<_>>()))
+        }
+        Some(LeftRows::of(&bits.finish()))
+    }
+
+    /// The error, said to be in the first of the files.
+    pub(super) fn at(&self, error: strandline::Error) -> strandline::Error {
+        error.at(self.parts.first().map(|part| self.reader.place(&part.entry)).unwrap_or_default())
     }
 
     fn named(&self, part: &Part, error: ParquetError) -> ParquetError {
@@ -107,7 +119,7 @@ impl RowGroups for AsRowGroups {
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
-        Box::new(self.0.parts.iter().filter_map(|part| part.footer.row_groups().first()))
+        Box::new(self.0.parts.iter().filter_map(|part| part.group().ok()))
     }
 
     /// That of the first file: what is asked of it is the schema.
@@ -160,10 +172,9 @@ impl Pages {
         };
         let zstd = matches!(column.compression(), Compression::ZSTD(_));
         let chunk = Arc::new(Chunk { start: column.byte_range().0, bytes });
-        let rows = usize::try_from(part.entry.rows).unwrap_or(usize::MAX);
         let pages = match zstd {
-            true => SerializedPageReader::new(chunk, &as_it_stands(column)?, rows, None)?,
-            false => SerializedPageReader::new(chunk, column, rows, None)?,
+            true => SerializedPageReader::new(chunk, &as_it_stands(column)?, part.rows(), None)?,
+            false => SerializedPageReader::new(chunk, column, part.rows(), None)?,
         };
         Ok(Self { pages, zstd, parts: Arc::clone(parts), at })
     }

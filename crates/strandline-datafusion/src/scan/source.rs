@@ -164,7 +164,8 @@ impl FileSource for LakeSource {
     ) -> Result<Box<dyn Morselizer>> {
         let (parquet, scanned) = (Arc::clone(&self.parquet), Arc::clone(&self.scanned));
         let common = self.common(partition)?;
-        Ok(Box::new(Morsels::new(parquet, scanned, store, config, partition, common)))
+        let reads_all = self.reads_together() && self.parquet.filter().is_none() && config.limit.is_none();
+        Ok(Box::new(Morsels::new(parquet, scanned, store, config, partition, common, reads_all)))
     }
 
     fn table_schema(&self) -> &TableSchema {

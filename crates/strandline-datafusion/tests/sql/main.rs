@@ -8,6 +8,8 @@ mod external;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod holes;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod nesting;

@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::SchemaRef;
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use bytes::Bytes;
 use object_store::ObjectStore;
 use parquet::arrow::parquet_to_arrow_schema;
@@ -22,7 +23,9 @@ use strandline_format::{
 };
 
 use super::adapt::{Adapter, Column, FileFields, Leaves};
+use super::deletes::left;
 use super::footer::{self, corrupt, guarded};
+use super::narrow::narrow;
 use super::select::Wanted;
 use super::shape::{self, Node};
 use super::{headers, rows};
@@ -224,6 +227,22 @@ impl FileReader {
         super::deletion_vector(&self.state.objects, self.state.table.id, entry).await
     }
 
+    /// The rows of each row group of a file that are left; `None` where all are. One request if what is gone is an object of its own.
+    ///
+    /// # Errors
+    /// As [`FileReader::deletion_vector`], and `Corrupt` if the footer contradicts itself.
+    pub async fn rows_left(
+        &self,
+        entry: &FileEntry,
+        footer: &ParquetMetaData,
+    ) -> Result<Vec<Option<BooleanBuffer>>> {
+        let Some(deleted) = self.deletion_vector(entry).await? else {
+            return Ok(vec![None; footer.num_row_groups()]);
+        };
+        let at = |error: Error| error.at(self.place(entry));
+        left(&deleted, &footer::row_ranges(footer).map_err(at)?).map_err(at)
+    }
+
     /// The fields that a file was written with.
     ///
     /// # Errors
@@ -401,6 +420,13 @@ impl FileShape {
     #[must_use]
     pub fn stored_schema(&self) -> &SchemaRef {
         &self.arrow
+    }
+
+    /// The same columns as they take the fewest bytes while rows between others are deleted: texts of which a row group has few as keys of their
+    /// dictionary, decimals of few digits in eight bytes. [`LeftRows::keep`](super::LeftRows::keep) makes what they are of them.
+    #[must_use]
+    pub fn narrow(&self, group: usize) -> ArrowSchema {
+        narrow(self.arrow.fields(), &self.columns, &self.footer, &[group])
     }
 
     /// How messages name the file.

@@ -4,7 +4,6 @@
 //! each row group that is left the needed column chunks, or the pages of them that may hold rows that pass. Invariant: nothing is read of a
 //! file before it was held against its entry [READ-9]. What does not belong here: which files there are (`plan`), and decoding (`piece`).
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::BooleanBufferBuilder;
@@ -231,7 +230,7 @@ impl Opening {
 
     /// The row groups to read, until there are rows enough; with the file's columns, of their rows those that may pass by the index of pages.
     fn row_groups(&self, kept: &Mask, columns: Option<&[Node]>) -> Result<Vec<Group>> {
-        let ranges = self.ranges()?;
+        let ranges = footer::row_ranges(&self.footer)?;
         let left = match &self.deletes {
             Some(deletes) => left(deletes, &ranges)?,
             None => vec![None; ranges.len()],
@@ -259,18 +258,6 @@ impl Opening {
             out.push(group);
         }
         Ok(out)
-    }
-
-    /// The positions of the rows of each row group.
-    fn ranges(&self) -> Result<Vec<Range<usize>>> {
-        let mut end = 0_usize;
-        let mut next = |rows: Option<u64>| {
-            let start = end;
-            end = start.checked_add(usize::try_from(rows?).ok()?)?;
-            Some(start..end)
-        };
-        let ranges = self.footer.row_groups().iter().map(|group| next(footer::rows_of(group)));
-        ranges.collect::<Option<_>>().ok_or_else(|| corrupt("it has more rows than can be counted here"))
     }
 }
 

@@ -290,6 +290,21 @@ fn check(footer: &ParquetMetaData, entry: &FileEntry) -> Result<()> {
     said("as places of row groups", format!("{starts:?}"), format!("{:?}", entry.row_groups))
 }
 
+/// The positions of the rows of each row group.
+///
+/// # Errors
+/// `Corrupt` if the numbers make no sense.
+pub(super) fn row_ranges(footer: &ParquetMetaData) -> Result<Vec<Range<usize>>> {
+    let mut end = 0_usize;
+    let mut next = |rows: Option<u64>| {
+        let start = end;
+        end = start.checked_add(usize::try_from(rows?).ok()?)?;
+        Some(start..end)
+    };
+    let ranges = footer.row_groups().iter().map(|group| next(rows_of(group)));
+    ranges.collect::<Option<_>>().ok_or_else(|| corrupt("it has more rows than can be counted here"))
+}
+
 /// The rows of a row group, unless the number makes no sense.
 pub(super) fn rows_of(group: &RowGroupMetaData) -> Option<u64> {
     u64::try_from(group.num_rows()).ok()

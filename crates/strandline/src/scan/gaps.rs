@@ -15,12 +15,14 @@ use arrow::compute::FilterPredicate;
 use arrow::datatypes::{ArrowNativeType, BinaryType, ByteArrayType, DataType, Int32Type, Utf8Type};
 use arrow::error::ArrowError;
 
-use super::narrow;
+use super::narrow::{self, Texts};
 
 /// The rows that stay, as runs in their order, and as what Arrow filters by.
 pub(super) struct Kept<'k> {
     pub(super) runs: &'k [Range<usize>],
     pub(super) filter: &'k FilterPredicate,
+    /// What texts become that refer to a dictionary.
+    pub(super) texts: Texts,
 }
 
 impl Kept<'_> {
@@ -36,11 +38,11 @@ impl Kept<'_> {
         }
         Ok(downcast_primitive! {
             column.data_type() => (numbers),
-            DataType::Utf8 => Arc::new(self.texts(owned(column, |column| column.as_bytes::<Utf8Type>()))?),
-            DataType::Binary => Arc::new(self.texts(owned(column, |column| column.as_bytes::<BinaryType>()))?),
+            DataType::Utf8 => Arc::new(self.bytes(owned(column, |column| column.as_bytes::<Utf8Type>()))?),
+            DataType::Binary => Arc::new(self.bytes(owned(column, |column| column.as_bytes::<BinaryType>()))?),
             DataType::Dictionary(..) => {
                 let (keys, texts) = owned(column, |column| column.as_dictionary::<Int32Type>()).into_parts();
-                narrow::texts(&self.numbers(keys)?, &texts)?
+                narrow::texts(&self.numbers(keys)?, &texts, self.texts)?
             }
             _ => self.filter.filter(&column)?,
         })
@@ -57,7 +59,7 @@ impl Kept<'_> {
         Ok(PrimitiveArray::try_new(values.into(), nulls)?.with_data_type(ty))
     }
 
-    fn texts<T: ByteArrayType<Offset = i32>>(
+    fn bytes<T: ByteArrayType<Offset = i32>>(
         &self,
         array: GenericByteArray<T>,
     ) -> Result<GenericByteArray<T>, ArrowError> {

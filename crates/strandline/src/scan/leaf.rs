@@ -12,7 +12,7 @@ use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::schema::types::ColumnDescriptor;
 use strandline_format::{PrimitiveType, Value};
 
-use super::narrow;
+use super::narrow::{self, Texts};
 
 /// Whether a stored column has one of the Parquet types that hold values of this type, or of one that widens to it [FILE-13].
 /// `stored` is what the Parquet reader makes of it.
@@ -56,7 +56,7 @@ pub(super) fn fits(stored: &DataType, column: &ColumnDescriptor, wanted: Primiti
 
 /// The values of a column that [`fits`], as the table has them.
 pub(super) fn widen(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    let array = narrow::widened(array)?;
+    let array = narrow::widened(array, Texts::Plain)?;
     if array.data_type() == to {
         return Ok(array);
     }

@@ -3,13 +3,14 @@
 //!
 //! Why: to move rows together takes as long as what they have is long, and short texts are copied out of a dictionary here in a fraction of
 //! the time that the Parquet reader takes. Invariants: what comes out is what the reader would have given; a column is asked for by dictionary only where
-//! all of its pages refer to one, since the reader makes a dictionary of anything else. What does not belong here: types of the table (`leaf`).
+//! all of its pages refer to a small one, since the reader makes a dictionary of anything else, and of a large one entries are copied that no row
+//! has. What does not belong here: types of the table (`leaf`).
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, GenericByteArray, Int32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::take;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{
     ArrowNativeType, BinaryType, ByteArrayType, DataType, Decimal64Type, Field, FieldRef, Fields, Int32Type,
     Schema, Utf8Type,
@@ -25,6 +26,9 @@ const ROWS_FOR_EACH: usize = 4;
 const SHORT: usize = 16;
 const LONG: usize = 32;
 
+/// How many bytes a small dictionary takes in its file, at most.
+const SMALL_DICTIONARY: i64 = 16 << 10;
+
 /// How the reader is to give a file's columns, of which these row groups are read.
 pub(super) fn narrow(
     fields: &[FieldRef],
@@ -36,7 +40,7 @@ pub(super) fn narrow(
         groups.iter().filter_map(move |group| footer.row_groups().get(*group)?.columns().get(leaf))
     };
     let narrowed = |(field, node): (&FieldRef, &Node)| match field.data_type() {
-        DataType::Utf8 | DataType::Binary if chunks(node.leaves.start).all(only_refers) => {
+        DataType::Utf8 | DataType::Binary if chunks(node.leaves.start).all(refers_to_few) => {
             let ty = DataType::Dictionary(Box::new(DataType::Int32), Box::new(field.data_type().clone()));
             Arc::new(Field::clone(field).with_data_type(ty))
         }
@@ -48,8 +52,12 @@ pub(super) fn narrow(
     Schema::new(fields.iter().zip(columns).map(narrowed).collect::<Fields>())
 }
 
-/// Whether all pages of a chunk refer to its dictionary.
-fn only_refers(chunk: &ColumnChunkMetaData) -> bool {
+/// Whether all pages of a chunk refer to its dictionary, and that is small.
+fn refers_to_few(chunk: &ColumnChunkMetaData) -> bool {
+    let small = |start: i64| chunk.data_page_offset().saturating_sub(start) <= SMALL_DICTIONARY;
+    if !chunk.dictionary_page_offset().is_some_and(small) {
+        return false;
+    }
     let refers = |page: &PageEncodingStats| {
         matches!(page.encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY)
             || page.page_type == PageType::DICTIONARY_PAGE
@@ -62,15 +70,22 @@ fn has_eight_bytes(chunk: &ColumnChunkMetaData) -> bool {
     chunk.column_type() == PhysicalType::INT64
 }
 
+/// What texts become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    Plain,
+    Views,
+}
+
 /// A column as the reader would have given it otherwise.
 ///
 /// # Errors
 /// Those of Arrow: none of an array that is valid.
-pub(super) fn widened(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(super) fn widened(column: &ArrayRef, to: Texts) -> Result<ArrayRef, ArrowError> {
     match column.data_type() {
         DataType::Dictionary(..) => {
             let column = column.as_dictionary::<Int32Type>();
-            texts(column.keys(), column.values())
+            texts(column.keys(), column.values(), to)
         }
         DataType::Decimal64(digits, after) => {
             let wide: Decimal128Array = column.as_primitive::<Decimal64Type>().unary(i128::from);
@@ -84,10 +99,12 @@ pub(super) fn widened(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 ///
 /// # Errors
 /// Those of Arrow: none of keys that the dictionary has.
-pub(super) fn texts(keys: &Int32Array, texts: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let copied = match texts.data_type() {
-        DataType::Utf8 => copied(keys, texts.as_bytes::<Utf8Type>())?,
-        DataType::Binary => copied(keys, texts.as_bytes::<BinaryType>())?,
+pub(super) fn texts(keys: &Int32Array, texts: &ArrayRef, to: Texts) -> Result<ArrayRef, ArrowError> {
+    let copied = match (texts.data_type(), to) {
+        (DataType::Utf8, Texts::Plain) => copied(keys, texts.as_bytes::<Utf8Type>())?,
+        (DataType::Binary, Texts::Plain) => copied(keys, texts.as_bytes::<BinaryType>())?,
+        (DataType::Utf8, Texts::Views) => return take(&cast(texts, &DataType::Utf8View)?, keys, None),
+        (DataType::Binary, Texts::Views) => return take(&cast(texts, &DataType::BinaryView)?, keys, None),
         _ => None,
     };
     copied.map_or_else(|| take(texts, keys, None), Ok)
@@ -136,13 +153,11 @@ fn copies<T: ByteArrayType<Offset = i32>, const MOST: usize>(
 #[cfg(test)]
 mod tests {
     use arrow::array::{BinaryArray, Decimal128Array, Int64Array, RecordBatch, StringArray};
-    use arrow::compute::cast;
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::{
         ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
     };
-    use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataOptions};
     use parquet::file::properties::WriterProperties;
     use strandline_format::FieldId;
 
@@ -153,7 +168,10 @@ mod tests {
         let check = |texts: ArrayRef, keys: Vec<Option<i32>>| {
             let keys = Int32Array::from(keys);
             let expected = take(&texts, &keys, None).unwrap();
-            assert_eq!(&super::texts(&keys, &texts).unwrap(), &expected);
+            assert_eq!(&super::texts(&keys, &texts, Texts::Plain).unwrap(), &expected);
+            let views = super::texts(&keys, &texts, Texts::Views).unwrap();
+            assert!(matches!(views.data_type(), DataType::Utf8View | DataType::BinaryView));
+            assert_eq!(&cast(&views, texts.data_type()).unwrap(), &expected);
         };
         for lengths in [&[0][..], &[1, 0, 16], &[17, 3], &[32, 1, 32], &[33, 0], &[16, 17, 31]] {
             let one = |(at, length): (usize, &usize)| "abcdefgh".repeat(5)[at..at + length].to_owned();
@@ -180,8 +198,8 @@ mod tests {
         let wide = Decimal128Array::from(vec![Some(-123), None, Some(999_999_999_999_999)]);
         let wide: ArrayRef = Arc::new(wide.with_precision_and_scale(15, 2).unwrap());
         let narrow = cast(&wide, &DataType::Decimal64(15, 2)).unwrap();
-        assert_eq!(&widened(&narrow).unwrap(), &wide);
-        assert_eq!(&widened(&wide).unwrap(), &wide);
+        assert_eq!(&widened(&narrow, Texts::Plain).unwrap(), &wide);
+        assert_eq!(&widened(&wide, Texts::Plain).unwrap(), &wide);
     }
 
     /// A file of 3,000 rows with few texts, with so many that their dictionary becomes too large, decimals of few and of many digits, and numbers.
@@ -211,11 +229,8 @@ mod tests {
     #[test]
     fn columns_are_asked_for_as_they_are_stored() {
         let (batch, file) = file();
-        let metadata = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
-        let plain = ArrowReaderOptions::new()
-            .with_skip_arrow_metadata(true)
-            .with_page_index_policy(PageIndexPolicy::Skip)
-            .with_metadata_options(Some(metadata));
+        let plain =
+            ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_encoding_stats_as_mask(false);
         let found = ArrowReaderMetadata::load(&file, plain.clone()).unwrap();
         let fields = found.schema().fields();
         let node = |(at, field): (usize, &FieldRef)| Node {
@@ -242,7 +257,7 @@ mod tests {
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, asked.unwrap());
         let read = reader.with_batch_size(3_000).build().unwrap().next().unwrap().unwrap();
         for (read, expected) in read.columns().iter().zip(batch.columns()) {
-            assert_eq!(&widened(read).unwrap(), expected);
+            assert_eq!(&widened(read, Texts::Plain).unwrap(), expected);
         }
     }
 }

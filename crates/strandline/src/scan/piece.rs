@@ -22,6 +22,7 @@ use super::cut::{Cut, to_decode};
 use super::file::{Group, OpenFile, left_of};
 use super::footer::{corrupt, guarded};
 use super::late::Asked;
+use super::narrow::Texts;
 use super::sift::sift;
 use super::{headers, rows};
 use crate::blocking::blocking;
@@ -270,7 +271,7 @@ impl Reading {
             (one, other) => one.or(other),
         };
         let (passed, rows) = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
-            Some(wanted) => sift(found, wanted).map_err(|error| corrupt(error.to_string()))?,
+            Some(wanted) => sift(found, wanted, Texts::Plain).map_err(|error| corrupt(error.to_string()))?,
             None => (found.columns().to_vec(), found.num_rows()),
         };
         let batch = file.output.adapt(&passed, rows)?;

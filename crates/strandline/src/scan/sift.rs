@@ -12,17 +12,22 @@ use arrow::compute::FilterBuilder;
 use arrow::error::ArrowError;
 
 use super::gaps::Kept;
+use super::narrow::Texts;
 
 /// Runs of fewer rows on average are left to Arrow.
 const LONG_RUN: usize = 16;
 
 /// The wanted rows of a batch, as its columns and how many these are.
-pub(super) fn sift(batch: RecordBatch, wanted: BooleanBuffer) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+pub(super) fn sift(
+    batch: RecordBatch,
+    wanted: BooleanBuffer,
+    texts: Texts,
+) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
     let (rows, of) = (wanted.count_set_bits(), wanted.len());
     let runs: Vec<Range<usize>> = wanted.set_slices().map(|(start, end)| start..end).collect();
     let stay = runs.len().saturating_mul(LONG_RUN) <= rows && rows > of / 2;
     let filter = FilterBuilder::new(&BooleanArray::new(wanted, None)).optimize().build();
-    let kept = Kept { runs: &runs, filter: &filter };
+    let kept = Kept { runs: &runs, filter: &filter, texts };
     let (_, columns, _) = batch.into_parts();
     let columns =
         columns.into_iter().map(|column| if stay { kept.of(column) } else { filter.filter(&column) });
@@ -75,11 +80,11 @@ mod tests {
     }
 
     fn wide_of(columns: &[ArrayRef]) -> Vec<ArrayRef> {
-        columns.iter().map(|column| widened(column).unwrap()).collect()
+        columns.iter().map(|column| widened(column, Texts::Plain).unwrap()).collect()
     }
 
     fn sifted(batch: RecordBatch, wanted: &BooleanBuffer) -> Vec<ArrayRef> {
-        let (columns, rows) = sift(batch, wanted.clone()).unwrap();
+        let (columns, rows) = sift(batch, wanted.clone(), Texts::Plain).unwrap();
         assert!(columns.iter().all(|column| column.len() == rows));
         wide_of(&columns)
     }
@@ -139,7 +144,7 @@ mod tests {
             let wanted: BooleanBuffer = (0..1000).map(|row| (row / 40) % every != 0).collect();
             let expected =
                 filter_record_batch(&batch(1000), &BooleanArray::new(wanted.clone(), None)).unwrap();
-            let (sifted, _) = sift(found, wanted).unwrap();
+            let (sifted, _) = sift(found, wanted, Texts::Plain).unwrap();
             assert_eq!(wide_of(&sifted), wide(&expected));
             let same: Vec<bool> =
                 places(&sifted).iter().zip(&before).map(|(now, then)| now == then).collect();
@@ -157,6 +162,6 @@ mod tests {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
         let batch = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
         let wanted: BooleanBuffer = (0..40).map(|row| row != 7).collect();
-        assert_eq!(sift(batch, wanted).unwrap().1, 39);
+        assert_eq!(sift(batch, wanted, Texts::Plain).unwrap().1, 39);
     }
 }

@@ -68,7 +68,7 @@ impl fmt::Debug for Common {
 #[derive(Debug)]
 pub(super) struct FileCounts {
     pruned: PruningMetrics,
-    pub(super) deleted: Count,
+    deleted: Count,
 }
 
 impl FileCounts {
@@ -78,6 +78,11 @@ impl FileCounts {
             pruned: builder().pruning_metrics("files_ranges_pruned_statistics", partition),
             deleted: builder().counter("lake_rows_deleted", partition),
         }
+    }
+
+    /// Counts what is gone of rows of which these are left, or all.
+    pub(super) fn count_gone(&self, left: Option<&BooleanBuffer>) {
+        self.deleted.add(left.map_or(0, |left| left.len() - left.count_set_bits()));
     }
 }
 
@@ -168,7 +173,8 @@ impl Common {
         let this = &self;
         let part = |((reader, footer, _), chunks): ((Reader, Arc<ParquetMetaData>, _), _)| async move {
             let entry = Arc::clone(reader.entry());
-            let left = this.left(&entry, &footer).await?.pop().flatten();
+            let left = this.reader.rows_left(&entry, &footer).await.map_err(external)?.pop().flatten();
+            this.files.count_gone(left.as_ref());
             Ok::<_, DataFusionError>(Part { entry, footer, group: 0, chunks, left })
         };
         let parts = stream::iter(files.into_iter().zip(chunks)).map(part).buffered(FILES);
@@ -201,18 +207,6 @@ impl Common {
         ranges.ok_or_else(|| {
             DataFusionError::Internal(format!("{} was opened as another file", self.reader.place(entry)))
         })
-    }
-
-    /// The rows of each row group of a file that are left; `None` where all are.
-    pub(super) async fn left(
-        &self,
-        entry: &FileEntry,
-        footer: &ParquetMetaData,
-    ) -> Result<Vec<Option<BooleanBuffer>>> {
-        let left = self.reader.rows_left(entry, footer).await.map_err(external)?;
-        let gone = left.iter().flatten().map(|left| left.len() - left.count_set_bits()).sum();
-        self.files.deleted.add(gone);
-        Ok(left)
     }
 
     /// How a file's columns become what is asked for.

@@ -47,12 +47,15 @@ impl Holes {
         let reader =
             Reader::new(common.reader.clone(), Opened::new(Arc::clone(&entry)), common.counts.clone());
         let footer = reader.footer().await.map_err(external)?;
-        let left = common.left(&entry, &footer).await?;
+        let left = common.reader.rows_left(&entry, &footer).await.map_err(external)?;
         let within =
             |group: &RowGroupMetaData| range.as_ref().is_none_or(|range| begins_within(group, range));
         let groups = footer.row_groups().iter().zip(left).enumerate();
         let groups = groups.filter(|(_, (group, _))| within(group)).map(|(at, (_, left))| (at, left));
-        Ok(Groups { groups: groups.collect(), entry, footer: Arc::clone(&footer), reader, common })
+        let mut groups: VecDeque<_> = groups.collect();
+        groups.iter().for_each(|(_, left)| common.files.count_gone(left.as_ref()));
+        groups.retain(|(_, left)| left.as_ref().is_none_or(|left| left.count_set_bits() > 0));
+        Ok(Groups { groups, entry, footer: Arc::clone(&footer), reader, common })
     }
 }
 

@@ -28,6 +28,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use datafusion_datasource::PartitionedFile;
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use strandline::ErrorKind;
 use strandline::format::FileEntry;
 use strandline::scan::{FileReader, LeftRows};
 
@@ -41,7 +42,7 @@ use crate::error::external;
 /// How many files are read at once.
 const FILES: usize = 8;
 
-/// What the bundles of one partition have in common.
+/// What all that is read in one partition has in common.
 pub(super) struct Common {
     pub(super) reader: FileReader,
     /// The columns of the table that are stored.
@@ -78,6 +79,11 @@ impl FileCounts {
             pruned: builder().pruning_metrics("files_ranges_pruned_statistics", partition),
             deleted: builder().counter("lake_rows_deleted", partition),
         }
+    }
+
+    /// Counts a file that is read.
+    pub(super) fn count_read(&self) {
+        self.pruned.add_matched(1);
     }
 
     /// Counts what is gone of rows of which these are left, or all.
@@ -142,7 +148,7 @@ impl Common {
                 self.files.pruned.add_pruned(1);
                 continue;
             }
-            self.files.pruned.add_matched(1);
+            self.files.count_read();
             let entry = file.extension::<LakeFile>().map(|file| Arc::clone(&file.0));
             entries.push(entry.ok_or_else(|| {
                 let place = &file.object_meta.location;
@@ -303,32 +309,69 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn batches(
-        self,
-        common: &Arc<Common>,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+    pub(super) fn batches(self, common: &Common) -> Result<Batches> {
         let Self { fit, narrow, parts } = self;
         let parts = Arc::new(Parts::new(Arc::clone(&fit.leaves), parts, common.reader.clone()));
         let groups = AsRowGroups(Arc::clone(&parts));
-        let mut left = parts.left();
+        let left = parts.left();
         let decoded = left.as_ref().and_then(LeftRows::to_decode).cloned();
+        let missing = decoded.as_ref().map_or(parts.rows(), BooleanBuffer::count_set_bits);
         let read = ParquetRecordBatchReader::try_new_with_row_groups(
             narrow.as_ref().unwrap_or(&fit.levels),
             &groups,
             common.batch_rows,
             decoded.map(RowSelection::from_boolean_buffer),
         );
-        let output = Arc::clone(&common.output);
-        let failed = |parts: &Parts, error: DataFusionError| parts.failed().map_or(error, external);
-        let read = read.map_err(|error| failed(&parts, error.into()))?;
-        Ok(read.map(move |batch: std::result::Result<RecordBatch, ArrowError>| {
-            let batch = batch.map_err(|error| failed(&parts, error.into()))?;
-            let kept = match &mut left {
-                Some(left) => left.keep(batch, &fit.read).map_err(|error| external(parts.at(error)))?,
-                None => batch,
-            };
-            fit.projected(&kept, &output)
-        }))
+        match read {
+            Ok(read) => Ok(Batches { read, missing, left, fit, parts, output: Arc::clone(&common.output) }),
+            Err(error) => Err(parts.failed().map_or(error.into(), external)),
+        }
+    }
+}
+
+/// The rows of a run.
+pub(super) struct Batches {
+    read: ParquetRecordBatchReader,
+    /// How many rows have not come yet of those that are decoded.
+    missing: usize,
+    left: Option<LeftRows>,
+    fit: Arc<Fit>,
+    parts: Arc<Parts>,
+    output: SchemaRef,
+}
+
+impl Batches {
+    fn batch(&mut self, batch: std::result::Result<RecordBatch, ArrowError>) -> Result<RecordBatch> {
+        let batch = batch.map_err(|error| self.parts.failed().map_or(error.into(), external))?;
+        self.missing = self.missing.saturating_sub(batch.num_rows());
+        let kept = match &mut self.left {
+            Some(left) => left.keep(batch, &self.fit.read).map_err(|error| external(self.parts.at(error)))?,
+            None => batch,
+        };
+        self.fit.projected(&kept, &self.output)
+    }
+
+    /// That rows are missing, once.
+    fn end(&mut self) -> Option<Result<RecordBatch>> {
+        match std::mem::take(&mut self.missing) {
+            0 => None,
+            missing => {
+                let message = format!("it ends {missing} rows before its footer says");
+                let error = strandline::Error::new(ErrorKind::Corrupt, message);
+                Some(Err(external(self.parts.at(error))))
+            }
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.read.next() {
+            Some(batch) => Some(self.batch(batch)),
+            None => self.end(),
+        }
     }
 }
 
@@ -372,31 +415,31 @@ impl MorselPlanner for Bundle {
             let common = Arc::clone(&bundle.common);
             let runs = Arc::clone(&common).load(entries).await?;
             let rest = (bundle.done < bundle.files.len()).then_some(bundle);
-            let rest = rest.map(|rest| Box::new(rest) as Box<dyn MorselPlanner>);
             Ok(Box::new(Loaded { rows: Rows { runs, common }, rest }) as Box<dyn MorselPlanner>)
         })))
     }
 }
 
-/// Row groups whose needed columns are here, and those that are read when their rows were taken.
+/// Files whose needed columns are here, and those that are read when their rows were taken.
 #[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) rows: Rows,
-    pub(super) rest: Option<Box<dyn MorselPlanner>>,
+struct Loaded {
+    rows: Rows,
+    rest: Option<Bundle>,
 }
 
 impl MorselPlanner for Loaded {
     fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let rest = self.rest.into_iter().map(|rest| Box::new(rest) as Box<dyn MorselPlanner>);
         let plan = MorselPlan::new().with_morsels(vec![Box::new(self.rows)]);
-        Ok(Some(plan.with_planners(self.rest.into_iter().collect())))
+        Ok(Some(plan.with_planners(rest.collect())))
     }
 }
 
-/// The rows of row groups whose needed columns are here.
+/// The rows of files whose needed columns are here.
 #[derive(Debug)]
-pub(super) struct Rows {
-    pub(super) runs: Vec<Run>,
-    pub(super) common: Arc<Common>,
+struct Rows {
+    runs: Vec<Run>,
+    common: Arc<Common>,
 }
 
 impl Morsel for Rows {

@@ -4,29 +4,31 @@
 //! SDK's own scans move what is left together where it is ([`LeftRows`](strandline::scan::LeftRows)). Invariants: those of `bundle`; a file goes this way only in a scan that
 //! skips nothing within files, since DataFusion's own reader is what knows how to. What does not belong here: decoding (`pages`).
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use datafusion_datasource::morsel::{MorselPlan, MorselPlanner};
+use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner};
 use datafusion_datasource::{FileRange, PartitionedFile};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use strandline::format::FileEntry;
+use strandline::scan::FileShape;
 
-use super::bundle::{Common, Loaded, Rows, Run};
+use super::bundle::{Batches, Common, Fit, Run};
 use super::pages::Part;
 use super::reader::{Opened, Reader};
 use crate::error::external;
 
 /// Of how many rows of a file one is gone at most: where more are, passing over them is worth more.
-const ROWS_FOR_EACH: u64 = 4;
+const ROWS_PER_HOLE: u64 = 4;
 
 /// Whether few rows of a file are gone.
 pub(super) fn has_holes(entry: &FileEntry) -> bool {
     let gone = entry.rows.saturating_sub(entry.live_rows());
-    entry.deletes.is_some() && gone.saturating_mul(ROWS_FOR_EACH) <= entry.rows
+    entry.deletes.is_some() && gone.saturating_mul(ROWS_PER_HOLE) <= entry.rows
 }
 
 /// Such a file, or the part of it whose row groups begin in a range, before it was opened.
@@ -51,11 +53,14 @@ impl Holes {
         let within =
             |group: &RowGroupMetaData| range.as_ref().is_none_or(|range| begins_within(group, range));
         let groups = footer.row_groups().iter().zip(left).enumerate();
-        let groups = groups.filter(|(_, (group, _))| within(group)).map(|(at, (_, left))| (at, left));
-        let mut groups: VecDeque<_> = groups.collect();
+        let groups = groups.filter(|(_, (group, _))| within(group) && group.num_rows() > 0);
+        let mut groups: Vec<Group> = groups.map(|(at, (_, left))| (at, left)).collect();
+        common.files.count_read();
         groups.iter().for_each(|(_, left)| common.files.count_gone(left.as_ref()));
         groups.retain(|(_, left)| left.as_ref().is_none_or(|left| left.count_set_bits() > 0));
-        Ok(Groups { groups, entry, footer: Arc::clone(&footer), reader, common })
+        let fit = common.fit(&entry, &footer)?;
+        let shape = common.reader.shape(&entry, &footer).map_err(external)?;
+        Ok(Groups { groups, file: File { entry, footer, reader, fit, shape, common } })
     }
 }
 
@@ -69,54 +74,62 @@ impl MorselPlanner for Holes {
 
 /// Where a row group begins, DataFusion says by its first column.
 fn begins_within(group: &RowGroupMetaData, range: &FileRange) -> bool {
-    let first = group.columns().first();
-    let start =
-        first.map(|column| column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset()));
-    start.is_some_and(|start| (range.start..range.end).contains(&start))
+    let start = group
+        .columns()
+        .first()
+        .map_or(0, |column| column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset()));
+    (range.start..range.end).contains(&start)
 }
 
-/// The row groups of a file that are still to be read, with the rows that are left of them.
-struct Groups {
-    groups: VecDeque<(usize, Option<BooleanBuffer>)>,
+/// A row group by its place, and which of its rows are left, unless all are.
+type Group = (usize, Option<BooleanBuffer>);
+
+/// A file that was opened.
+struct File {
     entry: Arc<FileEntry>,
     footer: Arc<ParquetMetaData>,
     reader: Reader,
+    fit: Arc<Fit>,
+    shape: FileShape,
     common: Arc<Common>,
+}
+
+impl File {
+    async fn read(self: Arc<Self>, (group, left): Group) -> Result<Batches> {
+        let Self { entry, footer, reader, fit, shape, common } = &*self;
+        let ranges = common.ranges(entry, footer, group, fit)?;
+        let chunks = reader.ranges(ranges).await.map_err(external)?;
+        let narrow = left.as_ref().map(|_| fit.levels_as(&shape.narrow(group)));
+        let narrow = narrow.transpose().map_err(|error| error.context(shape.place()))?;
+        let (entry, footer) = (Arc::clone(entry), Arc::clone(footer));
+        let part = Part { entry, footer, group, chunks, left };
+        Run { fit: Arc::clone(fit), narrow, parts: vec![part] }.batches(common)
+    }
+}
+
+/// The row groups of a file that are read, one after the other.
+struct Groups {
+    groups: Vec<Group>,
+    file: File,
 }
 
 impl fmt::Debug for Groups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Groups").field("file", &self.entry.id).finish_non_exhaustive()
-    }
-}
-
-impl Groups {
-    async fn load(&self, group: usize, left: Option<BooleanBuffer>) -> Result<Run> {
-        let Self { entry, footer, reader, common, .. } = self;
-        let fit = common.fit(entry, footer)?;
-        let ranges = common.ranges(entry, footer, group, &fit)?;
-        let chunks = reader.ranges(ranges).await.map_err(external)?;
-        let narrow = match &left {
-            Some(_) => {
-                let shape = common.reader.shape(entry, footer).map_err(external)?;
-                Some(fit.levels_as(&shape.narrow(group))?)
-            }
-            None => None,
-        };
-        let (entry, footer) = (Arc::clone(entry), Arc::clone(footer));
-        Ok(Run { fit, narrow, parts: vec![Part { entry, footer, group, chunks, left }] })
+        f.debug_struct("Groups").field("file", &self.file.entry.id).finish_non_exhaustive()
     }
 }
 
 impl MorselPlanner for Groups {
     fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
-        let mut rest = *self;
-        let Some((group, left)) = rest.groups.pop_front() else { return Ok(None) };
-        Ok(Some(MorselPlan::new().with_pending_planner(async move {
-            let run = rest.load(group, left).await?;
-            let rows = Rows { runs: vec![run], common: Arc::clone(&rest.common) };
-            let loaded = Loaded { rows, rest: Some(Box::new(rest)) };
-            Ok::<_, DataFusionError>(Box::new(loaded) as Box<dyn MorselPlanner>)
-        })))
+        Ok(Some(MorselPlan::new().with_morsels(vec![self])))
+    }
+}
+
+impl Morsel for Groups {
+    fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let Self { groups, file } = *self;
+        let file = Arc::new(file);
+        let read = move |group| Arc::clone(&file).read(group);
+        stream::iter(groups).then(read).map_ok(stream::iter).try_flatten().boxed()
     }
 }

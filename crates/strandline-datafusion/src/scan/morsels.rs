@@ -1,4 +1,4 @@
-//! A file of a scan, made ready for DataFusion's Parquet reader.
+//! A file of a scan, made ready for DataFusion's Parquet reader, or for one of ours (`bundle`, `holes`).
 //!
 //! Each file brings its own adapter, which finds columns by their ids, and if rows of it are deleted, the selection of those that
 //! are left. Deletion vectors are fetched when their file is opened. Invariant: no file is opened but through here.

@@ -1,6 +1,7 @@
 //! The pages of several files as if they were the row groups of one, for the Parquet reader.
 //!
-//! Decoders are set up once for all files, and batches go over the borders of files. A row group of a large file is one alone. Invariants: all files have the same Parquet schema;
+//! Decoders are set up once for all files, and batches go over the borders of files; a row group of a large file is alone. Invariants: all files have
+//! the same Parquet schema;
 //! checksums of pages are compared; an error names the file. What does not belong here: which columns are read, and where the bytes come from
 //! (`bundle`).
 //!
@@ -52,7 +53,7 @@ impl Part {
     }
 }
 
-/// Files of the same schema, one behind the other.
+/// Row groups of files of the same schema, one behind the other.
 #[derive(Debug)]
 pub(super) struct Parts {
     /// Which leaf columns are read.
@@ -74,7 +75,7 @@ impl Parts {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.parts.iter().map(Part::rows).fold(0, usize::saturating_add)
     }
 
@@ -91,9 +92,13 @@ impl Parts {
         Some(LeftRows::of(&bits.finish()))
     }
 
-    /// The error, said to be in the first of the files.
+    /// The error, said to be in one of the files.
     pub(super) fn at(&self, error: strandline::Error) -> strandline::Error {
-        error.at(self.parts.first().map(|part| self.reader.place(&part.entry)).unwrap_or_default())
+        let place = self.parts.first().map(|part| self.reader.place(&part.entry)).unwrap_or_default();
+        error.at(match self.parts.len() {
+            0 | 1 => place,
+            files => format!("one of {files} files, of which {place} is the first"),
+        })
     }
 
     fn named(&self, part: &Part, error: ParquetError) -> ParquetError {

@@ -38,6 +38,8 @@ pub(crate) struct LakeSource {
     batch_rows: usize,
     /// How columns of files become those of this projection.
     fits: Fits,
+    /// Whether row groups may come in another order than they have.
+    reordered: bool,
 }
 
 /// How many rows a batch has at most, until the session says it.
@@ -46,7 +48,14 @@ const BATCH_ROWS: usize = 8192;
 impl LakeSource {
     /// The table through this source, whose files are read as the table has them.
     pub(crate) fn new(parquet: Arc<dyn FileSource>, scanned: Arc<Scanned>) -> Self {
-        Self { parquet, scanned, offers: Vec::new(), batch_rows: BATCH_ROWS, fits: Fits::default() }
+        Self {
+            parquet,
+            scanned,
+            offers: Vec::new(),
+            batch_rows: BATCH_ROWS,
+            fits: Fits::default(),
+            reordered: false,
+        }
     }
 
     /// What is scanned.
@@ -164,7 +173,8 @@ impl FileSource for LakeSource {
     ) -> Result<Box<dyn Morselizer>> {
         let (parquet, scanned) = (Arc::clone(&self.parquet), Arc::clone(&self.scanned));
         let common = self.common(partition)?;
-        let reads_all = self.reads_together() && self.parquet.filter().is_none() && config.limit.is_none();
+        let reads_all = self.reads_together() && self.parquet.filter().is_none();
+        let reads_all = reads_all && config.limit.is_none() && !self.reordered;
         Ok(Box::new(Morsels::new(parquet, scanned, store, config, partition, common, reads_all)))
     }
 
@@ -249,7 +259,8 @@ impl FileSource for LakeSource {
                 SortOrderPushdownResult::Exact { inner: self.with(inner) }
             }
             SortOrderPushdownResult::Inexact { inner } => {
-                SortOrderPushdownResult::Inexact { inner: self.with(inner) }
+                let parquet = Self { reordered: true, ..self.clone() }.with(inner);
+                SortOrderPushdownResult::Inexact { inner: parquet }
             }
             SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
         })

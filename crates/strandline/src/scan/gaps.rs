@@ -1,4 +1,4 @@
-//! The gaps of an array of numbers or texts closed in place: what stands behind them moves forward.
+//! The gaps of an array of numbers or texts closed in place: what stands behind them moves forward. Of keys of a dictionary, the texts come out.
 //!
 //! Why: a batch that was just decoded belongs to nobody else, and memory that is at hand takes a fraction of the time of memory that has to be
 //! found. Invariant: an array that somebody else holds as well is copied, and never changed. What does not belong here: which rows are wanted, and
@@ -21,16 +21,14 @@ use super::narrow::{self, Texts};
 pub(super) struct Kept<'k> {
     pub(super) runs: &'k [Range<usize>],
     pub(super) filter: &'k FilterPredicate,
-    /// What texts become that refer to a dictionary.
-    pub(super) texts: Texts,
 }
 
 impl Kept<'_> {
-    /// The rows of a column that stay; of one that refers to a dictionary, the texts.
+    /// The rows of a column that stay; of one that refers to a dictionary, the texts, as `texts` says.
     ///
     /// # Errors
     /// Those of Arrow: none of an array that is valid.
-    pub(super) fn of(&self, column: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn of(&self, column: ArrayRef, texts: Texts) -> Result<ArrayRef, ArrowError> {
         macro_rules! numbers {
             ($ty:ty) => {
                 Arc::new(self.numbers(owned(column, |column| column.as_primitive::<$ty>()))?)
@@ -40,9 +38,9 @@ impl Kept<'_> {
             column.data_type() => (numbers),
             DataType::Utf8 => Arc::new(self.bytes(owned(column, |column| column.as_bytes::<Utf8Type>()))?),
             DataType::Binary => Arc::new(self.bytes(owned(column, |column| column.as_bytes::<BinaryType>()))?),
-            DataType::Dictionary(..) => {
-                let (keys, texts) = owned(column, |column| column.as_dictionary::<Int32Type>()).into_parts();
-                narrow::texts(&self.numbers(keys)?, &texts, self.texts)?
+            DataType::Dictionary(key, _) if **key == DataType::Int32 => {
+                let (keys, values) = owned(column, |column| column.as_dictionary::<Int32Type>()).into_parts();
+                narrow::texts(&self.numbers(keys)?, &values, texts)?
             }
             _ => self.filter.filter(&column)?,
         })

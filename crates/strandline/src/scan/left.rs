@@ -43,8 +43,13 @@ impl LeftRows {
     #[must_use]
     pub fn of(left: &BooleanBuffer) -> Self {
         let decoded = to_decode(left);
+        // Of runs that are short the Parquet reader, unless it is told otherwise, decodes for one batch whatever it takes: then it decodes all.
+        let selectors = 2 * decoded.set_slices().count();
+        if decoded.len() / LONG_RUN < selectors || decoded.count_set_bits() == decoded.len() {
+            return Self { decoded: None, cut: Cut::of(&BooleanBuffer::new_set(left.len()), left) };
+        }
         let cut = Cut::of(&decoded, left);
-        Self { decoded: Some(decoded).filter(|decoded| decoded.count_set_bits() < decoded.len()), cut }
+        Self { decoded: Some(decoded), cut }
     }
 
     /// The rows to decode; `None` if all are.
@@ -53,8 +58,8 @@ impl LeftRows {
         self.decoded.as_ref()
     }
 
-    /// What is left of the rows that were decoded next, with columns of these types: those of the batch, or what they are if the batch has them
-    /// as [`FileShape::narrow`](super::FileShape::narrow) says.
+    /// What is left of the rows that were decoded next, with columns of these types: those of the batch, or if the batch has them as
+    /// [`FileShape::narrow`](super::FileShape::narrow) says, what they are, texts and bytes also as views.
     ///
     /// # Errors
     /// `Corrupt` if more rows come than are to be decoded, or the columns are others.
@@ -65,20 +70,48 @@ impl LeftRows {
     }
 }
 
+/// Rows by which the Parquet reader calls a run long, on the average of those that it is to decode and those that it is not.
+const LONG_RUN: usize = 32;
+
 fn kept(
     batch: RecordBatch,
     left: BooleanBuffer,
     to: &SchemaRef,
 ) -> std::result::Result<RecordBatch, ArrowError> {
-    let is_view = |ty: &DataType| matches!(ty, DataType::Utf8View | DataType::BinaryView);
-    let views = to.fields().iter().any(|field| is_view(field.data_type()));
-    let texts = if views { Texts::Views } else { Texts::Plain };
+    let ty = |at: usize| to.fields().get(at).map(|field| field.data_type());
+    let texts = |at: usize| match ty(at) {
+        Some(DataType::Utf8View | DataType::BinaryView) => Texts::Views,
+        _ => Texts::Plain,
+    };
     let (columns, rows) = match left.count_set_bits() < left.len() {
         true => sift(batch, left, texts)?,
         false => (batch.columns().to_vec(), batch.num_rows()),
     };
     let columns =
-        columns.iter().map(|column| widened(column, texts)).collect::<std::result::Result<_, _>>()?;
+        columns.into_iter().enumerate().map(|(at, column)| match ty(at) == Some(column.data_type()) {
+            true => Ok(column),
+            false => widened(&column, texts(at)),
+        });
+    let columns = columns.collect::<std::result::Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(SchemaRef::clone(to), columns, &options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_gaps_are_passed_over_unless_runs_between_them_are_short() {
+        let check = |parts: &[(usize, bool)], decoded: Option<usize>| {
+            let bits = parts.iter().flat_map(|(rows, left)| std::iter::repeat_n(*left, *rows));
+            let left = LeftRows::of(&bits.collect());
+            assert_eq!(left.to_decode().map(BooleanBuffer::count_set_bits), decoded, "{parts:?}");
+        };
+        check(&[(100, true)], None);
+        check(&[(100, true), (31, false), (100, true)], None);
+        check(&[(100, true), (32, false), (100, true)], Some(200));
+        check(&[(1, true), (40, false), (1, true), (40, false)].repeat(10), None);
+        check(&[(1, true), (70, false)].repeat(10), Some(10));
+    }
 }

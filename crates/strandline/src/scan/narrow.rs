@@ -16,17 +16,19 @@ use arrow::datatypes::{
     Schema, Utf8Type,
 };
 use arrow::error::ArrowError;
-use parquet::basic::{Encoding, PageType, Type as PhysicalType};
+use parquet::basic::{ConvertedType, Encoding, PageType, Type as PhysicalType};
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats, ParquetMetaData};
 
 use super::shape::Node;
 
-/// Texts of a dictionary with more entries than one for so many rows are left to Arrow, and so are longer ones.
-const ROWS_FOR_EACH: usize = 4;
+/// Texts of a dictionary with more entries than one for so many rows are left to Arrow.
+const ROWS_PER_TEXT: usize = 4;
+
+/// How many bytes texts have that are copied as if all had as many; longer ones are left to Arrow.
 const SHORT: usize = 16;
 const LONG: usize = 32;
 
-/// How many bytes a small dictionary takes in its file, at most.
+/// How many bytes a small dictionary takes in its file, compressed, at most.
 const SMALL_DICTIONARY: i64 = 16 << 10;
 
 /// How the reader is to give a file's columns, of which these row groups are read.
@@ -40,7 +42,9 @@ pub(super) fn narrow(
         groups.iter().filter_map(move |group| footer.row_groups().get(*group)?.columns().get(leaf))
     };
     let narrowed = |(field, node): (&FieldRef, &Node)| match field.data_type() {
-        DataType::Utf8 | DataType::Binary if chunks(node.leaves.start).all(refers_to_few) => {
+        ty @ (DataType::Utf8 | DataType::Binary)
+            if chunks(node.leaves.start).all(|chunk| refers_to_few(chunk, ty)) =>
+        {
             let ty = DataType::Dictionary(Box::new(DataType::Int32), Box::new(field.data_type().clone()));
             Arc::new(Field::clone(field).with_data_type(ty))
         }
@@ -52,10 +56,11 @@ pub(super) fn narrow(
     Schema::new(fields.iter().zip(columns).map(narrowed).collect::<Fields>())
 }
 
-/// Whether all pages of a chunk refer to its dictionary, and that is small.
-fn refers_to_few(chunk: &ColumnChunkMetaData) -> bool {
+/// Whether all pages of a chunk refer to its dictionary, and that is small and of this type to the reader, which goes by the converted type.
+fn refers_to_few(chunk: &ColumnChunkMetaData, ty: &DataType) -> bool {
+    let is_text = chunk.column_descr().converted_type() == ConvertedType::UTF8;
     let small = |start: i64| chunk.data_page_offset().saturating_sub(start) <= SMALL_DICTIONARY;
-    if !chunk.dictionary_page_offset().is_some_and(small) {
+    if is_text != (*ty == DataType::Utf8) || !chunk.dictionary_page_offset().is_some_and(small) {
         return false;
     }
     let refers = |page: &PageEncodingStats| {
@@ -83,7 +88,7 @@ pub(super) enum Texts {
 /// Those of Arrow: none of an array that is valid.
 pub(super) fn widened(column: &ArrayRef, to: Texts) -> Result<ArrayRef, ArrowError> {
     match column.data_type() {
-        DataType::Dictionary(..) => {
+        DataType::Dictionary(key, _) if **key == DataType::Int32 => {
             let column = column.as_dictionary::<Int32Type>();
             texts(column.keys(), column.values(), to)
         }
@@ -116,7 +121,7 @@ fn copied<T: ByteArrayType<Offset = i32>>(
     texts: &GenericByteArray<T>,
 ) -> Result<Option<ArrayRef>, ArrowError> {
     let longest = texts.offsets().lengths().max().unwrap_or(0);
-    let are_few = texts.len().saturating_mul(ROWS_FOR_EACH) <= keys.len();
+    let are_few = texts.len().saturating_mul(ROWS_PER_TEXT) <= keys.len();
     let fits = keys.len().saturating_mul(LONG) <= i32::MAX.as_usize();
     if !are_few || !fits || longest > LONG || keys.null_count() > 0 || texts.null_count() > 0 {
         return Ok(None);

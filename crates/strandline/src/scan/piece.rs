@@ -271,7 +271,9 @@ impl Reading {
             (one, other) => one.or(other),
         };
         let (passed, rows) = match wanted.filter(|wanted| wanted.count_set_bits() < wanted.len()) {
-            Some(wanted) => sift(found, wanted, Texts::Plain).map_err(|error| corrupt(error.to_string()))?,
+            Some(wanted) => {
+                sift(found, wanted, |_| Texts::Plain).map_err(|error| corrupt(error.to_string()))?
+            }
             None => (found.columns().to_vec(), found.num_rows()),
         };
         let batch = file.output.adapt(&passed, rows)?;

@@ -17,20 +17,23 @@ use super::narrow::Texts;
 /// Runs of fewer rows on average are left to Arrow.
 const LONG_RUN: usize = 16;
 
-/// The wanted rows of a batch, as its columns and how many these are.
+/// The wanted rows of a batch, as its columns and how many these are. `texts` says of each column what it becomes if it refers to a dictionary.
 pub(super) fn sift(
     batch: RecordBatch,
     wanted: BooleanBuffer,
-    texts: Texts,
+    texts: impl Fn(usize) -> Texts,
 ) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
     let (rows, of) = (wanted.count_set_bits(), wanted.len());
     let runs: Vec<Range<usize>> = wanted.set_slices().map(|(start, end)| start..end).collect();
     let stay = runs.len().saturating_mul(LONG_RUN) <= rows && rows > of / 2;
     let filter = FilterBuilder::new(&BooleanArray::new(wanted, None)).optimize().build();
-    let kept = Kept { runs: &runs, filter: &filter, texts };
+    let kept = Kept { runs: &runs, filter: &filter };
     let (_, columns, _) = batch.into_parts();
-    let columns =
-        columns.into_iter().map(|column| if stay { kept.of(column) } else { filter.filter(&column) });
+    let columns = columns.into_iter().enumerate();
+    let columns = columns.map(|(at, column)| match stay {
+        true => kept.of(column, texts(at)),
+        false => filter.filter(&column),
+    });
     Ok((columns.collect::<Result<_, _>>()?, rows))
 }
 
@@ -84,7 +87,7 @@ mod tests {
     }
 
     fn sifted(batch: RecordBatch, wanted: &BooleanBuffer) -> Vec<ArrayRef> {
-        let (columns, rows) = sift(batch, wanted.clone(), Texts::Plain).unwrap();
+        let (columns, rows) = sift(batch, wanted.clone(), |_| Texts::Plain).unwrap();
         assert!(columns.iter().all(|column| column.len() == rows));
         wide_of(&columns)
     }
@@ -144,7 +147,7 @@ mod tests {
             let wanted: BooleanBuffer = (0..1000).map(|row| (row / 40) % every != 0).collect();
             let expected =
                 filter_record_batch(&batch(1000), &BooleanArray::new(wanted.clone(), None)).unwrap();
-            let (sifted, _) = sift(found, wanted, Texts::Plain).unwrap();
+            let (sifted, _) = sift(found, wanted, |_| Texts::Plain).unwrap();
             assert_eq!(wide_of(&sifted), wide(&expected));
             let same: Vec<bool> =
                 places(&sifted).iter().zip(&before).map(|(now, then)| now == then).collect();
@@ -162,6 +165,6 @@ mod tests {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
         let batch = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
         let wanted: BooleanBuffer = (0..40).map(|row| row != 7).collect();
-        assert_eq!(sift(batch, wanted, Texts::Plain).unwrap().1, 39);
+        assert_eq!(sift(batch, wanted, |_| Texts::Plain).unwrap().1, 39);
     }
 }

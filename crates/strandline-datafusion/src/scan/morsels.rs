@@ -22,7 +22,7 @@ use super::adapt::FieldIds;
 use super::bundle::{Bundle, Common};
 use super::holes::{Holes, has_holes};
 use super::reader::Opened;
-use super::together::Together;
+use super::together::{Together, is_first_part};
 use super::{LakeFile, Scanned};
 use crate::error::{external, refused};
 
@@ -89,7 +89,9 @@ impl Morselizer for Morsels {
             return parquet.plan_file(file);
         }
         let counter = MetricBuilder::new(self.parquet.metrics()).counter("lake_rows_deleted", self.partition);
-        counter.add(usize::try_from(entry.rows.saturating_sub(entry.live_rows())).unwrap_or(usize::MAX));
+        if is_first_part(&file) {
+            counter.add(usize::try_from(entry.rows.saturating_sub(entry.live_rows())).unwrap_or(usize::MAX));
+        }
         Ok(Box::new(WithDeletes { parquet, file, entry, scanned: Arc::clone(&self.scanned) }))
     }
 }

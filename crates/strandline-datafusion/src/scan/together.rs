@@ -73,7 +73,7 @@ fn is_small(file: &PartitionedFile) -> bool {
 
 /// Whether this is the part of a file that stands for its one row group, where it was cut for several partitions: of all parts of a file one
 /// is the first.
-fn is_first_part(file: &PartitionedFile) -> bool {
+pub(super) fn is_first_part(file: &PartitionedFile) -> bool {
     file.range.as_ref().is_none_or(|range| range.start == 0)
 }
 

@@ -1,4 +1,4 @@
-//! Reading small files of a scan together (see `together`).
+//! Reading small files of a scan together (see `together`), and what that has in common with reading row groups of large ones (`holes`).
 //!
 //! What depends on the query and a file's columns is made once for all files that have the same columns ([`Fit`]); what depends on filters
 //! that are filled in while the query runs is asked of all files of a bundle at once. Invariants are those of `morsels` and `reader`: columns are

@@ -1,8 +1,9 @@
 //! Large files of which a few rows are gone, where all others are read: row group by row group, decoded with what is gone, which is then left out.
 //!
 //! Why: by a selection of rows the Parquet reader fills a batch beyond the memory that it has for one, and copies what is left to other memory. The
-//! SDK's own scans move what is left together where it is ([`LeftRows`](strandline::scan::LeftRows)). Invariants: those of `bundle`; a file goes this way only in a scan that
-//! skips nothing within files, since DataFusion's own reader is what knows how to. What does not belong here: decoding (`pages`).
+//! SDK's own scans move what is left together where it is ([`LeftRows`](strandline::scan::LeftRows)). Invariants: those of `bundle`; a file goes this
+//! way only in a scan that skips nothing within files, since DataFusion's own reader is what knows how to. What does not belong here: decoding
+//! (`pages`), and how columns are fitted to the table's (`bundle`).
 
 use std::fmt;
 use std::sync::Arc;

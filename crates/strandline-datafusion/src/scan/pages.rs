@@ -1,9 +1,8 @@
 //! The pages of several files as if they were the row groups of one, for the Parquet reader.
 //!
 //! Decoders are set up once for all files, and batches go over the borders of files; a row group of a large file is alone. Invariants: all files have
-//! the same Parquet schema;
-//! checksums of pages are compared; an error names the file. What does not belong here: which columns are read, and where the bytes come from
-//! (`bundle`).
+//! the same Parquet schema; checksums of pages are compared; an error names the file. What does not belong here: which columns are read, and where
+//! the bytes come from (`bundle`, `holes`).
 //!
 //! Pages that are compressed by Zstandard are decompressed here, by a context that a thread keeps: the Parquet reader would make two for each column
 //! chunk, which takes longer than to decompress a short one.

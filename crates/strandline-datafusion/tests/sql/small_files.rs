@@ -1,13 +1,18 @@
 //! Tables of many small appends: their files are read together, and still each as what it is.
 
+use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::parquet::file::metadata::{FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter};
+use datafusion::parquet::file::reader::FileReader;
+use datafusion::parquet::file::serialized_reader::SerializedFileReader;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStoreExt;
 use strandline::filter::col;
-use strandline::format::{ColumnName, Field, PrimitiveType, Value};
+use strandline::format::{ColumnName, Field, FileEntry, Hash, PrimitiveType, TableName, Value};
 use strandline::{ErrorKind, Lake};
 use strandline_datafusion::lake_error;
 use strandline_testkit::PathClass;
+use strandline_testkit::commits::{TableEdit, commit};
 
 use crate::fixture::{Counted, batch, lines, longs, rows, table};
 
@@ -129,5 +134,50 @@ async fn in_a_folder_whichever_file_is_wrong_is_named() {
         assert!(error.to_string().contains(&path) && error.to_string().contains(told), "{error}");
         std::fs::write(&file, &right).unwrap();
         assert_eq!(rows(&ctx, sql).await, ["1225"]);
+    }
+}
+
+/// The bytes of a file, whose footer says two rows more than its pages have.
+fn short(bytes: &[u8], footer: u64) -> Vec<u8> {
+    let found = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).unwrap().metadata().clone();
+    let (file, rows) = (found.file_metadata(), found.file_metadata().num_rows() + 2);
+    let (by, more, columns) = (file.created_by(), file.key_value_metadata(), file.schema_descr_ptr());
+    let orders = file.column_orders().cloned();
+    let file = FileMetaData::new(file.version(), rows, by.map(str::to_owned), more.cloned(), columns, orders);
+    let group = found.row_group(0).clone().into_builder().set_num_rows(rows).build().unwrap();
+    let told = ParquetMetaDataBuilder::new(file).add_row_group(group).build();
+    let mut short = bytes[..bytes.len() - usize::try_from(footer).unwrap()].to_vec();
+    ParquetMetaDataWriter::new(&mut short, &told).finish().unwrap();
+    short
+}
+
+#[tokio::test]
+async fn rows_that_are_missing_are_an_error_that_names_the_file() {
+    let counted = Counted::new().await;
+    table(&counted.lake, "t", &[("id", longs(0..10))]).await;
+    let found = counted.lake.table("t").await.unwrap();
+    let (reader, known) = (found.file_reader(), found.files().await.unwrap().remove(0));
+    let path = object_store::path::Path::from(reader.path(&known).unwrap());
+    let bytes = counted.store.get(&path).await.unwrap().bytes().await.unwrap();
+    let short = short(&bytes, known.footer);
+    let size = short.len() as u64;
+    let entry = FileEntry {
+        hash: Hash::of(&short),
+        size,
+        footer: known.footer + size - known.size,
+        rows: known.rows + 2,
+        ..known.clone()
+    };
+    let path = object_store::path::Path::from(reader.path(&entry).unwrap());
+    counted.store.put(&path, short.into()).await.unwrap();
+    let edit =
+        TableEdit { name: TableName::new("t").unwrap(), puts: vec![entry.clone()], removes: Vec::new() };
+    let head = counted.lake.branch(counted.lake.default_branch()).await.unwrap();
+    commit(&counted.lake, &head, vec![edit]).await.unwrap();
+    let ctx = in_one_partition(&counted.lake);
+    let error = ctx.sql("SELECT id FROM lake.public.t").await.unwrap().collect().await.unwrap_err();
+    assert_eq!(lake_error(&error).map(strandline::Error::kind), Some(ErrorKind::Corrupt), "{error}");
+    for part in ["it ends 2 rows before its footer says", &entry.hash.to_string()] {
+        assert!(error.to_string().contains(part), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! The rows that are left between deleted ones, for a query engine that decodes files itself.
 //!
-//! Invariant: what is kept of a file are the rows that its deletion vector leaves, in their order [READ-6]. What does not belong here: which these are
+//! Invariant: what is kept of a file are the rows that its deletion vector leaves, in their order [READ-1]. What does not belong here: which these are
 //! (`deletes`), and how short gaps are cut out (`cut`, `sift`).
 
 use arrow::array::{RecordBatch, RecordBatchOptions};

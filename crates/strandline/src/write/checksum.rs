@@ -4,7 +4,8 @@
 //! a wrong byte from a value.
 //!
 //! And pages are compressed here if that is by zstd: the encoder makes two contexts for each column of each row group, which for
-//! few rows takes as long as all else. The other codecs are its own business.
+//! few rows takes as long as all else. The other codecs are its own business. A short chunk that hardly gets shorter by it stays as it is: to
+//! decompress a page of a few hundred bytes takes longer than to read what it spares.
 //!
 //! The encoder puts each page into a [`PageStore`], first the header and then the page behind it; [`Pages`] is one that keeps them
 //! apart, so that nothing has to be taken to pieces again. Invariants: the chunk that comes out is the encoder's but for
@@ -84,7 +85,13 @@ pub(super) struct Blob {
     bytes: Bytes,
     /// How long it came.
     came: usize,
+    /// As it came, if it was compressed and its chunk is short so far.
+    raw: Option<Bytes>,
 }
+
+/// A chunk of fewer bytes is compressed only if that spares a part of it: one of so many.
+const SHORT: usize = 32 << 10;
+const PARTS: usize = 4;
 
 /// Headers and pages by turns, in the order in which the encoder made them.
 type Blobs = Arc<Mutex<Vec<Blob>>>;
@@ -120,24 +127,31 @@ impl PageStoreFactory for Pages {
         }
         let blobs = Blobs::default();
         leaves.push(Arc::clone(&blobs));
-        Ok(Box::new(Store { blobs, zstd: self.zstd }))
+        Ok(Box::new(Store { blobs, zstd: self.zstd, came: 0 }))
     }
 }
 
 struct Store {
     blobs: Blobs,
     zstd: Option<ZstdLevel>,
+    /// How many bytes have come.
+    came: usize,
 }
 
 impl PageStore for Store {
     fn put(&mut self, blob: Bytes) -> std::result::Result<PageKey, ParquetError> {
         let mut blobs = locked(&self.blobs);
         let (came, is_page) = (blob.len(), blobs.len() % 2 == 1);
-        let bytes = match self.zstd.filter(|_| is_page) {
-            Some(level) => compressed(&blob, level)?,
-            None => blob,
+        self.came += came;
+        let (bytes, raw) = match self.zstd.filter(|_| is_page) {
+            Some(level) => (compressed(&blob, level)?, Some(blob).filter(|_| self.came < SHORT)),
+            None => (blob, None),
         };
-        blobs.push(Blob { bytes, came });
+        if self.came >= SHORT {
+            // None of them will be left as it came.
+            blobs.iter_mut().for_each(|blob| blob.raw = None);
+        }
+        blobs.push(Blob { bytes, came, raw });
         Ok(PageKey::new(blobs.len() as u64 - 1))
     }
 
@@ -147,7 +161,10 @@ impl PageStore for Store {
     }
 
     fn memory_size(&self) -> usize {
-        locked(&self.blobs).iter().map(|blob| blob.bytes.len()).sum()
+        locked(&self.blobs)
+            .iter()
+            .map(|blob| blob.bytes.len() + blob.raw.as_ref().map_or(0, Bytes::len))
+            .sum()
     }
 }
 
@@ -156,6 +173,19 @@ fn compressed(page: &[u8], level: ZstdLevel) -> std::io::Result<Bytes> {
     let mut frame = zstd_context::compress(page, settings)?;
     frame.shrink_to_fit();
     Ok(frame.into())
+}
+
+/// Takes the pages as they came, if they are few and compressing them has spared little; whether it does.
+fn left_raw(blobs: &mut [Blob]) -> bool {
+    let raw: Option<usize> =
+        blobs.iter().skip(1).step_by(2).map(|page| page.raw.as_ref().map(Bytes::len)).sum();
+    let frames: usize = blobs.iter().skip(1).step_by(2).map(|page| page.bytes.len()).sum();
+    let is_raw = raw.is_some_and(|raw| frames > raw - raw / PARTS);
+    for page in blobs {
+        let raw = page.raw.take().filter(|_| is_raw);
+        page.bytes = raw.unwrap_or_else(|| std::mem::take(&mut page.bytes));
+    }
+    is_raw
 }
 
 /// A page as the encoder made it, and the header that it gets.
@@ -190,10 +220,11 @@ impl Page {
 
 /// Puts a chunk together: the dictionary first, a checksum in every header. Pages are not copied.
 pub(super) fn checked(
-    blobs: Vec<Blob>,
+    mut blobs: Vec<Blob>,
     mut close: ColumnCloseResult,
     zstd: Option<ZstdLevel>,
 ) -> Result<Chunk> {
+    let zstd = zstd.filter(|_| !left_raw(&mut blobs));
     let mut blobs = blobs.into_iter();
     let mut pages = Vec::with_capacity(blobs.len() / 2);
     while let Some(header) = blobs.next() {
@@ -263,7 +294,7 @@ fn number(bytes: usize) -> Result<i64> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, StringArray};
+    use arrow::array::{ArrayRef, BinaryArray, StringArray};
     use arrow::datatypes::{DataType, Field, Schema};
     use parquet::arrow::ArrowSchemaConverter;
     use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
@@ -350,6 +381,44 @@ mod tests {
             writer.into_inner().unwrap()
         };
         assert_eq!(file(false), file(true));
+    }
+
+    #[test]
+    fn a_short_chunk_that_hardly_gets_shorter_stays_as_it_is() {
+        let level = ZstdLevel::try_new(3).unwrap();
+        let check = |texts: Vec<String>, expected: Codec| {
+            let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Binary, true)]));
+            let root = ArrowSchemaConverter::new().convert(&schema).unwrap().root_schema_ptr();
+            let properties = WriterProperties::builder().set_dictionary_enabled(false);
+            let properties = Arc::new(properties.set_data_page_row_count_limit(10).build());
+            let writer = SerializedFileWriter::new(Vec::new(), root, properties).unwrap();
+            let pages = Pages::new(Some(level));
+            let encoders = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
+            let encoders = encoders.with_page_store_factory(Arc::new(pages.clone()));
+            let mut encoder = encoders.create_column_writers(0).unwrap().remove(0);
+            let texts: ArrayRef = Arc::new(BinaryArray::from_iter_values(texts));
+            encoder.write(&compute_leaves(schema.field(0), &texts).unwrap()[0]).unwrap();
+            let close = encoder.close().unwrap().close().clone();
+            let chunk = checked(pages.take(0), close, Some(level)).unwrap();
+            let metadata = &chunk.close.metadata;
+            // The level is not told by a file.
+            assert_eq!(std::mem::discriminant(&metadata.compression()), std::mem::discriminant(&expected));
+            assert_eq!(chunk.bytes.len(), metadata.compressed_size().cast_unsigned());
+            let is_raw = metadata.compressed_size() == metadata.uncompressed_size();
+            assert_eq!(is_raw, expected == Codec::UNCOMPRESSED);
+        };
+        // Of few letters, or of so many that nothing is spared.
+        let texts = |rows: u64, letters: u64| {
+            let mut state = 1_u64;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                char::from_u32(u32::try_from(33 + (state >> 33) % letters).unwrap()).unwrap()
+            };
+            (0..rows).map(|_| (0..200).map(|_| next()).collect()).collect::<Vec<String>>()
+        };
+        check(texts(30, 90), Codec::UNCOMPRESSED);
+        check(texts(30, 4), Codec::ZSTD(level));
+        check(texts(300, 90), Codec::ZSTD(level));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! | property | value |
 //! |---|---|
-//! | `strandline.compression` | `none`, `snappy`, `gzip(0-9)`, `brotli(0-11)`, `lz4`, `zstd(1-22)`; the level may be left out, and of zstd is 3 then |
+//! | `strandline.compression` | `none`, `snappy`, `gzip(0-9)`, `brotli(0-11)`, `lz4`, `zstd(1-22)`; the level may be left out, and of zstd is 3 then; short column chunks that zstd hardly makes shorter stay as they are |
 //! | `strandline.bloom-filters` | columns, paths of names between dots, separated by commas |
 //! | `strandline.bloom-fpp` | how often a Bloom filter may be wrong, between 0 and 1 |
 //! | `strandline.row-group-rows` | how many rows a row group has at most |

@@ -24,7 +24,7 @@ pub(crate) async fn deletion_vector(
         Some(Deletes::Inline { blob, .. }) => (blob.clone().into(), format!("file entry {}", entry.id)),
         Some(Deletes::Stored { object, .. }) => {
             let place = objects.at(&DataKind::DeletionVector.path(table, object));
-            (objects.get_data(DataKind::DeletionVector, table, object).await?, place)
+            (objects.keep_data(DataKind::DeletionVector, table, object).await?, place)
         }
     };
     let vector = DeletionVector::decode(&blob).map_err(|error| error.stored().at(&place))?;

@@ -18,8 +18,8 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use strandline_format::tree::{Children, Root};
 use strandline_format::{
-    DeletionVector, FieldId, FieldSet, FileEntry, FileId, ObjectPath, ObjectRef, Schema, Table as TableNode,
-    TableName, TableSchema, Totals,
+    DeletionVector, FieldId, FieldSet, FileEntry, FileId, ObjectPath, Schema, Table as TableNode, TableName,
+    TableSchema, Totals,
 };
 
 use super::adapt::{Adapter, Column, FileFields, Leaves};
@@ -110,15 +110,26 @@ impl FileReader {
         footer::has_checksums(footer)
     }
 
-    /// All of a file, checked against its hash. One request.
+    /// All of a file, checked against its hash. One request, or none if it is small and was read lately.
     ///
     /// # Errors
     /// `Corrupt`, naming the object, if it is missing or is not what its hash says; `Unsupported` if it lies outside of the lake;
     /// what the store refuses or cannot do. Dropping the future leaves nothing.
     pub async fn whole(&self, entry: &FileEntry) -> Result<Bytes> {
         footer::path(self.state.table.id, entry)?;
-        let object = ObjectRef { hash: entry.hash, era: entry.era, size: entry.size };
-        self.state.objects.get_data(DataKind::File, self.state.table.id, &object).await
+        self.state.objects.keep_data(DataKind::File, self.state.table.id, &footer::object_of(entry)).await
+    }
+
+    /// Whether a file is so small that all of it is [kept](FileReader::known_whole) once it was read.
+    #[must_use]
+    pub fn is_kept(&self, entry: &FileEntry) -> bool {
+        self.state.objects.keeps_data(entry.size)
+    }
+
+    /// All of a file, if it is small and was read lately. No request.
+    #[must_use]
+    pub fn known_whole(&self, entry: &FileEntry) -> Option<Bytes> {
+        self.state.objects.kept_data(&footer::object_of(entry)).filter(|_| entry.external.is_none())
     }
 
     /// A file's footer. One request, or none if a file of this hash was read lately.

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use strandline_format::{
-    DeletionVector, FieldSet, FileEntry, Filter, Mask, ObjectPath, ObjectRef, Schema, Table as TableNode,
+    DeletionVector, FieldSet, FileEntry, Filter, Mask, ObjectPath, Schema, Table as TableNode,
 };
 
 use super::adapt::{Adapter, FileFields, Leaves, place_of};
@@ -116,8 +116,8 @@ async fn contents(
         };
         return Ok((None, footer));
     }
-    let object = ObjectRef { hash: entry.hash, era: entry.era, size: entry.size };
-    let bytes = task.objects.get_data(DataKind::File, task.table.id, &object).await?;
+    let object = footer::object_of(entry);
+    let bytes = task.objects.keep_data(DataKind::File, task.table.id, &object).await?;
     let footer = footer::footer_within(&task.objects, place, entry, &bytes).await?;
     Ok((Some(bytes), footer))
 }

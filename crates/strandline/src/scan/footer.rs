@@ -183,8 +183,11 @@ pub(super) fn path(table: TableId, entry: &FileEntry) -> Result<ObjectPath> {
         let message = format!("file {} lies outside of the lake, which cannot be read here", entry.id);
         return Err(Error::new(ErrorKind::Unsupported, message).at(&external.url));
     }
-    let object = ObjectRef { hash: entry.hash, era: entry.era, size: entry.size };
-    Ok(DataKind::File.path(table, &object))
+    Ok(DataKind::File.path(table, &object_of(entry)))
+}
+
+pub(super) fn object_of(entry: &FileEntry) -> ObjectRef {
+    ObjectRef { hash: entry.hash, era: entry.era, size: entry.size }
 }
 
 fn parse(bytes: &Bytes) -> Result<Arc<ParquetMetaData>> {

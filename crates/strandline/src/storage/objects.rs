@@ -3,7 +3,7 @@
 //! Invariants: an object is put unconditionally under the name that its hash and era give, so that repeating a put is
 //! harmless and none is ever skipped because the store says that the key exists; whatever is read whole is checked
 //! against its hash before anybody sees it [HASH-3], within bounds that are known before the body is read; only checked
-//! bytes enter the cache. Pointers are not objects: see [`refs`](super::refs).
+//! bytes enter a cache. Pointers are not objects: see [`refs`](super::refs).
 
 mod compression;
 mod writer;
@@ -43,7 +43,12 @@ pub use writer::DataWriter;
 /// use strandline::storage::ObjectOptions;
 ///
 /// // A process of little memory.
-/// let small = ObjectOptions { cache_bytes: 4 << 20, footer_cache_bytes: 1 << 20, ..ObjectOptions::default() };
+/// let small = ObjectOptions {
+///     cache_bytes: 4 << 20,
+///     footer_cache_bytes: 1 << 20,
+///     small_cache_bytes: 1 << 20,
+///     ..ObjectOptions::default()
+/// };
 /// assert!(small.cache_bytes < ObjectOptions::default().cache_bytes);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,9 @@ pub struct ObjectOptions {
     pub cache_bytes: u64,
     /// The most bytes that the footers of data files take in their cache, as they are in memory.
     pub footer_cache_bytes: u64,
+    /// The most bytes of small data files and deletion vectors that are kept, so that a table of many small files is not fetched again with every
+    /// query.
+    pub small_cache_bytes: u64,
     /// How many requests of one call are in flight.
     pub parallel_requests: NonZeroUsize,
     /// How many bytes of a data file are held in memory before the rest goes to a spill file.
@@ -73,12 +81,13 @@ pub struct ObjectOptions {
 }
 
 impl Default for ObjectOptions {
-    /// Caches of 64 MiB of metadata and 32 MiB of footers, 16 requests in flight, files of up to 8 MiB in memory and in one
+    /// Caches of 64 MiB of metadata, 32 MiB of footers and 32 MiB of small files, 16 requests in flight, files of up to 8 MiB in memory and in one
     /// request, 4 parts in flight, 60 seconds of patience with a store that has answered before and none with another.
     fn default() -> Self {
         Self {
             cache_bytes: 64 << 20,
             footer_cache_bytes: 32 << 20,
+            small_cache_bytes: 32 << 20,
             parallel_requests: at_least_one(16),
             spill_above: 8 << 20,
             part_bytes: at_least_one(8 << 20),
@@ -158,6 +167,8 @@ struct Inner {
     options: ObjectOptions,
     cache: Cache<Hash, Bytes, ByBytes>,
     footers: FooterCache,
+    /// Data objects of at most [`SMALL_DATA`] bytes.
+    small: Cache<Hash, Bytes, ByBytes>,
     tables: TableCache,
     nodes: NodeCache,
     /// Where a local lake stages its spill files, so that a rename puts them into place.
@@ -166,18 +177,21 @@ struct Inner {
     counters: Counters,
 }
 
-/// What an entry costs: its text, and about what the cache keeps beside it.
+/// What an entry costs: its bytes, and about what the cache keeps beside it.
 #[derive(Clone, Debug)]
 struct ByBytes;
 
 impl Weighter<Hash, Bytes> for ByBytes {
-    fn weight(&self, _: &Hash, text: &Bytes) -> u64 {
-        text.len() as u64 + 128
+    fn weight(&self, _: &Hash, bytes: &Bytes) -> u64 {
+        bytes.len() as u64 + 128
     }
 }
 
-/// About how long a metadata text is, for the cache's first allocation.
-const TYPICAL_TEXT: u64 = 16 << 10;
+/// About how long a metadata text or a small file is, for the cache's first allocation.
+const TYPICAL_BYTES: u64 = 16 << 10;
+
+/// Data objects of more bytes are not kept: to fetch one takes longer than to ask for it.
+const SMALL_DATA: u64 = 256 << 10;
 
 impl Objects {
     pub(crate) fn new(
@@ -206,8 +220,11 @@ impl Objects {
         folder: Option<Arc<Folder>>,
         waiting: Waiting,
     ) -> Self {
-        let items = usize::try_from(options.cache_bytes / TYPICAL_TEXT).unwrap_or(usize::MAX).max(16);
-        let cache = Cache::with_weighter(items, options.cache_bytes, ByBytes);
+        let cache_of = |bytes: u64| {
+            let items = usize::try_from(bytes / TYPICAL_BYTES).unwrap_or(usize::MAX).max(16);
+            Cache::with_weighter(items, bytes, ByBytes)
+        };
+        let (cache, small) = (cache_of(options.cache_bytes), cache_of(options.small_cache_bytes));
         let footers = FooterCache::new(options.footer_cache_bytes);
         let (tables, nodes) = (TableCache::new(), NodeCache::new(options.cache_bytes));
         let counters = Counters::default();
@@ -217,6 +234,7 @@ impl Objects {
             options,
             cache,
             footers,
+            small,
             tables,
             nodes,
             folder,
@@ -328,6 +346,36 @@ impl Objects {
         let bytes = self.fetch(&path, Some(object.size), object.size).await?;
         self.verify(object, &bytes, &path)?;
         Ok(bytes)
+    }
+
+    /// The same, kept if it is small: then no request if it was read lately, and one for all who want it at the same time.
+    ///
+    /// # Errors
+    /// As [`Objects::get_meta`].
+    pub(crate) async fn keep_data(
+        &self,
+        kind: DataKind,
+        table: TableId,
+        object: &ObjectRef,
+    ) -> Result<Bytes> {
+        let get = self.get_data(kind, table, object);
+        if !self.keeps_data(object.size) {
+            return get.await;
+        }
+        let bytes = self.0.small.get_or_insert_async(&object.hash, get).await?;
+        // Another reference may have brought it into the cache, with another size [REFR-3].
+        self.check_size(object, bytes.len(), &kind.path(table, object))?;
+        Ok(bytes)
+    }
+
+    /// Whether a data object of so many bytes would be kept.
+    pub(crate) fn keeps_data(&self, size: u64) -> bool {
+        size <= SMALL_DATA.min(self.0.options.small_cache_bytes)
+    }
+
+    /// A whole data object that is kept. No request.
+    pub(crate) fn kept_data(&self, object: &ObjectRef) -> Option<Bytes> {
+        self.0.small.get(&object.hash).filter(|bytes| bytes.len() as u64 == object.size)
     }
 
     /// Some ranges of a data object. They are **not** checked against its hash, which is over the whole.
@@ -479,8 +527,9 @@ impl Objects {
             // One blocking call reads as much as the file had when it was opened; a stream makes one for every few KiB.
             return result.bytes().await.map_err(|error| self.read_error(&error, path));
         }
+        // As long as it will be, so that what a cache keeps of it takes no more.
+        let mut bytes = BytesMut::with_capacity(usize::try_from(result.meta.size.min(bound)).unwrap_or(0));
         let mut stream = result.into_stream();
-        let mut bytes = BytesMut::new();
         while let Some(chunk) = stream.try_next().await.map_err(|error| self.read_error(&error, path))? {
             if (bytes.len() + chunk.len()) as u64 > bound {
                 let message = format!("more than {bound} bytes arrived");
@@ -662,6 +711,47 @@ mod tests {
             objects.put_meta(text(20_000 + n), Era(0)).await.unwrap();
         }
         assert!(objects.0.cache.weight() <= 1 << 20);
+    }
+
+    #[tokio::test]
+    async fn small_data_is_kept_once_it_was_right() {
+        let store = Arc::new(InMemory::new());
+        let (writer, reader) = (objects(&store), objects(&store));
+        let (kind, table) = (DataKind::File, TableId::from_random([1; 16]));
+        let put = async |length: usize| writer.put_data(kind, table, text(length), Era(0)).await.unwrap();
+        let write = async |object: &ObjectRef, body: Bytes| {
+            store.put(&store_path(&kind.path(table, object)), body.into()).await.unwrap();
+        };
+        let object = put(1000).await;
+        write(&object, text(1001)).await;
+        assert_eq!(reader.keep_data(kind, table, &object).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(reader.kept_data(&object), None);
+        write(&object, text(1000)).await;
+        assert_eq!(reader.keep_data(kind, table, &object).await.unwrap(), text(1000));
+        // What the store has become does not matter to a reader, but to whoever wants to know what it has.
+        write(&object, text(1001)).await;
+        assert_eq!(reader.keep_data(kind, table, &object).await.unwrap(), text(1000));
+        assert_eq!(reader.kept_data(&object), Some(text(1000)));
+        assert_eq!(reader.get_data(kind, table, &object).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        let other_size = ObjectRef { size: 999, ..object };
+        assert_eq!(reader.kept_data(&other_size), None);
+        assert_eq!(reader.keep_data(kind, table, &other_size).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        let large = put(usize::try_from(SMALL_DATA).unwrap() + 1).await;
+        reader.keep_data(kind, table, &large).await.unwrap();
+        assert_eq!(reader.kept_data(&large), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_data_is_bounded_in_bytes() {
+        let store = Arc::new(InMemory::new());
+        let options = ObjectOptions { small_cache_bytes: 1 << 20, ..ObjectOptions::default() };
+        let objects = Objects::new(store, Arc::from("memory://test"), options, None);
+        let (kind, table) = (DataKind::File, TableId::from_random([1; 16]));
+        for n in 0..100 {
+            let object = objects.put_data(kind, table, text(20_000 + n), Era(0)).await.unwrap();
+            objects.keep_data(kind, table, &object).await.unwrap();
+        }
+        assert!(objects.0.small.weight() <= 1 << 20 && objects.0.small.len() > 20);
     }
 
     #[tokio::test]

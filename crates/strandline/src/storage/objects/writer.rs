@@ -426,6 +426,7 @@ mod tests {
     const OPTIONS: ObjectOptions = ObjectOptions {
         cache_bytes: 1 << 20,
         footer_cache_bytes: 1 << 20,
+        small_cache_bytes: 1 << 20,
         parallel_requests: NonZeroUsize::new(4).unwrap(),
         spill_above: 1500,
         part_bytes: NonZeroUsize::new(1000).unwrap(),

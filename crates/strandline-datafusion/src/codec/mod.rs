@@ -122,7 +122,7 @@ impl PhysicalExtensionCodec for LakeCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         let Some((config, source)) = lake_scan(&node) else { return Err(not_sent(&node)) };
-        let config = apart(config);
+        let config = apart(config, source)?;
         let header = header(&config, source.scanned())?;
         serde_json::to_writer(&mut *out, &header)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -211,10 +211,11 @@ fn lake_scan(node: &Arc<dyn ExecutionPlan>) -> Option<(&FileScanConfig, &LakeSou
 }
 
 /// The same scan, each of its files by itself.
-fn apart(config: &FileScanConfig) -> FileScanConfig {
-    let group = |group: &FileGroup| FileGroup::new(group.iter().flat_map(scan::files_of).cloned().collect());
-    let groups = config.file_groups.iter().map(group).collect();
-    FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build()
+fn apart(config: &FileScanConfig, source: &LakeSource) -> Result<FileScanConfig> {
+    let (columns, reader) = (source.table_schema().file_schema(), &source.scanned().reader);
+    let group = |group: &FileGroup| scan::taken_apart(group.iter(), columns, reader).map(FileGroup::new);
+    let groups = config.file_groups.iter().map(group).collect::<Result<_>>()?;
+    Ok(FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build())
 }
 
 fn header(config: &FileScanConfig, scanned: &Scanned) -> Result<Header> {

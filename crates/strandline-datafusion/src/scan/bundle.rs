@@ -12,31 +12,24 @@ use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::Statistics;
-use datafusion::common::pruning::PrunableStatistics;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use datafusion::parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use datafusion::parquet::file::metadata::ParquetMetaData;
-use datafusion::parquet::schema::types::SchemaDescriptor;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::DynamicFilterTracking;
+use datafusion::parquet::schema::types::SchemaDescPtr;
 use datafusion::physical_expr::projection::{ProjectionExprs, Projector};
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, PruningMetrics};
-use datafusion_datasource::PartitionedFile;
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use strandline::ErrorKind;
 use strandline::format::FileEntry;
 use strandline::scan::{FileReader, LeftRows};
 
-use super::LakeFile;
 use super::adapt::Columns;
+use super::judged::Pruner;
 use super::pages::{AsRowGroups, Part, Parts};
 use super::reader::{Counts, Opened, Reader, ranges_of};
-use super::together::Together;
 use crate::error::external;
 
 /// How many files are read at once.
@@ -81,9 +74,10 @@ impl FileCounts {
         }
     }
 
-    /// Counts a file that is read.
-    pub(super) fn count_read(&self) {
-        self.pruned.add_matched(1);
+    /// Counts files that are read, and such as are not.
+    pub(super) fn count(&self, read: usize, pruned: usize) {
+        self.pruned.add_matched(read);
+        self.pruned.add_pruned(pruned);
     }
 
     /// Counts what is gone of rows of which these are left, or all.
@@ -92,70 +86,22 @@ impl FileCounts {
     }
 }
 
-/// Skips files by a filter that is filled in while the query runs.
-pub(super) struct Pruner {
-    predicate: Arc<dyn PhysicalExpr>,
-    columns: SchemaRef,
-    tracking: DynamicFilterTracking,
-    /// What the filter has come to say; `None` before it was asked.
-    built: Option<Option<Arc<PruningPredicate>>>,
-    errors: Count,
-    max_in_list: usize,
-}
-
-impl Pruner {
-    /// `None` if the filter says nothing that was not known when the files were planned.
-    pub(super) fn new(
-        predicate: Arc<dyn PhysicalExpr>,
-        columns: SchemaRef,
-        all_known: bool,
-        metrics: &ExecutionPlanMetricsSet,
-        max_in_list: usize,
-    ) -> Option<Self> {
-        let tracking = DynamicFilterTracking::classify(&predicate);
-        let errors = MetricBuilder::new(metrics).global_counter("num_predicate_creation_errors");
-        let new = Self { predicate, columns, tracking, built: None, errors, max_in_list };
-        (!all_known || new.tracking.contains_dynamic_filter()).then_some(new)
-    }
-
-    /// Which files may hold rows that pass; `None` if all may.
-    fn keep(&mut self, files: &[PartitionedFile]) -> Option<Vec<bool>> {
-        let moved = self.tracking.watcher().is_some_and(|watcher| watcher.changed());
-        if moved || self.built.is_none() {
-            let builder = PruningPredicateBuilder::new()
-                .with_file_schema(Arc::clone(&self.columns))
-                .with_error_counter(&self.errors)
-                .with_max_in_list_size(self.max_in_list);
-            self.built = Some(builder.build(Arc::clone(&self.predicate)));
-        }
-        let built = self.built.as_ref()?.as_ref()?;
-        let unknown = || Arc::new(Statistics::new_unknown(&self.columns));
-        let known = files.iter().map(|file| file.statistics.clone().unwrap_or_else(unknown)).collect();
-        // What cannot be judged is read.
-        built.prune(&PrunableStatistics::new(known, Arc::clone(&self.columns))).ok()
-    }
-}
-
 impl Common {
-    fn kept(&self, files: &[PartitionedFile]) -> Result<Vec<Arc<FileEntry>>> {
+    /// Those of which rows may pass, by what filters have come to say.
+    fn kept(&self, files: &[Arc<FileEntry>]) -> Vec<Arc<FileEntry>> {
         let keep = self.pruner.as_ref().and_then(|pruner| {
             let mut pruner = pruner.lock().unwrap_or_else(PoisonError::into_inner);
-            pruner.keep(files)
+            pruner.keep(&self.reader, files)
         });
-        let mut entries = Vec::with_capacity(files.len());
-        for (at, file) in files.iter().enumerate() {
-            if keep.as_ref().is_some_and(|keep| keep.get(at) == Some(&false)) {
-                self.files.pruned.add_pruned(1);
-                continue;
-            }
-            self.files.count_read();
-            let entry = file.extension::<LakeFile>().map(|file| Arc::clone(&file.0));
-            entries.push(entry.ok_or_else(|| {
-                let place = &file.object_meta.location;
-                DataFusionError::Internal(format!("{place} is no file of a lake's table"))
-            })?);
-        }
-        Ok(entries)
+        let is_kept = |at: usize| keep.as_ref().is_none_or(|keep| keep.get(at) != Some(&false));
+        let kept: Vec<_> = files
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| is_kept(*at))
+            .map(|(_, file)| Arc::clone(file))
+            .collect();
+        self.files.count(kept.len(), files.len() - kept.len());
+        kept
     }
 
     /// Reads what is needed of all files: their footers where these are not known, and then their columns.
@@ -217,11 +163,12 @@ impl Common {
 
     /// How a file's columns become what is asked for.
     pub(super) fn fit(&self, entry: &Arc<FileEntry>, footer: &Arc<ParquetMetaData>) -> Result<Arc<Fit>> {
-        let schema = footer.file_metadata().schema_descr();
+        let schema = footer.file_metadata().schema_descr_ptr();
         let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = fits
-            .iter()
-            .find(|fit| fit.fields == entry.fields && fit.stored.root_schema() == schema.root_schema());
+        // Footers mostly share what describes the same columns.
+        let is_of =
+            |fit: &Fit| Arc::ptr_eq(&fit.stored, &schema) || fit.stored.root_schema() == schema.root_schema();
+        let known = fits.iter().find(|fit| fit.fields == entry.fields && is_of(fit));
         if let Some(known) = known {
             return Ok(Arc::clone(known));
         }
@@ -250,7 +197,7 @@ fn viewed(schema: &Schema) -> SchemaRef {
 pub(super) struct Fit {
     /// Which of the table's sets of fields they were written with.
     fields: u32,
-    stored: SchemaDescriptor,
+    stored: SchemaDescPtr,
     /// The leaf columns that are read.
     pub(super) leaves: Arc<[usize]>,
     levels: FieldLevels,
@@ -264,7 +211,7 @@ impl Fit {
         projection: &ProjectionExprs,
         columns: &Columns,
         file: &SchemaRef,
-        stored: &SchemaDescriptor,
+        stored: SchemaDescPtr,
         fields: u32,
     ) -> Result<Self> {
         use datafusion::physical_expr_adapter::PhysicalExprAdapter;
@@ -274,12 +221,12 @@ impl Fit {
         roots.sort_unstable();
         roots.dedup();
         let read = file.project(&roots)?;
-        let mask = ProjectionMask::roots(stored, roots);
+        let mask = ProjectionMask::roots(&stored, roots);
         let leaves = (0..stored.num_columns()).filter(|leaf| mask.leaf_included(*leaf)).collect();
-        let levels = parquet_to_arrow_field_levels(stored, mask, Some(file.fields()))?;
+        let levels = parquet_to_arrow_field_levels(&stored, mask, Some(file.fields()))?;
         let fitted = fitted.try_map_exprs(|expr| reassign_expr_columns(expr, &read))?;
         let projector = fitted.make_projector(&read)?;
-        Ok(Self { fields, stored: stored.clone(), leaves, levels, read: Arc::new(read), projector })
+        Ok(Self { fields, stored, leaves, levels, read: Arc::new(read), projector })
     }
 
     /// The same columns in other types, which have strings as tables have them.
@@ -378,7 +325,7 @@ impl Iterator for Batches {
 /// Files that are to be read together.
 #[derive(Debug)]
 pub(super) struct Bundle {
-    files: Arc<[PartitionedFile]>,
+    files: Arc<[Arc<FileEntry>]>,
     /// How many of them have been read.
     done: usize,
     stepwise: bool,
@@ -386,14 +333,14 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    pub(super) fn new(together: &Together, common: Arc<Common>) -> Self {
-        Self { files: Arc::clone(&together.files), done: 0, stepwise: together.stepwise, common }
+    pub(super) fn new(files: Arc<[Arc<FileEntry>]>, stepwise: bool, common: Arc<Common>) -> Self {
+        Self { files, done: 0, stepwise, common }
     }
 
     /// Up to where files are read next: step by step, each step is as long as all before it.
     fn next(&self) -> usize {
         match self.stepwise {
-            true => self.done.saturating_mul(2).clamp(1, self.files.len()),
+            true => self.done.saturating_mul(2).max(1).min(self.files.len()),
             false => self.files.len(),
         }
     }
@@ -408,7 +355,7 @@ impl MorselPlanner for Bundle {
             if bundle.done == next {
                 return Ok(None);
             }
-            entries = bundle.common.kept(&bundle.files[bundle.done..next])?;
+            entries = bundle.common.kept(&bundle.files[bundle.done..next]);
             bundle.done = next;
         }
         Ok(Some(MorselPlan::new().with_pending_planner(async move {

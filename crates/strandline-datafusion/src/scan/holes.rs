@@ -56,7 +56,7 @@ impl Holes {
         let groups = footer.row_groups().iter().zip(left).enumerate();
         let groups = groups.filter(|(_, (group, _))| within(group) && group.num_rows() > 0);
         let mut groups: Vec<Group> = groups.map(|(at, (_, left))| (at, left)).collect();
-        common.files.count_read();
+        common.files.count(1, 0);
         groups.iter().for_each(|(_, left)| common.files.count_gone(left.as_ref()));
         groups.retain(|(_, left)| left.as_ref().is_none_or(|left| left.count_set_bits() > 0));
         let fit = common.fit(&entry, &footer)?;

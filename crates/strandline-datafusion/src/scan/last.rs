@@ -1,5 +1,5 @@
 //! The rule that goes behind all others: scans take the filters that are known to be of their columns, filters do not ask what only a join can tell, and
-//! small files are read together.
+//! small files that went together come apart, or are read step by step, where the plan needs them so.
 //!
 //! It is one rule because a scan that is changed finds out anew what is known of it, which takes longer than all else here.
 //!
@@ -123,7 +123,7 @@ fn scan(
     let is_filtered = taken.is_some();
     let mut scan = scan.clone();
     scan.file_source = taken.unwrap_or(scan.file_source);
-    match together(&scan, ends) {
+    match together(&scan, ends)? {
         Some(groups) => scan.file_groups = groups,
         None if is_filtered => {}
         None => return Ok(None),

@@ -8,6 +8,7 @@
 mod adapt;
 mod bundle;
 mod holes;
+mod judged;
 mod last;
 mod morsels;
 mod order;
@@ -24,8 +25,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::Session;
-use datafusion::common::ScalarValue;
+use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
@@ -51,7 +53,8 @@ pub(crate) use pushed::careful;
 pub(crate) use row_ids::{Kind, RowNumbers, Shifts};
 pub(crate) use rule::WholeFiles;
 pub(crate) use source::LakeSource;
-pub(crate) use together::files_of;
+pub(crate) use together::taken_apart;
+use together::{Read, is_small, put_together};
 
 use crate::error::external;
 use crate::table::layout::{Extra, Layout};
@@ -59,7 +62,7 @@ use crate::table::{predicate, statistics};
 use statistics::Needed;
 use whole::Whole;
 
-/// A file of a scan, as its [`PartitionedFile`] carries it: without statistics, which have done their part.
+/// A file of a scan, as its [`PartitionedFile`] carries it: without statistics, which have done their part unless it is read with others.
 #[derive(Clone, Debug)]
 pub(crate) struct LakeFile(pub(crate) Arc<FileEntry>);
 
@@ -195,7 +198,8 @@ pub(crate) fn build(
     session.runtime_env().register_object_store(url.as_ref(), Arc::clone(scanned.reader.store()));
     let shifts = shifts(&files);
     let needed = needed(table, layout, wanted.projection);
-    let Files { files, whole } = described(table, layout, &scanned.reader, files, &needed)?;
+    let reader = scanned.reader.clone();
+    let whole = whole(table, layout, &reader, &files, &needed)?;
     let options = TableParquetOptions {
         global: session.config_options().execution.parquet.clone(),
         ..TableParquetOptions::default()
@@ -212,7 +216,15 @@ pub(crate) fn build(
         None => Arc::new(source),
     };
     let partitions = session.config_options().execution.target_partitions.max(1);
-    let (groups, ordering) = order::arranged(table, layout, files, partitions)?;
+    let file = |entry: FileEntry| {
+        let constants = [entry.id.0, entry.first_row.0, entry.added.0];
+        let file = alone(&reader, &layout.columns, Arc::new(entry), &needed)?;
+        Ok(if layout.extras.is_empty() { file } else { placed(file, constants) })
+    };
+    let (groups, ordering) = match order::arranged(table, layout, &files, &file, partitions)? {
+        Some((groups, ordering)) => (groups, vec![ordering]),
+        None => (spread(files, partitions, !early && layout.extras.is_empty(), &reader, file)?, Vec::new()),
+    };
     let config: FileScanConfig = FileScanConfigBuilder::new(url, source)
         .with_file_groups(groups)
         .with_statistics(whole)
@@ -220,12 +232,6 @@ pub(crate) fn build(
         .with_output_ordering(ordering)
         .build();
     Ok(DataSourceExec::from_data_source(config))
-}
-
-/// Files with what is known of them, each and together.
-struct Files {
-    files: Vec<PartitionedFile>,
-    whole: datafusion::common::Statistics,
 }
 
 /// The columns whose statistics are of use: those that are read, and those that files may be sorted by.
@@ -236,37 +242,49 @@ fn needed(table: &Table, layout: &Layout, projection: Option<&[usize]>) -> Neede
     Needed::of(layout.columns.fields().len(), projection.iter().copied().chain(keys.filter_map(place)))
 }
 
-fn described(
+/// What is known of all files together.
+fn whole(
     table: &Table,
     layout: &Layout,
     reader: &FileReader,
-    entries: Vec<FileEntry>,
+    entries: &[FileEntry],
     needed: &Needed,
-) -> Result<Files> {
-    let fields = table.schema().fields();
-    let mut whole = statistics::Whole::new(fields, &layout.columns, needed);
-    let mut files = Vec::with_capacity(entries.len());
+) -> Result<Statistics> {
+    let mut whole = statistics::Whole::new(table.schema().fields(), &layout.columns, needed);
     for entry in entries {
-        let set = reader.fields(&entry).map_err(external)?;
-        whole.add(&entry, Some(set));
-        let known = statistics::of_file(fields, &layout.columns, &entry, Some(set), needed);
-        let mut file = PartitionedFile::new(reader.path(&entry).map_err(external)?, entry.size);
-        let known = if layout.extras.is_empty() {
-            known
-        } else {
-            let constants = [entry.id.0, entry.first_row.0, entry.added.0];
-            file.partition_values = constants.map(|number| ScalarValue::UInt64(Some(number))).into();
-            padded(known, 2)
-        };
-        let entry = FileEntry { stats: Arc::default(), ..entry };
-        files.push(file.with_statistics(Arc::new(known)).with_extension(LakeFile(Arc::new(entry))));
+        whole.add(entry, Some(reader.fields(entry).map_err(external)?));
     }
-    Ok(Files { files, whole: padded(whole.finish(), layout.ingredients()) })
+    Ok(padded(whole.finish(), layout.ingredients()))
+}
+
+/// A file by itself, with what is known of these columns of it.
+pub(crate) fn alone(
+    reader: &FileReader,
+    columns: &Schema,
+    entry: Arc<FileEntry>,
+    needed: &Needed,
+) -> Result<PartitionedFile> {
+    let set = reader.fields(&entry).map_err(external)?;
+    let known = statistics::of_file(reader.schema().fields(), columns, &entry, Some(set), needed);
+    let file = PartitionedFile::new(reader.path(&entry).map_err(external)?, entry.size);
+    let entry = match is_small(&entry) {
+        true => entry,
+        // What is known of it has done its part.
+        false => Arc::new(FileEntry { stats: Arc::default(), ..Arc::unwrap_or_clone(entry) }),
+    };
+    Ok(file.with_statistics(Arc::new(known)).with_extension(LakeFile(entry)))
+}
+
+/// A file as DataFusion's own reader needs it, where some of what is asked for is made of where its rows stand.
+fn placed(file: PartitionedFile, constants: [u64; 3]) -> PartitionedFile {
+    let known = file.statistics.clone().map(|known| Arc::new(padded(Arc::unwrap_or_clone(known), 2)));
+    let partition_values = constants.map(|number| ScalarValue::UInt64(Some(number))).into();
+    PartitionedFile { partition_values, statistics: known, ..file }
 }
 
 /// Statistics with columns behind that nothing is known of.
-fn padded(mut known: datafusion::common::Statistics, columns: usize) -> datafusion::common::Statistics {
-    let unknown = datafusion::common::ColumnStatistics::new_unknown();
+fn padded(mut known: Statistics, columns: usize) -> Statistics {
+    let unknown = ColumnStatistics::new_unknown();
     known.column_statistics.extend(std::iter::repeat_n(unknown, columns));
     known
 }
@@ -372,13 +390,54 @@ fn store_url(lake: &Lake) -> Result<ObjectStoreUrl> {
 /// How many bytes of files a partition has at least: what is less is read faster than it is shared out.
 const PARTITION_BYTES: u64 = 1 << 20;
 
-/// Files spread evenly, in the order of their names.
-fn spread(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+/// Files spread evenly, the small ones together if they may be.
+fn spread(
+    files: Vec<FileEntry>,
+    partitions: usize,
+    may_go_together: bool,
+    reader: &FileReader,
+    file: impl Fn(FileEntry) -> Result<PartitionedFile>,
+) -> Result<Vec<FileGroup>> {
+    let bytes = files.iter().map(|entry| entry.size).fold(0, u64::saturating_add);
+    let shares = usize::try_from(bytes.div_ceil(PARTITION_BYTES)).unwrap_or(usize::MAX).max(1);
+    let partitions = partitions.min(shares);
+    let read = |entry| match may_go_together && is_small(&entry) {
+        true => Ok(Read::Small(Arc::new(entry), None)),
+        false => file(entry).map(Read::Alone),
+    };
+    let files = files.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    let files = put_together(files, partitions, reader)?;
     if files.is_empty() {
         // A plan needs a partition to be put together with others, if only one without rows.
-        return vec![FileGroup::default()];
+        return Ok(vec![FileGroup::default()]);
     }
-    let bytes = files.iter().map(|file| file.object_meta.size).fold(0, u64::saturating_add);
-    let shares = usize::try_from(bytes.div_ceil(PARTITION_BYTES)).unwrap_or(usize::MAX).max(1);
-    FileGroup::new(files).split_files(partitions.min(shares))
+    Ok(shared_out(files, partitions))
+}
+
+/// As many groups as there are partitions, or files, of as many neighbours each as go.
+fn shared_out(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    let (all, groups) = (files.len(), partitions.min(files.len()));
+    let mut files = files.into_iter();
+    let end = |group: usize| all * (group + 1) / groups;
+    let shares = (0..groups).scan(0, |start, group| Some(end(group) - std::mem::replace(start, end(group))));
+    shares.map(|share| FileGroup::new(files.by_ref().take(share).collect())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_partition_stays_empty_that_could_have_a_file() {
+        let check = |files: usize, partitions: usize, expected: &[usize]| {
+            let files = (0..files).map(|at| PartitionedFile::new(at.to_string(), 1)).collect();
+            let shares: Vec<usize> = shared_out(files, partitions).iter().map(FileGroup::len).collect();
+            assert_eq!(shares, expected);
+        };
+        check(9, 8, &[1, 1, 1, 1, 1, 1, 1, 2]);
+        check(5, 4, &[1, 1, 1, 2]);
+        check(4, 2, &[2, 2]);
+        check(2, 4, &[1, 1]);
+        check(1, 1, &[1]);
+    }
 }

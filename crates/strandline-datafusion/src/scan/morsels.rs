@@ -22,7 +22,7 @@ use super::adapt::FieldIds;
 use super::bundle::{Bundle, Common};
 use super::holes::{Holes, has_holes};
 use super::reader::Opened;
-use super::together::{Together, is_first_part};
+use super::together::{Together, is_first_part, taken_apart};
 use super::{LakeFile, Scanned};
 use crate::error::{external, refused};
 
@@ -36,8 +36,16 @@ pub(super) struct Morsels {
     partition: usize,
     /// For files that are read together, and those with few rows gone.
     common: Arc<Common>,
-    /// Whether nothing is skipped within files.
-    reads_all: bool,
+    reads: Reads,
+}
+
+/// How a scan may read its files.
+#[derive(Clone, Copy)]
+pub(super) struct Reads {
+    /// Whether together.
+    pub(super) together: bool,
+    /// Whether nothing is skipped within them.
+    pub(super) all: bool,
 }
 
 impl fmt::Debug for Morsels {
@@ -54,25 +62,25 @@ impl Morsels {
         config: &FileScanConfig,
         partition: usize,
         common: Common,
-        reads_all: bool,
+        reads: Reads,
     ) -> Self {
         let config = FileScanConfigBuilder::new(config.object_store_url.clone(), Arc::clone(&parquet))
             .with_limit(config.limit)
             .with_preserve_order(config.preserve_order)
             .build();
-        Self { parquet, scanned, store, config, partition, common: Arc::new(common), reads_all }
+        Self { parquet, scanned, store, config, partition, common: Arc::new(common), reads }
     }
 }
 
 impl Morselizer for Morsels {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         if let Some(together) = file.extension::<Together>() {
-            return Ok(Box::new(Bundle::new(together, Arc::clone(&self.common))));
+            return self.plan_together(&file, together);
         }
         let entry = file.extension::<LakeFile>().map(|file| Arc::clone(&file.0)).ok_or_else(|| {
             DataFusionError::Internal(format!("{} is no file of a lake's table", file.object_meta.location))
         })?;
-        if self.reads_all && has_holes(&entry) {
+        if self.reads.all && has_holes(&entry) {
             return Ok(Box::new(Holes::new(&file, entry, Arc::clone(&self.common))));
         }
         let opened = Opened::new(Arc::clone(&entry));
@@ -93,6 +101,30 @@ impl Morselizer for Morsels {
             counter.add(usize::try_from(entry.rows.saturating_sub(entry.live_rows())).unwrap_or(usize::MAX));
         }
         Ok(Box::new(WithDeletes { parquet, file, entry, scanned: Arc::clone(&self.scanned) }))
+    }
+}
+
+impl Morsels {
+    /// What DataFusion has cut since, and what cannot be read together after all, comes from a session without our rules.
+    fn plan_together(&self, file: &PartitionedFile, together: &Together) -> Result<Box<dyn MorselPlanner>> {
+        if !self.reads.together {
+            let columns = self.parquet.table_schema().file_schema();
+            let files = taken_apart(std::iter::once(file), columns, &self.scanned.reader)?;
+            let planners = files.into_iter().map(|file| self.plan_file(file)).collect::<Result<_>>()?;
+            return Ok(Box::new(Apart(planners)));
+        }
+        let files = if is_first_part(file) { Arc::clone(&together.files) } else { Arc::default() };
+        Ok(Box::new(Bundle::new(files, together.stepwise, Arc::clone(&self.common))))
+    }
+}
+
+/// Files one by one.
+#[derive(Debug)]
+struct Apart(Vec<Box<dyn MorselPlanner>>);
+
+impl MorselPlanner for Apart {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        Ok(Some(MorselPlan::new().with_planners(self.0)))
     }
 }
 

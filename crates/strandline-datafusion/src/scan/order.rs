@@ -13,49 +13,37 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion_datasource::PartitionedFile;
 use strandline::Table;
-use strandline::format::{Direction, NullOrder, SortField};
+use strandline::format::{Direction, FileEntry, NullOrder, SortField, SortOrder};
 
-use super::{LakeFile, spread};
 use crate::table::layout::Layout;
 
-/// The files in groups, and the order that the rows of each have.
+/// The files in groups of which the rows of each come in an order, and that order; `None` if they are better read in any.
 pub(super) fn arranged(
     table: &Table,
     layout: &Layout,
-    files: Vec<PartitionedFile>,
+    entries: &[FileEntry],
+    file: &impl Fn(FileEntry) -> Result<PartitionedFile>,
     partitions: usize,
-) -> Result<(Vec<FileGroup>, Vec<LexOrdering>)> {
-    let Some(ordering) = common(table, layout, &files) else {
-        return Ok((spread(files, partitions), Vec::new()));
-    };
-    let schema = layout.table_schema();
-    let one = [FileGroup::new(files)];
+) -> Result<Option<(Vec<FileGroup>, LexOrdering)>> {
+    let Some(order) = common(table, entries) else { return Ok(None) };
+    let files = entries.iter().cloned().map(file).collect::<Result<Vec<_>>>()?;
+    let keys = order.fields.iter().map_while(|key| key_of(table, layout, &files, key));
+    let Some(ordering) = LexOrdering::new(keys.collect::<Vec<_>>()) else { return Ok(None) };
     let groups = FileScanConfig::split_groups_by_statistics_with_target_partitions(
-        schema.table_schema(),
-        &one,
+        layout.table_schema().table_schema(),
+        &[FileGroup::new(files)],
         &ordering,
         partitions,
     );
-    match groups {
-        Ok(groups) if groups.len() <= partitions => Ok((groups, vec![ordering])),
-        // Files that overlap are better read evenly than merged.
-        _ => {
-            let [one] = one;
-            Ok((spread(one.into_inner(), partitions), Vec::new()))
-        }
-    }
+    // Files that overlap are better read evenly than merged.
+    Ok(groups.ok().filter(|groups| groups.len() <= partitions).map(|groups| (groups, ordering)))
 }
 
-/// The order that all files have, as far as DataFusion has the same.
-fn common(table: &Table, layout: &Layout, files: &[PartitionedFile]) -> Option<LexOrdering> {
-    let id = |file: &PartitionedFile| file.extension::<LakeFile>().and_then(|file| file.0.order);
-    let first = files.first().and_then(id)?;
-    if !files.iter().all(|file| id(file) == Some(first)) {
-        return None;
-    }
+/// The order that all files have.
+fn common<'t>(table: &'t Table, entries: &[FileEntry]) -> Option<&'t SortOrder> {
+    let first = entries.first()?.order?;
     let order = table.orders().iter().find(|order| order.id.0 == first)?;
-    let keys = order.fields.iter().map_while(|key| key_of(table, layout, files, key));
-    LexOrdering::new(keys.collect::<Vec<_>>())
+    entries.iter().all(|entry| entry.order == Some(first)).then_some(order)
 }
 
 /// A key of an order; `None` if DataFusion would order its values otherwise, or could not tell whether files follow each other.

@@ -1,7 +1,7 @@
 //! The bytes of data files for DataFusion's Parquet reader, through the SDK.
 //!
-//! A small file is read whole, which verifies it, until its footer is known; of a larger one the footer is read with its length known,
-//! and then what is asked for. Of a small file only a part is read if its pages have checksums. Invariants: a footer is known to all queries after the first, and its index of pages after the first that wanted that;
+//! A small file is read whole, which verifies it, until its footer is known, and the smallest are whole and kept; of a larger one the footer is read with
+//! its length known, and then what is asked for. Of a small file that is not kept only a part is read if its pages have checksums. Invariants: a footer is known to all queries after the first, and its index of pages after the first that wanted that;
 //! readers of one opened file share what was read of it. What does not belong here: which files are read.
 
 use std::ops::Range;
@@ -67,6 +67,7 @@ pub(super) struct Counts {
     requests: Count,
     bytes: Count,
     footers_cached: Count,
+    files_cached: Count,
 }
 
 impl Counts {
@@ -76,6 +77,7 @@ impl Counts {
             requests: counter("lake_requests"),
             bytes: counter("lake_bytes_read"),
             footers_cached: counter("lake_footer_cache_hits"),
+            files_cached: counter("lake_file_cache_hits"),
         }
     }
 
@@ -101,7 +103,20 @@ impl Reader {
         &self.opened.entry
     }
 
+    /// All of the file, if that takes no request.
+    fn here(&self) -> Option<&Bytes> {
+        if let Some(here) = self.opened.whole.get() {
+            return Some(here);
+        }
+        let kept = self.reader.known_whole(&self.opened.entry)?;
+        self.counts.files_cached.add(usize::from(self.opened.whole.set(kept).is_ok()));
+        self.opened.whole.get()
+    }
+
     async fn whole(&self) -> strandline::Result<&Bytes> {
+        if let Some(here) = self.here() {
+            return Ok(here);
+        }
         let read = async {
             self.counts.read(1, self.opened.entry.size);
             self.reader.whole(&self.opened.entry).await
@@ -139,10 +154,11 @@ impl Reader {
         self.reader.ranges(&self.opened.entry, &footer, &ranges).await
     }
 
-    /// Whether ranges are taken out of the whole file: it was read, or parts of it are not vouched for.
+    /// Whether ranges are taken out of the whole file: it was read, or will be kept then, or parts of it are not vouched for.
     fn takes_whole(&self, footer: &ParquetMetaData) -> bool {
-        let is_small = FileReader::is_small(&self.opened.entry);
-        self.opened.whole.initialized() || (is_small && !FileReader::has_checksums(footer))
+        let entry = &self.opened.entry;
+        let is_vouched_for = !FileReader::is_small(entry) || FileReader::has_checksums(footer);
+        self.here().is_some() || self.reader.is_kept(entry) || !is_vouched_for
     }
 
     async fn slices(&self, ranges: &[Range<u64>]) -> strandline::Result<Vec<Bytes>> {

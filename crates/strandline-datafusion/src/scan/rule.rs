@@ -60,7 +60,7 @@ impl PhysicalOptimizerRule for WholeFiles {
 fn without_filter(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(filter) = filter_of(node) else { return Ok(None) };
     match Known::below(filter.predicate(), filter.input()) {
-        Some(known) if known.are_all() => passed(filter, known.alone()).map(Some),
+        Some(known) if known.are_all() => passed(filter, known.alone()?).map(Some),
         _ => Ok(None),
     }
 }
@@ -85,14 +85,14 @@ fn passed(filter: &FilterExec, rows: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn E
 fn aggregated_apart(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(partial) = partial_of(node) else { return Ok(None) };
     let Some(aggregate) = partial.downcast_ref::<AggregateExec>() else { return Ok(None) };
-    let Some(passing) = below_filter(aggregate.input(), &|filter, known| passed(filter, known.alone()))?
+    let Some(passing) = below_filter(aggregate.input(), &|filter, known| passed(filter, known.alone()?))?
     else {
         return Ok(None);
     };
     let Some(known) = states(aggregate, &passing)? else { return Ok(None) };
     let others = |filter: &FilterExec, known: &Known<'_>| {
         let filter: Arc<dyn ExecutionPlan> = Arc::new(filter.clone());
-        replace_children_if_necessary(filter, vec![known.others()])
+        replace_children_if_necessary(filter, vec![known.others()?])
     };
     let Some(others) = below_filter(aggregate.input(), &others)? else { return Ok(None) };
     let others = replace_children_if_necessary(Arc::clone(partial), vec![others])?;

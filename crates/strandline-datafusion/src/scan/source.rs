@@ -23,8 +23,9 @@ use datafusion_datasource::morsel::Morselizer;
 use object_store::ObjectStore;
 
 use super::Scanned;
-use super::bundle::{Common, FileCounts, Fits, Pruner};
-use super::morsels::Morsels;
+use super::bundle::{Common, FileCounts, Fits};
+use super::judged::Pruner;
+use super::morsels::{Morsels, Reads};
 use super::pushed::Certain;
 use super::reader::Counts;
 
@@ -119,6 +120,11 @@ impl LakeSource {
         plain && decodes_all && !by_blooms
     }
 
+    /// Whether files and row groups may come in another order than they have.
+    pub(super) fn is_reordered(&self) -> bool {
+        self.reordered
+    }
+
     /// What files have in common that are read together.
     fn common(&self, partition: usize) -> Result<Common> {
         let (schema, metrics) = (self.parquet.table_schema(), self.parquet.metrics());
@@ -173,9 +179,17 @@ impl FileSource for LakeSource {
     ) -> Result<Box<dyn Morselizer>> {
         let (parquet, scanned) = (Arc::clone(&self.parquet), Arc::clone(&self.scanned));
         let common = self.common(partition)?;
-        let reads_all = self.reads_together() && self.parquet.filter().is_none();
-        let reads_all = reads_all && config.limit.is_none() && !self.reordered;
-        Ok(Box::new(Morsels::new(parquet, scanned, store, config, partition, common, reads_all)))
+        let together = self.reads_together();
+        let all = together && self.parquet.filter().is_none() && config.limit.is_none() && !self.reordered;
+        Ok(Box::new(Morsels::new(
+            parquet,
+            scanned,
+            store,
+            config,
+            partition,
+            common,
+            Reads { together, all },
+        )))
     }
 
     fn table_schema(&self) -> &TableSchema {

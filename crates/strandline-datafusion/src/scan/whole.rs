@@ -10,15 +10,18 @@ use datafusion::catalog::Session;
 use datafusion::common::{ColumnStatistics, DFSchema, Statistics};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr, split_conjunction};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion_datasource::PartitionedFile;
 use strandline::Table;
 use strandline::format::FileEntry;
 use strandline::scan::{FileReader, Plan};
 
 use super::source::LakeSource;
+use super::together::{Together, entries_of};
 use super::{Kept, LakeFile, Scanned, Wanted, needed, padded};
 use crate::table::layout::Layout;
 use crate::table::statistics;
@@ -110,10 +113,11 @@ impl<'p> Known<'p> {
         let source = config.file_source().downcast_ref::<LakeSource>()?;
         let whole = source.scanned().whole.as_ref()?;
         // With a limit, it is not all of its files that a scan reads.
-        let files = config.file_groups.iter().flat_map(FileGroup::iter);
-        // A plan that went through all rules before has files together.
-        let apart = files.into_iter().all(|file| file.extension::<LakeFile>().is_some());
-        let plain = apart && config.limit.is_none() && whole.pass(predicate);
+        let is_ours = |file: &PartitionedFile| {
+            file.extension::<LakeFile>().is_some() || file.extension::<Together>().is_some()
+        };
+        let ours = config.file_groups.iter().flat_map(FileGroup::iter).all(is_ours);
+        let plain = ours && config.limit.is_none() && whole.pass(predicate);
         plain.then_some(Self { config, source, whole })
     }
 
@@ -124,16 +128,16 @@ impl<'p> Known<'p> {
 
     fn files(&self) -> impl Iterator<Item = u64> + '_ {
         let files = self.config.file_groups.iter().flat_map(FileGroup::iter);
-        files.map(|file| file.extension::<LakeFile>().map_or(u64::MAX, |file| file.0.id.0))
+        files.flat_map(entries_of).map(|entry| entry.id.0)
     }
 
     /// A scan of these files alone, which knows of them what is certain.
-    pub(super) fn alone(&self) -> Arc<dyn ExecutionPlan> {
+    pub(super) fn alone(&self) -> Result<Arc<dyn ExecutionPlan>> {
         self.some(true, self.whole.known.clone())
     }
 
     /// A scan of the others.
-    pub(super) fn others(&self) -> Arc<dyn ExecutionPlan> {
+    pub(super) fn others(&self) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = self.whole.known.column_statistics.len();
         let nothing = Statistics {
             column_statistics: vec![ColumnStatistics::new_unknown(); columns],
@@ -142,17 +146,25 @@ impl<'p> Known<'p> {
         self.some(false, nothing)
     }
 
-    fn some(&self, whole: bool, known: Statistics) -> Arc<dyn ExecutionPlan> {
+    fn some(&self, whole: bool, known: Statistics) -> Result<Arc<dyn ExecutionPlan>> {
         let (mut kept, mut groups) = (Kept { files: 0, bytes: 0, deleted: 0, ..self.kept() }, Vec::new());
+        let mut is_chosen = |entry: &FileEntry| {
+            let is_chosen = self.whole.files.contains(&entry.id.0) == whole;
+            match is_chosen {
+                true => kept.add(entry),
+                false => kept.known += u64::from(!whole),
+            }
+            is_chosen
+        };
+        let reader = &self.source.scanned().reader;
         for group in &self.config.file_groups {
             let mut files = Vec::new();
             for file in group.iter() {
-                let Some(LakeFile(entry)) = file.extension::<LakeFile>() else { continue };
-                if self.whole.files.contains(&entry.id.0) == whole {
-                    kept.add(entry);
-                    files.push(file.clone());
-                } else {
-                    kept.known += u64::from(!whole);
+                if let Some(LakeFile(entry)) = file.extension::<LakeFile>() {
+                    files.extend(Some(file).filter(|_| is_chosen(entry)).cloned());
+                } else if let Some(Together { stepwise, .. }) = file.extension::<Together>() {
+                    let chosen = entries_of(file).iter().filter(|entry| is_chosen(entry)).cloned().collect();
+                    files.extend(Together { files: chosen, stepwise: *stepwise }.file(reader)?);
                 }
             }
             groups.push(FileGroup::new(files));
@@ -160,7 +172,7 @@ impl<'p> Known<'p> {
         let groups_left = groups.iter().any(|group| !group.is_empty());
         groups.retain(|group| !groups_left || !group.is_empty());
         let scanned = Scanned {
-            reader: self.source.scanned().reader.clone(),
+            reader: reader.clone(),
             origin: self.source.scanned().origin.clone(),
             kept,
             whole: None,
@@ -172,7 +184,7 @@ impl<'p> Known<'p> {
             .with_file_groups(groups)
             .with_statistics(known)
             .build();
-        DataSourceExec::from_data_source(config)
+        Ok(DataSourceExec::from_data_source(config))
     }
 
     fn kept(&self) -> Kept {

@@ -5,22 +5,24 @@
 //! constant where both bounds are the same or all rows are null: so bounds that hold are called exact there, unless that would make a
 //! constant of what is none.
 
+use std::borrow::Cow;
+
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema as ArrowSchema, TimeUnit};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use strandline::format::{Bound, Field, FieldSet, FieldStats, FileEntry, PrimitiveType, Type, Value};
 
 /// What is known of one column in one file, deletes apart.
-struct Known {
+struct Known<'e> {
     nulls: Option<u64>,
-    min: Option<Bound>,
-    max: Option<Bound>,
+    min: Option<Cow<'e, Bound>>,
+    max: Option<Cow<'e, Bound>>,
 }
 
-impl Known {
+impl<'e> Known<'e> {
     const NOTHING: Self = Self { nulls: None, min: None, max: None };
 
-    fn of(field: &Field, entry: &FileEntry, set: Option<&FieldSet>) -> Self {
+    fn of(field: &Field, entry: &'e FileEntry, set: Option<&FieldSet>) -> Self {
         let Type::Primitive(ty) = field.ty else { return Self::NOTHING };
         match set {
             Some(set) if !set.contains(field.id) => Self::absent(field, entry.rows),
@@ -33,7 +35,7 @@ impl Known {
     fn absent(field: &Field, rows: u64) -> Self {
         match field.initial.clone().filter(|value| !value.is_nan()) {
             Some(value) => {
-                let bound = Some(Bound::exact(value));
+                let bound = Some(Cow::Owned(Bound::exact(value)));
                 Self { nulls: Some(0), min: bound.clone(), max: bound }
             }
             None if field.initial.is_some() => Self { nulls: Some(0), ..Self::NOTHING },
@@ -41,14 +43,17 @@ impl Known {
         }
     }
 
-    fn stored(stats: &FieldStats, ty: PrimitiveType) -> Self {
+    fn stored(stats: &'e FieldStats, ty: PrimitiveType) -> Self {
         // NaNs are above, and with a sign below, all numbers for DataFusion, and in no bound.
         if stats.ty.is_floating() && stats.nans != Some(0) {
             return Self { nulls: stats.nulls, ..Self::NOTHING };
         }
-        let promoted = |bound: &Option<Bound>| {
+        let promoted = |bound: &'e Option<Bound>| {
             let bound = bound.as_ref()?;
-            Some(Bound { value: bound.value.promote(ty)?, exact: bound.exact })
+            if bound.value.check(ty).is_ok() {
+                return Some(Cow::Borrowed(bound));
+            }
+            Some(Cow::Owned(Bound { value: bound.value.promote(ty)?, exact: bound.exact }))
         };
         Self { nulls: stats.nulls, min: promoted(&stats.min), max: promoted(&stats.max) }
     }
@@ -86,37 +91,44 @@ pub(crate) fn of_file(
     set: Option<&FieldSet>,
     needed: &Needed,
 ) -> Statistics {
-    let all = entry.deletes.is_none();
-    let column = |((field, arrow), needed): ((&Field, &DataType), &bool)| {
-        if !needed {
-            return ColumnStatistics::new_unknown();
-        }
-        let known = Known::of(field, entry, set);
-        let scalar = |bound: &Option<Bound>| bound.as_ref().and_then(|bound| scalar(&bound.value, arrow));
-        let (min, max) = (scalar(&known.min), scalar(&known.max));
-        let exact = |bound: &Option<Bound>| bound.as_ref().is_some_and(|bound| bound.exact);
-        // Bounds that were cut may meet though the values differ.
-        let seeming = min == max && !(exact(&known.min) && exact(&known.max));
-        let bound = |scalar: Option<ScalarValue>| match scalar {
-            Some(value) if !seeming => Precision::Exact(value),
-            _ => Precision::Absent,
-        };
-        let nulls = known.nulls.filter(|_| all).and_then(|nulls| usize::try_from(nulls).ok());
-        ColumnStatistics {
-            null_count: nulls.map_or(Precision::Absent, Precision::Exact),
-            min_value: bound(min),
-            max_value: bound(max),
-            ..ColumnStatistics::new_unknown()
-        }
+    let column = |((field, ty), needed): ((&Field, &DataType), &bool)| match needed {
+        true => of_column(field, ty, entry, set),
+        false => ColumnStatistics::new_unknown(),
     };
     let types = schema.fields().iter().map(|field| field.data_type());
     Statistics {
         num_rows: match usize::try_from(entry.rows) {
-            Ok(rows) if all => Precision::Exact(rows),
+            Ok(rows) if entry.deletes.is_none() => Precision::Exact(rows),
             _ => Precision::Absent,
         },
         total_byte_size: Precision::Absent,
         column_statistics: fields.iter().zip(types).zip(&needed.0).map(column).collect(),
+    }
+}
+
+/// What is known of one column of a file, for pruning it.
+pub(crate) fn of_column(
+    field: &Field,
+    ty: &DataType,
+    entry: &FileEntry,
+    set: Option<&FieldSet>,
+) -> ColumnStatistics {
+    let known = Known::of(field, entry, set);
+    let scalar = |bound: &Option<Cow<'_, Bound>>| bound.as_ref().and_then(|bound| scalar(&bound.value, ty));
+    let (min, max) = (scalar(&known.min), scalar(&known.max));
+    let exact = |bound: &Option<Cow<'_, Bound>>| bound.as_ref().is_some_and(|bound| bound.exact);
+    // Bounds that were cut may meet though the values differ.
+    let seeming = min == max && !(exact(&known.min) && exact(&known.max));
+    let bound = |scalar: Option<ScalarValue>| match scalar {
+        Some(value) if !seeming => Precision::Exact(value),
+        _ => Precision::Absent,
+    };
+    let nulls = known.nulls.filter(|_| entry.deletes.is_none()).and_then(|nulls| usize::try_from(nulls).ok());
+    ColumnStatistics {
+        null_count: nulls.map_or(Precision::Absent, Precision::Exact),
+        min_value: bound(min),
+        max_value: bound(max),
+        ..ColumnStatistics::new_unknown()
     }
 }
 
@@ -180,8 +192,8 @@ impl<'s> Whole<'s> {
             if known.nulls == Some(entry.rows) {
                 continue;
             }
-            column.min.meet(known.min.as_ref(), ty, whole, std::cmp::Ordering::Less);
-            column.max.meet(known.max.as_ref(), ty, whole, std::cmp::Ordering::Greater);
+            column.min.meet(known.min.as_deref(), ty, whole, std::cmp::Ordering::Less);
+            column.max.meet(known.max.as_deref(), ty, whole, std::cmp::Ordering::Greater);
         }
     }
 

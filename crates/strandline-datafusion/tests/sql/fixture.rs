@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::SessionContext;
 use object_store::memory::InMemory;
-use strandline::storage::{ObjectOptions, Storage, StoreLocation};
+use strandline::storage::{ObjectOptions, Storage, StorageOptions, StoreLocation};
 use strandline::{Lake, Runtime};
 use strandline_testkit::CountingStore;
 
@@ -24,16 +24,36 @@ impl Counted {
         Self { store, lake }
     }
 
+    /// A lake that was just made, and keeps no data that it has read.
+    pub(crate) async fn keeping_no_data() -> Self {
+        let store = CountingStore::new(Arc::new(InMemory::new()));
+        let options = ObjectOptions { small_cache_bytes: 0, ..ObjectOptions::default() };
+        let lake = Lake::create_in(storage_with(&store, options)).await.unwrap();
+        Self { store, lake }
+    }
+
     /// The same lake as another process would see it: with nothing in its caches.
     pub(crate) async fn cold(&self) -> Lake {
         open(storage(&self.store)).await
     }
 }
 
+/// A lake that was just made in a folder, and keeps no data that it has read.
+pub(crate) async fn keeping_no_data(folder: &std::path::Path) -> Lake {
+    let location = StoreLocation::parse(folder.to_str().unwrap()).unwrap();
+    let objects = ObjectOptions { small_cache_bytes: 0, ..ObjectOptions::default() };
+    let options = StorageOptions { objects, ..StorageOptions::default() };
+    Lake::create_in(Storage::open(&location, &options, Runtime::system()).await.unwrap()).await.unwrap()
+}
+
 pub(crate) fn storage(store: &CountingStore) -> Storage {
+    storage_with(store, ObjectOptions::default())
+}
+
+fn storage_with(store: &CountingStore, options: ObjectOptions) -> Storage {
     let shared: Arc<dyn object_store::ObjectStore> = Arc::new(store.clone());
     let location = StoreLocation::parse("memory://test").unwrap();
-    Storage::from_stores(location, shared.clone(), shared, ObjectOptions::default(), Runtime::system())
+    Storage::from_stores(location, shared.clone(), shared, options, Runtime::system())
 }
 
 pub(crate) async fn open(storage: Storage) -> Lake {

@@ -4,7 +4,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use strandline::{ErrorKind, Lake};
 use strandline_datafusion::{Session, lake_error};
 
-use crate::fixture::{Counted, rows};
+use crate::fixture::{Counted, keeping_no_data, rows};
 
 /// Texts of few and of many values, with nulls, decimals of eight and of sixteen bytes, and lists, in row groups of 500 rows.
 const TABLE: &str = "CREATE TABLE t WITH ('strandline.row-group-rows' = '500') AS
@@ -73,7 +73,7 @@ async fn what_is_left_is_what_was_not_deleted() {
 #[tokio::test]
 async fn a_wrong_byte_is_an_error_that_names_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = Lake::create(folder.path().to_str().unwrap()).await.unwrap();
+    let lake = keeping_no_data(folder.path()).await;
     made(&lake, &[TABLE, "DELETE FROM t WHERE id % 17 = 3"]).await;
     let table = lake.table("t").await.unwrap();
     let (reader, entry) = (table.file_reader(), &table.files().await.unwrap()[0]);

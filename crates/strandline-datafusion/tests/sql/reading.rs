@@ -167,7 +167,7 @@ async fn files(lake: &Lake, count: i64) {
 #[test]
 fn what_comes_after_a_limit_or_can_no_longer_matter_is_not_read() {
     paused(async {
-        let counted = Counted::new().await;
+        let counted = Counted::keeping_no_data().await;
         files(&counted.lake, 50).await;
         let ctx = session_with(&counted.lake, SessionConfig::new().with_target_partitions(1));
         ctx.register_batch("keys", batch(&[("key", longs([123, 125]))])).unwrap();

@@ -1,5 +1,7 @@
 //! Tables of many small appends: their files are read together, and still each as what it is.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::parquet::file::metadata::{FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter};
@@ -10,11 +12,11 @@ use object_store::ObjectStoreExt;
 use strandline::filter::col;
 use strandline::format::{ColumnName, Field, FileEntry, Hash, PrimitiveType, TableName, Value};
 use strandline::{ErrorKind, Lake};
-use strandline_datafusion::lake_error;
+use strandline_datafusion::{LakeTable, lake_error};
 use strandline_testkit::PathClass;
 use strandline_testkit::commits::{TableEdit, commit};
 
-use crate::fixture::{Counted, batch, lines, longs, rows, table};
+use crate::fixture::{Counted, batch, keeping_no_data, lines, longs, rows, table};
 
 /// A table of so many files of ten rows each.
 async fn appended(lake: &Lake, files: i64) {
@@ -49,13 +51,103 @@ async fn batches_go_over_the_borders_of_files() {
     let found = batches(&ctx, sql).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].num_rows(), 500);
-    // Footers are known by now: of each file its columns are asked for, and nothing else.
+    // They are kept: a table of many small files is fetched once.
+    let (again, counts) = counted.store.measure(batches(&ctx, sql)).await;
+    assert_eq!(again, found);
+    assert_eq!(counts.to(PathClass::Data).requests, 0);
+    let told = rows(&ctx, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
+    let kept =
+        ["lake_footer_cache_hits=50", "lake_file_cache_hits=50", "lake_requests=0", "lake_bytes_read=0"];
+    for part in ["and 49 more", "output_batches=1"].into_iter().chain(kept) {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn of_files_that_are_not_kept_columns_are_asked_for_and_nothing_else() {
+    let counted = Counted::keeping_no_data().await;
+    appended(&counted.lake, 50).await;
+    let ctx = in_one_partition(&counted.lake);
+    let sql = "SELECT twice, id FROM lake.public.t";
+    let found = batches(&ctx, sql).await;
     let (again, counts) = counted.store.measure(batches(&ctx, sql)).await;
     assert_eq!(again, found);
     assert_eq!(counts.to(PathClass::Data).requests, 50);
     let told = rows(&ctx, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
-    for part in ["and 49 more", "lake_footer_cache_hits=50", "lake_requests=50", "output_batches=1"] {
+    for part in ["lake_footer_cache_hits=50", "lake_file_cache_hits=0", "lake_requests=50"] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn files_whose_footers_are_known_are_fetched_once_as_well() {
+    let counted = Counted::new().await;
+    appended(&counted.lake, 20).await;
+    let lake = counted.cold().await;
+    let table = lake.table("t").await.unwrap();
+    for entry in table.files().await.unwrap() {
+        table.file_reader().footer(&entry).await.unwrap();
+    }
+    let ctx = in_one_partition(&lake);
+    for requests in [20, 0, 0] {
+        let sum = rows(&ctx, "SELECT sum(twice) FROM lake.public.t");
+        let (found, counts) = counted.store.measure(sum).await;
+        assert_eq!((found, counts.to(PathClass::Data).requests), (vec!["39800".to_owned()], requests));
+    }
+}
+
+#[tokio::test]
+async fn a_session_without_rules_of_ours_reads_each_file_once_too() {
+    let counted = Counted::new().await;
+    appended(&counted.lake, 30).await;
+    let main = counted.lake.main().await.unwrap();
+    let t = LakeTable::pinned(main.clone(), main.table("t").await.unwrap()).unwrap();
+    for config in [
+        SessionConfig::new().with_target_partitions(1),
+        SessionConfig::new().with_target_partitions(4).with_repartition_file_min_size(1),
+        SessionConfig::new().set_bool("datafusion.execution.parquet.pushdown_filters", true),
+    ] {
+        let ctx = SessionContext::new_with_config(config);
+        ctx.register_table("t", Arc::new(t.clone())).unwrap();
+        for (sql, found) in [
+            ("SELECT count(*), sum(id) FROM t WHERE id + 0 >= 0", "300 44850"),
+            ("SELECT sum(id), count(twice) FROM t WHERE id >= 150", "33675 150"),
+            ("SELECT id FROM t ORDER BY id DESC LIMIT 2", "299;298"),
+            ("SELECT count(*) FROM (SELECT id FROM t LIMIT 15)", "15"),
+        ] {
+            assert_eq!(rows(&ctx, sql).await.join(";"), found, "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_skipped_by_what_a_join_finds_out_whatever_their_columns_were() {
+    let counted = Counted::keeping_no_data().await;
+    let lake = &counted.lake;
+    appended(lake, 10).await;
+    let transaction = lake.begin().await.unwrap();
+    transaction.delete("t", col("id").between(20, 22)).await.unwrap();
+    let added = Field {
+        initial: Some(Value::Long(7)),
+        default: Some(Value::Long(8)),
+        ..Field::optional(ColumnName::new("added").unwrap(), PrimitiveType::Long)
+    };
+    transaction.alter_table("t").rename_column("twice", "double").add_column(added).await.unwrap();
+    transaction.commit().await.unwrap();
+    append(lake, 10..20, "double").await;
+    let ctx = in_one_partition(lake);
+    ctx.register_batch("keys", batch(&[("key", longs([46, 246]))])).unwrap();
+    ctx.register_batch("old", batch(&[("key", longs([7]))])).unwrap();
+    // A file that is known to lack a column is not asked for it.
+    for (sql, found, read) in [
+        ("SELECT id FROM lake.public.t JOIN keys ON double = key ORDER BY id", "23;123", 2),
+        ("SELECT count(*) FROM lake.public.t JOIN keys ON double = key - 200", "1", 1),
+        ("SELECT count(*) FROM lake.public.t JOIN old ON added = key", "97", 9),
+        ("SELECT count(*) FROM lake.public.t JOIN old ON added = key + 1", "100", 10),
+    ] {
+        let (answer, counts) = counted.store.measure(rows(&ctx, sql)).await;
+        assert_eq!(answer.join(";"), found, "{sql}");
+        assert_eq!(counts.to(PathClass::Data).requests, read, "{sql}");
     }
 }
 
@@ -92,7 +184,7 @@ async fn each_file_is_read_with_its_own_columns_and_deletes() {
 
 #[tokio::test]
 async fn a_wrong_byte_is_an_error_that_names_its_file() {
-    let counted = Counted::new().await;
+    let counted = Counted::keeping_no_data().await;
     appended(&counted.lake, 5).await;
     let ctx = in_one_partition(&counted.lake);
     let sql = "SELECT sum(id) FROM lake.public.t WHERE id + 0 >= 0";
@@ -112,7 +204,7 @@ async fn a_wrong_byte_is_an_error_that_names_its_file() {
 #[tokio::test]
 async fn in_a_folder_whichever_file_is_wrong_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = Lake::create(folder.path().to_str().unwrap()).await.unwrap();
+    let lake = keeping_no_data(folder.path()).await;
     appended(&lake, 5).await;
     let ctx = in_one_partition(&lake);
     let sql = "SELECT sum(id) FROM lake.public.t WHERE id + 0 >= 0";

@@ -1,8 +1,9 @@
 //! The bytes of data files for DataFusion's Parquet reader, through the SDK.
 //!
-//! A small file is read whole, which verifies it, until its footer is known, and the smallest are whole and kept; of a larger one the footer is read with
-//! its length known, and then what is asked for. Of a small file that is not kept only a part is read if its pages have checksums. Invariants: a footer is known to all queries after the first, and its index of pages after the first that wanted that;
-//! readers of one opened file share what was read of it. What does not belong here: which files are read.
+//! The smallest files are read whole, which verifies them, and kept; other small ones are until their footers are known. Of a larger one the footer is
+//! read with its length known, and then what is asked for; so it is of a small one if its pages have checksums. Invariants: a footer is known to all
+//! queries after the first, and its index of pages after the first that wanted that; readers of one opened file share what was read of it. What does
+//! not belong here: which files are read.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::collect;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
@@ -32,7 +33,9 @@ fn narrow(lake: &Lake) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(2).set_u64(kept, 64 << 10);
     // It has a batch of each piece that it has spilled in memory.
     let config = config.with_batch_size(1024);
-    let runtime = RuntimeEnvBuilder::new().with_memory_limit(MEMORY, 1.0).build_arc().unwrap();
+    // One sort must not take what the other one needs to begin.
+    let pool = Arc::new(FairSpillPool::new(MEMORY));
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();
     let ctx = SessionContext::new_with_config_rt(config, runtime);
     strandline_datafusion::register(&ctx, "lake", lake).unwrap();
     ctx

@@ -403,7 +403,7 @@ fn spread(
     let partitions = partitions.min(shares);
     let read = |entry| match may_go_together && is_small(&entry) {
         true => Ok(Read::Small(Arc::new(entry), None)),
-        false => file(entry).map(Read::Alone),
+        false => file(entry).map(|file| Read::Alone(Box::new(file))),
     };
     let files = files.into_iter().map(read).collect::<Result<Vec<_>>>()?;
     let files = put_together(files, partitions, reader)?;

@@ -78,7 +78,7 @@ pub(super) fn entries_of(file: &PartitionedFile) -> &[Arc<FileEntry>] {
 pub(super) enum Read {
     /// What is known of it goes along where files are to be put in order by that.
     Small(Arc<FileEntry>, Option<Arc<Statistics>>),
-    Alone(PartitionedFile),
+    Alone(Box<PartitionedFile>),
 }
 
 impl Read {
@@ -168,7 +168,7 @@ fn reads(file: &PartitionedFile) -> Vec<Read> {
     match small(file) {
         Some(_) if !is_first_part(file) => Vec::new(),
         Some(entry) => vec![Read::Small(Arc::clone(entry), file.statistics.clone())],
-        None => vec![Read::Alone(file.clone())],
+        None => vec![Read::Alone(Box::new(file.clone()))],
     }
 }
 
@@ -224,7 +224,7 @@ impl Room {
                 Read::Small(entry, known) => (entry, known),
                 Read::Alone(file) => {
                     out.extend(open.close(self.stepwise, reader)?);
-                    out.push(file);
+                    out.push(*file);
                     continue;
                 }
             };

@@ -288,7 +288,8 @@ impl Objects {
         table: TableId,
         object: &ObjectRef,
     ) -> Result<Bytes> {
-        let get = self.get_data(kind, table, object);
+        // Behind a pointer, because reads stand deep in what merges wait for.
+        let get = Box::pin(self.get_data(kind, table, object));
         if !self.keeps_data(object.size) {
             return get.await;
         }

@@ -276,8 +276,8 @@ pub(crate) fn alone(
 }
 
 /// A file as DataFusion's own reader needs it, where some of what is asked for is made of where its rows stand.
-fn placed(file: PartitionedFile, constants: [u64; 3]) -> PartitionedFile {
-    let known = file.statistics.clone().map(|known| Arc::new(padded(Arc::unwrap_or_clone(known), 2)));
+fn placed(mut file: PartitionedFile, constants: [u64; 3]) -> PartitionedFile {
+    let known = file.statistics.take().map(|known| Arc::new(padded(Arc::unwrap_or_clone(known), 2)));
     let partition_values = constants.map(|number| ScalarValue::UInt64(Some(number))).into();
     PartitionedFile { partition_values, statistics: known, ..file }
 }

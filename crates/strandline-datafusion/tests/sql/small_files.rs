@@ -32,6 +32,19 @@ async fn append(lake: &Lake, parts: std::ops::Range<i64>, name: &str) {
     }
 }
 
+/// Deletes these rows, gives a column another name, and adds one that is 7 in all rows so far and 8 in others.
+async fn evolve(lake: &Lake, first: i64, last: i64) {
+    let transaction = lake.begin().await.unwrap();
+    transaction.delete("t", col("id").between(first, last)).await.unwrap();
+    let added = Field {
+        initial: Some(Value::Long(7)),
+        default: Some(Value::Long(8)),
+        ..Field::optional(ColumnName::new("added").unwrap(), PrimitiveType::Long)
+    };
+    transaction.alter_table("t").rename_column("twice", "double").add_column(added).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
 fn in_one_partition(lake: &Lake) -> SessionContext {
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
     strandline_datafusion::register(&ctx, "lake", lake).unwrap();
@@ -125,15 +138,7 @@ async fn files_are_skipped_by_what_a_join_finds_out_whatever_their_columns_were(
     let counted = Counted::keeping_no_data().await;
     let lake = &counted.lake;
     appended(lake, 10).await;
-    let transaction = lake.begin().await.unwrap();
-    transaction.delete("t", col("id").between(20, 22)).await.unwrap();
-    let added = Field {
-        initial: Some(Value::Long(7)),
-        default: Some(Value::Long(8)),
-        ..Field::optional(ColumnName::new("added").unwrap(), PrimitiveType::Long)
-    };
-    transaction.alter_table("t").rename_column("twice", "double").add_column(added).await.unwrap();
-    transaction.commit().await.unwrap();
+    evolve(lake, 20, 22).await;
     append(lake, 10..20, "double").await;
     let ctx = in_one_partition(lake);
     ctx.register_batch("keys", batch(&[("key", longs([46, 246]))])).unwrap();
@@ -156,15 +161,7 @@ async fn each_file_is_read_with_its_own_columns_and_deletes() {
     let counted = Counted::new().await;
     let lake = &counted.lake;
     appended(lake, 3).await;
-    let transaction = lake.begin().await.unwrap();
-    transaction.delete("t", col("id").between(8, 11)).await.unwrap();
-    let added = Field {
-        initial: Some(Value::Long(7)),
-        default: Some(Value::Long(8)),
-        ..Field::optional(ColumnName::new("added").unwrap(), PrimitiveType::Long)
-    };
-    transaction.alter_table("t").rename_column("twice", "double").add_column(added).await.unwrap();
-    transaction.commit().await.unwrap();
+    evolve(lake, 8, 11).await;
     append(lake, 3..6, "double").await;
     let ctx = in_one_partition(lake);
     let found = lines(&batches(&ctx, "SELECT id, double, added FROM lake.public.t ORDER BY id").await);

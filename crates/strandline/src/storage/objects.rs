@@ -6,6 +6,7 @@
 //! bytes enter a cache. Pointers are not objects: see [`refs`](super::refs).
 
 mod compression;
+mod kind;
 mod options;
 mod writer;
 
@@ -34,39 +35,9 @@ use super::traffic::{Counters, Traffic};
 use super::waiting::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 
+pub use kind::DataKind;
 pub use options::ObjectOptions;
 pub use writer::DataWriter;
-
-/// The kinds of objects under a table's prefix.
-///
-/// ```
-/// use strandline::format::{Era, Hash, ObjectRef, TableId};
-/// use strandline::storage::DataKind;
-///
-/// let object = ObjectRef { hash: Hash::of(b"PAR1"), era: Era(0), size: 4 };
-/// let table: TableId = "0197c1d4-5f00-7000-8000-000000000001".parse()?;
-/// assert!(DataKind::File.path(table, &object).as_str().ends_with("-0.parquet"));
-/// assert!(DataKind::DeletionVector.path(table, &object).as_str().ends_with("-0.dv"));
-/// # Ok::<(), strandline::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataKind {
-    /// A Parquet file.
-    File,
-    /// A deletion vector that is too large to stand in its file's entry.
-    DeletionVector,
-}
-
-impl DataKind {
-    /// Where an object of this kind lies.
-    #[must_use]
-    pub fn path(self, table: TableId, object: &ObjectRef) -> ObjectPath {
-        match self {
-            Self::File => ObjectPath::data(table, &object.hash, object.era),
-            Self::DeletionVector => ObjectPath::deletion_vector(table, &object.hash, object.era),
-        }
-    }
-}
 
 /// Puts and gets objects by their hash. Cloning gives another handle to the same store and cache.
 ///
